@@ -1,0 +1,4 @@
+// Command quoit-frontend is the BuildKit frontend image's only binary.
+package main
+
+func main() {}

@@ -1,0 +1,131 @@
+package testkit
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+)
+
+// basesRecipe is to be raised when the way the base images are made changes.
+const basesRecipe = "1"
+
+const caBundle = "/etc/ssl/certs/ca-certificates.crt"
+
+// recipe is all that the base images depend on.
+type recipe struct {
+	Version  string
+	Go       string            // version of the Go tree in golang
+	Settings map[string]string // non-default settings of Go that golang keeps
+	CA       [sha256.Size]byte // the machine's bundle of certificates
+	Frontend string            // folder of dockerfile-frontend
+	goroot   string
+}
+
+// buildBases returns a registry's storage folder that has the base images. It
+// must only be read.
+func buildBases(ctx context.Context, tools Tools, progress io.Writer) (string, error) {
+	r, err := readRecipe(ctx, tools)
+	if err != nil {
+		return "", fmt.Errorf("building base images: %w", err)
+	}
+	key, err := json.Marshal(r)
+	if err != nil {
+		return "", fmt.Errorf("building base images: %w", err)
+	}
+	cache, err := CacheDir()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(cache, "bases", fmt.Sprintf("%x", sha256.Sum256(key))[:16])
+	dir, err = produceOnce(dir, func(tmp string) error {
+		fmt.Fprintln(progress, "building the base images busybox, debian and golang (once, about 60 s)")
+		return r.fill(ctx, tools, tmp)
+	})
+	if err != nil {
+		return "", fmt.Errorf("building base images: %w", err)
+	}
+	return filepath.Join(dir, "storage"), nil
+}
+
+func readRecipe(ctx context.Context, tools Tools) (recipe, error) {
+	r := recipe{Version: basesRecipe, Settings: map[string]string{}, Frontend: filepath.Base(tools["buildkit"])}
+	out, err := exec.CommandContext(ctx, "go", "env", "-json").Output()
+	if err != nil {
+		return r, fmt.Errorf("reading go env: %w", err)
+	}
+	env := map[string]string{}
+	if err := json.Unmarshal(out, &env); err != nil {
+		return r, fmt.Errorf("reading go env: %w", err)
+	}
+	r.Go, r.goroot = env["GOVERSION"], env["GOROOT"]
+	out, err = exec.CommandContext(ctx, "go", "env", "-changed", "-json", "GOPROXY", "GOSUMDB", "GOFLAGS").Output()
+	if err != nil {
+		return r, fmt.Errorf("reading go env: %w", err)
+	}
+	if err := json.Unmarshal(out, &r.Settings); err != nil {
+		return r, fmt.Errorf("reading go env: %w", err)
+	}
+	bundle, err := os.ReadFile(caBundle)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return r, fmt.Errorf("reading certificates: %w", err)
+	}
+	r.CA = sha256.Sum256(bundle)
+	return r, nil
+}
+
+// fill makes the images and pushes them through a registry into dir/storage.
+func (r recipe) fill(ctx context.Context, tools Tools, dir string) (err error) {
+	work, err := os.MkdirTemp("", "quoit-bases-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	images, err := r.images(ctx, tools, work)
+	if err != nil {
+		return err
+	}
+	registry, err := startRegistry(ctx, tools, dir, processOptions{}, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, registry.stop()) }()
+	for _, repository := range slices.Sorted(maps.Keys(images)) {
+		ref, err := name.ParseReference(registry.Host + "/" + repository)
+		if err != nil {
+			return err
+		}
+		if err := remote.Write(ref, images[repository], remote.WithContext(ctx)); err != nil {
+			return fmt.Errorf("pushing %s: %w", repository, err)
+		}
+	}
+	return nil
+}
+
+// platformConfig is an image configuration for this machine's platform.
+func platformConfig(config v1.Config) *v1.ConfigFile {
+	file := &v1.ConfigFile{
+		OS:           "linux",
+		Architecture: runtime.GOARCH,
+		Config:       config,
+		RootFS:       v1.RootFS{Type: "layers"},
+	}
+	if strings.HasPrefix(runtime.GOARCH, "arm64") {
+		file.Variant = "v8"
+	}
+	return file
+}

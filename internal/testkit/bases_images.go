@@ -1,0 +1,159 @@
+package testkit
+
+import (
+	"compress/gzip"
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+const (
+	defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	suite       = "bookworm"
+)
+
+// images makes the base images, by repository and tag; their layers are files
+// in work.
+func (r recipe) images(ctx context.Context, tools Tools, work string) (map[string]v1.Image, error) {
+	busybox, err := busyboxImage(work)
+	if err != nil {
+		return nil, fmt.Errorf("making busybox: %w", err)
+	}
+	debian, err := debianImage(ctx, work)
+	if err != nil {
+		return nil, fmt.Errorf("making debian: %w", err)
+	}
+	golang, err := r.golangImage(debian, work)
+	if err != nil {
+		return nil, fmt.Errorf("making golang: %w", err)
+	}
+	frontend, err := frontendImage(filepath.Join(tools["buildkit"], "dockerfile-frontend"), work)
+	if err != nil {
+		return nil, fmt.Errorf("making docker/dockerfile: %w", err)
+	}
+	return map[string]v1.Image{
+		"library/busybox:latest":            busybox,
+		"library/debian:" + suite + "-slim": debian,
+		"library/golang:" + goRelease(r.Go): golang,
+		"docker/dockerfile:1":               frontend,
+	}, nil
+}
+
+func busyboxImage(work string) (v1.Image, error) {
+	program, err := findFile("busybox")
+	if err != nil {
+		return nil, err
+	}
+	applets, err := exec.Command(program, "--list").Output()
+	if err != nil {
+		return nil, fmt.Errorf("listing applets: %w", err)
+	}
+	layer, err := writeLayer(filepath.Join(work, "busybox.tar"), func(t *treeWriter) error {
+		return t.busybox(program, string(applets))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return imageOf(platformConfig(v1.Config{Env: []string{"PATH=" + defaultPath}, Cmd: []string{"sh"}}), layer)
+}
+
+// debianImage is what mmdebstrap makes of the packages, and the machine's
+// certificates, so that RUN steps reach what the machine reaches.
+func debianImage(ctx context.Context, work string) (v1.Image, error) {
+	file := filepath.Join(work, "debian.tar")
+	cmd := exec.CommandContext(ctx, "mmdebstrap", "--quiet", "--variant=minbase", "--include=ca-certificates",
+		`--customize-hook=rm -f "$1/etc/resolv.conf" "$1/etc/hostname"`, suite, file)
+	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=0")
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("running mmdebstrap: %w\n%s", err, output)
+	}
+	system, err := fileLayer(file)
+	if err != nil {
+		return nil, err
+	}
+	certificates, err := writeLayer(filepath.Join(work, "certificates.tar"), func(t *treeWriter) error {
+		return t.file(caBundle, caBundle, 0o644)
+	})
+	if err != nil {
+		return nil, err
+	}
+	config := platformConfig(v1.Config{Env: []string{"PATH=" + defaultPath}, Cmd: []string{"bash"}})
+	return imageOf(config, system, certificates)
+}
+
+func (r recipe) golangImage(debian v1.Image, work string) (v1.Image, error) {
+	layer, err := writeLayer(filepath.Join(work, "golang.tar"), func(t *treeWriter) error {
+		for _, dir := range []string{"/go", "/go/bin", "/go/src"} {
+			if err := t.dir(dir, 0o1777); err != nil {
+				return err
+			}
+		}
+		return t.tree(r.goroot, "/usr/local/go")
+	})
+	if err != nil {
+		return nil, err
+	}
+	image, err := mutate.AppendLayers(debian, layer)
+	if err != nil {
+		return nil, err
+	}
+	file, err := image.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	config := *file.Config.DeepCopy()
+	config.WorkingDir = "/go"
+	config.Env = []string{
+		"PATH=/go/bin:/usr/local/go/bin:" + defaultPath,
+		"GOLANG_VERSION=" + r.Go[len("go"):],
+		"GOTOOLCHAIN=local",
+		"GOPATH=/go",
+	}
+	for _, key := range slices.Sorted(maps.Keys(r.Settings)) {
+		config.Env = append(config.Env, key+"="+r.Settings[key])
+	}
+	return mutate.Config(image, config)
+}
+
+// frontendImage is docker/dockerfile with the labels of its own Dockerfile.
+func frontendImage(program, work string) (v1.Image, error) {
+	layer, err := writeLayer(filepath.Join(work, "frontend.tar"), func(t *treeWriter) error {
+		return t.file(program, "/bin/dockerfile-frontend", 0o755)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return imageOf(platformConfig(v1.Config{
+		Entrypoint: []string{"/bin/dockerfile-frontend"},
+		Env:        []string{"PATH=" + defaultPath},
+		Labels: map[string]string{
+			"moby.buildkit.frontend.network.none": "true",
+			"moby.buildkit.frontend.caps": "moby.buildkit.frontend.inputs,moby.buildkit.frontend.subrequests," +
+				"moby.buildkit.frontend.contexts,moby.buildkit.frontend.gitquerystring,moby.buildkit.frontend.contexts.zstd",
+		},
+	}), layer)
+}
+
+func imageOf(config *v1.ConfigFile, layers ...v1.Layer) (v1.Image, error) {
+	base := mutate.MediaType(empty.Image, types.OCIManifestSchema1)
+	base = mutate.ConfigMediaType(base, types.OCIConfigJSON)
+	image, err := mutate.ConfigFile(base, config)
+	if err != nil {
+		return nil, err
+	}
+	return mutate.AppendLayers(image, layers...)
+}
+
+func fileLayer(file string) (v1.Layer, error) {
+	return tarball.LayerFromFile(file, tarball.WithCompressionLevel(gzip.BestSpeed), tarball.WithMediaType(types.OCILayer))
+}

@@ -1,0 +1,68 @@
+package testkit
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+)
+
+// The port is the registry's choice; it says it in its log.
+const registryConfig = `version: 0.1
+log:
+  level: info
+storage:
+  filesystem:
+    rootdirectory: %q
+  delete:
+    enabled: true
+http:
+  addr: 127.0.0.1:0
+  secret: quoit
+`
+
+var listening = regexp.MustCompile(`listening on 127\.0\.0\.1:(\d+)`)
+
+// registry is a running distribution registry.
+type registry struct {
+	*daemon
+	Host      string // localhost:PORT
+	AccessLog string
+}
+
+// startRegistry serves the storage folder dir/storage on a free port. env has
+// REGISTRY_* settings that override the configuration.
+func startRegistry(ctx context.Context, tools Tools, dir string, o processOptions, env []string) (*registry, error) {
+	config := filepath.Join(dir, "registry.yml")
+	text := fmt.Sprintf(registryConfig, filepath.Join(dir, "storage"))
+	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+		return nil, fmt.Errorf("starting registry: %w", err)
+	}
+	r := &registry{AccessLog: filepath.Join(dir, "registry-access.log")}
+	access, err := os.OpenFile(r.AccessLog, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("starting registry: %w", err)
+	}
+	defer access.Close()
+	cmd := exec.Command(filepath.Join(tools["registry"], "registry"), "serve", config)
+	cmd.Stdout = access
+	cmd.Env = append(append(os.Environ(), "OTEL_TRACES_EXPORTER=none"), env...)
+	cmd.ExtraFiles = o.inherit
+	if r.daemon, err = start(cmd, "registry", filepath.Join(dir, "registry.log"), o.detached); err != nil {
+		return nil, err
+	}
+	err = r.await(ctx, func(context.Context) bool {
+		log, _ := os.ReadFile(r.Log)
+		match := listening.FindSubmatch(log)
+		if match != nil {
+			r.Host = "localhost:" + string(match[1])
+		}
+		return match != nil
+	})
+	if err != nil {
+		return nil, closing(err, r.stop)
+	}
+	return r, nil
+}

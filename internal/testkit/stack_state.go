@@ -1,0 +1,74 @@
+package testkit
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// state is what another process must know to use and to stop a detached stack.
+type state struct {
+	Dir, ConfigDir                      string
+	BinDirs                             []string
+	Tools                               Tools
+	Registry, RegistryLog, BuildkitHost string
+	RegistryDaemon, BuildkitDaemon      *daemon
+}
+
+// Save writes down a detached stack for Load.
+func (s *Stack) Save(file string) error {
+	st := state{
+		Dir: s.dir, ConfigDir: s.configDir, BinDirs: s.BinDirs, Tools: s.tools,
+		Registry: s.Registry, RegistryLog: s.RegistryLog, BuildkitHost: s.BuildkitHost,
+		RegistryDaemon: s.registry.daemon,
+	}
+	if s.buildkit != nil {
+		st.BuildkitDaemon = s.buildkit.daemon
+	}
+	content, err := json.MarshalIndent(st, "", "  ")
+	if err != nil {
+		return fmt.Errorf("saving the stack: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return fmt.Errorf("saving the stack: %w", err)
+	}
+	if err := os.WriteFile(file, content, 0o644); err != nil {
+		return fmt.Errorf("saving the stack: %w", err)
+	}
+	return nil
+}
+
+// Load is the stack that Save wrote to file. Its processes may have ended
+// since: see Alive. Without a file the error is an fs.ErrNotExist.
+func Load(file string, progress io.Writer) (*Stack, error) {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("loading the stack: %w", err)
+	}
+	var st state
+	if err := json.Unmarshal(content, &st); err != nil {
+		return nil, fmt.Errorf("loading the stack: %w", err)
+	}
+	s := &Stack{
+		dir: st.Dir, configDir: st.ConfigDir, BinDirs: st.BinDirs, tools: st.Tools,
+		Registry: st.Registry, RegistryLog: st.RegistryLog, BuildkitHost: st.BuildkitHost,
+		progress: progress,
+	}
+	if st.RegistryDaemon != nil {
+		s.registry = &registry{daemon: st.RegistryDaemon, Host: st.Registry, AccessLog: st.RegistryLog}
+	}
+	if st.BuildkitDaemon != nil {
+		s.buildkit = &Buildkit{daemon: st.BuildkitDaemon, Host: st.BuildkitHost, dir: filepath.Dir(st.BuildkitDaemon.Log)}
+	}
+	return s, nil
+}
+
+// Alive says whether every daemon of the stack runs.
+func (s *Stack) Alive() bool {
+	if s.registry == nil || !s.registry.alive() {
+		return false
+	}
+	return s.buildkit == nil || s.buildkit.alive()
+}

@@ -1,0 +1,78 @@
+package testkit
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// aptPackages are the Debian packages the stack needs, each with the file that
+// shows it is there.
+var aptPackages = []struct{ name, file string }{
+	{"runc", "runc"},
+	{"busybox-static", "busybox"},
+	{"mmdebstrap", "mmdebstrap"},
+	{"git", "git"},
+	{"ca-certificates", "/etc/ssl/certs/ca-certificates.crt"},
+}
+
+// installPackages installs the missing packages as root; for another user the
+// error names them and the command.
+func installPackages(ctx context.Context, progress io.Writer) error {
+	var missing []string
+	for _, p := range aptPackages {
+		if _, err := findFile(p.file); err != nil {
+			missing = append(missing, p.name)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	names := strings.Join(missing, " ")
+	command := "apt-get install -y --no-install-recommends " + names
+	if _, err := exec.LookPath("apt-get"); err != nil || os.Geteuid() != 0 {
+		return fmt.Errorf("missing: %s; as root run: %s", names, command)
+	}
+	lock, err := aptLock()
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	fmt.Fprintf(progress, "installing %s (once)\n", names)
+	cmd := exec.CommandContext(ctx, "sh", "-c", "apt-get update -q && "+command)
+	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("running %s: %w\n%s", command, err, output)
+	}
+	return nil
+}
+
+func aptLock() (*os.File, error) {
+	cache, err := CacheDir()
+	if err != nil {
+		return nil, err
+	}
+	return lockFile(filepath.Join(cache, "apt.lock"))
+}
+
+// findFile is the path of an absolute file, or of a program in PATH and in
+// the sbin folders that a user's PATH often lacks.
+func findFile(name string) (string, error) {
+	if filepath.IsAbs(name) {
+		_, err := os.Stat(name)
+		return name, err
+	}
+	if path, err := exec.LookPath(name); err == nil {
+		return path, nil
+	}
+	for _, dir := range []string{"/usr/sbin", "/sbin", "/usr/local/sbin"} {
+		if path := filepath.Join(dir, name); exists(path) {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("program %s is not installed", name)
+}

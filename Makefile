@@ -1,0 +1,49 @@
+# CI calls these targets and nothing else.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VERSION ?= dev
+GO_BUILD := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+TOOLS := go run ./integration/tools
+
+.PHONY: help
+help: ## Print the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/quoit and bin/quoit-frontend
+	@$(GO_BUILD) -o bin/ ./cmd/quoit ./cmd/quoit-frontend
+
+.PHONY: up
+up: build ## Start a registry and a BuildKit with the frontend in it, write .stack/env
+	@$(TOOLS) up
+
+.PHONY: down
+down: ## Stop what `make up` started
+	@$(TOOLS) down
+
+.PHONY: lint
+lint: ## Check the formatting, go vet
+	@unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l); \
+	if [ -n "$$unformatted" ]; then echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+
+.PHONY: generate
+generate: ## Write the generated references anew
+	go generate ./...
+
+.PHONY: test
+test: lint ## Check everything: format, vet, unit tests, then tests on a real BuildKit and registry
+	go test $$(go list ./... | grep -vE '/(integration|internal/testkit)(/|$$)')
+	go test -timeout 60m ./internal/testkit/... ./integration/...
+
+.PHONY: test-long
+test-long: lint ## Run every test with the cases that take very long
+	QUOIT_TEST_LONG=1 go test -timeout 120m ./...
+
+.PHONY: demo
+demo: build ## Show a release from manifest to registry, on a stack of its own unless one is up
+	@was_up=; test -f .stack/env && was_up=yes; \
+	$(TOOLS) up && . ./.stack/env && sh ./examples/demo.sh; status=$$?; \
+	test -n "$$was_up" || $(TOOLS) down; exit $$status

@@ -1,0 +1,66 @@
+package versioning
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"slices"
+)
+
+// Identity returns "sha256:<hex>" over everything that an image was made from:
+// revision, platforms, the versions of its dependencies, the digests of its
+// externals. Its own version is not part of it. Two images of one name with
+// equal identity are interchangeable.
+func Identity(image Image) string {
+	h := sha256.New()
+	hashImage(h, image)
+	return sum(h)
+}
+
+// Identity returns the identity of one image of the release. The root image's
+// also covers what only its release says, so that a root image is never adopted
+// for a release with other parents, externals or retired images. Source and
+// commit are not part of it: a commit that changes nothing releases nothing.
+func (r Release) Identity(name string) string {
+	if name != r.Root {
+		return Identity(r.Images[name])
+	}
+	h := sha256.New()
+	hashImage(h, r.Images[name])
+	for _, external := range sortedKeys(r.Externals) {
+		write(h, "release-external", external, r.Externals[external].Reference, r.Externals[external].Digest)
+	}
+	for _, retired := range sortedKeys(r.Retired) {
+		write(h, "retired", retired, r.Retired[retired].String())
+	}
+	for _, parent := range r.Parents {
+		write(h, "parent", parent.Version.String(), parent.Digest)
+	}
+	return sum(h)
+}
+
+func hashImage(h hash.Hash, image Image) {
+	write(h, "quoit-identity", "1")
+	write(h, "revision", image.Revision)
+	for _, platform := range slices.Sorted(slices.Values(image.Platforms)) {
+		write(h, "platform", platform)
+	}
+	for _, name := range sortedKeys(image.Dependencies) {
+		write(h, "dependency", name, image.Dependencies[name].String())
+	}
+	for _, reference := range sortedKeys(image.Externals) {
+		write(h, "external", reference, image.Externals[reference])
+	}
+}
+
+// write adds one line whose fields carry their length, so that no two
+// different lines have the same bytes.
+func write(h hash.Hash, fields ...string) {
+	for _, field := range fields {
+		fmt.Fprintf(h, "%d:%s ", len(field), field)
+	}
+	fmt.Fprintln(h)
+}
+
+func sum(h hash.Hash) string { return "sha256:" + hex.EncodeToString(h.Sum(nil)) }

@@ -1,0 +1,92 @@
+package versioning
+
+import (
+	"fmt"
+	"path"
+	"strings"
+	"text/tabwriter"
+)
+
+// String is the plan for people: a line that says what happens, the changed
+// images with all their reasons, and the rest in one line.
+func (p Plan) String() string {
+	var b strings.Builder
+	fmt.Fprintln(&b, p.headline())
+	if changed := p.Changed(); len(changed) > 0 {
+		fmt.Fprintln(&b)
+		p.writeTable(&b, changed)
+		p.writeRest(&b)
+	}
+	for _, warning := range p.Warnings {
+		fmt.Fprintln(&b, "warning:", warning)
+	}
+	return b.String()
+}
+
+func (p Plan) headline() string {
+	changed, name, root := len(p.Changed()), path.Base(p.Project), p.Version()
+	holds := p.Current != nil && p.Current.Ring == p.Ring
+	switch {
+	case p.Ring == None:
+		return fmt.Sprintf("%s: everything from source as %s, to try and not to publish (%s)", name, root, count(changed))
+	case changed == 0 && holds:
+		return fmt.Sprintf("nothing to do: %s holds %s and every image is unchanged", p.Ring, root)
+	case changed == 0:
+		return fmt.Sprintf("nothing to build: %s is empty and takes %s just as %s holds it", p.Ring, root, p.Current.Ring)
+	case p.Current == nil:
+		return fmt.Sprintf("%s: %s %s, the very first release (%s)", p.Ring, name, root, count(changed))
+	}
+	from := ""
+	if !holds {
+		from = fmt.Sprintf(" of %s", p.Current.Ring)
+	}
+	change := "change"
+	if changed == 1 {
+		change = "changes"
+	}
+	return fmt.Sprintf("%s: %s %s%s → %s (%d of %s %s)", p.Ring, name, p.Current.Version, from, root, changed, count(len(p.Images)), change)
+}
+
+// writeTable gives each reason a line of its own, the first one beside the image.
+func (p Plan) writeTable(b *strings.Builder, names []string) {
+	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	for _, name := range names {
+		image, _ := p.Image(name)
+		lines := make([]string, 0, len(image.Reasons)+1)
+		for _, reason := range image.Reasons {
+			lines = append(lines, reason.Detail)
+		}
+		if image.Adopted {
+			lines = append(lines, "built already with just these contents: adopted, not built again")
+		}
+		first, version := "  "+image.Name, image.Version.String()
+		if !image.Previous.IsZero() {
+			version = fmt.Sprintf("%s → %s", image.Previous, image.Version)
+		}
+		for _, line := range lines {
+			fmt.Fprintf(table, "%s\t%s\t%s\n", first, version, line)
+			first, version = "", ""
+		}
+	}
+	table.Flush() // a strings.Builder takes everything
+}
+
+// writeRest lists the unchanged images.
+func (p Plan) writeRest(b *strings.Builder) {
+	var unchanged []string
+	for _, image := range p.Images {
+		if !image.Changed {
+			unchanged = append(unchanged, image.Name+" "+image.Version.String())
+		}
+	}
+	if len(unchanged) > 0 {
+		fmt.Fprintf(b, "\n  unchanged: %s\n", strings.Join(unchanged, ", "))
+	}
+}
+
+func count(images int) string {
+	if images == 1 {
+		return "1 image"
+	}
+	return fmt.Sprintf("%d images", images)
+}

@@ -30,6 +30,7 @@ const caBundle = "/etc/ssl/certs/ca-certificates.crt"
 type recipe struct {
 	Version  string
 	Go       string            // version of the Go tree in golang
+	Release  string            // golang's tag: the release that our go.mod asks for
 	Settings map[string]string // non-default settings of Go that golang keeps
 	CA       [sha256.Size]byte // the machine's bundle of certificates
 	Frontend string            // folder of dockerfile-frontend
@@ -73,6 +74,11 @@ func readRecipe(ctx context.Context, tools Tools) (recipe, error) {
 		return r, fmt.Errorf("reading go env: %w", err)
 	}
 	r.Go, r.goroot = env["GOVERSION"], env["GOROOT"]
+	out, err = exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.GoVersion}}", modulePath).Output()
+	if err != nil {
+		return r, fmt.Errorf("reading our Go version: %w", err)
+	}
+	r.Release = goRelease(string(out))
 	out, err = exec.CommandContext(ctx, "go", "env", "-changed", "-json", "GOPROXY", "GOSUMDB", "GOFLAGS").Output()
 	if err != nil {
 		return r, fmt.Errorf("reading go env: %w", err)

@@ -44,7 +44,7 @@ func (r recipe) images(ctx context.Context, tools Tools, work string) (map[strin
 	return map[string]v1.Image{
 		"library/busybox:latest":            busybox,
 		"library/debian:" + suite + "-slim": debian,
-		"library/golang:" + goRelease(r.Go): golang,
+		"library/golang:" + r.Release:       golang,
 		"docker/dockerfile:1":               frontend,
 	}, nil
 }

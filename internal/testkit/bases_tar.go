@@ -181,8 +181,8 @@ func static(program string) error {
 	return nil
 }
 
-// goRelease is the minor release of a Go version: 1.26 of go1.26.8.
+// goRelease is the minor release of a Go version: 1.26 of 1.26.8.
 func goRelease(version string) string {
-	parts := strings.SplitN(strings.TrimPrefix(version, "go"), ".", 3)
+	parts := strings.SplitN(strings.TrimSpace(version), ".", 3)
 	return strings.Join(parts[:min(2, len(parts))], ".")
 }

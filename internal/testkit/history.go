@@ -17,11 +17,17 @@ type HistoryMark struct {
 
 // HistoryMark marks now in the history of the stack's buildkitd.
 func (s *Stack) HistoryMark(ctx context.Context) (HistoryMark, error) {
+	if s.buildkit == nil {
+		return HistoryMark{}, errNoBuildkit
+	}
 	return s.buildkit.HistoryMark(ctx)
 }
 
 // BuildsSince are the builds that began after the mark; see Buildkit's.
 func (s *Stack) BuildsSince(ctx context.Context, mark HistoryMark) ([]*controlapi.BuildHistoryRecord, error) {
+	if s.buildkit == nil {
+		return nil, errNoBuildkit
+	}
 	return s.buildkit.BuildsSince(ctx, mark)
 }
 

@@ -60,8 +60,10 @@ func (s *Stack) RequestsSince(mark RegistryMark) ([]Request, error) {
 }
 
 // readLog returns the access log up to a request that it sends itself, and
-// where that one's line begins. The registry writes a line before it finishes
-// the answer, so what was answered earlier is in front of it.
+// where that one's line begins. What was answered earlier is in front of it:
+// the registry writes a line before a short answer leaves. The line of a blob
+// may come a moment after its last byte; a first request, that nobody looks
+// for, gives it that moment.
 func (s *Stack) readLog() (log []byte, sentinel int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), markTimeout)
 	defer cancel()
@@ -69,8 +71,10 @@ func (s *Stack) readLog() (log []byte, sentinel int, err error) {
 	s.marks++
 	query := fmt.Sprintf("mark=%d.%d", os.Getpid(), s.marks)
 	s.mu.Unlock()
-	if err := sendMark(ctx, s.Registry, query); err != nil {
-		return nil, 0, err
+	for _, q := range []string{"first." + query, query} {
+		if err := sendMark(ctx, s.Registry, q); err != nil {
+			return nil, 0, err
+		}
 	}
 	err = poll(ctx, func() (bool, error) {
 		var err error
@@ -140,7 +144,8 @@ func parseRequest(line string) (Request, error) {
 	return r, nil
 }
 
-// requestKinds are what follows the repository in a path, longest first.
+// requestKinds are what may follow the repository in a path; of two that
+// match at one place the first is meant.
 var requestKinds = []string{"blobs/uploads", "manifests", "blobs", "tags", "referrers"}
 
 // Kind is what the request is about: manifests, blobs, uploads, tags or
@@ -161,12 +166,13 @@ func (r Request) split() (repository, kind string) {
 	if !ok {
 		return "", ""
 	}
-	for _, kind := range requestKinds {
-		if at := strings.LastIndex(path, "/"+kind+"/"); at > 0 {
-			return path[:at], kind
+	for _, k := range requestKinds {
+		// A repository's name may have these words too: the last one counts.
+		if at := strings.LastIndex(path, "/"+k+"/"); at > len(repository) {
+			repository, kind = path[:at], k
 		}
 	}
-	return "", ""
+	return repository, kind
 }
 
 // InRepository keeps the requests of a repository and of those below it:

@@ -143,6 +143,7 @@ func sweep(parent string) {
 		if err != nil || lock == nil {
 			continue
 		}
+		removeCgroups(filepath.Base(dir))
 		_ = os.RemoveAll(dir)
 		lock.Close()
 	}
@@ -203,6 +204,7 @@ func (s *Stack) Stop() error {
 		errs = append(errs, s.registry.stop())
 	}
 	if s.dir != "" {
+		removeCgroups(filepath.Base(s.dir))
 		errs = append(errs, os.RemoveAll(s.dir))
 	}
 	if s.lock != nil {

@@ -26,6 +26,7 @@ const buildkitConfig = `root = %q
   enabled = true
   networkMode = "host"
   binary = %q
+  defaultCgroupParent = %q
   gc = true
   maxUsedSpace = "8GB"
 [worker.containerd]
@@ -103,7 +104,8 @@ func (b *Buildkit) configure(tools Tools, registryHost string, fresh bool) (stri
 			root = persistent
 		}
 	}
-	text := fmt.Sprintf(buildkitConfig, root, b.Host, filepath.Join(b.dir, "otel.sock"), runc, registryHost, registryHost)
+	text := fmt.Sprintf(buildkitConfig, root, b.Host, filepath.Join(b.dir, "otel.sock"), runc, cgroupOf(b.dir),
+		registryHost, registryHost)
 	config := filepath.Join(b.dir, "buildkitd.toml")
 	return config, os.WriteFile(config, []byte(text), 0o644)
 }
@@ -155,9 +157,7 @@ func (b *Buildkit) Client(ctx context.Context) (*client.Client, error) {
 func (b *Buildkit) Stop() error {
 	err := b.stop()
 	b.unlock()
-	if b.dir == "" {
-		return err
-	}
+	removeCgroups(cgroupOf(b.dir))
 	return errors.Join(err, os.RemoveAll(b.dir))
 }
 

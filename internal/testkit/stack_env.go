@@ -2,11 +2,14 @@ package testkit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/moby/buildkit/client"
 )
 
 const builderName = "quoit"
@@ -42,6 +45,16 @@ func (s *Stack) Command(ctx context.Context, name string, args ...string) *exec.
 	cmd.Env = append(os.Environ(), s.Env()...)
 	return cmd
 }
+
+// Client connects to the stack's buildkitd; close it after use.
+func (s *Stack) Client(ctx context.Context) (*client.Client, error) {
+	if s.buildkit == nil {
+		return nil, errNoBuildkit
+	}
+	return s.buildkit.Client(ctx)
+}
+
+var errNoBuildkit = errors.New("the stack was started without buildkitd")
 
 // configureClients writes docker's and buildx's configuration.
 func (s *Stack) configureClients(ctx context.Context) error {

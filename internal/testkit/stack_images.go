@@ -44,7 +44,7 @@ func (s *Stack) PushTarget(ctx context.Context, target, repository string) (ref,
 	if err != nil {
 		return "", "", fmt.Errorf("building %s: %w", target, err)
 	}
-	c, err := s.buildkit.Client(ctx)
+	c, err := s.Client(ctx)
 	if err != nil {
 		return "", "", err
 	}

@@ -17,7 +17,9 @@ import (
 const (
 	pollInterval = 10 * time.Millisecond
 	startTimeout = 60 * time.Second
-	stopTimeout  = 15 * time.Second
+	// graceTimeout is for daemons at rest; a running build ends the hard way.
+	graceTimeout = 2 * time.Second
+	killTimeout  = 15 * time.Second
 )
 
 // daemon is a running program of the stack. PID and Started name it for
@@ -69,14 +71,17 @@ func (d *daemon) alive() bool {
 
 // stop ends the process, kindly at first, and returns when it is gone.
 func (d *daemon) stop() error {
-	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+	for _, try := range []struct {
+		signal  syscall.Signal
+		timeout time.Duration
+	}{{syscall.SIGTERM, graceTimeout}, {syscall.SIGKILL, killTimeout}} {
 		if !d.alive() {
 			return nil
 		}
-		if err := syscall.Kill(d.PID, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
+		if err := syscall.Kill(d.PID, try.signal); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return fmt.Errorf("stopping %s: %w", d.Name, err)
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), try.timeout)
 		err := poll(ctx, func() (bool, error) { return !d.alive(), nil })
 		cancel()
 		if err == nil {

@@ -16,6 +16,7 @@ var aptPackages = []struct{ name, file string }{
 	{"runc", "runc"},
 	{"busybox-static", "busybox"},
 	{"mmdebstrap", "mmdebstrap"},
+	{"debian-archive-keyring", "/usr/share/keyrings/debian-archive-keyring.gpg"},
 	{"git", "git"},
 	{"ca-certificates", "/etc/ssl/certs/ca-certificates.crt"},
 }

@@ -1,0 +1,70 @@
+package testkit
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// holder makes the test program start a stack and wait to be killed.
+const holder = "QUOIT_TESTKIT_HOLD"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(holder) != "" {
+		hold()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func hold() {
+	ctx := context.Background()
+	s, err := Start(ctx, Options{FreshBuildkit: true})
+	if err != nil {
+		fmt.Println("error:", err)
+		return
+	}
+	go func() { _ = solveRun(ctx, s.buildkit, "sleep 3600.75") }()
+	_ = poll(ctx, func() (bool, error) { return len(processesOf("sleep\x003600.75")) > 0, nil })
+	fmt.Println(s.dir)
+	select {}
+}
+
+func TestStackDiesWithItsProcess(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0])
+	cmd.Env = append(os.Environ(), holder+"=1")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := bufio.NewReader(out).ReadString('\n')
+	if dir = strings.TrimSpace(dir); err != nil || !strings.Contains(dir, stackPrefix) {
+		t.Fatalf("starting a stack in another process: %q, %v", dir, err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	var left []string
+	err = poll(ctx, func() (bool, error) {
+		left = processesOf(dir, "sleep\x003600.75")
+		return len(left) == 0, nil
+	})
+	if err != nil {
+		t.Errorf("processes are left: %v", left)
+	}
+	startStack(t, Options{NoBuildkit: true, NoBases: true})
+	if exists(dir) {
+		t.Errorf("the next stack has not removed %s", dir)
+	}
+}

@@ -25,7 +25,7 @@ down: ## Stop what `make up` started
 
 .PHONY: lint
 lint: ## Check the formatting, go vet
-	@unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l); \
+	@unformatted=$$(gofmt -l .); \
 	if [ -n "$$unformatted" ]; then echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
 
@@ -36,11 +36,11 @@ generate: ## Write the generated references anew
 .PHONY: test
 test: lint ## Check everything: format, vet, unit tests, then tests on a real BuildKit and registry
 	go test $$(go list ./... | grep -vE '/(integration|internal/testkit)(/|$$)')
-	go test -timeout 60m ./internal/testkit/... ./integration/...
+	go test -count=1 -timeout 60m ./internal/testkit/... ./integration/...
 
 .PHONY: test-long
 test-long: lint ## Run every test with the cases that take very long
-	QUOIT_TEST_LONG=1 go test -timeout 120m ./...
+	QUOIT_TEST_LONG=1 go test -count=1 -timeout 120m ./...
 
 .PHONY: demo
 demo: build ## Show a release from manifest to registry, on a stack of its own unless one is up

@@ -70,14 +70,19 @@ func produceOnce(dir string, fill func(tmp string) error) (string, error) {
 	if exists(dir) {
 		return dir, nil
 	}
-	tmp := dir + ".tmp"
-	if err := os.RemoveAll(tmp); err != nil {
-		return "", err
+	// What a killed process left; its children may still write there.
+	old, _ := filepath.Glob(dir + ".tmp*")
+	for _, left := range old {
+		_ = os.RemoveAll(left)
 	}
-	if err := os.MkdirAll(tmp, 0o755); err != nil {
+	tmp, err := os.MkdirTemp(filepath.Dir(dir), filepath.Base(dir)+".tmp")
+	if err != nil {
 		return "", err
 	}
 	defer os.RemoveAll(tmp)
+	if err := os.Chmod(tmp, 0o755); err != nil {
+		return "", err
+	}
 	if err := fill(tmp); err != nil {
 		return "", err
 	}

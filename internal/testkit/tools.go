@@ -28,7 +28,7 @@ var versionVariables = []string{
 }
 
 // toolSeconds is about how long a first build takes on two cores.
-var toolSeconds = map[string]int{"buildkit": 95, "buildx": 65, "registry": 55, "crane": 20}
+var toolSeconds = map[string]int{"buildkit": 95, "buildx": 70, "registry": 40, "crane": 5}
 
 // Tools are the folders of the built programs, by the name of their module in
 // integration/tools.
@@ -49,6 +49,7 @@ type toolModule struct {
 	Name    string // folder name
 	Dir     string
 	Version string // of the module that has the first program
+	path    string // of that module
 	sum     string
 	Tool    []struct{ Path string }
 	Require []struct{ Path, Version string }
@@ -98,13 +99,12 @@ func readToolModule(ctx context.Context, file string) (toolModule, error) {
 	if len(module.Tool) == 0 {
 		return module, fmt.Errorf("reading %s: it names no tool", file)
 	}
-	longest := 0
 	for _, r := range module.Require {
-		if strings.HasPrefix(module.Tool[0].Path, r.Path+"/") && len(r.Path) > longest {
-			module.Version, longest = r.Version, len(r.Path)
+		if strings.HasPrefix(module.Tool[0].Path, r.Path+"/") && len(r.Path) > len(module.path) {
+			module.Version, module.path = r.Version, r.Path
 		}
 	}
-	if longest == 0 {
+	if module.path == "" {
 		return module, fmt.Errorf("reading %s: no version of %s", file, module.Tool[0].Path)
 	}
 	return module, nil
@@ -125,7 +125,9 @@ func (m toolModule) build(ctx context.Context, progress io.Writer) (string, erro
 func (m toolModule) goBuild(ctx context.Context, out string) error {
 	ldflags := "-s -w"
 	for _, variable := range versionVariables {
-		ldflags += " -X " + variable + "=" + m.Version
+		if strings.HasPrefix(variable, m.path+"/") {
+			ldflags += " -X " + variable + "=" + m.Version
+		}
 	}
 	args := []string{"build", "-trimpath", "-tags", "osusergo netgo", "-ldflags", ldflags, "-o", out + string(filepath.Separator)}
 	for _, tool := range m.Tool {

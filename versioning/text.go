@@ -8,7 +8,7 @@ import (
 )
 
 // String is the plan for people: a line that says what happens, the changed
-// images with all their reasons, and the rest in one line.
+// images with all their reasons, and the rest in one line. No line feed ends it.
 func (p Plan) String() string {
 	var b strings.Builder
 	fmt.Fprintln(&b, p.headline())
@@ -20,7 +20,7 @@ func (p Plan) String() string {
 	for _, warning := range p.Warnings {
 		fmt.Fprintln(&b, "warning:", warning)
 	}
-	return b.String()
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 func (p Plan) headline() string {

@@ -10,14 +10,14 @@ const longestWord = 64
 
 // Nearest returns the word among the valid ones that was probably meant: the
 // one that fewest insertions, deletions, replacements and swaps of neighbours
-// lead to, at most one of them per three characters. Case does not count.
+// lead to, at most about one of them per three characters. Case does not count.
 // The first of equally near words wins; "" means that none is near.
 func Nearest(word string, among []string) string {
 	size := utf8.RuneCountInString(word)
 	if size == 0 || size > longestWord {
 		return ""
 	}
-	best, limit := "", max(1, size/3)
+	best, limit := "", max(1, (size+1)/3)
 	lower := []rune(strings.ToLower(word))
 	for _, candidate := range among {
 		other := utf8.RuneCountInString(candidate)

@@ -17,7 +17,7 @@ func readExternals(d *decoder, m *draft, e entry) {
 	}
 	for _, external := range entries {
 		m.places["externals."+external.key] = external.at
-		d.check(external.keyAt, imageNameProblem(external.key))
+		d.check(external.keyAt, nameProblem(external.key, "an external"))
 		text, ok := d.string(external.value)
 		if !ok {
 			continue

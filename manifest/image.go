@@ -61,7 +61,7 @@ func readImages(d *decoder, m *draft, e entry) {
 func (d *decoder) readAllImages(m *draft) {
 	for _, e := range m.images {
 		m.places["images."+e.key] = e.keyAt
-		d.check(e.keyAt, imageNameProblem(e.key))
+		d.check(e.keyAt, nameProblem(e.key, "an image"))
 		// A badly named image stays known, so that nobody who names it is
 		// reported too.
 		image := Image{Name: e.key, Context: DefaultContext, Range: e.keyAt, Fields: map[string]diag.Range{}}

@@ -24,31 +24,25 @@ var (
 
 const componentRule = "lower-case letters and digits, with . _ __ or - between them"
 
-// imageNameProblem checks the name of an image or an external.
-func imageNameProblem(name string) *problem {
+// nameProblem checks the name of an image or an external; what says which.
+func nameProblem(name, what string) *problem {
 	switch {
 	case strings.Contains(name, "/"):
-		return &problem{"the image name " + quote(name) + " contains a slash",
-			"an image is one path component; slashes belong into project"}
+		return &problem{"the name " + quote(name) + " contains a slash", "the name of " + what + " is one path component"}
 	case len(name) > maxName:
-		return &problem{fmt.Sprintf("an image name has at most %d characters, and this one has %d", maxName, len(name)), ""}
+		return &problem{fmt.Sprintf("the name of %s has at most %d characters, and this one has %d", what, maxName, len(name)), ""}
 	case !component.MatchString(name):
-		return &problem{quote(name) + " is not a name for an image", respell(name, componentRule)}
+		return &problem{quote(name) + " is not a name for " + what, respell(name, componentRule)}
 	case name == Records:
-		return &problem{`the image name "records" is reserved for the log of releases`, "choose another name"}
+		return &problem{`the name "records" is reserved for the log of releases`, "choose another name"}
 	}
 	return nil
 }
 
 // respell suggests the nearest name that follows the rule.
 func respell(name, rule string) string {
-	fixed := strings.Map(func(r rune) rune {
-		if r == ' ' || r == '_' || r == '.' {
-			return '-'
-		}
-		return unicode.ToLower(r)
-	}, strings.TrimSpace(name))
-	if fixed = strings.Trim(fixed, "-"); fixed != name && len(fixed) <= maxName && ringName.MatchString(fixed) {
+	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return strings.ContainsRune(" _.-", r) })
+	if fixed := strings.Join(words, "-"); fixed != name && len(fixed) <= maxName && ringName.MatchString(fixed) {
 		return "try: " + fixed
 	}
 	return "a name is " + rule

@@ -61,6 +61,8 @@ func tokenSize(n *yaml.Node, text []byte) int {
 		return 0
 	}
 	switch {
+	case n.Kind == yaml.DocumentNode && bytes.HasPrefix(text, []byte("---")):
+		return len("---")
 	case n.Kind == yaml.AliasNode:
 		return min(len(text), len(n.Value)+1)
 	case text[0] == '[' || text[0] == '{':

@@ -34,17 +34,29 @@ func normalPlatform(text string) (string, *problem) {
 		return "", &problem{quote(text) + " is not a platform", "a platform is os/arch or os/arch/variant: linux/amd64, linux/arm/v7"}
 	}
 	if !slices.Contains(knownSystems, p.OS) {
-		return "", &problem{"there is no operating system " + quote(p.OS), suggest(p.OS, knownSystems)}
+		return "", &problem{"there is no operating system " + quote(p.OS), suggestPlatform(p.OS, knownSystems, "", rest(text))}
 	}
 	if !slices.Contains(knownArchitectures, p.Architecture) {
-		return "", &problem{"there is no architecture " + quote(p.Architecture), suggest(p.Architecture, knownArchitectures)}
+		return "", &problem{"there is no architecture " + quote(p.Architecture), suggestPlatform(p.Architecture, knownArchitectures, p.OS+"/", variant(p))}
 	}
 	return platforms.Format(p), nil
 }
 
-func suggest(word string, known []string) string {
+// suggestPlatform returns the platform with its wrong word replaced.
+func suggestPlatform(word string, known []string, before, after string) string {
 	if near := diag.Nearest(word, known); near != "" {
-		return "try: " + near
+		return "try: " + before + near + after
 	}
-	return "known: " + strings.Join(known, ", ")
+	const few = 6
+	return "known: " + strings.Join(known[:few], ", ") + ", ..."
+}
+
+// rest returns what follows the operating system.
+func rest(text string) string { return text[strings.Index(text, "/"):] }
+
+func variant(p platforms.Platform) string {
+	if p.Variant == "" {
+		return ""
+	}
+	return "/" + p.Variant
 }

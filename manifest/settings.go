@@ -20,7 +20,7 @@ const (
 func readContext(d *decoder, image *Image, e entry) {
 	image.Fields["context"] = e.at
 	if text, ok := d.string(e.value); ok {
-		clean, p := cleanPath(text, "the project")
+		clean, p := cleanPath(text, inProject)
 		if d.check(e.at, p) {
 			image.Context = clean
 		}
@@ -30,7 +30,7 @@ func readContext(d *decoder, image *Image, e entry) {
 func readFile(d *decoder, image *Image, e entry) {
 	image.Fields["file"] = e.at
 	if text, ok := d.string(e.value); ok {
-		clean, p := cleanPath(text, "its context")
+		clean, p := cleanPath(text, inContext)
 		if p == nil && clean == "." {
 			p = &problem{quote(text) + " is a folder, not a container file", "try: Dockerfile"}
 		}
@@ -38,6 +38,17 @@ func readFile(d *decoder, image *Image, e entry) {
 			image.File = clean
 		}
 	}
+}
+
+// What a path is relative to, and may not leave.
+const (
+	inProject = "the project"
+	inContext = "its context"
+)
+
+var leaves = map[string]string{
+	inProject: "a context is a folder of the project, and . is all of it",
+	inContext: "a container file lies in its context; choose a wider context",
 }
 
 var driveLetter = regexp.MustCompile(`^[A-Za-z]:`)
@@ -61,7 +72,7 @@ func cleanPath(text, place string) (string, *problem) {
 	}
 	clean := path.Clean(text)
 	if clean == ".." || strings.HasPrefix(clean, "../") {
-		return "", &problem{"the path " + quote(text) + " leaves " + place, "use what lies in " + place + ", or choose a wider context"}
+		return "", &problem{"the path " + quote(text) + " leaves " + place, leaves[place]}
 	}
 	return clean, nil
 }

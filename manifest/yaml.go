@@ -69,10 +69,18 @@ func (d *decoder) entries(v value, expected string) ([]entry, bool) {
 		d.wrong(v, expected)
 		return nil, false
 	}
-	return d.merged(v, maxDepth), true
+	return d.merged(v, map[*yaml.Node]bool{}), true
 }
 
-func (d *decoder) merged(v value, depth int) []entry {
+// merged returns the keys of a mapping; around are the mappings that are being
+// merged already.
+func (d *decoder) merged(v value, around map[*yaml.Node]bool) []entry {
+	if around[v.node] {
+		d.add(v.at, "this mapping merges itself", "remove the merge key, or name another anchor")
+		return nil
+	}
+	around[v.node] = true
+	defer delete(around, v.node)
 	var out []entry
 	var sources []value
 	seen := map[string]diag.Range{}
@@ -99,12 +107,8 @@ func (d *decoder) merged(v value, depth int) []entry {
 		out = append(out, e)
 	}
 	for _, source := range sources {
-		if depth == 0 {
-			d.add(v.at, fmt.Sprintf("merge keys are nested more than %d levels deep", maxDepth), "")
-			return out
-		}
-		for _, e := range d.merged(source, depth-1) {
-			if _, own := seen[e.key]; !own {
+		for _, e := range d.merged(source, around) {
+			if _, own := seen[e.key]; !own && d.spend(1, v.at) {
 				seen[e.key] = e.keyAt
 				out = append(out, e)
 			}

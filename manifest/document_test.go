@@ -1,0 +1,80 @@
+package manifest
+
+// The types below are the manifest as people write it. The JSON Schema and
+// docs/manifest.md are made from them: the comments are the text of both, the
+// tags are the rules that an editor can check. TestReferences holds them
+// against the keys that Parse knows.
+
+// Document is the project file.
+type Document struct {
+	// The project: the prefix of its repositories, may contain slashes. Image
+	// api of acme/shop is in registry.example.com/acme/shop/api.
+	Project string `json:"project" jsonschema:"pattern=^[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*$,maxLength=255,example=acme/shop"`
+	// The registry that keeps the images and all state: a host, optionally
+	// with a port and a path, without a scheme and without credentials.
+	// QUOIT_REGISTRY overrides it.
+	Registry string `json:"registry" jsonschema:"pattern=^[a-z0-9.\\[\\]:-]+(/[a-z0-9._-]+)*$,maxLength=255,example=registry.example.com"`
+	// Who publishes the images. Becomes the label
+	// org.opencontainers.image.vendor.
+	Vendor string `json:"vendor,omitempty" jsonschema:"maxLength=255,example=ACME Inc."`
+	// The rings, from the innermost audience to the outermost. The rings ante
+	// and post exist in every project, before and after these. A ring may not
+	// be called latest or none, look like a version, or begin with record-,
+	// records, sha256- or quoit-.
+	Rings []string `json:"rings,omitempty" jsonschema:"minItems=1,uniqueItems=true,default=[developers\\, testers\\, users],example=[developers\\, testers\\, users]"`
+	// The root image: it installs the project on a site and depends on all the
+	// other images. Needed if there is more than one image.
+	Root string `json:"root,omitempty" jsonschema:"default=the only image,example=deploy"`
+	// What all images share. What an image sets itself wins; args and labels
+	// merge by key.
+	Defaults Defaults `json:"defaults,omitempty" jsonschema:"example={platforms: [linux/amd64\\, linux/arm64]}"`
+	// The images of the project by name. A name is lower-case letters and
+	// digits, with . _ __ or - between them, at most 128 characters; records
+	// is reserved. The short form is the context alone.
+	Images map[string]Entry `json:"images" jsonschema:"example={api: services/api}"`
+	// Images that the project runs and others build, by name, each a reference
+	// with a tag or a digest. A release records their digests. A name may not
+	// be the name of an image.
+	Externals map[string]string `json:"externals,omitempty" jsonschema:"example={postgres: \"docker.io/library/postgres:17\"}"`
+}
+
+// Defaults are what all images share.
+type Defaults struct {
+	// Build arguments; see args of an image.
+	Args map[string]Scalar `json:"args,omitempty" jsonschema:"example={GO_VERSION: \"1.26\"}"`
+	// Labels; see labels of an image.
+	Labels map[string]Text `json:"labels,omitempty" jsonschema:"example={team: checkout}"`
+	// Platforms; see platforms of an image.
+	Platforms []string `json:"platforms,omitempty" jsonschema:"uniqueItems=true,default=the builder's,example=[linux/amd64\\, linux/arm64]"`
+}
+
+// ImageDocument is one image of the project.
+type ImageDocument struct {
+	// The folder that the container file reads from: a slash path in the
+	// project, which it may not leave.
+	Context string `json:"context,omitempty" jsonschema:"default=.,example=services/api"`
+	// The container file, a slash path in the context.
+	File string `json:"file,omitempty" jsonschema:"default=Dockerfile\\, then Containerfile,example=Containerfile"`
+	// The stage of the container file that is the image.
+	Target string `json:"target,omitempty" jsonschema:"pattern=^[A-Za-z0-9][A-Za-z0-9._-]*$,default=the last stage,example=runtime"`
+	// Build arguments. A number or truth value is passed as it is written;
+	// null takes the value from --build-arg only. Names that begin with QUOIT_
+	// or BUILDKIT_ are not allowed.
+	Args map[string]Scalar `json:"args,omitempty" jsonschema:"example={FEATURES: null}"`
+	// Labels of the image. Those that quoit sets itself are overruled with a
+	// warning: org.opencontainers.image.version, .revision, .ref.name,
+	// .vendor, .base.name and .base.digest, and all that begin with
+	// dependency. or io.github.quoitbuild.
+	Labels map[string]Text `json:"labels,omitempty" jsonschema:"example={team: checkout}"`
+	// The platforms to build, each os/arch or os/arch/variant. An empty list
+	// means the builder's, whatever the defaults say.
+	Platforms []string `json:"platforms,omitempty" jsonschema:"uniqueItems=true,default=the builder's,example=[linux/amd64]"`
+	// The version is never below this one: to adopt an image that has
+	// versions already, or a major version that is reviewed like code. Three
+	// numbers, nothing behind them.
+	Version string `json:"version,omitempty" jsonschema:"pattern=^(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)$,example=5.2.0"`
+	// Images of the project that this one needs at run time. What it needs at
+	// build time is found in its container file. The root image needs all the
+	// others and is named by none.
+	Depends []string `json:"depends,omitempty" jsonschema:"uniqueItems=true,example=[mailer]"`
+}

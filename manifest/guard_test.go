@@ -1,0 +1,93 @@
+package manifest
+
+import (
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestDependencies keeps the package pure: it must be cheap to link, and what
+// it reads it gets as bytes.
+func TestDependencies(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	deps := strings.Fields(string(out))
+	if len(deps) < 10 {
+		t.Fatalf("go list names %d packages", len(deps))
+	}
+	for _, dep := range deps {
+		for _, banned := range []string{"github.com/moby/", "github.com/docker/", "k8s.io/", "google.golang.org/",
+			"github.com/google/go-containerregistry", "github.com/invopop/", "net/http", "os/exec"} {
+			if strings.HasPrefix(dep, banned) {
+				t.Errorf("manifest links %s", dep)
+			}
+		}
+	}
+}
+
+// TestCostIsLinear parses files near the size bound. What is quadratic takes
+// minutes here.
+func TestCostIsLinear(t *testing.T) {
+	head := "project: p\nregistry: r.example.com\nroot: a\nimages: {a: ., b: b}\n"
+	fill := func(piece func(i int) string) string {
+		var b strings.Builder
+		for i := 0; b.Len() < maxBytes-len(head)-4096; i++ {
+			b.WriteString(piece(i))
+		}
+		return b.String()
+	}
+	chain := func(i int) string {
+		if i == 0 {
+			return "x-0: &a0 {k: 1}\n"
+		}
+		return fmt.Sprintf("x-%d: &a%d {<<: *a%d, k%d: 1}\n", i, i, i-1, i)
+	}
+	images := strings.TrimSuffix(head, "images: {a: ., b: b}\n")
+	cases := map[string]string{
+		"one long line":            head + "x-y: [" + fill(func(int) string { return "a," }) + "]\n",
+		"unicode on one line":      head + "x-y: [" + fill(func(int) string { return "é, " }) + "]\n",
+		"unknown keys":             head + fill(func(i int) string { return fmt.Sprintf("k%d: v\n", i) }),
+		"unknown keys on one line": images + "images: {a: {" + fill(func(i int) string { return fmt.Sprintf("é%d: v, ", i) }) + "}}\n",
+		"unknown images":           images + "images: {b: ., a: {depends: [" + fill(func(i int) string { return fmt.Sprintf("é%d, ", i) }) + "]}}\n",
+		"bad syntax at the end":    head + fill(func(i int) string { return fmt.Sprintf("x-%d: v\n", i) }) + "x: y: z\n",
+		"deep merge chain":         images + fill(chain) + "images: {a: {args: *a20000}}\n",
+		"brackets":                 head + "x-y: " + fill(func(int) string { return "[" }),
+		"brackets and quotes":      images + "images: {a: {args: {" + fill(func(i int) string { return fmt.Sprintf(`k%d: [[["x"]]], `, i) }) + "}}}",
+		"shared mapping":           images + "x-a: &a {" + fill(func(i int) string { return fmt.Sprintf("k%d: 1, ", i) }) + "}\nimages: {a: {args: *a}, b: {args: *a}, c: {args: *a}, d: {args: *a}, e: {args: *a}, f: {args: *a}, g: {args: *a}}\n",
+		"comments":                 head + fill(func(int) string { return "# x\n" }),
+		"anchors":                  head + "x-y: [" + fill(func(i int) string { return fmt.Sprintf("&a%d b, ", i) }) + "]\n",
+	}
+	for name, text := range cases {
+		t.Run(name, func(t *testing.T) {
+			start := time.Now()
+			_, err := Parse("quoit.yaml", []byte(text))
+			took := time.Since(start)
+			t.Logf("%v: %.80v", took, err)
+			if took > 20*time.Second {
+				t.Errorf("a file of %d bytes took %v", len(text), took)
+			}
+		})
+	}
+}
+
+func TestBounds(t *testing.T) {
+	many := "project: p\nregistry: r.example.com\nroot: i0\nimages:\n"
+	for i := range maxImages {
+		many += fmt.Sprintf("  i%d: a\n", i)
+	}
+	if m := mustParse(t, many); len(m.Images) != maxImages {
+		t.Errorf("%d images, want %d", len(m.Images), maxImages)
+	}
+	for name, text := range map[string]string{
+		"images": many + "  one-more: a\n",
+		"bytes":  minimal + strings.Repeat("#", maxBytes),
+	} {
+		if _, err := Parse("quoit.yaml", []byte(text)); err == nil {
+			t.Errorf("one beyond the bound of %s is accepted", name)
+		}
+	}
+}

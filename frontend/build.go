@@ -1,0 +1,126 @@
+// Package frontend is the BuildKit frontend: it reads a project, plans, solves
+// and returns images. [Build] is behind every front door: the frontend image,
+// and the quoit command when it builds in its own process.
+package frontend
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+
+	"github.com/moby/buildkit/frontend/dockerui"
+	"github.com/moby/buildkit/frontend/gateway/client"
+
+	"github.com/quoitbuild/quoit/llb"
+)
+
+// Keys of a result's metadata that clients see in the exporter's response.
+const (
+	// MetaPlan is the plan, base64 of its JSON.
+	MetaPlan = "frontend.quoit.plan"
+	// metaMessage is printed by buildx after a build.
+	metaMessage = "frontend.result.inlinemessage"
+)
+
+// New returns the frontend's build function. Runner runs a binary of ours in a
+// build step; see [Runner].
+//
+// The result of a build is, by the option "target":
+//
+//	""           the root image; every other changed image is evaluated
+//	IMAGE        that image
+//	IMAGE/STAGE  that stage of its container file
+//	"*"          every changed image under its own id
+//
+// An unchanged image is the registry's, by digest. With [OptionExport] the
+// result is that of "*", but nothing at all if nothing has to be built, and the
+// images' names and annotations are left to the client's exporters.
+func New(runner Runner) client.BuildFunc {
+	return func(ctx context.Context, c client.Client) (*client.Result, error) {
+		return build(ctx, c, runner)
+	}
+}
+
+func build(ctx context.Context, c client.Client, runner Runner) (*client.Result, error) {
+	if err := checkCaps(c.BuildOpts().Opts["frontend.caps"]); err != nil {
+		return nil, err
+	}
+	opts, err := readOptions(c.BuildOpts().Opts)
+	if err != nil {
+		return nil, err
+	}
+	if answer, ok, err := staticRequest(opts.request); ok || err != nil {
+		return answer, err
+	}
+	ui, err := dockerui.NewClient(c)
+	if err != nil {
+		return nil, err
+	}
+	p, err := newPlanner(ctx, c, ui, runner, opts)
+	if err != nil {
+		return nil, err
+	}
+	if answer, ok, err := p.fileRequest(ctx); ok || err != nil {
+		return answer, err
+	}
+	if err := p.makePlan(ctx); err != nil {
+		return nil, err
+	}
+	if answer, ok, err := p.planRequest(); ok || err != nil {
+		return answer, err
+	}
+	s := &solver{planner: p, ui: ui}
+	res, err := s.result(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return res, p.describe(res)
+}
+
+// newPlanner reads the manifest and the files that it names.
+func newPlanner(ctx context.Context, c client.Client, ui *dockerui.Client, runner Runner, opts options) (*planner, error) {
+	project, err := readManifest(ctx, c, ui, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := project.readFiles(ctx, c, opts); err != nil {
+		return nil, err
+	}
+	selection := project.selection()
+	p := &planner{client: c, runner: runner, opts: opts, project: project}
+	p.tree = project.tree(selection, opts.noCache)
+	p.store = &store{
+		gateway: c, manifest: project.manifest, first: opts.first,
+		root: project.images[project.manifest.Root].Platforms,
+	}
+	p.compiler = &llb.Compiler{
+		Gateway: c,
+		Options: c.BuildOpts().Opts,
+		Sources: project.images,
+		Names:   project.names(),
+		Warn: func(ctx context.Context, source llb.Source, message string, warning client.WarnOpts) {
+			if source.Map.Definition != nil {
+				// A warning that cannot be delivered harms nobody.
+				_ = c.Warn(ctx, headOf(source.Map.Definition.ToPB()), message, warning)
+			}
+		},
+	}
+	return p, nil
+}
+
+// describe adds what people and tools read about the build to its result.
+func (p *planner) describe(res *client.Result) error {
+	data, err := json.Marshal(p.plan)
+	if err != nil {
+		return fmt.Errorf("writing the plan: %w", err)
+	}
+	res.AddMeta(MetaPlan, []byte(base64.StdEncoding.EncodeToString(data)))
+	if !p.opts.export {
+		res.AddMeta(metaMessage, []byte(message(p.plan)))
+	}
+	return nil
+}
+
+// DefaultManifest is the name under which clients look for the manifest.
+const DefaultManifest = "quoit.yaml"

@@ -1,0 +1,47 @@
+package frontend
+
+import (
+	"errors"
+
+	bk "github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/solver/errdefs"
+	"github.com/moby/buildkit/solver/pb"
+
+	"github.com/quoitbuild/quoit/internal/diag"
+)
+
+// inManifest gives each diagnostic of an error the excerpt that BuildKit's
+// clients print, all of them joined.
+func inManifest(err error, source *bk.SourceMap) error {
+	list := diag.All(err)
+	if len(list) == 0 {
+		return err
+	}
+	var all []error
+	for _, d := range list.Sorted() {
+		text := d.Message
+		if d.Hint != "" {
+			text += " (" + d.Hint + ")"
+		}
+		info := &pb.SourceInfo{Filename: source.Filename, Language: source.Language, Data: source.Data}
+		if source.Definition != nil {
+			info.Definition = source.Definition.ToPB()
+		}
+		all = append(all, errdefs.WithSource(errors.New(text), &errdefs.Source{
+			Info: info, Ranges: []*pb.Range{pbRange(d.Range)},
+		}))
+	}
+	return errors.Join(all...)
+}
+
+// pbRange is a range as BuildKit counts: lines from one, characters from zero.
+func pbRange(r diag.Range) *pb.Range {
+	end := r.End
+	if end.Line == 0 {
+		end = r.Start
+	}
+	return &pb.Range{
+		Start: &pb.Position{Line: int32(r.Start.Line), Character: int32(max(r.Start.Column-1, 0))},
+		End:   &pb.Position{Line: int32(end.Line), Character: int32(max(end.Column-1, 0))},
+	}
+}

@@ -1,0 +1,236 @@
+package frontend
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+
+	bk "github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/frontend/dockerui"
+	"github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/patternmatcher/ignorefile"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/containerd/platforms"
+
+	"github.com/quoitbuild/quoit/internal/diag"
+	"github.com/quoitbuild/quoit/llb"
+	"github.com/quoitbuild/quoit/manifest"
+)
+
+// The names of container files that are looked for, in this order, and of the
+// ignore file.
+var containerFiles = []string{"Dockerfile", "Containerfile"}
+
+const ignoreName = ".dockerignore"
+
+// maxParallelReads bounds the files that are read at once.
+const maxParallelReads = 16
+
+// controlFiles is the part of the project's tree that says how it is built.
+type controlFiles struct {
+	ref   client.Reference
+	state bk.State
+	def   *bk.Definition
+}
+
+// readFiles reads every image's container file and ignore file, in one transfer.
+func (p *project) readFiles(ctx context.Context, c client.Client, opts options) error {
+	files, err := p.loadControlFiles(ctx, c)
+	if err != nil {
+		return err
+	}
+	sources := make([]llb.Source, len(p.manifest.Images))
+	problems := make([]*diag.Diagnostic, len(p.manifest.Images))
+	eg, ctx := errgroup.WithContext(ctx)
+	eg.SetLimit(maxParallelReads)
+	for i, image := range p.manifest.Images {
+		eg.Go(func() (err error) {
+			sources[i], problems[i], err = p.readImage(ctx, files, image, opts, defaultPlatform(c))
+			return err
+		})
+	}
+	if err := eg.Wait(); err != nil {
+		return err
+	}
+	var mistakes diag.List
+	p.images = map[string]llb.Source{}
+	for i, source := range sources {
+		p.images[source.Name] = source
+		if problems[i] != nil {
+			mistakes.Add(*problems[i])
+		}
+	}
+	return inManifest(mistakes.Err(), p.source.SourceMap)
+}
+
+func (p *project) loadControlFiles(ctx context.Context, c client.Client) (*controlFiles, error) {
+	st := p.remote
+	if st == nil {
+		local := bk.Local(localName,
+			bk.SessionID(p.session),
+			bk.FollowPaths(p.controlPaths()),
+			bk.SharedKeyHint("quoit:"+p.manifest.Project+":control"),
+			bk.Differ(bk.DiffNone, false),
+			dockerui.WithInternalName("load container files and ignore files"),
+		)
+		st = &local
+	}
+	def, err := st.Marshal(ctx, bk.WithCaps(c.BuildOpts().LLBCaps))
+	if err != nil {
+		return nil, fmt.Errorf("loading container files: %w", err)
+	}
+	res, err := c.Solve(ctx, client.SolveRequest{Definition: def.ToPB()})
+	if err != nil {
+		return nil, fmt.Errorf("loading container files: %w", err)
+	}
+	ref, err := res.SingleRef()
+	if err != nil {
+		return nil, fmt.Errorf("loading container files: %w", err)
+	}
+	return &controlFiles{ref: ref, state: *st, def: def}, nil
+}
+
+// controlPaths are all paths at which a container or an ignore file may lie.
+func (p *project) controlPaths() []string {
+	paths := map[string]bool{}
+	for _, image := range p.manifest.Images {
+		for _, file := range candidates(image) {
+			paths[file] = true
+			paths[file+ignoreName] = true
+		}
+		paths[path.Join(image.Context, ignoreName)] = true
+	}
+	return slices.Sorted(maps.Keys(paths))
+}
+
+func candidates(image manifest.Image) []string {
+	if image.File != "" {
+		return []string{path.Join(image.Context, image.File)}
+	}
+	var files []string
+	for _, name := range containerFiles {
+		files = append(files, path.Join(image.Context, name))
+	}
+	return files
+}
+
+func (p *project) readImage(ctx context.Context, files *controlFiles, image manifest.Image, opts options, builder ocispecs.Platform) (llb.Source, *diag.Diagnostic, error) {
+	source := llb.Source{
+		Name:    image.Name,
+		Context: image.Context,
+		Target:  image.Target,
+		Args:    imageArgs(image, opts.args),
+		Labels:  imageLabels(image, opts.labels),
+	}
+	data, problem, err := p.readContainerFile(ctx, files, image, &source)
+	if err != nil || problem != nil {
+		return source, problem, err
+	}
+	source.Map = bk.NewSourceMap(&files.state, source.File, "Dockerfile", data)
+	source.Map.Definition = files.def
+	if source.IgnoreFile, err = readIgnoreFile(ctx, files, source); err != nil {
+		return source, nil, err
+	}
+	if source.Ignore, err = ignorefile.ReadAll(bytes.NewReader(source.IgnoreFile)); err != nil {
+		return source, nil, fmt.Errorf("image %s: reading its ignore file: %w", image.Name, err)
+	}
+	source.Platforms, err = imagePlatforms(image, builder)
+	return source, nil, err
+}
+
+func (p *project) readContainerFile(ctx context.Context, files *controlFiles, image manifest.Image, source *llb.Source) ([]byte, *diag.Diagnostic, error) {
+	for _, file := range candidates(image) {
+		data, err := dockerui.ReadFile(ctx, files.ref, file)
+		if isNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("reading %s: %w", file, err)
+		}
+		source.File = file
+		return data, nil, nil
+	}
+	problem := p.missingFile(ctx, files, image)
+	return nil, &problem, nil
+}
+
+// missingFile says why an image has no container file.
+func (p *project) missingFile(ctx context.Context, files *controlFiles, image manifest.Image) diag.Diagnostic {
+	at := image.Position("context")
+	if image.File != "" {
+		at = image.Position("file")
+	}
+	for _, file := range candidates(image) {
+		entries, err := files.ref.ReadDir(ctx, client.ReadDirRequest{Path: path.Dir(file), IncludePattern: path.Base(file)})
+		if err == nil && len(entries) == 1 && entries[0].Linkname != "" {
+			return p.mistake(at, "put the file itself there", "image %s: %s is a link that leads out of the project or nowhere", image.Name, file)
+		}
+	}
+	if image.File != "" {
+		return p.mistake(at, "file: is relative to context:", "image %s has no container file %s", image.Name, candidates(image)[0])
+	}
+	return p.mistake(at, "add one, or name it with file:",
+		"image %s has no container file: neither %s nor %s exists", image.Name, candidates(image)[0], candidates(image)[1])
+}
+
+func readIgnoreFile(ctx context.Context, files *controlFiles, source llb.Source) ([]byte, error) {
+	for _, file := range []string{source.File + ignoreName, path.Join(source.Context, ignoreName)} {
+		data, err := dockerui.ReadFile(ctx, files.ref, file)
+		if err == nil {
+			return data, nil
+		}
+		if !isNotFound(err) {
+			return nil, fmt.Errorf("reading %s: %w", file, err)
+		}
+	}
+	return nil, nil
+}
+
+// imageArgs are the manifest's arguments with the command line's on top; those
+// without a value stay undeclared.
+func imageArgs(image manifest.Image, given map[string]string) map[string]string {
+	args := map[string]string{}
+	for name, value := range image.Args {
+		if value != nil {
+			args[name] = *value
+		}
+	}
+	maps.Copy(args, given)
+	return args
+}
+
+func imageLabels(image manifest.Image, given map[string]string) map[string]string {
+	all := maps.Clone(image.Labels)
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, given)
+	return all
+}
+
+func imagePlatforms(image manifest.Image, builder ocispecs.Platform) ([]ocispecs.Platform, error) {
+	if len(image.Platforms) == 0 {
+		return []ocispecs.Platform{builder}, nil
+	}
+	list, err := platforms.ParseAll(image.Platforms)
+	if err != nil {
+		return nil, fmt.Errorf("image %s: %w", image.Name, err)
+	}
+	for i := range list {
+		list[i] = platforms.Normalize(list[i])
+	}
+	return list, nil
+}
+
+// defaultPlatform is the builder's.
+func defaultPlatform(c client.Client) ocispecs.Platform {
+	if workers := c.BuildOpts().Workers; len(workers) > 0 && len(workers[0].Platforms) > 0 {
+		return platforms.Normalize(workers[0].Platforms[0])
+	}
+	return platforms.Normalize(platforms.DefaultSpec())
+}

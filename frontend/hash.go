@@ -1,0 +1,204 @@
+package frontend
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	bk "github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/frontend/dockerui"
+	"github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/solver/pb"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/quoitbuild/quoit/internal/diag"
+	"github.com/quoitbuild/quoit/llb"
+	"github.com/quoitbuild/quoit/revision"
+)
+
+// HashCommand is the first argument that makes a binary of ours answer a
+// revision request; the folders of project, request and answer follow. See [Hash].
+const HashCommand = "hash"
+
+// Runner says how to run a binary of ours in a build step, where the project's
+// files are: the file system that has it and its path there.
+type Runner func(client.Client) (fs bk.State, path string, err error)
+
+const (
+	requestFile  = "request.json"
+	responseFile = "response.json"
+)
+
+// maxResponse bounds the answer of the hash step, in bytes.
+const maxResponse = 64 << 20
+
+// hashRequest collects what the images read of the project.
+func (p *project) hashRequest(compiled map[string][]*llb.Compiled) (revision.Request, error) {
+	req := revision.Request{Scheme: revision.Scheme}
+	for _, name := range p.manifest.ImageNames() {
+		var reads []revision.Read
+		for _, c := range compiled[name] {
+			if c.Definition == nil {
+				continue
+			}
+			r, err := revision.Reads(c.Definition, llb.IsContext)
+			if err != nil {
+				return req, fmt.Errorf("image %s: %w", name, err)
+			}
+			reads = append(reads, r...)
+		}
+		source := p.images[name]
+		req.Images = append(req.Images, revision.ImageInputs{
+			Name: name, Context: source.Context, Ignore: source.Ignore, Reads: revision.Merge(reads),
+		})
+	}
+	return req, nil
+}
+
+// hash returns, by image, the digest of what it reads of the tree. The work is
+// a build step with the tree as a read-only mount, so BuildKit caches it on the
+// tree's contents.
+func (p *project) hash(ctx context.Context, c client.Client, runner Runner, tree bk.State, req revision.Request) (map[string]digest.Digest, error) {
+	needed := revision.Request{Scheme: req.Scheme}
+	trees := map[string]digest.Digest{}
+	for _, image := range req.Images {
+		if len(image.Reads) > 0 {
+			needed.Images = append(needed.Images, image)
+		} else {
+			trees[image.Name] = revision.EmptyTree
+		}
+	}
+	if len(needed.Images) == 0 {
+		return trees, nil
+	}
+	res, err := runHash(ctx, c, runner, tree, needed)
+	if err != nil {
+		return nil, fmt.Errorf("hashing the project's files: %w", err)
+	}
+	if err := p.linkedContexts(res.Links); err != nil {
+		return nil, err
+	}
+	for _, image := range needed.Images {
+		sum, ok := res.Trees[image.Name]
+		if !ok || sum.Validate() != nil {
+			return nil, fmt.Errorf("hashing the project's files: no answer for image %s", image.Name)
+		}
+		trees[image.Name] = sum
+	}
+	return trees, nil
+}
+
+// linkedContexts reports contexts that are links: what they lead to is not a
+// part of the project's selected files.
+func (p *project) linkedContexts(links map[string]string) error {
+	var mistakes diag.List
+	for name, target := range links {
+		image, _ := p.manifest.Image(name)
+		mistakes.Add(p.mistake(image.Position("context"), "name the folder itself: "+target,
+			"image %s: the context %s is, or lies behind, a link", name, image.Context))
+	}
+	return inManifest(mistakes.Err(), p.source.SourceMap)
+}
+
+func runHash(ctx context.Context, c client.Client, runner Runner, tree bk.State, req revision.Request) (res revision.Response, err error) {
+	data, err := json.Marshal(req)
+	if err != nil {
+		return res, err
+	}
+	root, binary, err := runner(c)
+	if err != nil {
+		return res, err
+	}
+	request := bk.Scratch().File(bk.Mkfile(requestFile, 0o444, data), dockerui.WithInternalName("what the images read"))
+	step := root.Run(
+		bk.Args([]string{binary, HashCommand, "/project", "/request/" + requestFile, "/answer/" + responseFile}),
+		bk.AddMount("/project", tree, bk.Readonly),
+		bk.AddMount("/request", request, bk.Readonly),
+		bk.ReadonlyRootFS(),
+		bk.Network(bk.NetModeNone),
+		dockerui.WithInternalName("hash what the images read"),
+	)
+	def, err := step.AddMount("/answer", bk.Scratch()).Marshal(ctx, bk.Platform(defaultPlatform(c)), bk.WithCaps(c.BuildOpts().LLBCaps))
+	if err != nil {
+		return res, err
+	}
+	answer, err := c.Solve(ctx, client.SolveRequest{Definition: def.ToPB()})
+	if err != nil {
+		return res, err
+	}
+	ref, err := answer.SingleRef()
+	if err != nil {
+		return res, err
+	}
+	return readResponse(ctx, ref)
+}
+
+// readResponse reads the answer in pieces: one message of the gateway may be
+// too small for it.
+func readResponse(ctx context.Context, ref client.Reference) (res revision.Response, err error) {
+	const piece = 2 << 20
+	var data []byte
+	for {
+		part, err := ref.ReadFile(ctx, client.ReadRequest{
+			Filename: responseFile, Range: &client.FileRange{Offset: len(data), Length: piece},
+		})
+		if err != nil {
+			return res, err
+		}
+		data = append(data, part...)
+		if len(part) < piece {
+			break
+		}
+		if len(data) > maxResponse {
+			return res, fmt.Errorf("the answer is larger than %d MiB", maxResponse>>20)
+		}
+	}
+	if err := json.Unmarshal(data, &res); err != nil {
+		return res, fmt.Errorf("reading the answer: %w", err)
+	}
+	if res.Scheme != revision.Scheme {
+		return res, fmt.Errorf("the answer has scheme %d, expected %d", res.Scheme, revision.Scheme)
+	}
+	return res, nil
+}
+
+// revisionOf is an image's revision: over all its platforms one.
+func revisionOf(compiled []*llb.Compiled, tree digest.Digest) string {
+	source := compiled[0].Source
+	args := map[string]string{}
+	for _, c := range compiled {
+		for _, name := range c.Args {
+			if !neutralArg(name) {
+				args[name] = source.Args[name]
+			}
+		}
+	}
+	return revision.Sum(revision.Inputs{
+		ContainerFile: source.Map.Data, Target: source.Target, Args: args, Tree: tree,
+	})
+}
+
+// neutralArgs do not make another image of the same sources.
+var neutralArgs = []string{
+	"SOURCE_DATE_EPOCH", "HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY",
+	"TARGETPLATFORM", "TARGETOS", "TARGETARCH", "TARGETVARIANT", "TARGETSTAGE",
+	"BUILDPLATFORM", "BUILDOS", "BUILDARCH", "BUILDVARIANT",
+}
+
+func neutralArg(name string) bool {
+	upper := strings.ToUpper(name)
+	return slices.Contains(neutralArgs, upper) || strings.HasPrefix(name, "BUILDKIT_") || strings.HasPrefix(name, "QUOIT_")
+}
+
+// headOf is the digest of a definition's last real op, for warnings.
+func headOf(def *pb.Definition) digest.Digest {
+	var d bk.Definition
+	d.FromPB(def)
+	head, err := d.Head()
+	if err != nil {
+		return ""
+	}
+	return head
+}

@@ -1,0 +1,226 @@
+package frontend
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/moby/buildkit/client/llb/sourceresolver"
+	"github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/solver/pb"
+	"github.com/moby/buildkit/util/grpcerrors"
+	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc/codes"
+
+	"github.com/quoitbuild/quoit/labels"
+	"github.com/quoitbuild/quoit/manifest"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// store reads the project's state from its registry, through BuildKit. Each
+// reference is asked for once.
+type store struct {
+	gateway  client.Client
+	manifest *manifest.Manifest
+	root     []ocispecs.Platform // the root image's platforms
+	first    bool                // stated: nothing is there yet
+
+	mu    sync.Mutex
+	found map[string]*published
+}
+
+// published is an image in the registry; nil stands for one that is not there.
+type published struct {
+	digest string
+	labels map[string]string
+}
+
+// state reads the ring and the next one, and others only where these are empty.
+func (s *store) state(ctx context.Context, ring string) (versioning.State, error) {
+	rings := s.manifest.RingOrder()
+	placed := map[string]*versioning.Placed{}
+	for {
+		unread, err := versioning.Unread(rings, ring, placed)
+		if err != nil {
+			return versioning.State{}, err
+		}
+		if len(unread) == 0 {
+			return versioning.Select(rings, ring, placed)
+		}
+		if err := s.readRings(ctx, unread, placed); err != nil {
+			return versioning.State{}, err
+		}
+	}
+}
+
+func (s *store) readRings(ctx context.Context, rings []string, placed map[string]*versioning.Placed) error {
+	results := make([]*versioning.Placed, len(rings))
+	eg, ctx := errgroup.WithContext(ctx)
+	for i, ring := range rings {
+		eg.Go(func() (err error) {
+			results[i], err = s.ring(ctx, ring)
+			return err
+		})
+	}
+	if err := eg.Wait(); err != nil {
+		return err
+	}
+	for i, ring := range rings {
+		placed[ring] = results[i]
+	}
+	return nil
+}
+
+// ring reads the release that a ring's tag names, nil for an empty ring.
+func (s *store) ring(ctx context.Context, ring string) (*versioning.Placed, error) {
+	if s.first {
+		return nil, nil
+	}
+	ref := s.manifest.Repository(s.manifest.Root) + ":" + ring
+	image, err := s.read(ctx, ref, s.root, "release in ring "+ring+" (an empty ring is no error)")
+	if err != nil || image == nil {
+		return nil, err
+	}
+	release, err := labels.Parse(image.labels)
+	if err != nil {
+		return nil, fmt.Errorf("ring %s (%s): %w", ring, ref, err)
+	}
+	return &versioning.Placed{Ring: ring, Digest: image.digest, Release: release}, nil
+}
+
+// version looks a version up; the identity is that of its label.
+func (s *store) version(ctx context.Context, image string, version versioning.Version, platforms []ocispecs.Platform) (*published, error) {
+	if s.first {
+		return nil, nil
+	}
+	return s.read(ctx, s.reference(image, version), platforms, image+" "+version.String()+" (a free version is no error)")
+}
+
+func (s *store) reference(image string, version versioning.Version) string {
+	return s.manifest.Repository(image) + ":" + version.String()
+}
+
+// read resolves a reference and its config for the first of the platforms that
+// it has.
+func (s *store) read(ctx context.Context, ref string, platforms []ocispecs.Platform, what string) (*published, error) {
+	s.mu.Lock()
+	image, ok := s.found[ref]
+	s.mu.Unlock()
+	if ok {
+		return image, nil
+	}
+	var err error
+	for _, platform := range platforms {
+		image, err = s.resolve(ctx, ref, &platform, what)
+		if err == nil || !isOtherPlatform(err) {
+			break
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking up %s: %w", ref, explained(err))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.found == nil {
+		s.found = map[string]*published{}
+	}
+	s.found[ref] = image
+	return image, nil
+}
+
+func (s *store) resolve(ctx context.Context, ref string, platform *ocispecs.Platform, what string) (*published, error) {
+	meta, err := s.gateway.ResolveSourceMetadata(ctx, &pb.SourceOp{Identifier: "docker-image://" + ref}, sourceresolver.Opt{
+		LogName:  "[quoit] " + what,
+		ImageOpt: &sourceresolver.ResolveImageOpt{Platform: platform, ResolveMode: "pull"},
+	})
+	if isAbsent(err, ref) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if meta.Image == nil {
+		return nil, errors.New("the answer is not an image")
+	}
+	var config dockerspec.DockerOCIImage
+	if err := json.Unmarshal(meta.Image.Config, &config); err != nil {
+		return nil, fmt.Errorf("reading its config: %w", err)
+	}
+	return &published{digest: meta.Image.Digest.String(), labels: config.Config.Labels}, nil
+}
+
+// isAbsent tells whether a look-up says, without any doubt, that the reference
+// does not exist. Other texts that end in "not found" speak of a platform or a
+// blob of an image that is there.
+func isAbsent(err error, ref string) bool {
+	if err == nil {
+		return false
+	}
+	text := err.Error()
+	if status, ok := grpcerrors.AsGRPCStatus(err); ok {
+		text = status.Message()
+	}
+	return text == ref+": not found"
+}
+
+func isOtherPlatform(err error) bool {
+	return strings.Contains(err.Error(), "no match for platform")
+}
+
+// explained adds the next step to a registry's error.
+func explained(err error) error {
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "401"), strings.Contains(text, "nauthorized"):
+		return fmt.Errorf("%w: log in to the registry (docker login) with an account that may read it", err)
+	case strings.Contains(text, "403"), strings.Contains(text, "orbidden"), strings.Contains(text, "denied"):
+		return fmt.Errorf("%w: this account may not read it; some registries also answer so for a repository that does not exist yet: if this project has no release, say so with %s=1", err, ArgFirst)
+	case strings.Contains(text, "429"), strings.Contains(text, "oo Many Requests"):
+		return fmt.Errorf("%w: the registry limits requests, try again later", err)
+	}
+	return err
+}
+
+// isNotFound tells whether a file is not there.
+func isNotFound(err error) bool {
+	if err == nil {
+		return false
+	}
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, os.ErrNotExist) || grpcerrors.Code(err) == codes.NotFound ||
+		strings.Contains(err.Error(), "no such file or directory") || strings.Contains(err.Error(), "not a directory")
+}
+
+// digest returns the digest of a version that has to be there.
+func (s *store) digest(ctx context.Context, image string, version versioning.Version) (string, error) {
+	ref := s.reference(image, version)
+	s.mu.Lock()
+	known := s.found[ref]
+	s.mu.Unlock()
+	if known != nil {
+		return known.digest, nil
+	}
+	meta, err := s.gateway.ResolveSourceMetadata(ctx, &pb.SourceOp{Identifier: "docker-image://" + ref}, sourceresolver.Opt{
+		LogName:  "[quoit] " + image + " " + version.String(),
+		ImageOpt: &sourceresolver.ResolveImageOpt{NoConfig: true, ResolveMode: "pull"},
+	})
+	if isAbsent(err, ref) {
+		return "", fmt.Errorf("%s is missing, although a release names it: restore it, or build it again with %s=%s", ref, ArgRebuild, image)
+	}
+	if err != nil {
+		return "", fmt.Errorf("looking up %s: %w", ref, explained(err))
+	}
+	if meta.Image == nil {
+		return "", fmt.Errorf("looking up %s: the answer is not an image", ref)
+	}
+	return meta.Image.Digest.String(), nil
+}
+
+// identity is what the image's label says, "" for one that is not ours.
+func (p *published) identity() string { return p.labels[labels.Identity] }

@@ -1,0 +1,149 @@
+package frontend
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/containerd/platforms"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// The build arguments that are Quoit's own. They are never a part of a revision.
+const (
+	ArgRing     = "QUOIT_RING"
+	ArgMajor    = "QUOIT_MAJOR"
+	ArgRebuild  = "QUOIT_REBUILD"
+	ArgFirst    = "QUOIT_FIRST"
+	ArgPull     = "QUOIT_PULL"
+	ArgRegistry = "QUOIT_REGISTRY"
+)
+
+// OptionExport is the frontend option by which the quoit command asks for every
+// changed image as a ref of its own and nothing else; see [Build].
+const OptionExport = "quoit.export"
+
+// AllImages is the target that stands for every changed image.
+const AllImages = "*"
+
+// options are a build's frontend options as far as Quoit reads them itself.
+type options struct {
+	ring      string // "" for the default
+	registry  string // overrides the manifest's
+	major     selection
+	rebuild   selection
+	first     bool
+	pull      bool
+	export    bool
+	request   string // the subrequest, if any
+	target    string // IMAGE, IMAGE/STAGE, AllImages or ""
+	platforms []ocispecs.Platform
+	noCache   bool
+	args      map[string]string // build arguments without Quoit's own
+	labels    map[string]string
+	source    string
+	commit    string
+}
+
+func readOptions(opts map[string]string) (options, error) {
+	o := options{
+		ring:     opts["build-arg:"+ArgRing],
+		registry: opts["build-arg:"+ArgRegistry],
+		major:    newSelection(opts["build-arg:"+ArgMajor]),
+		rebuild:  newSelection(opts["build-arg:"+ArgRebuild]),
+		export:   opts[OptionExport] != "",
+		request:  opts["requestid"],
+		target:   opts["target"],
+		args:     map[string]string{},
+		labels:   map[string]string{},
+		source:   opts["vcs:source"],
+		commit:   opts["vcs:revision"],
+	}
+	_, o.noCache = opts["no-cache"]
+	for key, value := range opts {
+		if name, ok := strings.CutPrefix(key, "build-arg:"); ok && !strings.HasPrefix(name, "QUOIT_") {
+			o.args[name] = value
+		} else if name, ok := strings.CutPrefix(key, "label:"); ok {
+			o.labels[name] = value
+		}
+	}
+	for name, to := range map[string]*bool{ArgFirst: &o.first, ArgPull: &o.pull} {
+		if err := readBool(opts, name, to); err != nil {
+			return options{}, err
+		}
+	}
+	return o, o.readPlatforms(opts["platform"])
+}
+
+func readBool(opts map[string]string, name string, to *bool) error {
+	value, ok := opts["build-arg:"+name]
+	if !ok || value == "" {
+		return nil
+	}
+	b, err := strconv.ParseBool(value)
+	if err != nil {
+		return fmt.Errorf("%s is %q: write 1 or 0", name, value)
+	}
+	*to = b
+	return nil
+}
+
+func (o *options) readPlatforms(list string) error {
+	if list == "" {
+		return nil
+	}
+	for _, text := range strings.Split(list, ",") {
+		p, err := platforms.Parse(text)
+		if err != nil {
+			return fmt.Errorf("reading platform %q: %w", text, err)
+		}
+		o.platforms = append(o.platforms, platforms.Normalize(p))
+	}
+	return nil
+}
+
+// narrow returns those of an image's platforms that this build is for.
+func (o options) narrow(all []ocispecs.Platform) []ocispecs.Platform {
+	if len(o.platforms) == 0 {
+		return all
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(p ocispecs.Platform) bool {
+		return !slices.ContainsFunc(o.platforms, func(q ocispecs.Platform) bool {
+			return platforms.FormatAll(p) == platforms.FormatAll(q)
+		})
+	})
+}
+
+// splitTarget cuts IMAGE/STAGE.
+func (o options) splitTarget() (image, stage string) {
+	image, stage, _ = strings.Cut(o.target, "/")
+	return image, stage
+}
+
+// selection is a list of images, or "*" for all.
+type selection []string
+
+func newSelection(list string) selection {
+	var s selection
+	for _, name := range strings.Split(list, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			s = append(s, name)
+		}
+	}
+	return s
+}
+
+func (s selection) has(image string) bool {
+	return slices.Contains(s, image) || slices.Contains(s, "*")
+}
+
+// unknown returns the first name that is no image, or "".
+func (s selection) unknown(images []string) string {
+	for _, name := range s {
+		if name != "*" && !slices.Contains(images, name) {
+			return name
+		}
+	}
+	return ""
+}

@@ -1,0 +1,257 @@
+package frontend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	bk "github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/containerd/platforms"
+
+	"github.com/quoitbuild/quoit/graph"
+	"github.com/quoitbuild/quoit/internal/diag"
+	"github.com/quoitbuild/quoit/llb"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// maxParallelLookups bounds the questions to registries at one time.
+const maxParallelLookups = 32
+
+// planner goes from the project's files to the plan.
+type planner struct {
+	client  client.Client
+	runner  Runner
+	opts    options
+	project *project
+
+	store    *store
+	compiler *llb.Compiler
+	compiled map[string][]*llb.Compiled
+	tree     bk.State
+	graph    *graph.Graph
+	plan     versioning.Plan
+}
+
+// makePlan does everything up to the decision. The rings are looked up while
+// the images are compiled and their files are hashed.
+func (p *planner) makePlan(ctx context.Context) error {
+	ring := p.opts.ring
+	if ring == "" {
+		ring = p.project.manifest.Rings[0]
+	}
+	if err := p.checkSelections(); err != nil {
+		return err
+	}
+	if ring == versioning.None {
+		request, err := p.sources(ctx, nil)
+		if err != nil {
+			return err
+		}
+		p.plan, err = versioning.Unpublishable(request)
+		return err
+	}
+	return p.makeRingPlan(ctx, ring)
+}
+
+func (p *planner) makeRingPlan(ctx context.Context, ring string) error {
+	var state versioning.State
+	var request versioning.Request
+	eg, egCtx := errgroup.WithContext(ctx)
+	known := make(chan struct{})
+	eg.Go(func() (err error) {
+		state, err = p.store.state(egCtx, ring)
+		if err == nil {
+			close(known)
+		}
+		return p.ringProblem(err)
+	})
+	eg.Go(func() (err error) {
+		pins, err := p.pins(egCtx, ring, &state, known)
+		if err != nil {
+			return err
+		}
+		request, err = p.sources(egCtx, pins)
+		return err
+	})
+	if err := eg.Wait(); err != nil {
+		return err
+	}
+	request.State = state
+	return p.decide(ctx, request)
+}
+
+// pins are the digests that externals had when the current release was built;
+// only the first ring, and whoever asks to pull, follows the tags.
+func (p *planner) pins(ctx context.Context, ring string, state *versioning.State, known <-chan struct{}) (map[string]string, error) {
+	rings := p.project.manifest.RingOrder()
+	if p.opts.pull || slices.Index(rings, ring) <= 1 {
+		return nil, nil
+	}
+	select {
+	case <-known:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if state.Current == nil || !state.Outer() {
+		return nil, nil
+	}
+	return state.Current.Release.Digests(), nil
+}
+
+func (p *planner) ringProblem(err error) error {
+	var ring *versioning.RingError
+	if !errors.As(err, &ring) {
+		return err
+	}
+	if near := diag.Nearest(ring.Ring, ring.Rings); near != "" {
+		return fmt.Errorf("%w; did you mean %q?", err, near)
+	}
+	return err
+}
+
+func (p *planner) checkSelections() error {
+	names := p.project.manifest.ImageNames()
+	for arg, s := range map[string]selection{ArgMajor: p.opts.major, ArgRebuild: p.opts.rebuild} {
+		if name := s.unknown(names); name != "" {
+			return fmt.Errorf("%s names %q, which is no image of %s%s", arg, name, p.project.manifest.Project, didYouMean(name, names))
+		}
+	}
+	return nil
+}
+
+func didYouMean(word string, among []string) string {
+	if near := diag.Nearest(word, among); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
+	}
+	return ""
+}
+
+// sources says what the project's files say now: compiles all images, hashes
+// what they read, and resolves externals.
+func (p *planner) sources(ctx context.Context, pins map[string]string) (versioning.Request, error) {
+	externals := llb.NewExternals(p.client, pins)
+	p.compiler.Externals = externals
+	var err error
+	if p.compiled, err = p.compiler.All(ctx); err != nil {
+		return versioning.Request{}, err
+	}
+	if p.graph, err = p.project.graph(p.compiled); err != nil {
+		return versioning.Request{}, err
+	}
+	hashes, err := p.project.hashRequest(p.compiled)
+	if err != nil {
+		return versioning.Request{}, err
+	}
+	trees, err := p.project.hash(ctx, p.client, p.runner, p.tree, hashes)
+	if err != nil {
+		return versioning.Request{}, err
+	}
+	return p.request(ctx, trees, externals)
+}
+
+func (p *planner) request(ctx context.Context, trees map[string]digest.Digest, externals *llb.Externals) (versioning.Request, error) {
+	m := p.project.manifest
+	request := versioning.Request{
+		Project: m.Project, Registry: m.Registry, Root: m.Root,
+		Externals: map[string]versioning.External{},
+		Source:    p.opts.source, Commit: p.opts.commit,
+	}
+	for _, name := range p.graph.Order() {
+		source, err := p.imageSource(name, trees[name])
+		if err != nil {
+			return request, err
+		}
+		request.Images = append(request.Images, source)
+	}
+	digests := make([]digest.Digest, len(m.Externals))
+	eg, ctx := errgroup.WithContext(ctx)
+	eg.SetLimit(maxParallelLookups)
+	for i, external := range m.Externals {
+		eg.Go(func() (err error) {
+			digests[i], err = externals.Digest(ctx, external.Reference, p.project.images[m.Root].Platforms[0])
+			if err != nil {
+				return fmt.Errorf("external %s: %w", external.Name, explained(err))
+			}
+			return nil
+		})
+	}
+	if err := eg.Wait(); err != nil {
+		return request, err
+	}
+	for i, external := range m.Externals {
+		request.Externals[external.Name] = versioning.External{Reference: external.Reference, Digest: digests[i].String()}
+	}
+	return request, nil
+}
+
+func (p *planner) imageSource(name string, tree digest.Digest) (versioning.Source, error) {
+	image, _ := p.project.manifest.Image(name)
+	source := versioning.Source{
+		Name:         name,
+		Revision:     revisionOf(p.compiled[name], tree),
+		Platforms:    formatPlatforms(p.project.images[name].Platforms),
+		Dependencies: p.graph.Needs(name),
+		Externals:    map[string]string{},
+		Major:        p.opts.major.has(name),
+		Rebuild:      p.opts.rebuild.has(name),
+	}
+	for _, c := range p.compiled[name] {
+		for ref, dgst := range c.Externals {
+			source.Externals[ref] = dgst
+		}
+	}
+	if image.Version != "" {
+		floor, err := versioning.Parse(image.Version)
+		if err != nil {
+			return source, fmt.Errorf("image %s: version: %w", name, err)
+		}
+		source.Floor = floor
+	}
+	return source, nil
+}
+
+// decide looks up the versions that the changed images want, all at once, and
+// settles the plan.
+func (p *planner) decide(ctx context.Context, request versioning.Request) error {
+	forecast, err := versioning.Changes(request)
+	if err != nil {
+		return err
+	}
+	eg, egCtx := errgroup.WithContext(ctx)
+	eg.SetLimit(maxParallelLookups)
+	for _, image := range forecast.Images {
+		if !image.Changed {
+			continue
+		}
+		eg.Go(func() error {
+			_, err := p.store.version(egCtx, image.Name, image.Version, p.project.images[image.Name].Platforms)
+			return err
+		})
+	}
+	if err := eg.Wait(); err != nil {
+		return err
+	}
+	p.plan, err = versioning.Resolve(request, func(image string, version versioning.Version) (string, bool, error) {
+		found, err := p.store.version(ctx, image, version, p.project.images[image].Platforms)
+		if err != nil || found == nil {
+			return "", false, err
+		}
+		return found.identity(), true, nil
+	})
+	return err
+}
+
+func formatPlatforms(list []ocispecs.Platform) []string {
+	var out []string
+	for _, platform := range list {
+		out = append(out, platforms.FormatAll(platform))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}

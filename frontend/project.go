@@ -1,0 +1,140 @@
+package frontend
+
+import (
+	"context"
+	"fmt"
+
+	bk "github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/frontend/dockerui"
+	"github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/solver/pb"
+
+	"github.com/quoitbuild/quoit/internal/diag"
+	"github.com/quoitbuild/quoit/llb"
+	"github.com/quoitbuild/quoit/manifest"
+)
+
+// localName is what clients call the project's files.
+const localName = dockerui.DefaultLocalNameContext
+
+// project is everything that is read of the project's files before a compile.
+type project struct {
+	manifest *manifest.Manifest
+	source   *dockerui.Source // the manifest, for warnings and excerpts
+	images   map[string]llb.Source
+	remote   *bk.State // the project's tree if it is not the client's: git, an archive
+	session  string    // of the client that has the tree
+	written  string    // the registry as the manifest names it
+}
+
+// readManifest reads and parses the manifest.
+func readManifest(ctx context.Context, c client.Client, ui *dockerui.Client, opts options) (*project, error) {
+	source, err := ui.ReadEntrypoint(ctx, "YAML")
+	if err != nil {
+		return nil, fmt.Errorf("reading the manifest: %w", err)
+	}
+	p := &project{source: source, session: localSession(c)}
+	p.manifest, err = manifest.Parse(source.Filename, source.Data)
+	if err != nil {
+		return nil, inManifest(err, source.SourceMap)
+	}
+	p.written = p.manifest.Registry
+	if opts.registry != "" {
+		if p.manifest, err = p.manifest.WithRegistry(opts.registry); err != nil {
+			return nil, fmt.Errorf("%s: %w", ArgRegistry, err)
+		}
+	}
+	for _, warning := range p.manifest.Warnings {
+		source.Warn(ctx, warning.Message, client.WarnOpts{
+			Detail: [][]byte{[]byte(warning.Hint)},
+			Range:  []*pb.Range{pbRange(warning.Range)},
+		})
+	}
+	p.remote, err = remoteTree(ctx, c, ui)
+	return p, err
+}
+
+// remoteTree returns the project's tree if the client does not send it.
+func remoteTree(ctx context.Context, c client.Client, ui *dockerui.Client) (*bk.State, error) {
+	ref := c.BuildOpts().Opts[contextKey(c)]
+	_, isGit, err := dockerui.DetectGitContext(ref, nil)
+	if isGit && err != nil {
+		return nil, fmt.Errorf("reading the context %q: %w", ref, err)
+	}
+	_, _, isHTTP := dockerui.DetectHTTPContext(ref)
+	if !isGit && !isHTTP {
+		inputs, err := c.Inputs(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("reading the build's inputs: %w", err)
+		}
+		if _, ok := inputs[localName]; !ok {
+			return nil, nil
+		}
+	}
+	st, err := ui.MainContext(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("loading the context: %w", err)
+	}
+	return st, nil
+}
+
+func contextKey(c client.Client) string {
+	if key := c.BuildOpts().Opts["contextkey"]; key != "" {
+		return key
+	}
+	return localName
+}
+
+func localSession(c client.Client) string {
+	opts := c.BuildOpts()
+	if id := opts.Opts["local-sessionid:"+localName]; id != "" {
+		return id
+	}
+	return opts.SessionID
+}
+
+// tree is the project's tree as far as the selection wants it. Its op is the
+// same wherever it is used in one build, so what is hashed is what is built.
+func (p *project) tree(selection llb.Selection, noCache bool) bk.State {
+	if p.remote != nil {
+		return *p.remote
+	}
+	options := []bk.LocalOption{
+		bk.SessionID(p.session),
+		bk.SharedKeyHint("quoit:" + p.manifest.Project),
+		bk.IncludePatterns(selection.Include),
+		bk.ExcludePatterns(selection.Exclude),
+		dockerui.WithInternalName("load the project's files"),
+	}
+	if noCache {
+		options = append(options, bk.Differ(bk.DiffNone, false))
+	}
+	return bk.Local(localName, options...)
+}
+
+// selection is what of the tree the build needs. A remote tree comes whole, so
+// nothing is excluded from it.
+func (p *project) selection() llb.Selection {
+	if p.remote != nil {
+		return llb.Selection{}
+	}
+	return llb.Select(p.images)
+}
+
+// names tells siblings from externals, also where the registry of the manifest
+// was overridden.
+func (p *project) names() llb.Names {
+	n := llb.Names{Images: map[string]bool{}}
+	for _, name := range p.manifest.ImageNames() {
+		n.Images[name] = true
+	}
+	for _, registry := range []string{p.manifest.Registry, p.written} {
+		n.Prefixes = append(n.Prefixes, registry+"/"+p.manifest.Project+"/")
+	}
+	return n
+}
+
+// mistake is a diagnostic in the manifest.
+func (p *project) mistake(at diag.Range, hint, format string, values ...any) diag.Diagnostic {
+	return diag.Diagnostic{Source: p.manifest.Source, Range: at, Message: fmt.Sprintf(format, values...), Hint: hint}
+}

@@ -1,0 +1,85 @@
+package frontend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/solver/pb"
+	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quoitbuild/quoit/labels"
+	"github.com/quoitbuild/quoit/llb"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// stamp returns an image's config with its labels.
+func (s *solver) stamp(ctx context.Context, plan versioning.ImagePlan, compiled *llb.Compiled) (dockerspec.DockerOCIImage, error) {
+	config := compiled.Config
+	own := maps.Clone(config.Config.Labels)
+	if own == nil {
+		own = map[string]string{}
+	}
+	if overruled := labels.Strip(own); len(overruled) > 0 {
+		s.project.source.Warn(ctx, fmt.Sprintf("image %s: quoit sets the label %s itself, the given value is not used", plan.Name, strings.Join(overruled, ", ")), client.WarnOpts{})
+	}
+	stamped, err := s.labels(plan, compiled)
+	if err != nil {
+		return config, err
+	}
+	maps.Copy(own, stamped)
+	config.Config.Labels = own
+	if plan.Name == s.plan.Root {
+		config.History = append(slices.Clone(config.History), ocispecs.History{
+			Created: compiled.Epoch, CreatedBy: "quoit release " + plan.Version.String(), Comment: "quoit",
+		})
+	}
+	if compiled.Epoch != nil {
+		epoch := time.Unix(compiled.Epoch.Unix(), 0).UTC()
+		config.Created = &epoch
+	}
+	return config, nil
+}
+
+// labels are those that quoit sets on an image.
+func (s *solver) labels(plan versioning.ImagePlan, compiled *llb.Compiled) (map[string]string, error) {
+	info := labels.Info(s.plan, plan)
+	info.Vendor = s.project.manifest.Vendor
+	var err error
+	if info.BaseName, info.BaseDigest, err = compiled.Base(); err != nil {
+		return nil, err
+	}
+	if plan.Name != s.plan.Root || s.plan.Ring == versioning.None {
+		return labels.Image(info), nil
+	}
+	return labels.Root(info, s.plan.Release())
+}
+
+// releaseFiles are the files that quoit adds to an image: to the root image its
+// release.
+func (s *solver) releaseFiles(name string) (map[string][]byte, error) {
+	if name != s.plan.Root || s.plan.Ring == versioning.None {
+		return nil, nil
+	}
+	data, err := labels.FormatRelease(s.plan.Release())
+	if err != nil {
+		return nil, err
+	}
+	return map[string][]byte{releaseFile: data}, nil
+}
+
+// checkExport fails if BuildKit cannot export one image for each id: an older
+// one would export nothing and say nothing.
+func (s *solver) checkExport() error {
+	caps := s.client.BuildOpts().LLBCaps
+	if err := caps.Supports(pb.CapSessionExporter); err != nil {
+		return errors.New("this BuildKit cannot push several images of one build: BuildKit 0.21 or later is needed")
+	}
+	return nil
+}

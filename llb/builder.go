@@ -1,0 +1,117 @@
+package llb
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/containerd/platforms"
+	bk "github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/solver/pb"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Builder makes the graphs that are solved: the compiled images with real
+// contexts and siblings. It is for one goroutine.
+type Builder struct {
+	// Compiler compiled the images.
+	Compiler *Compiler
+	// Context is the context of an image.
+	Context func(Source) bk.State
+	// Published is the reference by digest of an image that is not built now,
+	// or "" if it is built from source.
+	Published func(image string, platform ocispecs.Platform) string
+
+	pool    *pool
+	outputs map[string]output
+	busy    map[string]bool
+}
+
+// Image returns the definition of a compiled image with all that it needs, nil
+// for an image without layers. Extra files are put on top.
+func (b *Builder) Image(ctx context.Context, c *Compiled, extra map[string][]byte) (*pb.Definition, error) {
+	if b.pool == nil {
+		b.pool, b.outputs, b.busy = newPool(), map[string]output{}, map[string]bool{}
+	}
+	out, err := b.image(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if len(extra) > 0 {
+		if out, err = b.withFiles(ctx, c, out, extra); err != nil {
+			return nil, err
+		}
+	}
+	if out.digest == "" {
+		return nil, nil
+	}
+	return b.pool.definition(out)
+}
+
+func (b *Builder) image(ctx context.Context, c *Compiled) (output, error) {
+	if c.isScratch() {
+		return output{}, nil
+	}
+	key := c.Source.Name + "/" + c.Source.Target + " " + platforms.FormatAll(c.Platform)
+	if out, ok := b.outputs[key]; ok {
+		return out, nil
+	}
+	if b.busy[key] {
+		return output{}, fmt.Errorf("image %s builds on itself", c.Source.Name)
+	}
+	b.busy[key] = true
+	out, err := b.pool.add(c.Definition, func(op *pb.Op) (output, bool, error) {
+		if IsContext(op.GetSource()) {
+			out, err := b.state(ctx, b.Context(c.Source), c.Platform)
+			return out, true, err
+		}
+		name, ok := siblingOf(op.GetSource())
+		if !ok {
+			return output{}, false, nil
+		}
+		out, err := b.sibling(ctx, name, op.Platform.Spec())
+		return out, true, err
+	}, inImage(c.Source.Name))
+	if err != nil {
+		return output{}, fmt.Errorf("image %s: %w", c.Source.Name, err)
+	}
+	b.outputs[key] = out
+	return out, nil
+}
+
+func (b *Builder) sibling(ctx context.Context, name string, platform ocispecs.Platform) (output, error) {
+	if ref := b.Published(name, platform); ref != "" {
+		st := bk.Image(ref, bk.Platform(platform), bk.WithCustomName("["+name+"] "+ref))
+		return b.state(ctx, st, platform)
+	}
+	c, err := b.Compiler.compile(ctx, nil, name, platform)
+	if err != nil {
+		return output{}, err
+	}
+	return b.image(ctx, c)
+}
+
+// state puts a state of our own into the pool.
+func (b *Builder) state(ctx context.Context, st bk.State, platform ocispecs.Platform) (output, error) {
+	def, err := st.Marshal(ctx, bk.Platform(platform), bk.WithCaps(b.Compiler.Gateway.BuildOpts().LLBCaps))
+	if err != nil {
+		return output{}, fmt.Errorf("writing the graph: %w", err)
+	}
+	return b.pool.add(def.ToPB(), func(*pb.Op) (output, bool, error) { return output{}, false, nil }, nil)
+}
+
+// withFiles puts files on top of an image, in a layer of their own.
+func (b *Builder) withFiles(ctx context.Context, c *Compiled, on output, files map[string][]byte) (output, error) {
+	base := bk.Scratch()
+	if on.digest != "" {
+		base = bk.Image(siblingHost + "top:latest")
+	}
+	st := withFiles(base, files, c)
+	def, err := st.Marshal(ctx, bk.Platform(c.Platform), bk.WithCaps(b.Compiler.Gateway.BuildOpts().LLBCaps))
+	if err != nil {
+		return output{}, fmt.Errorf("image %s: writing its graph: %w", c.Source.Name, err)
+	}
+	return b.pool.add(def.ToPB(), func(op *pb.Op) (output, bool, error) {
+		_, ok := siblingOf(op.GetSource())
+		return on, ok, nil
+	}, nil)
+}

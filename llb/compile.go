@@ -1,0 +1,217 @@
+package llb
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/containerd/platforms"
+	"github.com/moby/buildkit/frontend/dockerfile/dockerfile2llb"
+	"github.com/moby/buildkit/frontend/dockerfile/linter"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	"github.com/moby/buildkit/frontend/dockerui"
+	"github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/frontend/subrequests/outline"
+	"github.com/moby/buildkit/solver/errdefs"
+	"github.com/moby/buildkit/solver/pb"
+	"github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// run compiles a unit.
+func (c *Compiler) run(ctx context.Context, u *unit) (*Compiled, error) {
+	source := u.source
+	inner := newImageClient(c, u)
+	compiled, err := c.dockerfile(ctx, inner, source, u.platform)
+	if err != nil {
+		return nil, inSource(err, source)
+	}
+	compiled.Source = source
+	compiled.Platform = u.platform
+	compiled.Externals, compiled.Siblings = inner.used()
+	return compiled, nil
+}
+
+// dockerfile compiles with the embedded compiler.
+func (c *Compiler) dockerfile(ctx context.Context, inner *imageClient, source Source, platform ocispecs.Platform) (*Compiled, error) {
+	ui, err := dockerui.NewClient(inner)
+	if err != nil {
+		return nil, fmt.Errorf("image %s: %w", source.Name, err)
+	}
+	caps := inner.BuildOpts().LLBCaps
+	opt := dockerfile2llb.ConvertOpt{
+		Config:         ui.Config,
+		Client:         ui,
+		SourceMap:      source.Map,
+		TargetPlatform: &platform,
+		MetaResolver:   inner,
+		LLBCaps:        &caps,
+		Warn:           c.warner(ctx, source, platform),
+	}
+	opt.BuildArgs = maps.Clone(opt.BuildArgs)
+	args, err := declared(ctx, source, opt)
+	if err != nil {
+		return nil, err
+	}
+	res, err := dockerfile2llb.Dockerfile2LLB(ctx, source.Map.Data, opt)
+	if err != nil {
+		return nil, err
+	}
+	def, err := res.State.Marshal(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("image %s: writing its graph: %w", source.Name, err)
+	}
+	compiled := &Compiled{Config: *res.Image, BaseConfig: res.BaseImage, Args: args, Epoch: res.Epoch}
+	if len(def.Def) > 0 {
+		compiled.Definition = def.ToPB()
+	}
+	return compiled, nil
+}
+
+// declared names the arguments of source.Args that reachable stages declare.
+// Only then a second pass of the compiler is needed.
+func declared(ctx context.Context, source Source, opt dockerfile2llb.ConvertOpt) ([]string, error) {
+	if len(source.Args) == 0 {
+		return nil, nil
+	}
+	opt.Warn = nil
+	opt.BuildArgs = maps.Clone(opt.BuildArgs)
+	o, err := dockerfile2llb.Dockerfile2Outline(ctx, source.Map.Data, opt)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, arg := range o.Args {
+		if _, given := source.Args[arg.Name]; given {
+			names = append(names, arg.Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// Outline returns what `--call=outline` shows of an image.
+func (c *Compiler) Outline(ctx context.Context, name string) (*outline.Outline, error) {
+	source := c.Sources[name]
+	ui, err := dockerui.NewClient(newImageClient(c, newUnit("outline", source, source.Platforms[0])))
+	if err != nil {
+		return nil, err
+	}
+	o, err := dockerfile2llb.Dockerfile2Outline(ctx, source.Map.Data, dockerfile2llb.ConvertOpt{
+		Config: ui.Config, Client: ui, SourceMap: source.Map, TargetPlatform: &source.Platforms[0], MetaResolver: ui.GatewayClient(),
+	})
+	return o, inSource(err, source)
+}
+
+func (c *Compiler) warner(ctx context.Context, source Source, platform ocispecs.Platform) linter.LintWarnFunc {
+	if c.Warn == nil || platforms.FormatAll(platform) != platforms.FormatAll(source.Platforms[0]) {
+		return nil // once for an image, not for each of its platforms
+	}
+	return func(rule, description, url, message string, location []parser.Range) {
+		line := 0
+		if len(location) > 0 {
+			line = location[0].Start.Line
+		}
+		c.Warn(ctx, source, linter.LintFormatShort(rule, message, line), client.WarnOpts{
+			Level:      1,
+			Detail:     [][]byte{[]byte(description)},
+			URL:        url,
+			SourceInfo: sourceInfo(source),
+			Range:      pbRanges(location),
+		})
+	}
+}
+
+// innerOptions are the options of one image's compile: the build's without what
+// speaks of the manifest, with the image's own.
+func innerOptions(outer map[string]string, source Source) map[string]string {
+	opts := map[string]string{}
+	for key, value := range outer {
+		if !onlyOuter(key) {
+			opts[key] = value
+		}
+	}
+	for key, value := range source.Args {
+		opts["build-arg:"+key] = value
+	}
+	for key, value := range source.Labels {
+		opts["label:"+key] = value
+	}
+	opts["target"] = source.Target
+	opts["filename"] = source.File
+	opts["contextkey"] = contextMark + source.Name
+	opts["multi-platform"] = fmt.Sprint(len(source.Platforms) > 1)
+	return opts
+}
+
+func onlyOuter(key string) bool {
+	switch key {
+	case "cmdline", "source", "build-arg:BUILDKIT_SYNTAX", "dockerfilekey", "requestid", "frontend.caps",
+		"platform", "target", "filename", "build-arg:BUILDKIT_MULTI_PLATFORM", "cache-imports", "cache-from":
+		return true
+	}
+	return strings.HasPrefix(key, "context") || strings.HasPrefix(key, "input-metadata:") ||
+		strings.HasPrefix(key, "build-arg:QUOIT_") || strings.HasPrefix(key, "attest:")
+}
+
+// inSource gives an error of the compiler the excerpt of its container file.
+func inSource(err error, source Source) error {
+	var located *parser.LocationError
+	if err == nil || !errors.As(err, &located) {
+		if err != nil && len(errdefs.Sources(err)) == 0 && !errors.Is(err, errSibling) {
+			return fmt.Errorf("image %s: %s: %w", source.Name, source.File, err)
+		}
+		return err
+	}
+	err = fmt.Errorf("image %s: %w", source.Name, err)
+	for _, ranges := range located.Locations {
+		err = errdefs.WithSource(err, &errdefs.Source{Info: sourceInfo(source), Ranges: pbRanges(ranges)})
+	}
+	return err
+}
+
+func sourceInfo(source Source) *pb.SourceInfo {
+	info := &pb.SourceInfo{Data: source.Map.Data, Filename: source.Map.Filename, Language: source.Map.Language}
+	if source.Map.Definition != nil {
+		info.Definition = source.Map.Definition.ToPB()
+	}
+	return info
+}
+
+func pbRanges(ranges []parser.Range) []*pb.Range {
+	var out []*pb.Range
+	for _, r := range ranges {
+		out = append(out, &pb.Range{
+			Start: &pb.Position{Line: int32(r.Start.Line), Character: int32(r.Start.Character)},
+			End:   &pb.Position{Line: int32(r.End.Line), Character: int32(r.End.Character)},
+		})
+	}
+	return out
+}
+
+// isScratch tells whether a compiled image has no layer at all, so that a
+// child of it starts from scratch too.
+func (c *Compiled) isScratch() bool { return c.Definition == nil }
+
+// baseConfig is the image's config as a child's compile sees it.
+func (c *Compiled) baseConfig() ([]byte, error) {
+	config := c.Config
+	config.Config.Labels = maps.Clone(config.Config.Labels)
+	stripReserved(config.Config.Labels)
+	if c.isScratch() {
+		config.RootFS.DiffIDs, config.History = nil, nil
+	} else if len(config.RootFS.DiffIDs) == 0 {
+		// The compiler takes an image without diff IDs for scratch. Exporters
+		// write the true ones.
+		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, digest.FromString(c.Source.Name))
+	}
+	raw, err := json.Marshal(config)
+	if err != nil {
+		return nil, fmt.Errorf("image %s: writing its config: %w", c.Source.Name, err)
+	}
+	return raw, nil
+}

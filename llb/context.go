@@ -1,0 +1,134 @@
+package llb
+
+import (
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	bk "github.com/moby/buildkit/client/llb"
+)
+
+// maxPatterns bounds the patterns of the project's context, which travel in
+// headers of limited size.
+const maxPatterns = 200
+
+// Selection is what of the project's tree the build transfers: all that some
+// image's context may hold.
+type Selection struct {
+	// Include and Exclude are patterns as in an ignore file; no Include means
+	// everything.
+	Include, Exclude []string
+	applied          map[string]bool
+}
+
+// Select computes what the images' contexts need together. Ignore files are
+// applied here where no other image looks at the same files differently.
+func Select(sources map[string]Source) Selection {
+	s := Selection{applied: map[string]bool{}}
+	ignores := map[string][]string{}
+	shared := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(sources)) {
+		source := sources[name]
+		patterns, seen := ignores[source.Context]
+		if seen && !slices.Equal(patterns, source.Ignore) {
+			shared[source.Context] = true
+		}
+		ignores[source.Context] = source.Ignore
+	}
+	folders := slices.Sorted(maps.Keys(ignores))
+	for _, folder := range folders {
+		nested := slices.ContainsFunc(folders, func(other string) bool {
+			return other != folder && (within(other, folder) || within(folder, other))
+		})
+		if !nested && !shared[folder] && len(s.Exclude)+len(ignores[folder]) <= maxPatterns {
+			s.applied[folder] = true
+			s.Exclude = append(s.Exclude, prefixed(folder, ignores[folder])...)
+		}
+	}
+	s.Include = cover(folders)
+	return s
+}
+
+// State is the context of one image, given the project's tree as selected.
+func (s Selection) State(project bk.State, source Source) bk.State {
+	if source.Context == "." && (s.applied["."] || len(source.Ignore) == 0) {
+		return project
+	}
+	info := &bk.CopyInfo{
+		CopyDirContentsOnly: true,
+		FollowSymlinks:      true,
+		CreateDestPath:      true,
+		ExcludePatterns:     source.Ignore,
+	}
+	return bk.Scratch().File(
+		bk.Copy(project, path.Join("/", source.Context), "/", info),
+		bk.WithCustomName("["+source.Name+" internal] context "+source.Context),
+	)
+}
+
+// within tells whether folder is parent or lies below it.
+func within(folder, parent string) bool {
+	return parent == "." || folder == parent || strings.HasPrefix(folder, parent+"/")
+}
+
+// cover returns patterns that include all folders: themselves without those
+// that lie in another, or fewer of their parents if they are too many.
+func cover(folders []string) []string {
+	for depth := -1; ; depth-- {
+		var patterns []string
+		last := ""
+		for _, folder := range trimmed(folders, depth) {
+			if folder == "." {
+				return nil
+			}
+			if last == "" || !within(folder, last) {
+				patterns = append(patterns, escape(folder))
+				last = folder
+			}
+		}
+		if len(patterns) <= maxPatterns {
+			return patterns
+		}
+	}
+}
+
+// trimmed shortens the deepest folders: depth -1 keeps them all, each step
+// further takes one more level off the longest.
+func trimmed(folders []string, depth int) []string {
+	longest := 0
+	for _, folder := range folders {
+		longest = max(longest, strings.Count(folder, "/")+1)
+	}
+	keep := longest + depth + 1
+	var out []string
+	for _, folder := range folders {
+		parts := strings.Split(folder, "/")
+		if len(parts) > keep {
+			parts = parts[:max(keep, 0)]
+		}
+		out = append(out, path.Join(append([]string{"."}, parts...)...))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// prefixed moves an ignore file's patterns from a folder to the project's root.
+func prefixed(folder string, patterns []string) []string {
+	if folder == "." {
+		return patterns
+	}
+	var out []string
+	for _, pattern := range patterns {
+		not := ""
+		if rest, ok := strings.CutPrefix(pattern, "!"); ok {
+			not, pattern = "!", rest
+		}
+		out = append(out, not+escape(folder)+"/"+strings.TrimPrefix(pattern, "/"))
+	}
+	return out
+}
+
+var escaper = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`)
+
+func escape(name string) string { return escaper.Replace(name) }

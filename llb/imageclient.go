@@ -1,0 +1,127 @@
+package llb
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"sync"
+
+	bk "github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/client/llb/sourceresolver"
+	"github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/opencontainers/go-digest"
+	fstypes "github.com/tonistiigi/fsutil/types"
+)
+
+// imageClient is BuildKit as the compile of one image sees it: its own options,
+// its own context, and siblings that answer as if they were in a registry.
+type imageClient struct {
+	client.Client
+	compiler *Compiler
+	unit     *unit
+	source   Source
+	spelling Spelling
+	opts     client.BuildOpts
+
+	mu        sync.Mutex
+	externals map[string]string
+	siblings  map[string]bool
+}
+
+func newImageClient(c *Compiler, u *unit) *imageClient {
+	source := u.source
+	opts := c.Gateway.BuildOpts()
+	opts.Opts = innerOptions(c.Options, source)
+	return &imageClient{
+		Client:    c.Gateway,
+		compiler:  c,
+		unit:      u,
+		source:    source,
+		spelling:  NewSpelling(source.Map.Data, source.Args),
+		opts:      opts,
+		externals: map[string]string{},
+		siblings:  map[string]bool{},
+	}
+}
+
+// BuildOpts returns the image's own options.
+func (c *imageClient) BuildOpts() client.BuildOpts {
+	opts := c.opts
+	opts.Opts = maps.Clone(opts.Opts)
+	return opts
+}
+
+// Inputs returns none: the build's inputs are the project's, not the image's.
+func (c *imageClient) Inputs(context.Context) (map[string]bk.State, error) {
+	return nil, nil
+}
+
+// Solve answers the only solve that a compile asks for, that of the ignore
+// file, from what is known already.
+func (c *imageClient) Solve(context.Context, client.SolveRequest) (*client.Result, error) {
+	res := client.NewResult()
+	res.SetRef(ignoreFile{data: c.source.IgnoreFile})
+	return res, nil
+}
+
+// ResolveImageConfig answers for a sibling with its compiled config and a mark
+// for a reference, for any other image with what its registry says.
+func (c *imageClient) ResolveImageConfig(ctx context.Context, ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
+	name, ok := c.compiler.Names.Sibling(ref, c.spelling)
+	if !ok {
+		dgst, config, err := c.compiler.Externals.Resolve(ctx, ref, opt)
+		if err != nil {
+			return "", "", nil, err
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.externals[ref] = dgst.String()
+		return ref, dgst, config, nil
+	}
+	if name == c.source.Name {
+		return "", "", nil, fmt.Errorf("image %s builds on itself; if Docker Hub's is meant, write docker.io/library/%s", name, name)
+	}
+	c.mu.Lock()
+	c.siblings[name] = true
+	c.mu.Unlock()
+	platform := c.unit.platform
+	if opt.ImageOpt != nil && opt.ImageOpt.Platform != nil {
+		platform = *opt.ImageOpt.Platform
+	}
+	compiled, err := c.compiler.compile(ctx, c.unit, name, platform)
+	if err != nil {
+		return "", "", nil, err
+	}
+	config, err := compiled.baseConfig()
+	return siblingHost + name + ":latest", "", config, err
+}
+
+// used returns the externals with digests and the siblings that were asked for.
+func (c *imageClient) used() (externals map[string]string, siblings []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.externals, slices.Sorted(maps.Keys(c.siblings))
+}
+
+// ignoreFile is a folder with nothing but the image's ignore file.
+type ignoreFile struct{ data []byte }
+
+func (f ignoreFile) ReadFile(_ context.Context, req client.ReadRequest) ([]byte, error) {
+	if f.data == nil {
+		return nil, &fs.PathError{Op: "open", Path: req.Filename, Err: fs.ErrNotExist}
+	}
+	return f.data, nil
+}
+
+func (f ignoreFile) StatFile(_ context.Context, req client.StatRequest) (*fstypes.Stat, error) {
+	return &fstypes.Stat{Path: req.Path, Size: int64(len(f.data))}, nil
+}
+
+func (f ignoreFile) ToState() (bk.State, error)     { return bk.Scratch(), nil }
+func (f ignoreFile) Evaluate(context.Context) error { return nil }
+
+func (f ignoreFile) ReadDir(context.Context, client.ReadDirRequest) ([]*fstypes.Stat, error) {
+	return nil, nil
+}

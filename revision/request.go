@@ -1,0 +1,51 @@
+package revision
+
+import "github.com/opencontainers/go-digest"
+
+// Scheme is the number of the way in which revisions are computed. A change of
+// any byte that goes into a revision raises it.
+const Scheme = 1
+
+// Request is what the hash step is asked: for each image, what of the project's
+// tree it reads. It travels as JSON.
+type Request struct {
+	Scheme int           `json:"scheme"`
+	Images []ImageInputs `json:"images"`
+}
+
+// ImageInputs is one image's part of a Request.
+type ImageInputs struct {
+	Name string `json:"name"`
+	// Context is the folder below the project's root, "." for the root.
+	Context string `json:"context"`
+	// Ignore holds the patterns of the image's ignore file, relative to Context.
+	Ignore []string `json:"ignore,omitempty"`
+	Reads  []Read   `json:"reads"`
+}
+
+// Response is the answer to a Request: a digest per image of all that it reads.
+type Response struct {
+	Scheme int                      `json:"scheme"`
+	Trees  map[string]digest.Digest `json:"trees"`
+	// Links names the images whose context is not a folder of its own but is
+	// reached through a link, with where the link leads in the project.
+	Links map[string]string `json:"links,omitempty"`
+}
+
+// EmptyTree is the digest of an image that reads nothing of its context.
+var EmptyTree = imageTree{}.sum(nil)
+
+// Inputs is all that a revision covers of one image.
+type Inputs struct {
+	// ContainerFile is the file's bytes.
+	ContainerFile []byte
+	// Target is the stage that is built, "" for the last.
+	Target string
+	// Args are the build arguments that reachable stages declare and that were
+	// given a value by manifest or command line.
+	Args map[string]string
+	// Tree is the digest of what the image reads of its context.
+	Tree digest.Digest
+}
+
+func digestOf(data []byte) string { return digest.FromBytes(data).String() }

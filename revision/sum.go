@@ -1,0 +1,52 @@
+package revision
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"hash"
+	"maps"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// Sum is an image's revision, "sha256:<hex>". It depends on nothing but its
+// argument; frozen values in the tests guard it.
+func Sum(in Inputs) string {
+	h := newFields("quoit.revision")
+	h.bytes(in.ContainerFile)
+	h.text(in.Target)
+	h.number(len(in.Args))
+	for _, name := range slices.Sorted(maps.Keys(in.Args)) {
+		h.text(name)
+		h.text(in.Args[name])
+	}
+	h.text(in.Tree.String())
+	return h.digest().String()
+}
+
+// fields hashes a sequence of values so that no two sequences look alike: each
+// value is preceded by its length.
+type fields struct{ hash.Hash }
+
+func newFields(kind string) fields {
+	f := fields{sha256.New()}
+	f.text(kind)
+	f.number(Scheme)
+	return f
+}
+
+func (f fields) number(n int) {
+	var buf [8]byte
+	binary.BigEndian.PutUint64(buf[:], uint64(n))
+	f.Write(buf[:])
+}
+
+func (f fields) bytes(b []byte) {
+	f.number(len(b))
+	f.Write(b)
+}
+
+func (f fields) text(s string) { f.bytes([]byte(s)) }
+
+func (f fields) digest() digest.Digest { return digest.NewDigest(digest.SHA256, f) }

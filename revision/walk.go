@@ -1,0 +1,236 @@
+package revision
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/moby/patternmatcher"
+)
+
+// entry is what git keeps of a file.
+type entry struct {
+	mode   fs.FileMode // type bits only
+	exec   bool
+	target string // of a link
+}
+
+// walker collects the entries of one image, each path once.
+type walker struct {
+	view    *view
+	entries map[string]entry
+}
+
+// collect returns all that reads select in the view.
+func collect(v *view, reads []Read) (map[string]entry, error) {
+	w := &walker{view: v, entries: map[string]entry{}}
+	for _, read := range reads {
+		if err := w.read(read); err != nil {
+			return nil, fmt.Errorf("reading %q: %w", read.Path, err)
+		}
+	}
+	return w.entries, nil
+}
+
+func (w *walker) read(read Read) error {
+	places := []string{read.Path}
+	if read.Wildcard {
+		var err error
+		if places, err = w.expand(read.Path, read.Follow); err != nil {
+			return err
+		}
+	}
+	filter, err := newFilter(read.Include, read.Exclude)
+	if err != nil {
+		return err
+	}
+	for _, place := range places {
+		resolved, err := w.follow(place, read.Follow)
+		if err != nil {
+			return err
+		}
+		if err := w.tree(resolved, "", filter, filterState{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// follow resolves a place and notes the links on the way: they are read too.
+func (w *walker) follow(place string, follow bool) (string, error) {
+	resolved, links, err := w.view.resolve(place, follow)
+	if err != nil {
+		return "", err
+	}
+	for _, link := range links {
+		info, err := w.view.lstat(link)
+		if err != nil {
+			return "", err
+		}
+		if err := w.add(link, info); err != nil {
+			return "", err
+		}
+	}
+	return resolved, nil
+}
+
+// expand finds the places that a path with wildcards names, as BuildKit's copy
+// does: the part before the first wildcard is resolved, the rest is matched
+// against every path below it, and nothing is looked for below a match.
+func (w *walker) expand(pattern string, follow bool) ([]string, error) {
+	fixed, wild := splitWildcards(pattern)
+	if wild == "" {
+		return []string{fixed}, nil
+	}
+	base, err := w.follow(fixed, follow)
+	if err != nil {
+		return nil, err
+	}
+	var places []string
+	var visit func(dir, rel string) error
+	visit = func(dir, rel string) error {
+		entries, err := w.view.readDir(dir)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			name, relName := path.Join(dir, e.Name()), path.Join(rel, e.Name())
+			if matched, _ := filepath.Match(wild, relName); matched {
+				places = append(places, name)
+			} else if e.IsDir() {
+				if err := visit(name, relName); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	info, err := w.view.lstat(base)
+	if absent(err) || err == nil && !info.IsDir() {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return places, visit(base, "")
+}
+
+// tree adds name and all below it that the filter lets through. rel is the path
+// that the filter sees, "" for the place itself, which is always taken.
+func (w *walker) tree(name, rel string, filter *filter, parent filterState) error {
+	info, err := w.view.lstat(name)
+	if absent(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	included, state := true, filterState{}
+	if rel != "" {
+		if included, state, err = filter.match(rel, parent); err != nil {
+			return err
+		}
+	}
+	if !info.IsDir() {
+		if !included {
+			return nil
+		}
+		return w.add(name, info)
+	}
+	if state.excluded && filter.prunes() {
+		return nil
+	}
+	entries, err := w.view.readDir(name)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := w.tree(path.Join(name, e.Name()), path.Join(rel, e.Name()), filter, state); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *walker) add(name string, info fs.FileInfo) error {
+	if _, ok := w.entries[name]; ok {
+		return nil
+	}
+	e := entry{mode: info.Mode().Type(), exec: info.Mode().IsRegular() && info.Mode()&0o100 != 0}
+	if e.mode&fs.ModeSymlink != 0 {
+		var err error
+		if e.target, err = w.view.root.Readlink(name); err != nil {
+			return err
+		}
+	}
+	w.entries[name] = e
+	return nil
+}
+
+// filter is a copy's include and exclude patterns.
+type filter struct {
+	include, exclude *patternmatcher.PatternMatcher
+}
+
+type filterState struct {
+	include, exclude patternmatcher.MatchInfo
+	excluded         bool
+}
+
+func newFilter(include, exclude []string) (*filter, error) {
+	f := &filter{}
+	var err error
+	if len(include) > 0 {
+		if f.include, err = patternmatcher.New(include); err != nil {
+			return nil, fmt.Errorf("reading include patterns: %w", err)
+		}
+	}
+	if len(exclude) > 0 {
+		if f.exclude, err = patternmatcher.New(exclude); err != nil {
+			return nil, fmt.Errorf("reading exclude patterns: %w", err)
+		}
+	}
+	return f, nil
+}
+
+func (f *filter) match(rel string, parent filterState) (included bool, state filterState, err error) {
+	included = true
+	if f.include != nil {
+		if included, state.include, err = f.include.MatchesUsingParentResults(rel, parent.include); err != nil {
+			return false, state, fmt.Errorf("matching include patterns: %w", err)
+		}
+	}
+	if f.exclude != nil {
+		if state.excluded, state.exclude, err = f.exclude.MatchesUsingParentResults(rel, parent.exclude); err != nil {
+			return false, state, fmt.Errorf("matching exclude patterns: %w", err)
+		}
+	}
+	return included && !state.excluded, state, nil
+}
+
+func (f *filter) prunes() bool { return f.exclude == nil || !f.exclude.Exclusions() }
+
+// splitWildcards cuts a path before its first component with a wildcard.
+func splitWildcards(name string) (fixed, wild string) {
+	components := strings.Split(path.Clean("/" + name)[1:], "/")
+	for i, component := range components {
+		if hasWildcard(component) {
+			return "/" + path.Join(components[:i]...), strings.Join(components[i:], "/")
+		}
+	}
+	return path.Clean("/" + name), ""
+}
+
+func hasWildcard(name string) bool {
+	for i := 0; i < len(name); i++ {
+		switch name[i] {
+		case '*', '?', '[':
+			return true
+		case '\\':
+			i++
+		}
+	}
+	return false
+}

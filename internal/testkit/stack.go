@@ -78,7 +78,7 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 		return nil, fmt.Errorf("preparing the stack: %w", err)
 	}
 	if err := s.makeDir(o.ConfigDir); err != nil {
-		return nil, fmt.Errorf("preparing the stack: %w", err)
+		return nil, closing(fmt.Errorf("preparing the stack: %w", err), s.Stop)
 	}
 	if err := s.startDaemons(ctx, o, seed); err != nil {
 		return nil, closing(err, s.Stop)
@@ -108,21 +108,17 @@ func (s *Stack) prepare(ctx context.Context, o Options) (seed string, err error)
 
 // makeDir makes the stack's folder, with a short name for the sockets' sake,
 // after removing those of stacks whose processes were killed.
-func (s *Stack) makeDir(configDir string) error {
-	cache, err := CacheDir()
-	if err != nil {
-		return err
-	}
-	guard, err := lockFile(filepath.Join(cache, "stacks.lock"))
-	if err != nil {
-		return err
-	}
-	defer guard.Close()
+func (s *Stack) makeDir(configDir string) (err error) {
 	sweep(os.TempDir())
 	if s.dir, err = os.MkdirTemp("", stackPrefix); err != nil {
 		return err
 	}
-	if s.lock, err = lockFile(filepath.Join(s.dir, "lock")); err != nil {
+	// Another process's sweep must not see the lock before it is held.
+	fresh := filepath.Join(s.dir, "lock.new")
+	if s.lock, err = lockFile(fresh); err != nil {
+		return err
+	}
+	if err := os.Rename(fresh, filepath.Join(s.dir, "lock")); err != nil {
 		return err
 	}
 	s.options.inherit = []*os.File{s.lock}
@@ -137,9 +133,10 @@ const stackPrefix = "quoit-stack-"
 
 // sweep removes the folders of dead stacks: a living one holds its lock.
 func sweep(parent string) {
-	dirs, _ := filepath.Glob(filepath.Join(parent, stackPrefix+"*"))
-	for _, dir := range dirs {
-		lock, err := tryLockFile(filepath.Join(dir, "lock"))
+	locks, _ := filepath.Glob(filepath.Join(parent, stackPrefix+"*", "lock"))
+	for _, file := range locks {
+		dir := filepath.Dir(file)
+		lock, err := tryLockFile(file)
 		if err != nil || lock == nil {
 			continue
 		}

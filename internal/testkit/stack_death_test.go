@@ -29,8 +29,9 @@ func hold() {
 		fmt.Println("error:", err)
 		return
 	}
-	go func() { _ = solveRun(ctx, s.buildkit, "sleep 3600.75") }()
-	_ = poll(ctx, func() (bool, error) { return len(processesOf("sleep\x003600.75")) > 0, nil })
+	nap := napOf(os.Getpid())
+	go func() { _ = solveRun(ctx, s.buildkit, "sleep "+nap) }()
+	_ = poll(ctx, func() (bool, error) { return len(processesOf(nap)) > 0, nil })
 	fmt.Println(s.dir)
 	select {}
 }
@@ -57,7 +58,7 @@ func TestStackDiesWithItsProcess(t *testing.T) {
 	_ = cmd.Wait()
 	var left []string
 	err = poll(ctx, func() (bool, error) {
-		left = processesOf(dir, "sleep\x003600.75")
+		left = processesOf(dir, napOf(cmd.Process.Pid))
 		return len(left) == 0, nil
 	})
 	if err != nil {

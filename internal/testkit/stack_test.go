@@ -3,6 +3,7 @@ package testkit
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
@@ -190,8 +191,9 @@ func TestStopLeavesNothing(t *testing.T) {
 	building, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- solveRun(building, s.buildkit, "sleep 3600.25") }()
-	err = poll(t.Context(), func() (bool, error) { return len(processesOf("sleep\x003600.25")) > 0, nil })
+	nap := napOf(os.Getpid())
+	go func() { ended <- solveRun(building, s.buildkit, "sleep "+nap) }()
+	err = poll(t.Context(), func() (bool, error) { return len(processesOf(nap)) > 0, nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +211,7 @@ func TestStopLeavesNothing(t *testing.T) {
 			t.Errorf("process %d is left", pid)
 		}
 	}
-	if left := processesOf("sleep\x003600.25", s.dir); left != nil {
+	if left := processesOf(nap, s.dir); left != nil {
 		t.Errorf("processes are left: %v", left)
 	}
 	if groups := cgroups(filepath.Base(s.dir)); exists(s.dir) || groups != nil {
@@ -223,6 +225,9 @@ func TestStopLeavesNothing(t *testing.T) {
 		t.Errorf("stopping again: %v", err)
 	}
 }
+
+// napOf is a time to sleep that tells one test process's builds from another's.
+func napOf(pid int) string { return fmt.Sprintf("36000.%d", pid) }
 
 // processesOf are the living processes with one of the words in their command.
 func processesOf(words ...string) []string {

@@ -15,7 +15,7 @@ import (
 var (
 	name     = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
 	digest   = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
-	platform = regexp.MustCompile(`^[a-z0-9]+(?:/[A-Za-z0-9._-]+){0,3}$`)
+	platform = regexp.MustCompile(`^[A-Za-z0-9._+()-]+(?:/[A-Za-z0-9._+()-]+)*$`)
 )
 
 const (

@@ -88,12 +88,13 @@ func ParseRelease(data []byte) (versioning.Release, error) {
 	return d.Release, nil
 }
 
-// agree compares the other labels of a root image with its release.
+// agree compares the other labels of a root image with its release. Not the
+// identity: a later quoit may compute it otherwise, and still read this release.
 func agree(labels map[string]string, release versioning.Release) error {
 	root := release.Images[release.Root]
 	want := map[string]string{
 		Version: root.Version.String(), Revision: root.Revision,
-		RefName: release.Project + "/" + release.Root, Identity: release.Identity(release.Root),
+		RefName: release.Project + "/" + release.Root,
 	}
 	for _, key := range slices.Sorted(maps.Keys(labels)) {
 		value := labels[key]

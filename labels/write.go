@@ -1,6 +1,7 @@
 package labels
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 
@@ -58,7 +59,7 @@ func Image(info ImageInfo) map[string]string {
 }
 
 // Root returns the labels of a root image: those of [Image], and the release.
-// It is an error if the JSON of the release gets longer than [MaxRelease].
+// Errors are those of [FormatRelease].
 func Root(info ImageInfo, release versioning.Release) (map[string]string, error) {
 	data, err := FormatRelease(release)
 	if err != nil {
@@ -70,13 +71,20 @@ func Root(info ImageInfo, release versioning.Release) (map[string]string, error)
 }
 
 // FormatRelease returns the JSON of a release, for the label and for
-// /quoit/release.json: compact, and the same bytes for the same release. It is
-// an error if it gets longer than [MaxRelease].
+// /quoit/release.json: compact, and the same bytes for the same release. What
+// it returns can be read again: it is an error if the JSON gets longer than
+// [MaxRelease], or if the release is not what [Parse] promises.
 func FormatRelease(release versioning.Release) ([]byte, error) {
-	data, err := json.Marshal(document{Schema, release})
-	if err != nil {
+	if err := check(release); err != nil {
 		return nil, fmt.Errorf("writing the release of %s: %w", release.Project, err)
 	}
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false) // it is read by people too, and escapes take room
+	if err := encoder.Encode(document{Schema, release}); err != nil {
+		return nil, fmt.Errorf("writing the release of %s: %w", release.Project, err)
+	}
+	data := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 	if len(data) > MaxRelease {
 		return nil, fmt.Errorf("the release of %s needs %d bytes for its %d images, a label holds %d",
 			release.Project, len(data), len(release.Images), MaxRelease)

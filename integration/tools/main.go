@@ -40,7 +40,7 @@ func newRootCmd() *cobra.Command {
 		{"up", "Start the stack, build and push the images, write .stack/env", up},
 		{"down", "Stop the stack", down},
 		{"env", "Print the variables that .stack/env sets", env},
-		{"frontend", "Build and push the frontend image again", frontend},
+		{"frontend", "Build and push the images of a stack that is up", frontend},
 	} {
 		root.AddCommand(&cobra.Command{
 			Use: c.use, Short: c.short, Args: cobra.NoArgs,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -39,6 +40,13 @@ func TestGoldenPlans(t *testing.T) {
 	}
 	moved.Images[1].Revision = digest("a2")
 	stateless, err := Unpublishable(shop())
+	large := Plan{Ring: "developers", Project: "acme/mall", Root: "deploy", Current: &Held{"developers", v("1.0.0"), ""}}
+	root := ImagePlan{Name: "deploy", Version: v("1.0.1"), Previous: v("1.0.0"), Changed: true}
+	for i := range 30 {
+		large.Images = append(large.Images, ImagePlan{Name: fmt.Sprintf("shop%02d", i), Version: v("0.1.0")})
+		root.Reasons = append(root.Reasons, Reason{ReasonRelease, fmt.Sprintf("reason %d", i+1)})
+	}
+	large.Images, large.Schema = append(large.Images, root), 1
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,6 +57,7 @@ func TestGoldenPlans(t *testing.T) {
 		"elsewhere": mustResolve(t, elsewhere, nothing),
 		"moved":     mustResolve(t, moved, nothing),
 		"stateless": stateless,
+		"large":     large,
 	} {
 		t.Run(name, func(t *testing.T) {
 			golden(t, name+".txt", []byte(plan.String()+"\n"))

@@ -7,8 +7,14 @@ import (
 	"text/tabwriter"
 )
 
+// What is longer than this is cut in the text; the JSON form has all of it.
+const (
+	maxReasons   = 8  // lines for one image
+	maxUnchanged = 20 // names in the last line
+)
+
 // String is the plan for people: a line that says what happens, the changed
-// images with all their reasons, and the rest in one line. No line feed ends it.
+// images with their reasons, and the rest in one line. No line feed ends it.
 func (p Plan) String() string {
 	var b strings.Builder
 	fmt.Fprintln(&b, p.headline())
@@ -16,6 +22,9 @@ func (p Plan) String() string {
 		fmt.Fprintln(&b)
 		p.writeTable(&b, changed)
 		p.writeRest(&b)
+		if len(p.Warnings) > 0 {
+			fmt.Fprintln(&b)
+		}
 	}
 	for _, warning := range p.Warnings {
 		fmt.Fprintln(&b, "warning:", warning)
@@ -56,6 +65,9 @@ func (p Plan) writeTable(b *strings.Builder, names []string) {
 		for _, reason := range image.Reasons {
 			lines = append(lines, reason.Detail)
 		}
+		if more := len(lines) - maxReasons; more > 0 {
+			lines = append(lines[:maxReasons-1], fmt.Sprintf("and %d more", more+1))
+		}
 		if image.Adopted {
 			lines = append(lines, "built already with just these contents: adopted, not built again")
 		}
@@ -78,6 +90,9 @@ func (p Plan) writeRest(b *strings.Builder) {
 		if !image.Changed {
 			unchanged = append(unchanged, image.Name+" "+image.Version.String())
 		}
+	}
+	if more := len(unchanged) - maxUnchanged; more > 0 {
+		unchanged = append(unchanged[:maxUnchanged-1], fmt.Sprintf("and %d more", more+1))
 	}
 	if len(unchanged) > 0 {
 		fmt.Fprintf(b, "\n  unchanged: %s\n", strings.Join(unchanged, ", "))

@@ -262,6 +262,9 @@ func (w *world) checkRelease(p Plan, before *Placed) error {
 		return fmt.Errorf("the ring holds another release than the plan's")
 	}
 	for name, image := range ring.Release.Images {
+		if source := w.sources[name]; image.Revision != source.Revision {
+			return fmt.Errorf("%s of the release has other sources", name)
+		}
 		what, exists := w.registry[name][image.Version]
 		if !exists || what.identity != ring.Release.Identity(name) {
 			return fmt.Errorf("%s %s of the release is not in the registry", name, image.Version)

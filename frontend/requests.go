@@ -16,11 +16,12 @@ import (
 	"github.com/quoitbuild/quoit/manifest"
 )
 
-// The requests that are Quoit's own: `docker buildx build --call=quoit.plan`.
+// The requests that are Quoit's own. Clients put "frontend." in front:
+// `docker buildx build --call=quoit.plan`.
 const (
-	RequestPlan   = "quoit.plan"
-	RequestGraph  = "quoit.graph"
-	RequestSchema = "quoit.schema"
+	RequestPlan   = "frontend.quoit.plan"
+	RequestGraph  = "frontend.quoit.graph"
+	RequestSchema = "frontend.quoit.schema"
 )
 
 const requestVersion = "1.0.0"
@@ -89,7 +90,7 @@ func (p *planner) planRequest() (*client.Result, bool, error) {
 		if err != nil {
 			return nil, true, fmt.Errorf("writing the plan: %w", err)
 		}
-		return answer(append(data, '\n'), []byte(p.plan.String())), true, nil
+		return answer(append(data, '\n'), []byte(p.plan.String()+"\n")), true, nil
 	case RequestGraph:
 		res, err := p.graphAnswer()
 		return res, true, err

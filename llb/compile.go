@@ -143,7 +143,6 @@ func innerOptions(outer map[string]string, source Source) map[string]string {
 	}
 	opts["target"] = source.Target
 	opts["filename"] = source.File
-	opts["contextkey"] = contextMark + source.Name
 	opts["multi-platform"] = fmt.Sprint(len(source.Platforms) > 1)
 	return opts
 }

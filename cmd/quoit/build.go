@@ -1,0 +1,149 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/manifest"
+	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// buildFlags are those of quoit build.
+type buildFlags struct {
+	project    projectFlags
+	plan       planFlags
+	build      buildkitFlags
+	push       bool
+	provenance string
+	sbom       string
+	output     string
+}
+
+func newBuildCmd() *cobra.Command {
+	var f buildFlags
+	cmd := &cobra.Command{
+		Use:   "build",
+		Short: "Build what changed, and with --push publish it as a release",
+		Long: `Build builds every changed image of the project in one solve. With --push the
+images are pushed by digest, then tagged with their versions, and then the ring's
+tag moves to the new root image: at every moment the ring names a complete release.
+If nothing changed, nothing is built, pushed or moved.`,
+		Example: `  quoit build                         # build what changed, publish nothing
+  quoit build --push                  # publish a release into the first ring
+  quoit build --push --ring users     # a hotfix, built against another ring
+  quoit build --push --major api      # api gets its next major version`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	f.project.register(cmd.Flags())
+	f.plan.register(cmd.Flags())
+	f.build.register(cmd.Flags())
+	cmd.Flags().BoolVar(&f.push, "push", false, "publish the release")
+	cmd.Flags().StringVar(&f.provenance, "provenance", "mode=min", "provenance of pushed images: mode=min, mode=max, or false")
+	cmd.Flags().StringVar(&f.sbom, "sbom", "false", "SBOM of pushed images: true, generator=IMAGE, or false")
+	outputFlag(cmd, &f.output)
+	return cmd
+}
+
+func outputFlag(cmd *cobra.Command, to *string) {
+	cmd.Flags().StringVarP(to, "output", "o", "text", "what is printed: text or json")
+}
+
+func (f *buildFlags) run(cmd *cobra.Command) error {
+	if err := checkOutput(f.output); err != nil {
+		return err
+	}
+	m, err := f.project.load()
+	if err != nil {
+		return err
+	}
+	if f.push && len(f.plan.platforms) > 0 {
+		return usagef("--platform narrows the build, and a narrowed build is not published: leave out --platform or --push")
+	}
+	if f.push && f.plan.ring == versioning.None {
+		return usagef("--ring none builds without looking at any ring, and such a build is not published: leave out --push or choose a ring")
+	}
+	attrs, err := f.plan.attrs(f.project.registry)
+	if err != nil {
+		return err
+	}
+	attrs[frontend.OptionExport] = "1"
+	if f.push {
+		f.attest(attrs)
+	}
+	j := job{project: f.project, build: f.build, syntax: m.Syntax, attrs: attrs, push: f.push}
+	out, err := j.run(cmd.Context(), os.Stderr)
+	if err != nil {
+		return err
+	}
+	return f.finish(cmd, m, out)
+}
+
+func (f *buildFlags) attest(attrs map[string]string) {
+	for kind, value := range map[string]string{"provenance": f.provenance, "sbom": f.sbom} {
+		switch value {
+		case "false", "":
+		case "true":
+			attrs["attest:"+kind] = ""
+		default:
+			attrs["attest:"+kind] = value
+		}
+	}
+}
+
+// finish publishes what was pushed and prints what happened.
+func (f *buildFlags) finish(cmd *cobra.Command, m *manifest.Manifest, out *outcome) error {
+	result := buildResult{Plan: out.plan}
+	if f.push {
+		project, err := open(m)
+		if err != nil {
+			return err
+		}
+		published, err := project.Publish(cmd.Context(), registry.Publication{Plan: out.plan, Digests: out.digests})
+		if err != nil {
+			return err
+		}
+		result.Published = &published
+	}
+	return result.print(cmd.OutOrStdout(), f.output)
+}
+
+// buildResult is what quoit build prints.
+type buildResult struct {
+	Plan      versioning.Plan   `json:"plan"`
+	Published *registry.Outcome `json:"published,omitempty"`
+}
+
+func (r buildResult) print(out io.Writer, format string) error {
+	if format == "json" {
+		return printJSON(out, r)
+	}
+	text := r.Plan.String() + "\n"
+	if r.Published != nil {
+		text += r.Published.String()
+	}
+	_, err := io.WriteString(out, text)
+	return err
+}
+
+func checkOutput(format string) error {
+	if format != "text" && format != "json" {
+		return usagef("--output %s: choose text or json", format)
+	}
+	return nil
+}
+
+func printJSON(out io.Writer, value any) error {
+	data, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return fmt.Errorf("writing JSON: %w", err)
+	}
+	_, err = fmt.Fprintf(out, "%s\n", data)
+	return err
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	controlapi "github.com/moby/buildkit/api/services/control"
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+	"github.com/moby/buildkit/session"
+	"github.com/moby/buildkit/session/exporter"
+	"github.com/moby/buildkit/session/exporter/exporterprovider"
+	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
+
+	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/labels"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// exporters answers BuildKit's question how to export a result: one image
+// exporter for each image, pushing by digest, so that nothing is tagged before
+// everything is there.
+type exporters struct {
+	images []string // in the order of the exporters
+}
+
+func (e *exporters) attachable() session.Attachable {
+	return exporterprovider.New(func(_ context.Context, meta map[string][]byte, _ []string) ([]*exporter.ExporterRequest, error) {
+		plan, err := decodePlan(meta[frontend.MetaPlan])
+		if err != nil {
+			return nil, err
+		}
+		var requests []*exporter.ExporterRequest
+		for _, name := range plan.PublishOrder() {
+			attrs, err := imageAttrs(plan, name, meta)
+			if err != nil {
+				return nil, err
+			}
+			e.images = append(e.images, name)
+			requests = append(requests, &exporter.ExporterRequest{Type: client.ExporterImage, Attrs: attrs})
+		}
+		return requests, nil
+	})
+}
+
+// imageAttrs narrows an image exporter to the refs of one image.
+func imageAttrs(plan versioning.Plan, name string, meta map[string][]byte) (map[string]string, error) {
+	var all, own exptypes.Platforms
+	if err := json.Unmarshal(meta[exptypes.ExporterPlatformsKey], &all); err != nil {
+		return nil, fmt.Errorf("reading the result's platforms: %w", err)
+	}
+	for _, p := range all.Platforms {
+		if p.ID == name || strings.HasPrefix(p.ID, name+"/") {
+			own.Platforms = append(own.Platforms, p)
+		}
+	}
+	if len(own.Platforms) == 0 {
+		return nil, fmt.Errorf("the result lacks image %s", name)
+	}
+	narrowed, err := json.Marshal(own)
+	if err != nil {
+		return nil, fmt.Errorf("writing the platforms of image %s: %w", name, err)
+	}
+	attrs := map[string]string{
+		string(exptypes.OptKeyName):         plan.Registry + "/" + plan.Project + "/" + name,
+		string(exptypes.OptKeyPush):         "true",
+		string(exptypes.OptKeyPushByDigest): "true",
+		string(exptypes.OptKeyOCITypes):     "true",
+		exptypes.ExporterPlatformsKey:       string(narrowed),
+	}
+	var config dockerspec.DockerOCIImage
+	if err := json.Unmarshal(meta[exptypes.ExporterImageConfigKey+"/"+own.Platforms[0].ID], &config); err != nil {
+		return nil, fmt.Errorf("reading the config of image %s: %w", name, err)
+	}
+	for key, value := range labels.Annotations(config.Config.Labels) {
+		attrs[exptypes.AnnotationManifestKey(nil, key)] = value
+	}
+	return attrs, nil
+}
+
+// digests reads from BuildKit's history what was pushed: the record has a
+// descriptor for each exporter.
+func (e *exporters) digests(ctx context.Context, c *client.Client, ref string) (map[string]string, error) {
+	events, err := c.ControlClient().ListenBuildHistory(ctx, &controlapi.BuildHistoryRequest{Ref: ref, EarlyExit: true})
+	if err != nil {
+		return nil, fmt.Errorf("reading BuildKit's history: %w", err)
+	}
+	for {
+		event, err := events.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("BuildKit's history has no digests of build %s", ref)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading BuildKit's history: %w", err)
+		}
+		if event.Record != nil && event.Record.Ref == ref && event.Record.Result != nil {
+			return e.match(event.Record.Result.Results)
+		}
+	}
+}
+
+func (e *exporters) match(results map[int64]*controlapi.Descriptor) (map[string]string, error) {
+	digests := map[string]string{}
+	for i, name := range e.images {
+		descriptor := results[int64(i)]
+		if descriptor == nil || descriptor.Digest == "" {
+			return nil, fmt.Errorf("BuildKit's history lacks the digest of image %s: it has %v", name, slices.Sorted(maps.Keys(results)))
+		}
+		digests[name] = descriptor.Digest
+	}
+	return digests, nil
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"os"
+
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/cmd/buildctl/build"
+	"github.com/moby/buildkit/session/sshforward/sshprovider"
+	"github.com/spf13/pflag"
+)
+
+// buildkitFlags are those of every command that builds.
+type buildkitFlags struct {
+	addr      string
+	progress  string
+	secrets   []string
+	ssh       []string
+	cacheFrom []string
+	cacheTo   []string
+	allow     []string
+}
+
+func (f *buildkitFlags) register(flags *pflag.FlagSet) {
+	flags.StringVar(&f.addr, "addr", "", "BuildKit's address (default $BUILDKIT_HOST)")
+	flags.StringVar(&f.progress, "progress", "auto", "how progress is shown: auto, plain, tty, rawjson, quiet")
+	flags.StringArrayVar(&f.secrets, "secret", nil, "a secret for RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VARIABLE")
+	flags.StringArrayVar(&f.ssh, "ssh", nil, "an SSH agent for RUN --mount=type=ssh: default, or NAME=SOCKET")
+	flags.StringArrayVar(&f.cacheFrom, "cache-from", nil, "a build cache to read: type=registry,ref=…")
+	flags.StringArrayVar(&f.cacheTo, "cache-to", nil, "a build cache to write: type=registry,ref=…,mode=max")
+	flags.StringArrayVar(&f.allow, "allow", nil, "an entitlement to give: network.host, security.insecure")
+}
+
+func (f *buildkitFlags) address() string {
+	if f.addr != "" {
+		return f.addr
+	}
+	return buildkitAddress()
+}
+
+// apply puts the flags into a solve's options.
+func (f *buildkitFlags) apply(opt *client.SolveOpt) error {
+	if len(f.secrets) > 0 {
+		secrets, err := build.ParseSecret(f.secrets)
+		if err != nil {
+			return usagef("--secret: %w", err)
+		}
+		opt.Session = append(opt.Session, secrets)
+	}
+	if len(f.ssh) > 0 {
+		configs, err := build.ParseSSH(f.ssh)
+		if err != nil {
+			return usagef("--ssh: %w", err)
+		}
+		agents, err := sshprovider.NewSSHAgentProvider(configs)
+		if err != nil {
+			return usagef("--ssh: %w", err)
+		}
+		opt.Session = append(opt.Session, agents)
+	}
+	var err error
+	if opt.CacheImports, err = build.ParseImportCache(f.cacheFrom); err != nil {
+		return usagef("--cache-from: %w", err)
+	}
+	if opt.CacheExports, err = build.ParseExportCache(f.cacheTo); err != nil {
+		return usagef("--cache-to: %w", err)
+	}
+	opt.AllowedEntitlements = f.allow
+	return nil
+}
+
+// planFlags are what a plan depends on besides the project's files.
+type planFlags struct {
+	ring      string
+	major     []string
+	rebuild   []string
+	first     bool
+	pull      bool
+	noCache   bool
+	args      []string
+	labels    []string
+	platforms []string
+}
+
+func (f *planFlags) register(flags *pflag.FlagSet) {
+	flags.StringVar(&f.ring, "ring", os.Getenv("QUOIT_RING"), "the ring to build against, or none (default the manifest's first)")
+	flags.StringSliceVar(&f.major, "major", nil, "images that get a new major version, * for all")
+	flags.StringSliceVar(&f.rebuild, "rebuild", nil, "images to build although nothing changed, * for all")
+	flags.BoolVar(&f.first, "first", false, "state that the project has no release yet, instead of looking")
+	flags.BoolVar(&f.pull, "pull", false, "follow the tags of external images in a later ring too")
+	flags.BoolVar(&f.noCache, "no-cache", false, "run every step of what is built")
+	flags.StringArrayVar(&f.args, "build-arg", nil, "a build argument, NAME=VALUE or NAME to take it from the environment")
+	flags.StringArrayVar(&f.labels, "label", nil, "a label for every image that is built, KEY=VALUE")
+	flags.StringSliceVar(&f.platforms, "platform", nil, "build only these of the manifest's platforms; cannot be published")
+}

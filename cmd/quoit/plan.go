@@ -1,0 +1,74 @@
+package main
+
+import (
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+func newPlanCmd() *cobra.Command {
+	var project projectFlags
+	var plan planFlags
+	var build buildkitFlags
+	var output string
+	var detailed bool
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "Say what a build would change, why, and to which version",
+		Example: `  quoit plan
+  quoit plan --ring users -o json
+  quoit plan --detailed-exitcode      # exits with 2 if something changes`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkOutput(output); err != nil {
+				return err
+			}
+			p, err := makePlan(cmd, project, plan, build)
+			if err != nil {
+				return err
+			}
+			if err := printPlan(cmd.OutOrStdout(), p, output); err != nil {
+				return err
+			}
+			if detailed && len(p.Changed()) > 0 {
+				return exitCode(exitChanges)
+			}
+			return nil
+		},
+	}
+	project.register(cmd.Flags())
+	plan.register(cmd.Flags())
+	build.register(cmd.Flags())
+	outputFlag(cmd, &output)
+	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 if something changes")
+	return cmd
+}
+
+func makePlan(cmd *cobra.Command, project projectFlags, plan planFlags, build buildkitFlags) (versioning.Plan, error) {
+	m, err := project.load()
+	if err != nil {
+		return versioning.Plan{}, err
+	}
+	attrs, err := plan.attrs(project.registry)
+	if err != nil {
+		return versioning.Plan{}, err
+	}
+	attrs["requestid"] = frontend.RequestPlan
+	out, err := job{project: project, build: build, syntax: m.Syntax, attrs: attrs}.run(cmd.Context(), os.Stderr)
+	if err != nil {
+		return versioning.Plan{}, err
+	}
+	return versioning.ParsePlan(out.answer)
+}
+
+func printPlan(out io.Writer, p versioning.Plan, format string) error {
+	if format == "json" {
+		return printJSON(out, p)
+	}
+	_, err := io.WriteString(out, p.String()+"\n")
+	return err
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/pflag"
+
+	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/manifest"
+	"github.com/quoitbuild/quoit/registry"
+)
+
+// maxManifest bounds the manifest that is read, in bytes.
+const maxManifest = 1 << 20
+
+// projectFlags say which project is meant.
+type projectFlags struct {
+	dir      string
+	file     string
+	registry string
+}
+
+func (f *projectFlags) register(flags *pflag.FlagSet) {
+	flags.StringVarP(&f.dir, "dir", "C", ".", "the project's root folder")
+	flags.StringVarP(&f.file, "file", "f", "", "the manifest (default quoit.yaml in the root folder)")
+	flags.StringVar(&f.registry, "registry", os.Getenv("QUOIT_REGISTRY"), "use this registry instead of the manifest's (default $QUOIT_REGISTRY)")
+}
+
+func (f *projectFlags) manifestPath() string {
+	if f.file != "" {
+		return f.file
+	}
+	return filepath.Join(f.dir, frontend.DefaultManifest)
+}
+
+// load reads the manifest.
+func (f *projectFlags) load() (*manifest.Manifest, error) {
+	path := f.manifestPath()
+	info, err := os.Stat(path)
+	if os.IsNotExist(err) {
+		return nil, usagef("there is no manifest %s: write one, or name it with --file", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the manifest: %w", err)
+	}
+	if info.Size() > maxManifest {
+		return nil, fmt.Errorf("the manifest %s has %d bytes, at most %d are read", path, info.Size(), maxManifest)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the manifest: %w", err)
+	}
+	m, err := manifest.Parse(path, data)
+	if err != nil || f.registry == "" {
+		return m, err
+	}
+	if m, err = m.WithRegistry(f.registry); err != nil {
+		return nil, fmt.Errorf("--registry: %w", err)
+	}
+	return m, nil
+}
+
+// open opens the project's repositories.
+func open(m *manifest.Manifest) (*registry.Project, error) {
+	return registry.Open(m.Registry, m.Project, registry.Options{UserAgent: "quoit/" + version})
+}

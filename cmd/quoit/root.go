@@ -1,0 +1,31 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+func newRootCmd() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "quoit",
+		Short: "Build, version and release a project of container images",
+		Long: `Quoit builds a project of several container images in one solve, gives each
+changed image a version, and moves releases from ring to ring. The project's own
+container registry is its only state.`,
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("%w\nsee: %s --help", err, cmd.CommandPath())
+	})
+	root.AddCommand(newBuildCmd(), newPlanCmd(), newStatusCmd())
+	return root
+}
+
+// noArgs refuses arguments as a usage error.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%s takes no argument, found %q\nsee: %s --help", cmd.CommandPath(), args[0], cmd.CommandPath())
+	}
+	return nil
+}

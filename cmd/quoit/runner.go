@@ -1,0 +1,60 @@
+package main
+
+import (
+	"debug/elf"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	bk "github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/frontend/dockerui"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/tonistiigi/fsutil"
+)
+
+// runnerLocal is the local source that has this very binary.
+const runnerLocal = "quoit-runner"
+
+// runSelf runs this binary in a build step.
+func runSelf(gateway.Client) (bk.State, string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return bk.State{}, "", fmt.Errorf("finding this command's own file: %w", err)
+	}
+	st := bk.Local(runnerLocal, bk.SharedKeyHint(runnerLocal), dockerui.WithInternalName("load the quoit command"))
+	return st, "/" + filepath.Base(self), nil
+}
+
+// selfFS is a file system with nothing but this binary.
+func selfFS() (fsutil.FS, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("finding this command's own file: %w", err)
+	}
+	if self, err = filepath.EvalSymlinks(self); err != nil {
+		return nil, fmt.Errorf("finding this command's own file: %w", err)
+	}
+	if err := checkStatic(self); err != nil {
+		return nil, err
+	}
+	dir, err := fsutil.NewFS(filepath.Dir(self))
+	if err != nil {
+		return nil, fmt.Errorf("opening this command's own folder: %w", err)
+	}
+	return fsutil.NewFilterFS(dir, &fsutil.FilterOpt{IncludePatterns: []string{filepath.Base(self)}})
+}
+
+// checkStatic makes sure that the binary runs in an empty file system.
+func checkStatic(path string) error {
+	f, err := elf.Open(path)
+	if err != nil {
+		return errNotStatic
+	}
+	defer f.Close()
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP {
+			return errNotStatic
+		}
+	}
+	return nil
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+
+	"github.com/moby/buildkit/client"
+	// The ways to reach a BuildKit that is not a socket of this machine.
+	"github.com/docker/cli/cli/config"
+	_ "github.com/moby/buildkit/client/connhelper/dockercontainer"
+	_ "github.com/moby/buildkit/client/connhelper/kubepod"
+	_ "github.com/moby/buildkit/client/connhelper/podmancontainer"
+	_ "github.com/moby/buildkit/client/connhelper/ssh"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/identity"
+	"github.com/moby/buildkit/session"
+	"github.com/moby/buildkit/session/auth/authprovider"
+	"github.com/moby/buildkit/util/appdefaults"
+	"github.com/tonistiigi/fsutil"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// job is one build as it goes to BuildKit.
+type job struct {
+	project projectFlags
+	build   buildkitFlags
+	// syntax is the frontend image of the manifest's first line, "" to build in
+	// this process.
+	syntax string
+	// attrs are the frontend's options.
+	attrs map[string]string
+	// push exports every image that is built to its repository, by digest.
+	push bool
+}
+
+// outcome is what a job gave.
+type outcome struct {
+	plan    versioning.Plan
+	answer  []byte            // of a subrequest, its JSON
+	digests map[string]string // by image, if pushed
+}
+
+// run connects to BuildKit, runs the job as one build, and shows its progress.
+func (j job) run(ctx context.Context, progress io.Writer) (*outcome, error) {
+	c, err := client.New(ctx, j.build.address())
+	if err != nil {
+		return nil, fmt.Errorf("connecting to BuildKit at %s: %w", j.build.address(), err)
+	}
+	defer c.Close()
+	if _, err := c.Info(ctx); err != nil {
+		return nil, fmt.Errorf("BuildKit does not answer at %s: start buildkitd, or name another one with --addr or BUILDKIT_HOST: %w", j.build.address(), err)
+	}
+	opt, err := j.solveOpt()
+	if err != nil {
+		return nil, err
+	}
+	out := &outcome{}
+	exp := &exporters{}
+	if j.push {
+		opt.EnableSessionExporter = true
+		opt.Session = append(opt.Session, exp.attachable())
+	}
+	status := make(chan *client.SolveStatus)
+	eg, egCtx := errgroup.WithContext(ctx)
+	eg.Go(func() error {
+		_, err := c.Build(egCtx, opt, "quoit", func(ctx context.Context, gw gateway.Client) (*gateway.Result, error) {
+			res, err := j.frontend(ctx, gw)
+			if err != nil {
+				return nil, err
+			}
+			return res, out.take(res)
+		}, status)
+		return err
+	})
+	eg.Go(func() error { return showProgress(ctx, progress, j.build.progress, status) })
+	if err := eg.Wait(); err != nil {
+		return nil, err
+	}
+	if j.push && len(exp.images) > 0 {
+		out.digests, err = exp.digests(ctx, c, opt.Ref)
+	}
+	return out, err
+}
+
+// frontend runs the manifest's frontend image, or the one in this binary.
+func (j job) frontend(ctx context.Context, gw gateway.Client) (*gateway.Result, error) {
+	if j.syntax == "" {
+		return frontend.New(runSelf)(ctx, gw)
+	}
+	attrs := maps.Clone(gw.BuildOpts().Opts)
+	attrs["source"] = j.syntax
+	attrs["cmdline"] = j.syntax
+	return gw.Solve(ctx, gateway.SolveRequest{Frontend: "gateway.v0", FrontendOpt: attrs})
+}
+
+// take reads what the frontend says of its result.
+func (o *outcome) take(res *gateway.Result) (err error) {
+	o.answer = res.Metadata["result.json"]
+	if encoded, ok := res.Metadata[frontend.MetaPlan]; ok {
+		o.plan, err = decodePlan(encoded)
+	}
+	return err
+}
+
+func decodePlan(encoded []byte) (versioning.Plan, error) {
+	data, err := base64.StdEncoding.DecodeString(string(encoded))
+	if err != nil {
+		return versioning.Plan{}, fmt.Errorf("reading the frontend's plan: %w", err)
+	}
+	return versioning.ParsePlan(data)
+}
+
+func (j job) solveOpt() (client.SolveOpt, error) {
+	root, err := fsutil.NewFS(j.project.dir)
+	if err != nil {
+		return client.SolveOpt{}, fmt.Errorf("opening the project: %w", err)
+	}
+	file := j.project.manifestPath()
+	manifestDir, err := fsutil.NewFS(filepath.Dir(file))
+	if err != nil {
+		return client.SolveOpt{}, fmt.Errorf("opening the manifest's folder: %w", err)
+	}
+	attrs := map[string]string{"filename": filepath.Base(file)}
+	maps.Copy(attrs, j.attrs)
+	opt := client.SolveOpt{
+		Ref:           identity.NewID(),
+		FrontendAttrs: attrs,
+		LocalMounts:   map[string]fsutil.FS{"context": root, "dockerfile": manifestDir},
+		Session: []session.Attachable{authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{
+			AuthConfigProvider: authprovider.LoadAuthConfig(config.LoadDefaultConfigFile(os.Stderr)),
+		})},
+	}
+	if err := j.build.apply(&opt); err != nil {
+		return opt, err
+	}
+	if j.syntax == "" {
+		opt.LocalMounts[runnerLocal], err = selfFS()
+	}
+	return opt, err
+}
+
+// buildkitAddress is where BuildKit is looked for by default.
+func buildkitAddress() string {
+	if address := os.Getenv("BUILDKIT_HOST"); address != "" {
+		return address
+	}
+	return appdefaults.Address
+}
+
+var errNotStatic = errors.New("to build without a frontend image this command has to be a Linux binary without C libraries: name the frontend in the manifest's first line, # syntax=…")

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/quoitbuild/quoit/manifest"
+	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+func newStatusCmd() *cobra.Command {
+	var project projectFlags
+	var output string
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show which release each ring holds",
+		Example: `  quoit status
+  quoit status -o json`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkOutput(output); err != nil {
+				return err
+			}
+			m, err := project.load()
+			if err != nil {
+				return err
+			}
+			p, err := open(m)
+			if err != nil {
+				return err
+			}
+			rings, err := readRings(cmd, p, m)
+			if err != nil {
+				return err
+			}
+			if output == "json" {
+				return printJSON(cmd.OutOrStdout(), statusResult{Schema: 1, Project: m.Project, Rings: rings})
+			}
+			return printRings(cmd.OutOrStdout(), m.Project, rings)
+		},
+	}
+	project.register(cmd.Flags())
+	outputFlag(cmd, &output)
+	return cmd
+}
+
+// statusResult is the JSON of quoit status.
+type statusResult struct {
+	Schema  int          `json:"schema"`
+	Project string       `json:"project"`
+	Rings   []ringStatus `json:"rings"` // in their order
+}
+
+// ringStatus is a ring and what it holds; an empty one has no version.
+type ringStatus struct {
+	Ring    string                        `json:"ring"`
+	Version string                        `json:"version,omitempty"`
+	Digest  string                        `json:"digest,omitempty"`
+	Images  map[string]versioning.Version `json:"images,omitempty"`
+}
+
+func readRings(cmd *cobra.Command, p *registry.Project, m *manifest.Manifest) ([]ringStatus, error) {
+	rings := make([]ringStatus, len(m.RingOrder()))
+	eg, ctx := errgroup.WithContext(cmd.Context())
+	for i, ring := range m.RingOrder() {
+		eg.Go(func() error {
+			rings[i] = ringStatus{Ring: ring}
+			placed, err := p.Ring(ctx, m.Root, ring)
+			if err != nil || placed == nil {
+				return err
+			}
+			rings[i].Version = placed.Release.Version().String()
+			rings[i].Digest = placed.Digest
+			rings[i].Images = map[string]versioning.Version{}
+			for name, image := range placed.Release.Images {
+				rings[i].Images[name] = image.Version
+			}
+			return nil
+		})
+	}
+	return rings, eg.Wait()
+}
+
+func printRings(out io.Writer, project string, rings []ringStatus) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "RING\tRELEASE\tIMAGES\tDIGEST\n")
+	for _, r := range rings {
+		if r.Version == "" {
+			fmt.Fprintf(w, "%s\t-\t\t\n", r.Ring)
+			continue
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", r.Ring, r.Version, len(r.Images), r.Digest)
+	}
+	return w.Flush()
+}

@@ -12,7 +12,7 @@ import (
 func TestRandomWorlds(t *testing.T) {
 	worlds := 1
 	if os.Getenv("QUOIT_TEST_LONG") == "1" {
-		worlds = 100 // times rapid's own count
+		worlds = 500 // times rapid's own count
 	}
 	for range worlds {
 		rapid.Check(t, func(t *rapid.T) {

@@ -26,7 +26,11 @@ import (
 func (c *Compiler) run(ctx context.Context, u *unit) (*Compiled, error) {
 	source := u.source
 	inner := newImageClient(c, u)
-	compiled, err := c.dockerfile(ctx, inner, source, u.platform)
+	compile := func() (*Compiled, error) { return c.dockerfile(ctx, inner, source, u.platform) }
+	if ref, _, _ := source.Syntax(); ref != "" {
+		compile = func() (*Compiled, error) { return c.forward(ctx, inner, u.platform) }
+	}
+	compiled, err := compile()
 	if err != nil {
 		return nil, inSource(err, source)
 	}

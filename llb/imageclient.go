@@ -83,9 +83,7 @@ func (c *imageClient) ResolveImageConfig(ctx context.Context, ref string, opt so
 	if name == c.source.Name {
 		return "", "", nil, fmt.Errorf("image %s builds on itself; if Docker Hub's is meant, write docker.io/library/%s", name, name)
 	}
-	c.mu.Lock()
-	c.siblings[name] = true
-	c.mu.Unlock()
+	c.noteSibling(name)
 	platform := c.unit.platform
 	if opt.ImageOpt != nil && opt.ImageOpt.Platform != nil {
 		platform = *opt.ImageOpt.Platform
@@ -96,6 +94,12 @@ func (c *imageClient) ResolveImageConfig(ctx context.Context, ref string, opt so
 	}
 	config, err := compiled.baseConfig()
 	return siblingHost + name + ":latest", "", config, err
+}
+
+func (c *imageClient) noteSibling(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.siblings[name] = true
 }
 
 // used returns the externals with digests and the siblings that were asked for.

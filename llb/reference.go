@@ -17,11 +17,16 @@ func InReference(err error, source Source, sibling string) error {
 	if parseErr != nil {
 		return err
 	}
-	word := regexp.MustCompile(`(^|[\s=/,])` + regexp.QuoteMeta(sibling) + `($|[\s:@,/])`)
+	word := wordPattern(sibling)
 	for _, node := range parsed.AST.Children {
 		if word.MatchString(node.Original) {
 			return errdefs.WithSource(err, &errdefs.Source{Info: sourceInfo(source), Ranges: pbRanges(node.Location())})
 		}
 	}
 	return err
+}
+
+// wordPattern matches an image's name where a container file can name an image.
+func wordPattern(name string) *regexp.Regexp {
+	return regexp.MustCompile(`(^|[\s=/,])` + regexp.QuoteMeta(name) + `($|[\s:@,/])`)
 }

@@ -1,0 +1,148 @@
+package llb
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/containerd/platforms"
+	bk "github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+	"github.com/moby/buildkit/frontend/dockerui"
+	"github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/solver/pb"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// forward compiles with the frontend that the container file's syntax line
+// names. It gets the same marks, as inputs; siblings are those that the file
+// mentions by name.
+func (c *Compiler) forward(ctx context.Context, inner *imageClient, platform ocispecs.Platform) (*Compiled, error) {
+	source := inner.source
+	ref, cmdline, _ := source.Syntax()
+	req := client.SolveRequest{
+		Frontend:       "gateway.v0",
+		FrontendOpt:    inner.BuildOpts().Opts,
+		FrontendInputs: map[string]*pb.Definition{dockerui.DefaultLocalNameDockerfile: source.Map.Definition.ToPB()},
+	}
+	delete(req.FrontendOpt, "multi-platform")
+	maps.Copy(req.FrontendOpt, map[string]string{
+		"source": ref, "cmdline": cmdline, "platform": platforms.FormatAll(platform),
+	})
+	if err := addInput(ctx, &req, dockerui.DefaultLocalNameContext, bk.Local(dockerui.DefaultLocalNameContext)); err != nil {
+		return nil, err
+	}
+	for _, name := range c.mentioned(source) {
+		if err := c.addSibling(ctx, &req, inner, name, platform); err != nil {
+			return nil, err
+		}
+	}
+	res, err := c.Gateway.Solve(ctx, req)
+	if err != nil {
+		return nil, fmt.Errorf("image %s: its frontend %s: %w", source.Name, ref, err)
+	}
+	return fromResult(ctx, res, source, inner)
+}
+
+// mentioned names the images of the project that a container file contains as
+// words.
+func (c *Compiler) mentioned(source Source) []string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(c.Names.Images)) {
+		if name != source.Name && wordPattern(name).Match(source.Map.Data) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (c *Compiler) addSibling(ctx context.Context, req *client.SolveRequest, inner *imageClient, name string, platform ocispecs.Platform) error {
+	compiled, err := c.compile(ctx, inner.unit, name, platform)
+	if err != nil {
+		return err
+	}
+	config, err := compiled.baseConfig()
+	if err != nil {
+		return err
+	}
+	meta, err := json.Marshal(map[string][]byte{exptypes.ExporterImageConfigKey: config})
+	if err != nil {
+		return fmt.Errorf("image %s: writing its config: %w", name, err)
+	}
+	st := bk.Scratch()
+	if !compiled.isScratch() {
+		st = bk.Image(siblingHost+name+":latest", bk.Platform(platform))
+	}
+	if err := addInput(ctx, req, name, st); err != nil {
+		return err
+	}
+	req.FrontendOpt["input-metadata:"+name] = string(meta)
+	for _, alias := range append([]string{""}, c.Names.Prefixes...) {
+		req.FrontendOpt["context:"+alias+name] = "input:" + name
+	}
+	inner.noteSibling(name)
+	return nil
+}
+
+func addInput(ctx context.Context, req *client.SolveRequest, name string, st bk.State) error {
+	def, err := st.Marshal(ctx)
+	if err != nil {
+		return fmt.Errorf("writing input %s: %w", name, err)
+	}
+	req.FrontendInputs[name] = def.ToPB()
+	return nil
+}
+
+// fromResult takes the graph and the config out of another frontend's result.
+func fromResult(ctx context.Context, res *client.Result, source Source, inner *imageClient) (*Compiled, error) {
+	ref, err := res.SingleRef()
+	if err != nil {
+		return nil, fmt.Errorf("image %s: %w", source.Name, err)
+	}
+	compiled := &Compiled{Args: slices.Sorted(maps.Keys(source.Args))}
+	raw, ok := res.Metadata[exptypes.ExporterImageConfigKey]
+	if !ok {
+		return nil, fmt.Errorf("image %s: %w", source.Name, errors.New("its frontend returned no image config"))
+	}
+	if err := json.Unmarshal(raw, &compiled.Config); err != nil {
+		return nil, fmt.Errorf("image %s: reading its config: %w", source.Name, err)
+	}
+	stripReserved(compiled.Config.Config.Labels)
+	if ref == nil {
+		return compiled, nil
+	}
+	st, err := ref.ToState()
+	if err != nil {
+		return nil, fmt.Errorf("image %s: reading its graph: %w", source.Name, err)
+	}
+	def, err := st.Marshal(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("image %s: writing its graph: %w", source.Name, err)
+	}
+	compiled.Definition = def.ToPB()
+	return compiled, inner.noteExternals(compiled.Definition)
+}
+
+// noteExternals records the images with digests that a definition reads.
+func (c *imageClient) noteExternals(def *pb.Definition) error {
+	for i, raw := range def.Def {
+		var op pb.Op
+		if err := op.UnmarshalVT(raw); err != nil {
+			return fmt.Errorf("reading op %d of a definition: %w", i, err)
+		}
+		if source := op.GetSource(); source != nil && strings.HasPrefix(source.Identifier, imageScheme) {
+			name, dgst, err := imageName(source)
+			if err != nil {
+				return err
+			}
+			if dgst != "" {
+				c.externals[name] = dgst
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+package registry
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"mime"
+	"net/http"
+	"slices"
+
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// stored is an index or image manifest, byte for byte.
+type stored struct {
+	digest    string
+	mediaType types.MediaType
+	bytes     []byte
+}
+
+func digestOf(data []byte) string {
+	sum := sha256.Sum256(data)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// head returns the digest that a tag or digest names.
+func (r repository) head(ctx context.Context, identifier string) (digest string, found bool, err error) {
+	a, err := r.ask(ctx, question{method: http.MethodHead, kind: "manifests", identifier: identifier})
+	switch {
+	case err != nil:
+		return "", false, err
+	case a.absent(true):
+		return "", false, nil
+	case a.status == http.StatusNotFound:
+		manifest, found, err := r.get(ctx, identifier)
+		return manifest.digest, found, err
+	}
+	digest = a.header.Get("Docker-Content-Digest")
+	if !digestForm.MatchString(digest) {
+		return "", false, r.strange(identifier, fmt.Sprintf("the answer has the digest %.80q, not sha256: and 64 hexadecimal digits", digest))
+	}
+	return digest, true, nil
+}
+
+// get returns the manifest that a tag or digest names, its digest verified.
+func (r repository) get(ctx context.Context, identifier string) (manifest stored, found bool, err error) {
+	a, err := r.ask(ctx, question{method: http.MethodGet, kind: "manifests", identifier: identifier, limit: maxManifest})
+	switch {
+	case err != nil:
+		return stored{}, false, err
+	case a.absent(false):
+		return stored{}, false, nil
+	case a.status == http.StatusNotFound:
+		return stored{}, false, r.unclear(identifier)
+	}
+	mediaType, _, _ := mime.ParseMediaType(a.header.Get("Content-Type"))
+	manifest = stored{digestOf(a.body), types.MediaType(mediaType), a.body}
+	if !slices.Contains(acceptable, manifest.mediaType) {
+		return stored{}, false, r.strange(identifier, fmt.Sprintf("the answer is of type %.80q, not an index or image manifest", mediaType))
+	}
+	wanted := identifier
+	if !digestForm.MatchString(identifier) {
+		wanted = a.header.Get("Docker-Content-Digest")
+	}
+	if wanted != "" && wanted != manifest.digest {
+		return stored{}, false, r.strange(identifier, fmt.Sprintf("the contents have the digest %s, not %.80s", manifest.digest, clean(wanted)))
+	}
+	return manifest, true, nil
+}
+
+// blob returns the contents of a digest that a manifest names.
+func (r repository) blob(ctx context.Context, digest string, size int64) ([]byte, error) {
+	if size > maxConfig {
+		return nil, r.strange(digest, fmt.Sprintf("the config has %d bytes, more than %d MiB", size, maxConfig>>20))
+	}
+	a, err := r.ask(ctx, question{method: http.MethodGet, kind: "blobs", identifier: digest, limit: maxConfig})
+	switch {
+	case err != nil:
+		return nil, err
+	case a.status == http.StatusNotFound:
+		return nil, r.strange(digest, "the registry lost it (404)")
+	case digestOf(a.body) != digest:
+		return nil, r.strange(digest, "the contents have another digest, "+digestOf(a.body))
+	}
+	return a.body, nil
+}
+
+// put writes a manifest under a tag, in one attempt.
+func (r repository) put(ctx context.Context, tag string, manifest stored) error {
+	client, err := r.project.client(ctx, r.scope)
+	if err != nil {
+		return err
+	}
+	return r.project.attempt(ctx, func(ctx context.Context) error {
+		_, err := r.send(ctx, client, question{
+			method: http.MethodPut, kind: "manifests", identifier: tag,
+			mediaType: string(manifest.mediaType), body: manifest.bytes, limit: maxProblem,
+		})
+		return err
+	})
+}
+
+// strange is the error for an answer that no registry should give.
+func (r repository) strange(identifier, problem string) error {
+	return &RequestError{
+		Doing: reading, Reference: r.reference(identifier), Problem: problem, once: true,
+		Hint: "check the registry's address, and a proxy before it",
+	}
+}

@@ -1,0 +1,122 @@
+// Package registry is the state store: it reads which release a ring holds, and
+// publishes a plan whose images were pushed by digest.
+//
+// "Absent" is only what a registry clearly says; every other answer that is not
+// the expected one is an error. Errors name the reference and the next step,
+// and hold no credentials.
+package registry
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+)
+
+// Options are how a registry is talked to. The zero value is what people want.
+type Options struct {
+	// Keychain finds credentials, once for a Project; nil: those of Docker.
+	Keychain authn.Keychain
+	// Transport carries the requests; nil: the one of go-containerregistry.
+	Transport http.RoundTripper
+	// UserAgent is sent as it is; "": "quoit".
+	UserAgent string
+	// Timeout is for one attempt, body included; 0: 30 s.
+	Timeout time.Duration
+	// Backoff is the pause before the second attempt of three; the next one is
+	// three times as long. What a registry asks to wait goes before; 0: 1 s.
+	Backoff time.Duration
+	// Jobs is how many requests run at a time; 0: 8.
+	Jobs int
+}
+
+func (o Options) filled() Options {
+	if o.Keychain == nil {
+		o.Keychain = authn.DefaultKeychain
+	}
+	if o.Transport == nil {
+		o.Transport = remote.DefaultTransport
+	}
+	if o.UserAgent == "" {
+		o.UserAgent = "quoit"
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 30 * time.Second
+	}
+	if o.Backoff <= 0 {
+		o.Backoff = time.Second
+	}
+	if o.Jobs <= 0 {
+		o.Jobs = 8
+	}
+	return o
+}
+
+// Project is the repositories of one project in one registry. It may be used
+// by several goroutines. It connects when first asked, once for the registry
+// and, where the registry wants tokens, once for each repository.
+type Project struct {
+	project string          // acme/shop
+	base    name.Repository // registry, its path, and the project
+	options Options
+	carrier http.RoundTripper
+
+	greeting greeting
+	mu       sync.Mutex
+	sessions map[scope]*session
+}
+
+// Open returns the project of that name ("acme/shop") in a registry: a host,
+// optionally with a port and a path. It makes no request; the error says that
+// one of the two is not a name. Plain http is spoken to loopback hosts only.
+func Open(registry, project string, options Options) (*Project, error) {
+	host, path, _ := strings.Cut(registry, "/")
+	if strings.Contains(registry, "@") {
+		return nil, fmt.Errorf("opening a registry: its name contains credentials: leave them out and use docker login")
+	}
+	full := strings.TrimPrefix(path+"/"+project, "/")
+	if host == "" || project == "" {
+		return nil, fmt.Errorf("opening project %q in registry %q: both need a name", project, registry)
+	}
+	var strictness []name.Option
+	if loopback(host) {
+		strictness = append(strictness, name.Insecure)
+	}
+	server, err := name.NewRegistry(host, strictness...)
+	if err != nil {
+		return nil, fmt.Errorf("opening registry %q: %w", registry, err)
+	}
+	if _, err := name.NewRepository(host+"/"+full, strictness...); err != nil {
+		return nil, fmt.Errorf("opening project %q in registry %q: %w", project, registry, err)
+	}
+	options = options.filled()
+	return &Project{
+		project: project, base: server.Repo(full), options: options,
+		carrier:  &carrier{inner: options.Transport, agent: options.UserAgent},
+		sessions: map[scope]*session{},
+	}, nil
+}
+
+// Digest returns the digest that a tag of an image names, and whether there is
+// such a tag. It is one HEAD, and one GET more if the tag is absent in a
+// registry that does not identify itself in its answers. The error is a [*RequestError].
+func (p *Project) Digest(ctx context.Context, image, tag string) (digest string, found bool, err error) {
+	return p.repository(image, pull).head(ctx, tag)
+}
+
+// loopback reports whether a host, with or without a port, is this machine.
+func loopback(host string) bool {
+	if bare, _, err := net.SplitHostPort(host); err == nil {
+		host = bare
+	}
+	host = strings.Trim(host, "[]")
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,155 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+const (
+	maxManifest = 4 << 20
+	maxConfig   = 8 << 20
+	maxProblem  = 64 << 10 // of an error's body
+)
+
+// acceptable are the media types of what a version's tag may name.
+var acceptable = []types.MediaType{types.OCIImageIndex, types.DockerManifestList, types.OCIManifestSchema1, types.DockerManifestSchema2}
+
+// repository is one image of the project, with the right to it that is needed.
+type repository struct {
+	project *Project
+	scope   scope
+	name    name.Repository
+}
+
+func (p *Project) repository(image, right string) repository {
+	full := p.base.Registry.Repo(p.base.RepositoryStr(), image)
+	return repository{project: p, scope: scope{image, right}, name: full}
+}
+
+// reference is a tag or digest of the repository, for people.
+func (r repository) reference(identifier string) string {
+	if digestForm.MatchString(identifier) {
+		return r.name.Name() + "@" + identifier
+	}
+	return r.name.Name() + ":" + identifier
+}
+
+// question is one request.
+type question struct {
+	method     string
+	kind       string // manifests or blobs
+	identifier string // a tag or digest
+	mediaType  string // of body
+	body       []byte
+	limit      int64 // of the answer's body
+}
+
+// answer is what a registry said: 404, or a success.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// ask sends a request that changes nothing, if need be repeatedly.
+func (r repository) ask(ctx context.Context, q question) (answer answer, err error) {
+	client, err := r.project.client(ctx, r.scope)
+	if err != nil {
+		return answer, err
+	}
+	err = r.project.attempts(ctx, func(ctx context.Context) (err error) {
+		answer, err = r.send(ctx, client, q)
+		return err
+	})
+	return answer, err
+}
+
+// send makes one attempt. An error is a [*RequestError].
+func (r repository) send(ctx context.Context, client *http.Client, q question) (answer, error) {
+	doing, reference := reading, r.reference(q.identifier)
+	if q.method == http.MethodPut {
+		doing = writing
+	}
+	scheme := "https"
+	if loopback(r.project.host()) && r.project.greeting.challenge.Insecure {
+		scheme = "http"
+	}
+	url := fmt.Sprintf("%s://%s/v2/%s/%s/%s", scheme, r.project.host(), r.name.RepositoryStr(), q.kind, q.identifier)
+	request, err := http.NewRequestWithContext(ctx, q.method, url, bytes.NewReader(q.body))
+	if err != nil {
+		return answer{}, &RequestError{Doing: doing, Reference: reference, Problem: "it is not a valid reference", Err: err, once: true}
+	}
+	if q.kind == "manifests" && q.method != http.MethodPut {
+		for _, mediaType := range acceptable {
+			request.Header.Add("Accept", string(mediaType))
+		}
+	}
+	if q.mediaType != "" {
+		request.Header.Set("Content-Type", q.mediaType)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return answer{}, r.project.refused(ctx, doing, reference, err)
+	}
+	defer response.Body.Close()
+	return r.project.read(ctx, doing, reference, response, q.limit)
+}
+
+// read takes the answer in, up to its limit.
+func (p *Project) read(ctx context.Context, doing, reference string, response *http.Response, limit int64) (answer, error) {
+	success := response.StatusCode >= 200 && response.StatusCode < 300
+	if !success {
+		limit = maxProblem
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
+	switch {
+	case err != nil && (success || response.StatusCode == http.StatusNotFound):
+		return answer{}, p.refused(ctx, doing, reference, err)
+	case success && int64(len(body)) > limit:
+		return answer{}, &RequestError{
+			Doing: doing, Reference: reference, once: true,
+			Problem: fmt.Sprintf("the registry sent more than %d MiB", limit>>20), Hint: "this is no image that quoit built",
+		}
+	case success || response.StatusCode == http.StatusNotFound && doing == reading:
+		return answer{response.StatusCode, response.Header, body}, nil
+	}
+	return answer{}, p.declined(doing, reference, response.StatusCode, response.Header, diagnostics(body))
+}
+
+// errors that an answer without the usual form has.
+var errNoRegistry = errors.New("not an answer of a registry")
+
+// absent reports whether an answer clearly says that there is nothing. A HEAD
+// has no body that could say so, so there the registry has to identify itself.
+func (a answer) absent(head bool) bool {
+	if a.status != http.StatusNotFound {
+		return false
+	}
+	if head {
+		return strings.HasPrefix(a.header.Get("Docker-Distribution-Api-Version"), "registry/2")
+	}
+	for _, d := range diagnostics(a.body) {
+		switch d.Code {
+		case "MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND": // the last is Harbor's
+			return true
+		}
+	}
+	return false
+}
+
+// unclear is the error for a 404 that does not say what is missing.
+func (r repository) unclear(identifier string) error {
+	return &RequestError{
+		Doing: reading, Reference: r.reference(identifier), Status: http.StatusNotFound, Err: errNoRegistry,
+		Problem: "the answer is 404, but not as a registry says that something is absent",
+		Hint:    "check the registry's address, and a proxy before it",
+	}
+}

@@ -1,0 +1,123 @@
+package integration
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/quoitbuild/quoit/internal/testkit"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// repository is a prefix of images as the registry's log has it.
+func repository(prefix string) string {
+	_, path, _ := strings.Cut(prefix, "/")
+	return path
+}
+
+// requests returns what the registry was asked of a project while do ran.
+func requests(t *testing.T, prefix string, do func()) map[string]int {
+	t.Helper()
+	mark := stack.RegistryMark()
+	do()
+	all, err := stack.RequestsSince(mark)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return testkit.CountRequests(testkit.InRepository(all, repository(prefix)))
+}
+
+// builds returns how many builds BuildKit's history has since before do ran.
+func builds(t *testing.T, do func()) int {
+	t.Helper()
+	mark, err := stack.HistoryMark(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	do()
+	records, err := stack.BuildsSince(t.Context(), mark)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(records)
+}
+
+// crane runs crane with success.
+func crane(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := stack.Command(t.Context(), "crane", args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("crane %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func TestManyImages(t *testing.T) {
+	const count = 100
+	dir, prefix := generated(t, count)
+	var first string
+	if n := builds(t, func() { first = mustQuoit(t, dir, "build", "--push") }); n != 1 {
+		t.Errorf("the publish of %d images took %d builds, want exactly one", count, n)
+	}
+	released := release(t, prefix+"/deploy:developers")
+	if len(released.Images) != count {
+		t.Fatalf("the release has %d images, want %d\n%s", len(released.Images), count, first)
+	}
+
+	t.Run("every image is in its own repository under its version, and valid", func(t *testing.T) {
+		for name, image := range released.Images {
+			crane(t, "validate", "--fast", "--remote", prefix+"/"+name+":"+image.Version.String())
+		}
+	})
+	t.Run("the ring's tag has the digest of the root's version", func(t *testing.T) {
+		ring := crane(t, "digest", prefix+"/deploy:developers")
+		if root := crane(t, "digest", prefix+"/deploy:"+released.Version().String()); ring != root {
+			t.Errorf("the ring has %s, the version %s", ring, root)
+		}
+	})
+
+	crane(t, "tag", prefix+"/deploy:developers", "testers")
+	twoHeads := map[string]int{"HEAD manifests": 2}
+	t.Run("a publish with nothing to do asks two HEADs and writes nothing", func(t *testing.T) {
+		mustQuoit(t, dir, "plan") // now BuildKit has the config of the next ring's release too
+		var out string
+		if diff := cmp.Diff(twoHeads, requests(t, prefix, func() { out = mustQuoit(t, dir, "build", "--push") })); diff != "" {
+			t.Errorf("requests (-want +got):\n%s", diff)
+		}
+		if !strings.Contains(out, "nothing to do") {
+			t.Errorf("it says:\n%s", out)
+		}
+	})
+	t.Run("a plan by a stock client asks two HEADs", func(t *testing.T) {
+		front := frontendImage(t)
+		call := func() { buildxPlan(t, dir, front) }
+		call()
+		if diff := cmp.Diff(twoHeads, requests(t, prefix, call)); diff != "" {
+			t.Errorf("requests (-want +got):\n%s", diff)
+		}
+	})
+	t.Run("one service's source changes that image and the root only", func(t *testing.T) {
+		write(t, dir, "services/s042/main.txt", "another\n")
+		if diff := cmp.Diff([]string{"s042", "deploy"}, plan(t, dir).Changed()); diff != "" {
+			t.Errorf("changed (-want +got):\n%s", diff)
+		}
+		write(t, dir, "services/s042/main.txt", "service s042\n")
+	})
+	t.Run("the base changes exactly its dependents", func(t *testing.T) {
+		write(t, dir, "base/Dockerfile", "FROM busybox\nRUN echo other > /base\n")
+		if got := len(plan(t, dir).Changed()); got != count {
+			t.Errorf("%d images change, want all %d", got, count)
+		}
+	})
+}
+
+// plan is what `quoit plan` says, with the given flags.
+func plan(t *testing.T, dir string, flags ...string) versioning.Plan {
+	t.Helper()
+	p, err := versioning.ParsePlan([]byte(mustQuoit(t, dir, append([]string{"plan", "-o", "json"}, flags...)...)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}

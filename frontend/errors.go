@@ -11,7 +11,8 @@ import (
 )
 
 // inManifest gives each diagnostic of an error the excerpt that BuildKit's
-// clients print, all of them joined.
+// clients print, all of them joined. The diagnostics stay in the error, for the
+// quoit command to render.
 func inManifest(err error, source *bk.SourceMap) error {
 	list := diag.All(err)
 	if len(list) == 0 {
@@ -19,15 +20,11 @@ func inManifest(err error, source *bk.SourceMap) error {
 	}
 	var all []error
 	for _, d := range list.Sorted() {
-		text := d.Message
-		if d.Hint != "" {
-			text += " (" + d.Hint + ")"
-		}
 		info := &pb.SourceInfo{Filename: source.Filename, Language: source.Language, Data: source.Data}
 		if source.Definition != nil {
 			info.Definition = source.Definition.ToPB()
 		}
-		all = append(all, errdefs.WithSource(errors.New(text), &errdefs.Source{
+		all = append(all, errdefs.WithSource(d, &errdefs.Source{
 			Info: info, Ranges: []*pb.Range{pbRange(d.Range)},
 		}))
 	}

@@ -105,7 +105,9 @@ func (f *buildFlags) finish(cmd *cobra.Command, m *manifest.Manifest, out *outco
 		if err != nil {
 			return err
 		}
-		published, err := project.Publish(cmd.Context(), registry.Publication{Plan: out.plan, Digests: out.digests})
+		published, err := project.Publish(cmd.Context(), registry.Publication{
+			Plan: out.plan, Rings: m.RingOrder(), Digests: out.digests,
+		})
 		if err != nil {
 			return err
 		}
@@ -126,7 +128,7 @@ func (r buildResult) print(out io.Writer, format string) error {
 	}
 	text := r.Plan.String() + "\n"
 	if r.Published != nil {
-		text += r.Published.String()
+		text += r.Published.String() + "\n"
 	}
 	_, err := io.WriteString(out, text)
 	return err

@@ -3,17 +3,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
 
-	"github.com/moby/buildkit/solver/errdefs"
-
 	"github.com/quoitbuild/quoit/frontend"
-	"github.com/quoitbuild/quoit/internal/diag"
-	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/revision"
 )
 
@@ -49,45 +44,4 @@ func run(ctx context.Context, args []string) int {
 		return exitInterrupted
 	}
 	return report(err)
-}
-
-// report prints an error with the excerpts that it carries and returns the exit
-// code that it means.
-func report(err error) int {
-	if err == nil {
-		return 0
-	}
-	if code := exitCode(0); errors.As(err, &code) {
-		return int(code)
-	}
-	if len(diag.All(err)) > 0 {
-		diag.Render(os.Stderr, err)
-		return exitFailed
-	}
-	for _, source := range errdefs.Sources(err) {
-		// A failure to print an excerpt must not hide the error itself.
-		_ = source.Print(os.Stderr)
-	}
-	fmt.Fprintln(os.Stderr, "error:", err)
-	var usage *usageError
-	var moved *registry.MovedError
-	switch {
-	case errors.As(err, &usage):
-		return exitUsage
-	case errors.As(err, &moved):
-		return exitMoved
-	}
-	return exitFailed
-}
-
-// exitCode is an "error" that is only a code: what there was to say was said.
-type exitCode int
-
-func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
-
-// usageError says that the command line is wrong.
-type usageError struct{ error }
-
-func usagef(format string, values ...any) error {
-	return &usageError{fmt.Errorf(format, values...)}
 }

@@ -70,11 +70,13 @@ func (j job) run(ctx context.Context, progress io.Writer) (*outcome, error) {
 		opt.Session = append(opt.Session, exp.attachable())
 	}
 	status := make(chan *client.SolveStatus)
+	var ours error // the frontend's error, before it went to BuildKit and back
 	eg, egCtx := errgroup.WithContext(ctx)
 	eg.Go(func() error {
 		_, err := c.Build(egCtx, opt, "quoit", func(ctx context.Context, gw gateway.Client) (*gateway.Result, error) {
 			res, err := j.frontend(ctx, gw)
 			if err != nil {
+				ours = err
 				return nil, err
 			}
 			return res, out.take(res)
@@ -83,6 +85,9 @@ func (j job) run(ctx context.Context, progress io.Writer) (*outcome, error) {
 	})
 	eg.Go(func() error { return showProgress(ctx, progress, j.build.progress, status) })
 	if err := eg.Wait(); err != nil {
+		if ours != nil && j.syntax == "" {
+			return nil, ours
+		}
 		return nil, err
 	}
 	if j.push && len(exp.images) > 0 {

@@ -87,11 +87,10 @@ type ReadBackError struct {
 
 // Error names the tag and both digests.
 func (e *ReadBackError) Error() string {
-	got := e.Got
-	if got == "" {
-		got = "nothing"
+	if e.Got == "" {
+		return fmt.Sprintf("%s was written as %s and is not there: the registry forgets, or is not consistent", e.Reference, e.Wanted)
 	}
-	return fmt.Sprintf("%s was written as %s and names %s: someone else writes there, or the registry is not consistent", e.Reference, e.Wanted, got)
+	return fmt.Sprintf("%s was written as %s and names %s: someone else writes there too, run the build again", e.Reference, e.Wanted, e.Got)
 }
 
 // PublishError says how far publishing got. It wraps the cause, like a

@@ -63,8 +63,9 @@ func (o Options) filled() Options {
 // by several goroutines. It connects when first asked, once for the registry
 // and, where the registry wants tokens, once for each repository.
 type Project struct {
-	project string          // acme/shop
-	base    name.Repository // registry, its path, and the project
+	project string // acme/shop
+	server  name.Registry
+	path    string // that of the registry, and the project
 	options Options
 	carrier http.RoundTripper
 
@@ -98,7 +99,7 @@ func Open(registry, project string, options Options) (*Project, error) {
 	}
 	options = options.filled()
 	return &Project{
-		project: project, base: server.Repo(full), options: options,
+		project: project, server: server, path: full, options: options,
 		carrier:  &carrier{inner: options.Transport, agent: options.UserAgent},
 		sessions: map[scope]*session{},
 	}, nil

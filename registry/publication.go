@@ -81,7 +81,7 @@ func (p Publication) writes(project string) (writes, error) {
 		return writes{}, err
 	}
 	plan := p.Plan
-	w := writes{ring: Tag{Image: plan.Root, Tag: plan.Ring, Digest: p.Digests[plan.Root]}}
+	w := writes{ring: Tag{Image: plan.Root, Tag: plan.Ring}, expected: p.expected()}
 	level := map[string]int{}
 	for _, name := range plan.PublishOrder() {
 		image, _ := plan.Image(name)
@@ -101,12 +101,13 @@ func (p Publication) writes(project string) (writes, error) {
 			w.adopted = append(w.adopted, image.Name)
 		}
 	}
-	if root, _ := plan.Image(plan.Root); !root.Changed {
+	root, _ := plan.Image(plan.Root)
+	switch {
+	case root.Built():
+		w.ring.Digest = p.Digests[plan.Root]
+	case !root.Changed:
 		w.ring.Digest = plan.Current.Digest
-	} else if root.Adopted {
-		w.ring.Digest = ""
 	}
-	w.expected = p.expected()
 	return w, nil
 }
 

@@ -40,7 +40,9 @@ func (p *Project) Publish(ctx context.Context, publication Publication) (Outcome
 	pub := &publisher{project: p, publication: publication, manifests: map[string]stored{}, outcome: Outcome{
 		Project: plan.Project, Ring: plan.Ring, Root: plan.Root, Version: plan.Version(), Written: []Tag{}, Existed: []Tag{},
 	}}
-	if err := pub.publish(ctx); err != nil {
+	err := pub.publish(ctx)
+	pub.sort()
+	if err != nil {
 		return pub.outcome, &PublishError{
 			Project: plan.Project, Version: plan.Version(), Ring: plan.Ring,
 			Written: len(pub.outcome.Written), Unclear: pub.unclear, Err: err,
@@ -142,7 +144,7 @@ func (p *publisher) fetch(ctx context.Context) error {
 	for _, level := range p.plan.levels {
 		tags = append(tags, level...)
 	}
-	if _, built := p.publication.Digests[p.plan.ring.Image]; !built || len(tags) == 0 {
+	if root, _ := p.publication.Plan.Image(p.plan.ring.Image); !root.Built() {
 		tags = append(tags, p.plan.ring)
 	}
 	return p.project.each(len(tags), func(i int) error {
@@ -216,5 +218,6 @@ func (p *publisher) repository(image string) repository { return p.project.repos
 func restarts(err error) bool {
 	var moved *MovedError
 	var taken *TakenError
-	return errors.As(err, &moved) || errors.As(err, &taken)
+	var changed *ReadBackError
+	return errors.As(err, &moved) || errors.As(err, &taken) || errors.As(err, &changed) && changed.Got != ""
 }

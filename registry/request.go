@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -19,8 +21,26 @@ const (
 	maxProblem  = 64 << 10 // of an error's body
 )
 
-// acceptable are the media types of what a version's tag may name.
-var acceptable = []types.MediaType{types.OCIImageIndex, types.DockerManifestList, types.OCIManifestSchema1, types.DockerManifestSchema2}
+// The media types of what a version's tag may name.
+var (
+	indexes    = []types.MediaType{types.OCIImageIndex, types.DockerManifestList}
+	images     = []types.MediaType{types.OCIManifestSchema1, types.DockerManifestSchema2}
+	acceptable = slices.Concat(indexes, images)
+)
+
+// accept is the header of that name, one line: some registries read no second.
+var accept = func() string {
+	var all []string
+	for _, mediaType := range acceptable {
+		all = append(all, string(mediaType))
+	}
+	return strings.Join(all, ",")
+}()
+
+var (
+	nameForm = regexp.MustCompile(`^[a-z0-9]+(?:[._/-]+[a-z0-9]+)*$`)
+	tagForm  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
+)
 
 // repository is one image of the project, with the right to it that is needed.
 type repository struct {
@@ -30,8 +50,7 @@ type repository struct {
 }
 
 func (p *Project) repository(image, right string) repository {
-	full := p.base.Registry.Repo(p.base.RepositoryStr(), image)
-	return repository{project: p, scope: scope{image, right}, name: full}
+	return repository{project: p, scope: scope{image, right}, name: p.server.Repo(p.path, image)}
 }
 
 // reference is a tag or digest of the repository, for people.
@@ -78,8 +97,11 @@ func (r repository) send(ctx context.Context, client *http.Client, q question) (
 	if q.method == http.MethodPut {
 		doing = writing
 	}
+	if !tagForm.MatchString(q.identifier) && !digestForm.MatchString(q.identifier) {
+		return answer{}, &RequestError{Doing: doing, Reference: r.name.Name(), Problem: fmt.Sprintf("%.130q is neither a tag nor a digest", q.identifier), once: true}
+	}
 	scheme := "https"
-	if loopback(r.project.host()) && r.project.greeting.challenge.Insecure {
+	if r.project.greeting.challenge.Insecure {
 		scheme = "http"
 	}
 	url := fmt.Sprintf("%s://%s/v2/%s/%s/%s", scheme, r.project.host(), r.name.RepositoryStr(), q.kind, q.identifier)
@@ -88,9 +110,7 @@ func (r repository) send(ctx context.Context, client *http.Client, q question) (
 		return answer{}, &RequestError{Doing: doing, Reference: reference, Problem: "it is not a valid reference", Err: err, once: true}
 	}
 	if q.kind == "manifests" && q.method != http.MethodPut {
-		for _, mediaType := range acceptable {
-			request.Header.Add("Accept", string(mediaType))
-		}
+		request.Header.Set("Accept", accept)
 	}
 	if q.mediaType != "" {
 		request.Header.Set("Content-Type", q.mediaType)

@@ -12,8 +12,6 @@ import (
 	"github.com/quoitbuild/quoit/versioning"
 )
 
-var indexes = []types.MediaType{types.OCIImageIndex, types.DockerManifestList}
-
 // Ring reads which release a ring holds, nil for an empty ring. Root is the name
 // of the root image. It is three GETs for a root image with an index, two for one without,
 // one for an empty ring. Errors are a [*RequestError], or say what is wrong with
@@ -77,7 +75,7 @@ func platformImage(index []byte) (string, error) {
 		return "", fmt.Errorf("its index is broken: %w", err)
 	}
 	for _, d := range parsed.Manifests {
-		if _, attests := d.Annotations["vnd.docker.reference.type"]; attests || !d.MediaType.IsImage() {
+		if _, attests := d.Annotations["vnd.docker.reference.type"]; attests || !slices.Contains(images, d.MediaType) {
 			continue
 		}
 		if !digestForm.MatchString(d.Digest) {

@@ -35,6 +35,9 @@ type greeting struct {
 
 // client returns what requests to a repository are sent with.
 func (p *Project) client(ctx context.Context, s scope) (*http.Client, error) {
+	if !nameForm.MatchString(s.image) {
+		return nil, &RequestError{Doing: connecting, Reference: p.host(), Problem: fmt.Sprintf("%.80q is not the name of an image", s.image)}
+	}
 	p.mu.Lock()
 	open := p.sessions[s]
 	if open == nil {
@@ -67,7 +70,7 @@ func (p *Project) greet(ctx context.Context) (*transport.Challenge, authn.Authen
 	if g.challenge != nil {
 		return g.challenge, g.auth, nil
 	}
-	auth, err := authn.Resolve(ctx, p.options.Keychain, p.base)
+	auth, err := authn.Resolve(ctx, p.options.Keychain, p.server.Repo(p.path))
 	if err != nil {
 		return nil, nil, &RequestError{
 			Doing: connecting, Reference: p.host(), Problem: "reading Docker's credentials: " + clean(err.Error()),
@@ -76,7 +79,7 @@ func (p *Project) greet(ctx context.Context) (*transport.Challenge, authn.Authen
 	}
 	var challenge *transport.Challenge
 	err = p.attempts(ctx, func(ctx context.Context) error {
-		challenge, err = transport.Ping(ctx, p.base.Registry, p.carrier)
+		challenge, err = transport.Ping(ctx, p.server, p.carrier)
 		return p.refused(ctx, connecting, p.host(), err)
 	})
 	if err != nil {
@@ -97,7 +100,7 @@ func (p *Project) authorize(ctx context.Context, s scope, challenge *transport.C
 	if strings.EqualFold(challenge.Scheme, "bearer") {
 		err := p.attempts(ctx, func(ctx context.Context) (err error) {
 			scopes := []string{repository.name.Scope(s.right)}
-			token, err = transport.Exchange(ctx, p.base.Registry, auth, p.carrier, scopes, challenge)
+			token, err = transport.Exchange(ctx, p.server, auth, p.carrier, scopes, challenge)
 			return p.refused(ctx, doing, repository.name.Name(), err)
 		})
 		if err != nil {
@@ -107,14 +110,14 @@ func (p *Project) authorize(ctx context.Context, s scope, challenge *transport.C
 			token.Token = token.AccessToken // some registries send only this one
 		}
 	}
-	carrier, err := transport.FromToken(p.base.Registry, auth, p.carrier, challenge, token)
+	carrier, err := transport.FromToken(p.server, auth, p.carrier, challenge, token)
 	if err != nil {
 		return nil, p.refused(ctx, doing, repository.name.Name(), err)
 	}
 	return carrier, nil
 }
 
-func (p *Project) host() string { return p.base.RegistryStr() }
+func (p *Project) host() string { return p.server.RegistryStr() }
 
 // carrier sends every request as Quoit, and none in the clear to another machine.
 type carrier struct {

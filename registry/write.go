@@ -1,8 +1,10 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 )
 
 // write makes a tag name its manifest. It looks before each attempt: what is
@@ -57,6 +59,20 @@ func (p *publisher) done(tag Tag, existed bool) {
 	if progress := p.publication.Progress; progress != nil {
 		progress(Event{Tag: tag, Existed: existed, Done: len(p.outcome.Existed) + len(p.outcome.Written), Total: p.plan.total()})
 	}
+}
+
+// sort puts the tags of the outcome in the order of the plan.
+func (p *publisher) sort() {
+	position := map[Tag]int{p.plan.ring: p.plan.total()}
+	for _, level := range p.plan.levels {
+		for _, tag := range level {
+			position[tag] = len(position)
+		}
+	}
+	for _, tags := range [][]Tag{p.outcome.Written, p.outcome.Existed} {
+		slices.SortFunc(tags, func(a, b Tag) int { return cmp.Compare(position[a], position[b]) })
+	}
+	slices.Sort(p.unclear)
 }
 
 // doubt notes that nobody knows whether a tag was written.

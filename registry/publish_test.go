@@ -1,0 +1,312 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+var firstShop = shop{"base": 1, "mail": 1, "api": 1, "web": 1, "jobs": 1, "deploy": 1}
+
+func with(sources shop, change shop) shop {
+	changed := maps.Clone(sources)
+	maps.Copy(changed, change)
+	return changed
+}
+
+// counted sorts requests and counts those that are equal.
+func counted(requests []string) map[string]int {
+	count := map[string]int{}
+	for _, request := range requests {
+		count[request]++
+	}
+	return count
+}
+
+func TestFirstReleaseOfAProject(t *testing.T) {
+	s := newServer(t)
+	publication := s.next(firstShop, "developers")
+	var events []Event
+	publication.Progress = func(e Event) { events = append(events, e) }
+	outcome, err := s.open(nil).Publish(context.Background(), publication)
+	must(t, err)
+	want := map[string]int{
+		"GET /v2/":               1,
+		"HEAD deploy developers": 3, "HEAD deploy testers": 1, "HEAD deploy users": 1, "HEAD deploy post": 1,
+		"PUT deploy developers": 1,
+	}
+	for _, name := range shopOrder {
+		want["GET "+name+" by digest"], want["HEAD "+name+" 0.1.0"], want["PUT "+name+" 0.1.0"] = 1, 2, 1
+	}
+	requests := s.requests()
+	if diff := cmp.Diff(want, counted(requests)); diff != "" {
+		t.Error(diff)
+	}
+	if last := requests[len(requests)-2:]; last[0] != "PUT deploy developers" {
+		t.Errorf("the ring's tag is not the last write: %q", requests)
+	}
+	if len(events) != 7 || events[6].Tag.Tag != "developers" || events[6].Done != 7 || events[6].Total != 7 || events[6].Existed {
+		t.Errorf("events %+v", events)
+	}
+	for name, digest := range publication.Digests {
+		if got := s.tags()[name]["0.1.0"]; got != digest {
+			t.Errorf("%s 0.1.0 is %s, not %s", name, got, digest)
+		}
+	}
+	s.whole()
+	if !outcome.Moved || outcome.Digest != publication.Digests["deploy"] || len(outcome.Written) != 7 || len(outcome.Existed) != 0 {
+		t.Errorf("outcome %+v", outcome)
+	}
+	if placed := s.ring("developers"); placed.Digest != outcome.Digest || placed.Release.Version() != outcome.Version {
+		t.Errorf("the ring holds %+v", placed)
+	}
+}
+
+func TestDependenciesAreTaggedFirst(t *testing.T) {
+	s := newServer(t)
+	publication := s.next(firstShop, "developers")
+	_, err := s.open(nil).Publish(context.Background(), publication)
+	must(t, err)
+	requests := s.requests()
+	for name, needs := range shopNeeds {
+		for _, need := range append(needs, "deploy") {
+			before, after := "PUT "+need+" 0.1.0", "PUT "+name+" 0.1.0"
+			if need == "deploy" {
+				before, after = after, before
+			}
+			if slices.Index(requests, before) > slices.Index(requests, after) {
+				t.Errorf("%q comes after %q", before, after)
+			}
+		}
+	}
+}
+
+func TestNothingToPublishMakesNoRequest(t *testing.T) {
+	s := newServer(t)
+	s.release(firstShop, "developers")
+	plan := s.plan(s.open(nil), firstShop, "developers")
+	s.requests()
+	outcome, err := s.open(nil).Publish(context.Background(), Publication{Plan: plan, Rings: fiveRings})
+	must(t, err)
+	if requests := s.requests(); len(requests) != 0 {
+		t.Errorf("requests %q", requests)
+	}
+	if want := "nothing to publish: developers holds acme/shop 0.1.0 already"; outcome.String() != want || outcome.Moved {
+		t.Errorf("outcome %q", outcome)
+	}
+}
+
+func TestOneChangedImage(t *testing.T) {
+	s := newServer(t)
+	s.release(firstShop, "developers")
+	publication := s.next(with(firstShop, shop{"mail": 2}), "developers")
+	_, err := s.open(nil).Publish(context.Background(), publication)
+	must(t, err)
+	want := map[string]int{
+		"GET /v2/":               1,
+		"HEAD deploy developers": 3, "HEAD deploy testers": 1, "HEAD deploy users": 1, "HEAD deploy post": 1,
+		"GET mail by digest": 1, "HEAD mail 0.1.1": 2, "PUT mail 0.1.1": 1,
+		"GET deploy by digest": 1, "HEAD deploy 0.1.1": 2, "PUT deploy 0.1.1": 1,
+		"PUT deploy developers": 1,
+	}
+	if diff := cmp.Diff(want, counted(s.requests())); diff != "" {
+		t.Error(diff)
+	}
+	s.whole()
+}
+
+func TestANextRingBoundsTheRingsThatAreLookedAt(t *testing.T) {
+	s := newServer(t)
+	first := s.release(firstShop, "developers")
+	s.move("testers", first.Digests["deploy"])
+	publication := s.next(with(firstShop, shop{"deploy": 2}), "developers")
+	_, err := s.open(nil).Publish(context.Background(), publication)
+	must(t, err)
+	want := map[string]int{
+		"GET /v2/":               1,
+		"HEAD deploy developers": 3, "HEAD deploy testers": 1,
+		"GET deploy by digest": 1, "HEAD deploy 0.2.0": 2, "PUT deploy 0.2.0": 1,
+		"PUT deploy developers": 1,
+	}
+	if diff := cmp.Diff(want, counted(s.requests())); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// move makes a ring name a digest, as a shift would.
+func (s *server) move(ring, digest string) {
+	s.t.Helper()
+	_, manifest := s.do("GET", "/v2/"+acmeShop+"/deploy/manifests/"+digest, "", nil)
+	s.put("deploy", ring, ociIndex, manifest)
+}
+
+func TestAnEmptyRingTakesAnUnchangedRelease(t *testing.T) {
+	s := newServer(t)
+	first := s.release(firstShop, "developers")
+	publication := s.next(firstShop, "testers")
+	outcome, err := s.open(nil).Publish(context.Background(), publication)
+	must(t, err)
+	want := map[string]int{
+		"GET /v2/":            1,
+		"HEAD deploy testers": 3, "HEAD deploy users": 1, "HEAD deploy post": 1,
+		"GET deploy by digest": 1, "PUT deploy testers": 1,
+	}
+	if diff := cmp.Diff(want, counted(s.requests())); diff != "" {
+		t.Error(diff)
+	}
+	if outcome.Digest != first.Digests["deploy"] || len(outcome.Written) != 1 {
+		t.Errorf("outcome %+v", outcome)
+	}
+	s.whole()
+}
+
+func TestAdoptedImagesAreNotWritten(t *testing.T) {
+	s := newServer(t)
+	s.release(firstShop, "developers")
+	changed := with(firstShop, shop{"mail": 2})
+	lost := s.next(changed, "developers")
+	// What an attempt that died before the ring's tag has left.
+	for _, name := range lost.Plan.PublishOrder() {
+		image, _ := lost.Plan.Image(name)
+		_, manifest := s.do("GET", "/v2/"+acmeShop+"/"+name+"/manifests/"+lost.Digests[name], "", nil)
+		s.put(name, image.Version.String(), ociIndex, manifest)
+	}
+	publication := s.next(changed, "developers")
+	if built := publication.Plan.PublishOrder(); len(built) != 0 {
+		t.Fatalf("the plan builds %q", built)
+	}
+	outcome, err := s.open(nil).Publish(context.Background(), publication)
+	must(t, err)
+	want := map[string]int{
+		"GET /v2/":               1,
+		"HEAD deploy developers": 3, "HEAD deploy testers": 1, "HEAD deploy users": 1, "HEAD deploy post": 1,
+		"HEAD mail 0.1.1": 1, "HEAD deploy 0.1.1": 1, "GET deploy by digest": 1,
+		"PUT deploy developers": 1,
+	}
+	if diff := cmp.Diff(want, counted(s.requests())); diff != "" {
+		t.Error(diff)
+	}
+	if !outcome.Moved || outcome.Digest != lost.Digests["deploy"] {
+		t.Errorf("outcome %+v", outcome)
+	}
+	s.whole()
+}
+
+func TestAnAdoptedImageHasToBeThere(t *testing.T) {
+	s := newServer(t)
+	publication := s.next(firstShop, "developers")
+	i := slices.IndexFunc(publication.Plan.Images, func(i versioning.ImagePlan) bool { return i.Name == "mail" })
+	publication.Plan.Images[i].Adopted = true
+	_, err := s.open(nil).Publish(context.Background(), publication)
+	want := "publishing acme/shop 0.1.0 to developers: HOST/acme/shop/mail:0.1.0, which the plan adopts, is not there any more: run the build again (nothing was written)"
+	if got := s.text(err); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// text is an error with the server's name taken out.
+func (s *server) text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return strings.ReplaceAll(err.Error(), s.host(), "HOST")
+}
+
+func TestAMovedRingStops(t *testing.T) {
+	s := newServer(t)
+	first := s.release(firstShop, "developers")
+	mine := s.next(with(firstShop, shop{"mail": 2}), "developers")
+	s.release(with(firstShop, shop{"web": 2, "api": 2}), "developers")
+	before := s.tags()
+	_, err := s.open(nil).Publish(context.Background(), mine)
+	var moved *MovedError
+	if !errors.As(err, &moved) || moved.Was.Digest != first.Digests["deploy"] || moved.Is.Version.String() != "0.1.1" {
+		t.Fatalf("error %v", err)
+	}
+	want := "publishing acme/shop 0.1.1 to developers: ring developers moved since the plan was made, from 0.1.0 to 0.1.1 (built from commit c0ffee): run the build again, it continues from there (nothing was written)"
+	if got := err.Error(); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if diff := cmp.Diff(before, s.tags()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestALaterRingThatMovedStops(t *testing.T) {
+	s := newServer(t)
+	first := s.release(firstShop, "developers")
+	for _, ring := range []string{"testers", "users", "post"} {
+		t.Run(ring, func(t *testing.T) {
+			mine := s.next(with(firstShop, shop{"mail": 2}), "developers")
+			s.move(ring, first.Digests["deploy"])
+			defer s.do("DELETE", "/v2/"+acmeShop+"/deploy/manifests/"+ring, "", nil)
+			_, err := s.open(nil).Publish(context.Background(), mine)
+			var moved *MovedError
+			if !errors.As(err, &moved) || moved.Ring != ring || moved.Was != nil {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+func TestARingThatMovesDuringThePublishIsNotOverwritten(t *testing.T) {
+	s := newServer(t)
+	s.release(firstShop, "developers")
+	mine := s.next(with(firstShop, shop{"mail": 2}), "developers")
+	other := s.next(with(firstShop, shop{"web": 7}), "developers")
+	mine.Progress = func(e Event) {
+		if e.Tag.Tag != "developers" && e.Image == "deploy" {
+			s.move("developers", other.Digests["deploy"])
+		}
+	}
+	outcome, err := s.open(nil).Publish(context.Background(), mine)
+	var moved *MovedError
+	if !errors.As(err, &moved) || moved.Is.Digest != other.Digests["deploy"] || outcome.Moved {
+		t.Fatalf("error %v", err)
+	}
+	if got, want := err.Error(), "run the build again, it continues from there (2 tags were written)"; !strings.HasSuffix(got, want) {
+		t.Errorf("error %s", got)
+	}
+	if s.tags()["deploy"]["developers"] != other.Digests["deploy"] {
+		t.Error("the other's release was overwritten")
+	}
+}
+
+func TestATakenVersionIsNeverOverwritten(t *testing.T) {
+	s := newServer(t)
+	s.release(firstShop, "developers")
+	mine := s.next(with(firstShop, shop{"mail": 2}), "developers")
+	foreign := s.put("mail", "0.1.1", ociManifest, []byte(`{"schemaVersion":2}`))
+	_, err := s.open(nil).Publish(context.Background(), mine)
+	var taken *TakenError
+	if !errors.As(err, &taken) {
+		t.Fatalf("error %v", err)
+	}
+	want := &TakenError{Image: "mail", Version: "0.1.1", Digest: foreign, Wanted: mine.Digests["mail"]}
+	if diff := cmp.Diff(want, taken); diff != "" {
+		t.Error(diff)
+	}
+	if s.tags()["mail"]["0.1.1"] != foreign {
+		t.Error("the version was overwritten")
+	}
+	s.whole()
+}
+
+func TestAnImageThatWasNotPushed(t *testing.T) {
+	s := newServer(t)
+	publication := s.next(firstShop, "developers")
+	publication.Digests["web"] = digestOf([]byte("lost"))
+	_, err := s.open(nil).Publish(context.Background(), publication)
+	want := "publishing acme/shop 0.1.0 to developers: HOST/acme/shop/web@" + publication.Digests["web"] +
+		" is not in the registry: run the build again, it pushes it (nothing was written)"
+	if got := s.text(err); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}

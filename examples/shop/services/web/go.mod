@@ -1,3 +1,0 @@
-module shop/web
-
-go 1.26

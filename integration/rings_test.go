@@ -91,8 +91,8 @@ func TestTakenVersions(t *testing.T) {
 		edit(t, dir, "2")
 		crane(t, "tag", prefix+"/s000:0.1.0", "0.1.1")
 		before := crane(t, "digest", prefix+"/s000:0.1.1")
-		if got := publish(t, dir, prefix, "developers")["s000"]; got != "0.2.1" {
-			t.Errorf("s000 is %s, want 0.2.1, the next minor of the taken 0.1.1", got)
+		if got := publish(t, dir, prefix, "developers")["s000"]; got != "0.2.0" {
+			t.Errorf("s000 is %s, want 0.2.0, the next minor after the taken 0.1.1", got)
 		}
 		if after := crane(t, "digest", prefix+"/s000:0.1.1"); after != before {
 			t.Errorf("the taken version was overwritten: %s, was %s", after, before)

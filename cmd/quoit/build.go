@@ -127,7 +127,7 @@ func (r buildResult) print(out io.Writer, format string) error {
 		return printJSON(out, r)
 	}
 	text := r.Plan.String() + "\n"
-	if r.Published != nil {
+	if r.Published != nil && len(r.Published.Written) > 0 {
 		text += r.Published.String() + "\n"
 	}
 	_, err := io.WriteString(out, text)

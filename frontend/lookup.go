@@ -198,28 +198,16 @@ func isNotFound(err error) bool {
 }
 
 // digest returns the digest of a version that has to be there.
-func (s *store) digest(ctx context.Context, image string, version versioning.Version) (string, error) {
+func (s *store) digest(ctx context.Context, image string, version versioning.Version, platforms []ocispecs.Platform) (string, error) {
 	ref := s.reference(image, version)
-	s.mu.Lock()
-	known := s.found[ref]
-	s.mu.Unlock()
-	if known != nil {
-		return known.digest, nil
+	found, err := s.read(ctx, ref, platforms, image+" "+version.String())
+	if err != nil {
+		return "", err
 	}
-	meta, err := s.gateway.ResolveSourceMetadata(ctx, &pb.SourceOp{Identifier: "docker-image://" + ref}, sourceresolver.Opt{
-		LogName:  "[quoit] " + image + " " + version.String(),
-		ImageOpt: &sourceresolver.ResolveImageOpt{NoConfig: true, ResolveMode: "pull"},
-	})
-	if isAbsent(err, ref) {
+	if found == nil {
 		return "", fmt.Errorf("%s is missing, although a release names it: restore it, or build it again with %s=%s", ref, ArgRebuild, image)
 	}
-	if err != nil {
-		return "", fmt.Errorf("looking up %s: %w", ref, explained(err))
-	}
-	if meta.Image == nil {
-		return "", fmt.Errorf("looking up %s: the answer is not an image", ref)
-	}
-	return meta.Image.Digest.String(), nil
+	return found.digest, nil
 }
 
 // identity is what the image's label says, "" for one that is not ours.

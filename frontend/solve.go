@@ -121,7 +121,7 @@ func (s *solver) digest(ctx context.Context, name string) (string, error) {
 	if name == s.plan.Root && !plan.Changed && s.plan.Current != nil {
 		return s.plan.Current.Digest, nil
 	}
-	return s.store.digest(ctx, name, plan.Version)
+	return s.store.digest(ctx, name, plan.Version, s.project.images[name].Platforms)
 }
 
 // published is the reference of an image that is not built now.

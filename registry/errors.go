@@ -114,16 +114,17 @@ func (e *PublishError) Error() string {
 
 func (e *PublishError) state() string {
 	var state string
+	doubt := ", and perhaps "
 	switch e.Written {
 	case 0:
-		state = "nothing was written"
+		state, doubt = "nothing was written", ", except perhaps "
 	case 1:
 		state = "1 tag was written"
 	default:
 		state = fmt.Sprintf("%d tags were written", e.Written)
 	}
 	if len(e.Unclear) > 0 {
-		state += ", and perhaps " + strings.Join(e.Unclear, ", ")
+		state += doubt + strings.Join(e.Unclear, ", ")
 	}
 	if e.Written+len(e.Unclear) > 0 && !restarts(e.Err) {
 		state += "; run the same command again, it resumes"

@@ -86,17 +86,24 @@ func (r repository) blob(ctx context.Context, digest string, size int64) ([]byte
 	return a.body, nil
 }
 
-// put writes a manifest under a tag, in one attempt.
+// put writes a manifest under a tag, in one attempt. Any success but 201 may be
+// a proxy's and is an error, after which the tag has to be looked at.
 func (r repository) put(ctx context.Context, tag string, manifest stored) error {
 	client, err := r.project.client(ctx, r.scope)
 	if err != nil {
 		return err
 	}
 	return r.project.attempt(ctx, func(ctx context.Context) error {
-		_, err := r.send(ctx, client, question{
+		a, err := r.send(ctx, client, question{
 			method: http.MethodPut, kind: "manifests", identifier: tag,
 			mediaType: string(manifest.mediaType), body: manifest.bytes, limit: maxProblem,
 		})
+		if err == nil && a.status != http.StatusCreated {
+			err = &RequestError{
+				Doing: writing, Reference: r.reference(tag), Problem: fmt.Sprintf("the answer is %d %s, not 201 Created", a.status, http.StatusText(a.status)),
+				Hint: "check the registry's address, and a proxy before it",
+			}
+		}
 		return err
 	})
 }

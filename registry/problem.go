@@ -116,7 +116,7 @@ func (p *Project) explain(err error) (problem, hint string) {
 		return plain.Error(), "serve the registry with TLS"
 	case broken(err):
 		return fmt.Sprintf("the connection broke (%s)", clean(err.Error())), later
-	case errors.Is(err, http.ErrSchemeMismatch):
+	case errors.Is(err, http.ErrSchemeMismatch) && !loopback(p.host()):
 		return "it speaks plain http, which is for this machine only", "serve the registry with TLS"
 	}
 	return clean(err.Error()), ""
@@ -125,8 +125,9 @@ func (p *Project) explain(err error) (problem, hint string) {
 // cause takes the URLs off an error: they may hold tokens.
 func cause(err error) error {
 	for {
-		var wrapped *url.Error
-		if !errors.As(err, &wrapped) {
+		// Not errors.As: of several joined ones that would keep the first only.
+		wrapped, ok := err.(*url.Error)
+		if !ok {
 			return err
 		}
 		err = wrapped.Err

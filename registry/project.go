@@ -8,6 +8,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -78,24 +79,21 @@ type Project struct {
 // optionally with a port and a path. It makes no request; the error says that
 // one of the two is not a name. Plain http is spoken to loopback hosts only.
 func Open(registry, project string, options Options) (*Project, error) {
-	host, path, _ := strings.Cut(registry, "/")
 	if strings.Contains(registry, "@") {
-		return nil, fmt.Errorf("opening a registry: its name contains credentials: leave them out and use docker login")
+		return nil, errors.New("opening a registry: its name contains credentials: leave them out and use docker login")
 	}
+	host, path, _ := strings.Cut(registry, "/")
 	full := strings.TrimPrefix(path+"/"+project, "/")
-	if host == "" || project == "" {
-		return nil, fmt.Errorf("opening project %q in registry %q: both need a name", project, registry)
+	if host == "" || strings.HasSuffix(host, ":") || len(full) > 255 || !nameForm.MatchString(full) {
+		return nil, fmt.Errorf("opening project %.80q in registry %.80q: these are no names, like acme/shop in registry.example.com", project, registry)
 	}
-	var strictness []name.Option
+	var encryption []name.Option
 	if loopback(host) {
-		strictness = append(strictness, name.Insecure)
+		encryption = append(encryption, name.Insecure)
 	}
-	server, err := name.NewRegistry(host, strictness...)
+	server, err := name.NewRegistry(host, encryption...)
 	if err != nil {
-		return nil, fmt.Errorf("opening registry %q: %w", registry, err)
-	}
-	if _, err := name.NewRepository(host+"/"+full, strictness...); err != nil {
-		return nil, fmt.Errorf("opening project %q in registry %q: %w", project, registry, err)
+		return nil, fmt.Errorf("opening registry %.80q: %w", registry, err)
 	}
 	options = options.filled()
 	return &Project{

@@ -17,7 +17,9 @@ const maxHeld = 256 << 20
 // first and the root image last, and then moves the ring's tag. Wherever it is
 // stopped, the ring names a release whose images all have their tags, and the
 // same call again completes it. It never overwrites a version, and moves the
-// ring only if that still holds what the plan has seen.
+// ring only if that still holds what the plan has seen. It looks right before it
+// writes; registries have no compare-and-swap, so two publishers that write one
+// tag in the same moment are not kept apart here.
 //
 // A plan whose release the ring has already makes no request. Otherwise, with k
 // built and a adopted images and r rings to look at (the plan's own, and the

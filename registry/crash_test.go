@@ -1,0 +1,157 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var errDead = errors.New("the process died")
+
+// mortal is a transport of a process that dies at its nth request: before it
+// is sent, or after it was carried out and before the answer is seen.
+type mortal struct {
+	inner  http.RoundTripper
+	counts func(*http.Request) bool
+
+	mu    sync.Mutex
+	left  int
+	after bool
+	dead  bool
+}
+
+func (m *mortal) RoundTrip(r *http.Request) (*http.Response, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.dead {
+		return nil, errDead
+	}
+	if m.counts(r) {
+		if m.left--; m.left < 0 {
+			m.dead = true
+			if !m.after {
+				return nil, errDead
+			}
+		}
+	}
+	response, err := m.inner.RoundTrip(r)
+	if m.dead && err == nil {
+		response.Body.Close()
+		return nil, errDead
+	}
+	return response, err
+}
+
+// situation is a publish to be killed.
+type situation struct {
+	name    string
+	prepare func(s *server) Publication
+}
+
+var situations = []situation{
+	{"the first release", func(s *server) Publication { return s.next(firstShop, "developers") }},
+	{"two changes", func(s *server) Publication {
+		s.release(firstShop, "developers")
+		return s.next(with(firstShop, shop{"base": 2, "mail": 2}), "developers")
+	}},
+	{"an empty ring", func(s *server) Publication {
+		s.release(firstShop, "developers")
+		return s.next(firstShop, "testers")
+	}},
+	{"a hotfix in an outer ring", func(s *server) Publication {
+		s.move("testers", s.release(firstShop, "developers").Digests["deploy"])
+		return s.next(with(firstShop, shop{"jobs": 2}), "testers")
+	}},
+}
+
+// finished is what the registry has after an undisturbed publish, and its requests.
+func (at situation) finished(t *testing.T) (tags map[string]map[string]string, requests []string) {
+	s := newServer(t)
+	_, err := s.open(nil).Publish(context.Background(), at.prepare(s))
+	must(t, err)
+	return s.tags(), s.requests()
+}
+
+func TestEveryCrashCanBeResumed(t *testing.T) {
+	every := func(*http.Request) bool { return true }
+	writes := func(r *http.Request) bool { return r.Method == http.MethodPut }
+	for _, at := range situations {
+		want, requests := at.finished(t)
+		for name, counts := range map[string]func(*http.Request) bool{"request": every, "write": writes} {
+			for _, after := range []bool{false, true} {
+				for n := range len(requests) + 3 {
+					t.Run(fmt.Sprintf("%s, %s %d, after %v", at.name, name, n, after), func(t *testing.T) {
+						t.Parallel()
+						at.crash(t, &mortal{counts: counts, left: n, after: after}, want)
+					})
+				}
+			}
+		}
+	}
+}
+
+// crash publishes and dies, publishes again, and once more.
+func (at situation) crash(t *testing.T, m *mortal, want map[string]map[string]string) {
+	s := newServer(t)
+	publication := at.prepare(s)
+	before := count(s.tags())
+	m.inner = &http.Transport{}
+	outcome, err := s.open(func(o *Options) { o.Transport = m }).Publish(context.Background(), publication)
+	if m.dead != (err != nil) {
+		t.Fatalf("dead %v, error %v", m.dead, err)
+	}
+	s.whole()
+	s.honest(err, outcome, before)
+	s.requests()
+
+	outcome, err = s.open(nil).Publish(context.Background(), publication)
+	must(t, err)
+	if diff := cmp.Diff(want, s.tags()); diff != "" {
+		t.Error(diff)
+	}
+	s.whole()
+	if all := len(outcome.Written) + len(outcome.Existed); all != len(publication.Plan.PublishOrder())+1 {
+		t.Errorf("outcome %+v", outcome)
+	}
+
+	s.requests()
+	outcome, err = s.open(nil).Publish(context.Background(), publication)
+	must(t, err)
+	if len(outcome.Written) != 0 || outcome.Moved {
+		t.Errorf("the third publish wrote %v", outcome.Written)
+	}
+	if diff := cmp.Diff(want, s.tags()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func count(tags map[string]map[string]string) int {
+	n := 0
+	for _, versions := range tags {
+		n += len(versions)
+	}
+	return n
+}
+
+// honest compares what an error and an outcome say was written with what was.
+// An overwritten ring is no new tag, so one less is right too when it moved.
+func (s *server) honest(err error, outcome Outcome, before int) {
+	s.t.Helper()
+	var failed *PublishError
+	if !errors.As(err, &failed) {
+		return
+	}
+	written := count(s.tags()) - before
+	low, high := failed.Written, failed.Written+len(failed.Unclear)
+	if outcome.Moved {
+		low--
+	}
+	if written < low || written > high || failed.Written != len(outcome.Written) {
+		s.t.Errorf("%d tags were written, the error says: %v", written, err)
+	}
+}

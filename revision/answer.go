@@ -93,8 +93,11 @@ func readImage(project *os.Root, in ImageInputs) (imageTree, error) {
 		return imageTree{}, err
 	}
 	tree := imageTree{context: dir, linked: len(links) > 0}
+	if dir == "" || tree.linked {
+		return tree, nil
+	}
 	root, err := project.OpenRoot(dir)
-	if absent(err) || tree.linked {
+	if absent(err) {
 		return tree, nil
 	}
 	if err != nil {

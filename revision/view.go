@@ -12,8 +12,12 @@ import (
 	"github.com/moby/patternmatcher"
 )
 
-// maxLinks bounds the links on the way to one file, as the kernel does.
-const maxLinks = 255
+// maxLinks bounds the links on the way to one file, maxPath the bytes of its
+// name, as BuildKit and the kernel do.
+const (
+	maxLinks = 255
+	maxPath  = 4096
+)
 
 // view is an image's context as its build sees it: a folder whose links cannot
 // leave it, without what the ignore file names. Its paths are relative and
@@ -115,52 +119,135 @@ func (v *view) readDir(name string) ([]fs.DirEntry, error) {
 }
 
 // resolve follows the links in name, the last one too if follow is set, and
-// returns the path without links and the links that were on the way. Links are
-// read as in a container: an absolute target starts at the view's root, and
-// ".." stops there. A missing file is resolved as far as it exists.
+// returns the path without links and the links that were on the way. It finds
+// the file that BuildKit's copies and mounts find, whose rules are those of
+// continuity's fs.RootPath: an absolute target starts at the view's root, ".."
+// stops there, and in a relative target it takes away the name before it even
+// if that is a link. If there is no such file the path is "".
 func (v *view) resolve(name string, follow bool) (resolved string, links []string, err error) {
-	rest := strings.Split(path.Clean("/" + name)[1:], "/")
-	resolved = "."
-	for len(rest) > 0 {
-		component := rest[0]
-		rest = rest[1:]
-		switch component {
-		case "", ".":
-			continue
-		case "..":
-			resolved = path.Dir(resolved)
-			continue
-		}
-		next := path.Join(resolved, component)
-		target, isLink, err := v.link(next)
-		if err != nil {
-			return "", nil, err
-		}
-		if !isLink || len(rest) == 0 && !follow {
-			resolved = next
-			continue
-		}
-		if links = append(links, next); len(links) > maxLinks {
-			return "", nil, fmt.Errorf("resolving %q: too many links", name)
-		}
-		if path.IsAbs(target) {
-			resolved = "."
-		}
-		rest = append(strings.Split(target, "/"), rest...)
+	if len(name) > maxPath {
+		return "", nil, fmt.Errorf("resolving %.40q…: the path is too long", name)
 	}
-	return resolved, links, nil
+	t := trail{view: v, seen: map[string]bool{}}
+	dir, last := path.Clean("/"+name), ""
+	if !follow {
+		dir, last = path.Split(dir)
+	}
+	for again := true; again; {
+		if dir, again, err = t.pass(dir); err != nil {
+			return "", nil, fmt.Errorf("resolving %q: %w", name, err)
+		}
+	}
+	resolved = relative(path.Join(dir, last))
+	if mode, _, err := t.look(resolved, false); err != nil || mode == missing {
+		return "", t.links, err
+	}
+	return resolved, t.links, nil
 }
 
-func (v *view) link(name string) (target string, isLink bool, err error) {
-	info, err := v.lstat(name)
-	if absent(err) || err == nil && info.Mode()&fs.ModeSymlink == 0 {
-		return "", false, nil
+// trail is what resolve meets on its way.
+type trail struct {
+	view  *view
+	links []string // without repetition
+	seen  map[string]bool
+	count int // of links in passes
+}
+
+// pass goes along a path once and puts the target in place of each link, which
+// may be, or lie behind, a link again.
+func (t *trail) pass(name string) (result string, again bool, err error) {
+	result = "/"
+	plain, gone := true, false // result has no link on its way; does not exist
+	for component := range strings.SplitSeq(name, "/") {
+		next := path.Join(result, component)
+		gone = gone && component != ".."
+		if gone || next == "/" {
+			result = next
+			continue
+		}
+		mode, target, err := t.look(relative(next), plain)
+		if err != nil {
+			return "", false, err
+		}
+		plain, gone = plain && mode.IsDir(), mode == missing
+		switch {
+		case mode&fs.ModeSymlink == 0:
+			result = next
+			continue
+		case path.IsAbs(target):
+			result = target
+		default:
+			result = path.Join(result, target)
+		}
+		again = true
+		if t.count++; t.count > maxLinks || len(result) > maxPath {
+			return "", false, errLinks
+		}
+	}
+	return result, again, nil
+}
+
+// missing is the mode of a file that does not exist.
+const missing = fs.ModeIrregular
+
+// look returns the type of a file and a link's target. If it may lie behind a
+// link it is found as the kernel does it, which knows nothing of the view's
+// root: what leads out of that leads to no file.
+func (t *trail) look(name string, plain bool) (mode fs.FileMode, target string, err error) {
+	if plain {
+		return t.lookPlain(name)
+	}
+	at, count := ".", 0
+	for rest := strings.Split(name, "/"); ; {
+		component := rest[0]
+		rest = rest[1:]
+		if component == ".." && at == "." {
+			return missing, "", nil
+		}
+		next := path.Join(at, component)
+		if mode, target, err = t.lookPlain(next); err != nil || mode == missing || len(rest) == 0 {
+			return mode, target, err
+		}
+		switch {
+		case mode.IsDir():
+			at = next
+		case mode&fs.ModeSymlink == 0 || path.IsAbs(target):
+			return missing, "", nil
+		default:
+			if count++; count > maxLinks {
+				return missing, "", errLinks
+			}
+			rest = append(strings.Split(target, "/"), rest...)
+		}
+	}
+}
+
+var errLinks = errors.New("too many links")
+
+// lookPlain is look for a path without links on the way.
+func (t *trail) lookPlain(name string) (mode fs.FileMode, target string, err error) {
+	info, err := t.view.lstat(name)
+	if absent(err) {
+		return missing, "", nil
 	}
 	if err != nil {
-		return "", false, err
+		return missing, "", err
 	}
-	target, err = v.root.Readlink(name)
-	return target, true, err
+	mode = info.Mode().Type()
+	if mode&fs.ModeSymlink == 0 {
+		return mode, "", nil
+	}
+	if !t.seen[name] {
+		t.seen[name] = true
+		t.links = append(t.links, name)
+	}
+	target, err = t.view.root.Readlink(name)
+	return mode, target, err
+}
+
+// relative makes a path that begins at the view's root one of the view's.
+func relative(name string) string {
+	return path.Join(".", strings.TrimPrefix(path.Clean("/"+name), "/"))
 }
 
 // absent tells whether err says that there is no such file, also because a

@@ -51,6 +51,9 @@ func (w *walker) read(read Read) error {
 		if err != nil {
 			return err
 		}
+		if resolved == "" {
+			continue
+		}
 		if err := w.tree(resolved, "", filter, filterState{}); err != nil {
 			return err
 		}
@@ -85,7 +88,7 @@ func (w *walker) expand(pattern string, follow bool) ([]string, error) {
 		return []string{fixed}, nil
 	}
 	base, err := w.follow(fixed, follow)
-	if err != nil {
+	if err != nil || base == "" {
 		return nil, err
 	}
 	var places []string
@@ -108,10 +111,7 @@ func (w *walker) expand(pattern string, follow bool) ([]string, error) {
 		return nil
 	}
 	info, err := w.view.lstat(base)
-	if absent(err) || err == nil && !info.IsDir() {
-		return nil, nil
-	}
-	if err != nil {
+	if err != nil || !info.IsDir() {
 		return nil, err
 	}
 	return places, visit(base, "")

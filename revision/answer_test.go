@@ -1,0 +1,180 @@
+package revision
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/go-digest"
+)
+
+func TestAnswerFile(t *testing.T) {
+	project := plant(t, tree{"api/a": "a", "web/w": "w", "shared": "s", "linked": link("api")})
+	req := Request{Scheme: Scheme, Images: []ImageInputs{
+		{Name: "api", Context: "api", Reads: []Read{everything}},
+		{Name: "web", Context: "web", Ignore: []string{"w"}, Reads: []Read{everything}},
+		{Name: "all", Context: ".", Reads: []Read{copied("/api"), copied("/shared")}},
+		{Name: "same", Context: "linked", Reads: []Read{everything}},
+		{Name: "gone", Context: "gone", Reads: []Read{everything}},
+	}}
+	file := func(name, content string) string {
+		full := filepath.Join(t.TempDir(), name)
+		if content != "" {
+			if err := os.WriteFile(full, []byte(content), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return full
+	}
+	t.Run("the answer in the file is that of Answer", func(t *testing.T) {
+		data, err := json.Marshal(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := file("out", "")
+		if err := AnswerFile(t.Context(), project, file("in", string(data)), out); err != nil {
+			t.Fatal(err)
+		}
+		if data, err = os.ReadFile(out); err != nil {
+			t.Fatal(err)
+		}
+		var got Response
+		if err := json.Unmarshal(data, &got); err != nil {
+			t.Fatal(err)
+		}
+		want, err := Answer(t.Context(), project, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-Answer +AnswerFile):\n%s", diff)
+		}
+		if diff := cmp.Diff(map[string]string{"same": "api"}, got.Links); diff != "" {
+			t.Errorf("linked contexts (-want +got):\n%s", diff)
+		}
+		for name, empty := range map[string]bool{"api": false, "web": true, "all": false, "gone": true} {
+			if sum := got.Trees[name]; (sum == EmptyTree) != empty || sum.Validate() != nil {
+				t.Errorf("image %s reads nothing: %t, want %t", name, sum == EmptyTree, empty)
+			}
+		}
+	})
+	t.Run("an image's digest depends on no other image", func(t *testing.T) {
+		want, err := Answer(t.Context(), project, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, in := range req.Images {
+			got, err := Answer(t.Context(), project, Request{Scheme: Scheme, Images: []ImageInputs{in}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Trees[in.Name] != want.Trees[in.Name] {
+				t.Errorf("image %s alone has another digest", in.Name)
+			}
+		}
+	})
+	t.Run("a folder has the same digest as a context and as a tree of its own", func(t *testing.T) {
+		got, err := Answer(t.Context(), project, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		own := answer(t, plant(t, tree{"a": "a"}), ImageInputs{Reads: []Read{everything}})
+		if got.Trees["api"] != digest.Digest(own) {
+			t.Error("the digests differ")
+		}
+	})
+	for _, c := range []struct{ name, project, request, want string }{
+		{"another scheme is refused", project, `{"scheme": 99}`, "scheme 99"},
+		{"a request that is no JSON is refused", project, `{`, "reading the request"},
+		{"a project that is not there is an error", filepath.Join(project, "none"), `{"scheme": 1}`, "opening the project"},
+		{"a context that is a file is an error", project, `{"scheme": 1, "images": [{"name": "x", "context": "shared"}]}`, "not a directory"},
+		{"a malformed ignore pattern is an error", project, `{"scheme": 1, "images": [{"name": "x", "context": ".", "ignore": ["["]}]}`, "image x"},
+		{"a malformed filter is an error", project, `{"scheme": 1, "images": [{"name": "x", "context": ".", "reads": [{"path": "/", "exclude": ["["]}]}]}`, "exclude patterns"},
+		{"a name that no file can have is an error", project, `{"scheme": 1, "images": [{"name": "x", "context": ".", "reads": [{"path": "/` + strings.Repeat("n", 300) + `"}]}]}`, "image x"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := AnswerFile(t.Context(), c.project, file("in", c.request), file("out", ""))
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got error %v, want one about %q", err, c.want)
+			}
+		})
+	}
+	t.Run("a request that is not there is an error", func(t *testing.T) {
+		if err := AnswerFile(t.Context(), project, file("in", ""), file("out", "")); err == nil {
+			t.Error("no error")
+		}
+	})
+}
+
+// Whatever is asked, no answer depends on a file outside of the project, no
+// loop of links keeps it from ending, and no more is read than there is.
+func FuzzAnswer(f *testing.F) {
+	outside := f.TempDir()
+	canary := filepath.Join(outside, "canary")
+	project := filepath.Join(outside, "project")
+	files := tree{
+		"file": "f", "run": script("r"), "dir/a": "a", "dir/b/c": "c", "pipe": pipe{},
+		"escape": link("../canary"), "absolute": link(canary), "folder": link(".."), "host": link(outside), "dir/deep": link("../../../canary"),
+		"loop": link("loop"), "ping": link("pong/x"), "pong": link("ping/y"), "self": link("."), "dir/up": link(".."), "etc": link("/etc"), "proc": link("/proc/self/root"),
+		"chain": link("self/self/dir/up/folder/canary"), "grow": link("self/grow/self/grow"),
+	}
+	plantIn(f, project, files)
+	for _, path := range []string{
+		"/", "/../canary", "/../../../../etc/passwd", "/escape", "/absolute", "/folder/canary", "/host/canary", "/dir/deep", "/loop", "/ping", "/grow",
+		"/self/self/self/escape", "/*", "/*/*", "/../*", "/folder/*", "/dir/up/folder/*", "/etc/passwd", "/proc/etc/*", "/chain", "/pipe", "/\x00", "/[", `/\`, "//dir//", "/file/x",
+	} {
+		f.Add(".", path, true, true, "", "", "")
+		f.Add("dir", path, true, false, "**\n!b", "b/**", "*c")
+	}
+	f.Add("..", "/", true, true, "", "", "")
+	f.Add("../..", "/*", true, true, "", "", "")
+	f.Add("/", "/", false, true, "", "", "")
+	f.Add("folder", "/", true, true, "", "", "")
+	f.Add("host", "/canary", true, true, "", "", "")
+	f.Add("dir/../..", "/canary", true, true, "!**\n**", "**", "!")
+	f.Fuzz(func(t *testing.T, context, path string, wildcard, follow bool, ignore, include, exclude string) {
+		in := ImageInputs{Name: "x", Context: context, Ignore: lines(ignore), Reads: []Read{
+			{Path: path, Wildcard: wildcard, Follow: follow, Include: lines(include), Exclude: lines(exclude)},
+		}}
+		ask := func() (string, map[string]entry) {
+			res, err := Answer(t.Context(), project, Request{Scheme: Scheme, Images: []ImageInputs{in}})
+			if err != nil {
+				return err.Error(), nil
+			}
+			root, err := os.OpenRoot(project)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer root.Close()
+			image, err := readImage(root, in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return res.Trees["x"].String() + res.Links["x"], image.entries
+		}
+		without, _ := ask()
+		if err := os.WriteFile(canary, []byte("canary"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		defer os.Remove(canary)
+		with, entries := ask()
+		if with != without {
+			t.Errorf("a file outside of the project changes the answer from %s to %s", without, with)
+		}
+		for name := range entries {
+			if _, ok := files[name]; !ok && files["dir/"+name] == nil {
+				t.Errorf("%q is no file of the project", name)
+			}
+		}
+	})
+}
+
+func lines(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, "\n")
+}

@@ -221,7 +221,21 @@ func release(t *testing.T, ref string) versioning.Release {
 // extract is the content of a file in the image that a reference names.
 func extract(t *testing.T, ref, file string) []byte {
 	t.Helper()
-	flat := mutate.Extract(image(t, ref))
+	return extractPlatform(t, ref, file, v1.Platform{OS: "linux", Architecture: runtime.GOARCH})
+}
+
+// extractPlatform is extract for another platform than this machine's.
+func extractPlatform(t *testing.T, ref, file string, platform v1.Platform) []byte {
+	t.Helper()
+	parsed, err := name.ParseReference(ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := remote.Image(parsed, remote.WithContext(t.Context()), remote.WithPlatform(platform))
+	if err != nil {
+		t.Fatal(err)
+	}
+	flat := mutate.Extract(img)
 	defer flat.Close()
 	for reader := tar.NewReader(flat); ; {
 		header, err := reader.Next()

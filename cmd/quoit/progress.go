@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -23,7 +24,8 @@ func showProgress(ctx context.Context, out io.Writer, mode string, status chan *
 		return err
 	}
 	if mode != "auto" {
-		_, err := display.UpdateFrom(ctx, status)
+		warnings, err := display.UpdateFrom(ctx, status)
+		printWarnings(out, warnings)
 		return err
 	}
 	shown := make(chan *client.SolveStatus)
@@ -36,9 +38,25 @@ func showProgress(ctx context.Context, out io.Writer, mode string, status chan *
 			}
 		}
 	}()
-	_, err = display.UpdateFrom(ctx, shown)
+	warnings, err := display.UpdateFrom(ctx, shown)
+	printWarnings(out, warnings)
 	go drain(shown)
 	return err
+}
+
+// printWarnings prints each warning once, after the display has ended.
+func printWarnings(out io.Writer, warnings []client.VertexWarning) {
+	printed := map[string]bool{}
+	for _, w := range warnings {
+		text := string(w.Short)
+		if w.SourceInfo != nil {
+			text = w.SourceInfo.Filename + ": " + text
+		}
+		if !printed[text] && !expectedWarning(text) {
+			printed[text] = true
+			fmt.Fprintln(out, "warning:", text)
+		}
+	}
 }
 
 func drain(status chan *client.SolveStatus) {

@@ -127,11 +127,11 @@ func ringProblem(ring string) *problem {
 	}
 	switch {
 	case ring == "latest":
-		return &problem{`a ring may not be called "latest", which clients take for "no tag given"`, "choose another name: testers, users"}
+		return &problem{`a ring may not be called "latest", which clients take for "no tag given"`, "name the audience instead, like newest or everybody"}
 	case ring == "none":
 		return &problem{`a ring may not be called "none", which stands for "no ring" on the command line`, "choose another name"}
 	case versionLike.MatchString(ring):
-		return &problem{"the ring " + quote(ring) + " looks like a version, and versions are tags too", "name the audience: testers, users"}
+		return &problem{"the ring " + quote(ring) + " looks like a version, and versions are tags too", "name the audience, like testers or users"}
 	case len(ring) > maxName:
 		return &problem{fmt.Sprintf("the name of a ring has at most %d characters, and this one has %d", maxName, len(ring)), ""}
 	case !ringName.MatchString(ring):

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// dependencies are all packages that a package of this module links.
+func dependencies(t *testing.T, pkg string) []string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-deps", "github.com/quoitbuild/quoit/"+pkg).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(out))
+}
+
+func TestPackagesLinkNoMoreThanTheyShould(t *testing.T) {
+	pure := []string{"github.com/moby/buildkit", "github.com/google/go-containerregistry", "k8s.io/", "net/http", "os/exec"}
+	forbidden := map[string][]string{
+		"cmd/quoit-frontend": {"github.com/google/go-containerregistry", "k8s.io/", "sigs.k8s.io/", "github.com/spf13/cobra", "github.com/quoitbuild/quoit/registry"},
+		"manifest":           pure,
+		"graph":              pure,
+		"versioning":         pure,
+		"labels":             pure,
+	}
+	for pkg, prefixes := range forbidden {
+		t.Run(pkg, func(t *testing.T) {
+			all := dependencies(t, pkg)
+			if len(all) < 10 {
+				t.Fatalf("go list names only %v", all)
+			}
+			for _, dependency := range all {
+				for _, prefix := range prefixes {
+					if strings.HasPrefix(dependency, prefix) {
+						t.Errorf("%s links %s", pkg, dependency)
+					}
+				}
+			}
+		})
+	}
+}

@@ -169,6 +169,9 @@ func (s *solver) one(ctx context.Context, image string) (*client.Result, error) 
 	if s.opts.target == "" {
 		names = s.plan.PublishOrder()
 	}
+	if _, err := s.platforms(image); err != nil {
+		return nil, err
+	}
 	plan, _ := s.plan.Image(image)
 	if !plan.Built() {
 		return s.unchanged(ctx, image)

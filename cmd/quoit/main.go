@@ -15,14 +15,27 @@ import (
 // version is set when the command is built.
 var version = "dev"
 
-// The exit codes; the README lists them.
+// The exit codes.
 const (
 	exitFailed      = 1
-	exitChanges     = 2 // plan --detailed-exitcode: something changes
-	exitMoved       = 3 // the rings changed meanwhile
+	exitChanges     = 2
+	exitMoved       = 3
 	exitUsage       = 64
 	exitInterrupted = 130
 )
+
+// exitCodes explains them; docs/cli.md shows this table.
+var exitCodes = []struct {
+	code    int
+	meaning string
+}{
+	{0, "done, also if there was nothing to do"},
+	{exitFailed, "failed; the error names what and the next step"},
+	{exitChanges, "`plan --detailed-exitcode`: something changes"},
+	{exitMoved, "the rings changed meanwhile; run the command again"},
+	{exitUsage, "the command line is wrong"},
+	{exitInterrupted, "interrupted"},
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -2,8 +2,8 @@ package registry
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -86,16 +86,16 @@ func interrupted(ctx context.Context, last error) error {
 	return &stopped
 }
 
-// broken reports whether an error says that a connection broke, which the next
-// one may not.
-func broken(err error) bool {
-	for _, passing := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE} {
-		if errors.Is(err, passing) {
-			return true
-		}
-	}
-	var network net.Error
-	return errors.As(err, &network) && network.Timeout()
+// lasting reports whether an error below HTTP would come again. Of all others,
+// which have too many types to name, another attempt shows.
+func lasting(err error) bool {
+	var (
+		plain       *plainError
+		certificate *tls.CertificateVerificationError
+		resolving   *net.DNSError
+	)
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &plain) || errors.As(err, &certificate) ||
+		errors.As(err, &resolving) && resolving.IsNotFound
 }
 
 // retryAfter reads the header of that name, which has seconds or a date.

@@ -8,7 +8,6 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -140,17 +139,29 @@ func (s *server) tags() map[string]map[string]string {
 func (s *server) push(image string, imageLabels map[string]string) string {
 	s.t.Helper()
 	config := fmt.Appendf(nil, `{"architecture":"amd64","os":"linux","config":{"Labels":%s}}`, jsonOf(s.t, imageLabels))
-	code, answer := s.do("POST", "/v2/"+acmeShop+"/"+image+"/blobs/uploads/?digest="+digestOf(config), "", config)
-	if code != http.StatusCreated {
-		s.t.Fatalf("pushing the config of %s: %d %s", image, code, answer)
-	}
-	manifest := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"config":{"digest":%q,"size":%d},"layers":[]}`,
+	s.upload(image, config)
+	manifest := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":%q,"size":%d},"layers":[]}`,
 		ociManifest, digestOf(config), len(config))
 	digest := s.put(image, digestOf(manifest), ociManifest, manifest)
+	entry := fmt.Sprintf(`"mediaType":%q,"digest":%q,"size":%d`, ociManifest, digest, len(manifest))
 	index := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"manifests":[`+
-		`{"mediaType":%q,"digest":%q,"annotations":{"vnd.docker.reference.type":"attestation-manifest"}},{"mediaType":%q,"digest":%q}]}`,
-		ociIndex, ociManifest, digest, ociManifest, digest)
+		`{%s,"annotations":{"vnd.docker.reference.type":"attestation-manifest"}},{%s,"platform":{"architecture":"amd64","os":"linux"}}]}`,
+		ociIndex, entry, entry)
 	return s.put(image, digestOf(index), ociIndex, index)
+}
+
+// upload pushes a blob.
+func (s *server) upload(image string, data []byte) {
+	s.t.Helper()
+	start := httptest.NewRecorder()
+	s.inner.ServeHTTP(start, httptest.NewRequest("POST", "/v2/"+acmeShop+"/"+image+"/blobs/uploads/", nil))
+	at, err := start.Result().Location()
+	must(s.t, err)
+	query := at.Query()
+	query.Set("digest", digestOf(data))
+	if code, answer := s.do("PUT", at.Path+"?"+query.Encode(), "", data); code != http.StatusCreated {
+		s.t.Fatalf("pushing a blob of %s: %d %s", image, code, answer)
+	}
 }
 
 // pushPlan pushes what a plan builds, and returns the digests.
@@ -180,87 +191,6 @@ func (s *server) open(change func(*Options)) *Project {
 	p, err := Open(s.host(), acmeShop, options)
 	must(s.t, err)
 	return p
-}
-
-// shop is the sources of a project: what each image needs, and its revision.
-type shop map[string]int
-
-var (
-	shopNeeds = map[string][]string{"api": {"base"}, "web": {"base"}, "jobs": {"api"}}
-	shopOrder = []string{"base", "mail", "api", "web", "jobs", "deploy"}
-)
-
-// plan plans a build of the sources for a ring.
-func (s *server) plan(p *Project, sources shop, ring string) versioning.Plan {
-	s.t.Helper()
-	ctx := context.Background()
-	placed := map[string]*versioning.Placed{}
-	for {
-		unread, err := versioning.Unread(fiveRings, ring, placed)
-		must(s.t, err)
-		if len(unread) == 0 {
-			break
-		}
-		for _, name := range unread {
-			placed[name], err = p.Ring(ctx, "deploy", name)
-			must(s.t, err)
-		}
-	}
-	state, err := versioning.Select(fiveRings, ring, placed)
-	must(s.t, err)
-	request := versioning.Request{Project: acmeShop, Root: "deploy", State: state, Commit: "c0ffee"}
-	for _, name := range shopOrder {
-		if revision, present := sources[name]; present {
-			request.Images = append(request.Images, versioning.Source{
-				Name: name, Revision: digestOf(fmt.Append(nil, revision)), Platforms: []string{"linux/amd64"},
-				Dependencies: slices.DeleteFunc(slices.Clone(shopNeeds[name]), func(need string) bool { return sources[need] == 0 }),
-			})
-		}
-	}
-	plan, err := versioning.Resolve(request, s.lookup)
-	must(s.t, err)
-	return plan
-}
-
-// lookup finds the identity of a version in its label.
-func (s *server) lookup(image string, version versioning.Version) (string, bool, error) {
-	at := "/v2/" + acmeShop + "/" + image
-	code, index := s.do("GET", at+"/manifests/"+version.String(), "", nil)
-	if code != http.StatusOK {
-		return "", false, nil
-	}
-	digest, err := platformImage(index)
-	must(s.t, err)
-	_, manifest := s.do("GET", at+"/manifests/"+digest, "", nil)
-	digest, _, err = configOf(manifest)
-	must(s.t, err)
-	_, data := s.do("GET", at+"/blobs/"+digest, "", nil)
-	var config struct {
-		Config struct{ Labels map[string]string }
-	}
-	must(s.t, json.Unmarshal(data, &config))
-	return config.Config.Labels[labels.Identity], true, nil
-}
-
-// release publishes the sources to a ring, and returns the publication.
-func (s *server) release(sources shop, ring string) Publication {
-	s.t.Helper()
-	p := s.open(nil)
-	plan := s.plan(p, sources, ring)
-	publication := Publication{Plan: plan, Rings: fiveRings, Digests: s.pushPlan(plan)}
-	_, err := p.Publish(context.Background(), publication)
-	must(s.t, err)
-	s.requests()
-	return publication
-}
-
-// next plans and pushes a change, and publishes nothing.
-func (s *server) next(sources shop, ring string) Publication {
-	s.t.Helper()
-	plan := s.plan(s.open(nil), sources, ring)
-	publication := Publication{Plan: plan, Rings: fiveRings, Digests: s.pushPlan(plan)}
-	s.requests()
-	return publication
 }
 
 // whole checks that every ring names a release whose images all have their tags.

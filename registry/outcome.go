@@ -18,8 +18,10 @@ type Outcome struct {
 	Written []Tag `json:"written"`
 	// Existed are those that an earlier attempt had written; never nil.
 	Existed []Tag `json:"existed"`
-	// Moved says that the ring's tag was written.
+	// Moved says that the ring's tag was written; Done, that the ring holds the
+	// release, whoever moved it.
 	Moved bool `json:"moved"`
+	Done  bool `json:"done"`
 }
 
 // String is the outcome for people: what the ring holds, and a line for every
@@ -27,12 +29,12 @@ type Outcome struct {
 func (o Outcome) String() string {
 	var b strings.Builder
 	switch {
-	case !o.Moved && len(o.Written) == 0:
-		fmt.Fprintf(&b, "nothing to publish: %s holds %s %s already", o.Ring, o.Project, o.Version)
-	case !o.Moved:
-		fmt.Fprintf(&b, "%s has not moved to %s %s", o.Ring, o.Project, o.Version)
-	default:
+	case !o.Done:
+		fmt.Fprintf(&b, "%s is not known to hold %s %s", o.Ring, o.Project, o.Version)
+	case o.Moved:
 		fmt.Fprintf(&b, "%s holds %s %s now", o.Ring, o.Project, o.Version)
+	default:
+		fmt.Fprintf(&b, "nothing to publish: %s holds %s %s already", o.Ring, o.Project, o.Version)
 	}
 	width := 0
 	for _, tag := range o.Written {

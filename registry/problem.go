@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -90,7 +91,7 @@ func (p *Project) refused(ctx context.Context, doing, reference string, err erro
 		return &RequestError{Doing: doing, Reference: reference, Problem: "interrupted", Err: context.Canceled, once: true}
 	}
 	err = cause(err)
-	e := &RequestError{Doing: doing, Reference: reference, Err: err, once: !broken(err)}
+	e := &RequestError{Doing: doing, Reference: reference, Err: err, once: lasting(err)}
 	e.Problem, e.Hint = p.explain(err)
 	return e
 }
@@ -114,7 +115,7 @@ func (p *Project) explain(err error) (problem, hint string) {
 		return "its certificate is not trusted: " + clean(certificate.Err.Error()), "add its authority to the system's"
 	case errors.As(err, &plain):
 		return plain.Error(), "serve the registry with TLS"
-	case broken(err):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return fmt.Sprintf("the connection broke (%s)", clean(err.Error())), later
 	case errors.Is(err, http.ErrSchemeMismatch) && !loopback(p.host()):
 		return "it speaks plain http, which is for this machine only", "serve the registry with TLS"

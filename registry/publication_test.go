@@ -81,16 +81,16 @@ func TestWritesAreInLevels(t *testing.T) {
 func TestOutcomeTexts(t *testing.T) {
 	version := versioning.Version{Major: 1, Minor: 4, Patch: 2}
 	moved := Outcome{
-		Project: acmeShop, Ring: "developers", Root: "deploy", Version: version, Digest: "sha256:cd", Moved: true, Existed: []Tag{},
+		Project: acmeShop, Ring: "developers", Root: "deploy", Version: version, Digest: "sha256:cd", Moved: true, Done: true, Existed: []Tag{},
 		Written: []Tag{{"api", "1.0.10", "sha256:ab"}, {"deploy", "1.4.2", "sha256:cd"}, {"deploy", "developers", "sha256:cd"}},
 	}
 	stopped := moved
-	stopped.Moved, stopped.Written = false, moved.Written[:1]
+	stopped.Moved, stopped.Done, stopped.Written = false, false, moved.Written[:1]
 	done := moved
 	done.Moved, done.Written = false, []Tag{}
 	for want, outcome := range map[string]Outcome{
 		"developers holds acme/shop 1.4.2 now\n  api:1.0.10         sha256:ab\n  deploy:1.4.2       sha256:cd\n  deploy:developers  sha256:cd": moved,
-		"developers has not moved to acme/shop 1.4.2\n  api:1.0.10  sha256:ab":                                                                 stopped,
+		"developers is not known to hold acme/shop 1.4.2\n  api:1.0.10  sha256:ab":                                                             stopped,
 		"nothing to publish: developers holds acme/shop 1.4.2 already":                                                                         done,
 	} {
 		if got := outcome.String(); got != want {
@@ -99,7 +99,7 @@ func TestOutcomeTexts(t *testing.T) {
 	}
 	data, err := json.Marshal(done)
 	must(t, err)
-	want := `{"project":"acme/shop","ring":"developers","root":"deploy","version":"1.4.2","digest":"sha256:cd","written":[],"existed":[],"moved":false}`
+	want := `{"project":"acme/shop","ring":"developers","root":"deploy","version":"1.4.2","digest":"sha256:cd","written":[],"existed":[],"moved":false,"done":true}`
 	if string(data) != want {
 		t.Errorf("got  %s\nwant %s", data, want)
 	}
@@ -159,5 +159,17 @@ func TestOpen(t *testing.T) {
 		if _, _, err := p.Digest(context.Background(), name.image, name.tag); err == nil || !strings.Contains(err.Error(), "not the name of an image") {
 			t.Errorf("%v: %v", name, err)
 		}
+	}
+}
+
+func TestManifestsAreHeldUpToALimit(t *testing.T) {
+	s := newServer(t)
+	publication := s.next(firstShop, "developers")
+	w, err := publication.writes(acmeShop)
+	must(t, err)
+	p := &publisher{project: s.open(nil), publication: publication, plan: w, manifests: map[string]stored{}}
+	p.held.Store(maxHeld)
+	if err := p.fetch(context.Background()); err == nil || err.Error() != "the manifests of this release have more than 256 MiB" {
+		t.Errorf("error %v", err)
 	}
 }

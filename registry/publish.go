@@ -50,6 +50,7 @@ func (p *Project) Publish(ctx context.Context, publication Publication) (Outcome
 			Written: len(pub.outcome.Written), Unclear: pub.unclear, Err: err,
 		}
 	}
+	pub.outcome.Done = true
 	return pub.outcome, nil
 }
 

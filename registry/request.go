@@ -3,7 +3,6 @@ package registry
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -144,9 +143,6 @@ func (p *Project) read(ctx context.Context, doing, reference string, response *h
 	return answer{}, p.declined(doing, reference, response.StatusCode, response.Header, diagnostics(body))
 }
 
-// errors that an answer without the usual form has.
-var errNoRegistry = errors.New("not an answer of a registry")
-
 // absent reports whether an answer clearly says that there is nothing. A HEAD
 // has no body that could say so, so there the registry has to identify itself.
 func (a answer) absent(head bool) bool {
@@ -168,7 +164,7 @@ func (a answer) absent(head bool) bool {
 // unclear is the error for a 404 that does not say what is missing.
 func (r repository) unclear(identifier string) error {
 	return &RequestError{
-		Doing: reading, Reference: r.reference(identifier), Status: http.StatusNotFound, Err: errNoRegistry,
+		Doing: reading, Reference: r.reference(identifier), Status: http.StatusNotFound, once: true,
 		Problem: "the answer is 404, but not as a registry says that something is absent",
 		Hint:    "check the registry's address, and a proxy before it",
 	}

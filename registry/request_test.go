@@ -220,6 +220,29 @@ func TestOneTokenForEachRepository(t *testing.T) {
 	}
 }
 
+func TestATokenThatEndsBeforeAWrite(t *testing.T) {
+	s := newServer(t)
+	publication := s.next(firstShop, "developers")
+	s.tokens()
+	s.mu.Lock()
+	fault, ended := s.fault, map[string]bool{}
+	s.fault = func(n int, w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPut || ended[r.URL.Path] {
+			return fault(n, w, r)
+		}
+		ended[r.URL.Path] = true
+		r.Header.Del("Authorization")
+		return fault(n, w, r)
+	}
+	s.mu.Unlock()
+	_, err := s.open(func(o *Options) { o.Keychain, o.Jobs = user{}, 1 }).Publish(context.Background(), publication)
+	must(t, err)
+	if n := counted(s.requests())["PUT api 0.1.0"]; n != 2 || len(ended) != 7 {
+		t.Errorf("%d writes of api, %d in all", n, len(ended))
+	}
+	s.whole()
+}
+
 func TestNoCredentialsInErrors(t *testing.T) {
 	secret := "s3cr3t-t0ken"
 	for name, err := range map[string]error{

@@ -125,6 +125,16 @@ func TestExamples(t *testing.T) {
 	}
 }
 
+func TestDemo(t *testing.T) {
+	cmd := stack.Command(t.Context(), "sh", "../examples/demo.sh")
+	cmd.Env = append(cmd.Env, "PATH="+filepath.Dir(quoitFile)+":"+strings.Join(stack.BinDirs, ":")+":"+os.Getenv("PATH"))
+	lines := strings.Split(strings.TrimSpace(output(t, cmd)), "\n")
+	want := regexp.MustCompile(`^Two releases in [0-9.]+ s\. The first built 6 images \(.*\), the second 2 \(api deploy\), the third found nothing to do in [0-9.]+ s\.$`)
+	if last := lines[len(lines)-1]; !want.MatchString(last) {
+		t.Errorf("it ends with %q", last)
+	}
+}
+
 // published is the JSON of quoit build --push.
 type published struct {
 	Plan      versioning.Plan

@@ -100,10 +100,8 @@ func newPlanner(ctx context.Context, c client.Client, ui *dockerui.Client, runne
 		Sources: project.images,
 		Names:   project.names(),
 		Warn: func(ctx context.Context, source llb.Source, message string, warning client.WarnOpts) {
-			if source.Map.Definition != nil {
-				// A warning that cannot be delivered harms nobody.
-				_ = c.Warn(ctx, headOf(source.Map.Definition.ToPB()), message, warning)
-			}
+			// A warning that cannot be delivered harms nobody.
+			_ = c.Warn(ctx, headOf(source.Files), message, warning)
 		},
 	}
 	return p, nil

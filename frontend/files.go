@@ -33,9 +33,8 @@ const maxParallelReads = 16
 
 // controlFiles is the part of the project's tree that says how it is built.
 type controlFiles struct {
-	ref   client.Reference
-	state bk.State
-	def   *bk.Definition
+	ref client.Reference
+	def *bk.Definition
 }
 
 // readFiles reads every image's container file and ignore file, in one transfer.
@@ -92,7 +91,7 @@ func (p *project) loadControlFiles(ctx context.Context, c client.Client) (*contr
 	if err != nil {
 		return nil, fmt.Errorf("loading container files: %w", err)
 	}
-	return &controlFiles{ref: ref, state: *st, def: def}, nil
+	return &controlFiles{ref: ref, def: def}, nil
 }
 
 // controlPaths are all paths at which a container or an ignore file may lie.
@@ -131,8 +130,8 @@ func (p *project) readImage(ctx context.Context, files *controlFiles, image mani
 	if err != nil || problem != nil {
 		return source, problem, err
 	}
-	source.Map = bk.NewSourceMap(&files.state, source.File, "Dockerfile", data)
-	source.Map.Definition = files.def
+	source.Map = bk.NewSourceMap(nil, source.File, "Dockerfile", data)
+	source.Files = files.def
 	if source.IgnoreFile, err = readIgnoreFile(ctx, files, source); err != nil {
 		return source, nil, err
 	}

@@ -10,7 +10,6 @@ import (
 	bk "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/frontend/gateway/client"
-	"github.com/moby/buildkit/solver/pb"
 	"github.com/opencontainers/go-digest"
 
 	"github.com/quoitbuild/quoit/internal/diag"
@@ -193,10 +192,8 @@ func neutralArg(name string) bool {
 }
 
 // headOf is the digest of a definition's last real op, for warnings.
-func headOf(def *pb.Definition) digest.Digest {
-	var d bk.Definition
-	d.FromPB(def)
-	head, err := d.Head()
+func headOf(def *bk.Definition) digest.Digest {
+	head, err := def.Head()
 	if err != nil {
 		return ""
 	}

@@ -178,11 +178,7 @@ func inSource(err error, source Source) error {
 }
 
 func sourceInfo(source Source) *pb.SourceInfo {
-	info := &pb.SourceInfo{Data: source.Map.Data, Filename: source.Map.Filename, Language: source.Map.Language}
-	if source.Map.Definition != nil {
-		info.Definition = source.Map.Definition.ToPB()
-	}
-	return info
+	return &pb.SourceInfo{Data: source.Map.Data, Filename: source.Map.Filename, Language: source.Map.Language}
 }
 
 func pbRanges(ranges []parser.Range) []*pb.Range {

@@ -41,9 +41,10 @@ func Select(sources map[string]Source) Selection {
 		nested := slices.ContainsFunc(folders, func(other string) bool {
 			return other != folder && (within(other, folder) || within(folder, other))
 		})
-		if !nested && !shared[folder] && len(s.Exclude)+len(ignores[folder]) <= maxPatterns {
+		patterns, ok := prefixed(folder, ignores[folder])
+		if ok && !nested && !shared[folder] && len(s.Exclude)+len(patterns) <= maxPatterns {
 			s.applied[folder] = true
-			s.Exclude = append(s.Exclude, prefixed(folder, ignores[folder])...)
+			s.Exclude = append(s.Exclude, patterns...)
 		}
 	}
 	s.Include = cover(folders)
@@ -114,19 +115,27 @@ func trimmed(folders []string, depth int) []string {
 }
 
 // prefixed moves an ignore file's patterns from a folder to the project's root.
-func prefixed(folder string, patterns []string) []string {
+// It is not ok if one of them would mean something else there.
+func prefixed(folder string, patterns []string) (moved []string, ok bool) {
 	if folder == "." {
-		return patterns
+		return patterns, true
 	}
-	var out []string
 	for _, pattern := range patterns {
-		not := ""
-		if rest, ok := strings.CutPrefix(pattern, "!"); ok {
-			not, pattern = "!", rest
+		rest, except := strings.CutPrefix(pattern, "!")
+		rest = path.Clean(strings.TrimPrefix(rest, "/"))
+		if rest == "." || rest == ".." || strings.HasPrefix(rest, "../") {
+			continue // no file of the folder has such a name
 		}
-		out = append(out, not+escape(folder)+"/"+strings.TrimPrefix(pattern, "/"))
+		if starred, ok := strings.CutPrefix(rest, "**"); ok && starred != "" && starred[0] != '/' {
+			return nil, false // at the start of a pattern only, "**" matches a part of a name
+		}
+		rest = escape(folder) + "/" + rest
+		if except {
+			rest = "!" + rest
+		}
+		moved = append(moved, rest)
 	}
-	return out
+	return moved, true
 }
 
 var escaper = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`)

@@ -27,7 +27,7 @@ func (c *Compiler) forward(ctx context.Context, inner *imageClient, platform oci
 	req := client.SolveRequest{
 		Frontend:       "gateway.v0",
 		FrontendOpt:    inner.BuildOpts().Opts,
-		FrontendInputs: map[string]*pb.Definition{dockerui.DefaultLocalNameDockerfile: source.Map.Definition.ToPB()},
+		FrontendInputs: map[string]*pb.Definition{dockerui.DefaultLocalNameDockerfile: source.Files.ToPB()},
 	}
 	delete(req.FrontendOpt, "multi-platform")
 	maps.Copy(req.FrontendOpt, map[string]string{

@@ -22,8 +22,11 @@ type Source struct {
 	Context string
 	// File is the container file's path below the project's root.
 	File string
-	// Map holds the container file's bytes and origin, for excerpts in errors.
+	// Map holds the container file's bytes, for excerpts in errors. It has no
+	// definition: every ref of a result would carry it.
 	Map *bk.SourceMap
+	// Files is the source that the container file was read from.
+	Files *bk.Definition
 	// IgnoreFile holds the bytes of the ignore file that applies, Ignore its
 	// patterns.
 	IgnoreFile []byte

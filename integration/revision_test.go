@@ -1,0 +1,194 @@
+package integration
+
+import (
+	"crypto/rand"
+	"fmt"
+	"maps"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	bk "github.com/moby/buildkit/client/llb"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+
+	"github.com/quoitbuild/quoit/frontend"
+)
+
+// revisionProject is a project with one image for each state of a context.
+type revisionProject struct {
+	dir, name string
+	manifest  strings.Builder
+	builds    map[string]stockBuild // by image
+	order     []string
+}
+
+// newRevisionProject has an image "onbuild", published so that stock builds
+// find it, too.
+func newRevisionProject(t *testing.T) *revisionProject {
+	t.Helper()
+	p := &revisionProject{dir: t.TempDir(), name: "t" + strings.ToLower(rand.Text()[:10]) + "/revisions", builds: map[string]stockBuild{}}
+	fmt.Fprintf(&p.manifest, "project: %s\nregistry: %s\nroot: root\nimages:\n  root: root\n  onbuild: onbuild\n", p.name, stack.Registry)
+	write(t, p.dir, "root/Dockerfile", "FROM scratch\n")
+	write(t, p.dir, "onbuild/Dockerfile", "FROM scratch\nCOPY Dockerfile /in/\nONBUILD COPY triggered /in/\n")
+	run(t, p.dir, "buildctl", "build", "--progress=plain", "--frontend=dockerfile.v0", "--local=context=onbuild", "--local=dockerfile=onbuild",
+		"--output=type=image,push=true,name="+stack.Ref(p.name+"/onbuild:latest"))
+	return p
+}
+
+// add adds an image with a context of its own.
+func (p *revisionProject) add(t *testing.T, image string, c revisionCase, files sources) {
+	t.Helper()
+	file := c.path
+	if file == "" {
+		file = "Dockerfile"
+	}
+	plantSources(t, filepath.Join(p.dir, image), files)
+	write(t, filepath.Join(p.dir, image), file, strings.ReplaceAll(c.file, "BASE", stack.Ref(p.name)))
+	fmt.Fprintf(&p.manifest, "  %s: {context: %s, file: %s, args: {", image, image, file)
+	for name, value := range c.args {
+		fmt.Fprintf(&p.manifest, "%s: %q, ", name, value)
+	}
+	p.manifest.WriteString("}}\n")
+	p.builds[image] = stockBuild{dir: filepath.Join(p.dir, image), file: file, args: c.args}
+	p.order = append(p.order, image)
+}
+
+// revisions are those of all images, by one plan.
+func (p *revisionProject) revisions(t *testing.T) map[string]string {
+	t.Helper()
+	write(t, p.dir, "quoit.yaml", p.manifest.String())
+	revisions := map[string]string{}
+	for _, image := range plan(t, p.dir, "--ring", "none").Images {
+		revisions[image.Name] = image.Revision
+	}
+	return revisions
+}
+
+// results are what stock BuildKit makes of all images.
+func (p *revisionProject) results(t *testing.T) map[string]result {
+	t.Helper()
+	var builds []stockBuild
+	for _, image := range p.order {
+		builds = append(builds, p.builds[image])
+	}
+	results := map[string]result{}
+	for i, r := range stockBuilds(t, builds) {
+		results[p.order[i]] = r
+	}
+	return results
+}
+
+// change is one difference to a case's context.
+type change struct {
+	name, path string
+	files      sources
+	mayFail    bool // no image is a result, too
+}
+
+// changes are all single changes of a case's files.
+func (c revisionCase) changes() []change {
+	var all []change
+	add := func(kind, name string, mayFail bool, edit func(sources)) {
+		files := maps.Clone(c.files)
+		edit(files)
+		all = append(all, change{kind + " of " + name, name, files, mayFail})
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.files)) {
+		content := c.files[name]
+		add("removal", name, true, func(f sources) { delete(f, name) })
+		if strings.HasPrefix(content, "-> ") {
+			add("target", name, true, func(f sources) { f[name] = "-> changed" })
+			continue
+		}
+		add("content", name, false, func(f sources) { f[name] += "\n" })
+		add("mode", name, false, func(f sources) {
+			plain, executable := strings.CutPrefix(content, "+x ")
+			if f[name] = plain; !executable {
+				f[name] = "+x " + plain
+			}
+		})
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.added)) {
+		add("addition", name, false, func(f sources) { f[name] = c.added[name] })
+	}
+	return all
+}
+
+// The revision changes if and only if what the image reads does: each file of
+// each case is changed in each way, and what stock BuildKit makes of it, with
+// nothing of ours, is held against the revision.
+func TestRevisionChangesWithWhatIsRead(t *testing.T) {
+	p := newRevisionProject(t)
+	changes := make([][]change, len(revisionCases))
+	for i, c := range revisionCases {
+		p.add(t, fmt.Sprintf("c%d", i), c, c.files)
+		changes[i] = c.changes()
+		for j, change := range changes[i] {
+			p.add(t, fmt.Sprintf("c%d-%d", i, j), c, change.files)
+		}
+	}
+	revisions, results := p.revisions(t), p.results(t)
+	for i, c := range revisionCases {
+		t.Run(c.name, func(t *testing.T) {
+			base := fmt.Sprintf("c%d", i)
+			if err := results[base].err; err != nil {
+				t.Fatalf("stock BuildKit: %v", err)
+			}
+			read := map[string]bool{}
+			for j, change := range changes[i] {
+				image := fmt.Sprintf("%s-%d", base, j)
+				if err := results[image].err; err != nil && !change.mayFail {
+					t.Fatalf("%s: stock BuildKit: %v", change.name, err)
+				}
+				ours, stocks := revisions[image] != revisions[base], results[image].String() != results[base].String()
+				if slices.Contains(c.hidden, change.name) {
+					stocks = true
+				}
+				if ours != stocks {
+					t.Errorf("%s: the revision changes: %t, what BuildKit copies: %t", change.name, ours, stocks)
+				}
+				if ours {
+					read[change.path] = true
+				}
+			}
+			want := slices.Sorted(slices.Values(c.reads))
+			if diff := cmp.Diff(want, slices.Sorted(maps.Keys(read))); diff != "" {
+				t.Errorf("files that the revision covers (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// What Quoit builds of a folder of a project is what stock BuildKit builds of
+// the folder alone.
+func TestImagesAreThoseOfStockBuildKit(t *testing.T) {
+	p := newRevisionProject(t)
+	for i, c := range revisionCases {
+		p.add(t, fmt.Sprintf("c%d", i), c, c.files)
+	}
+	p.revisions(t)
+	results := p.results(t)
+	c, err := stack.Client(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	build := frontend.New(func(gateway.Client) (bk.State, string, error) {
+		return bk.Local("quoit-runner"), "/" + path.Base(quoitFile), nil
+	})
+	for i, rc := range revisionCases {
+		t.Run(rc.name, func(t *testing.T) {
+			image := fmt.Sprintf("c%d", i)
+			got, want := quoitBuild(t, c, p.dir, image, build), results[image]
+			if want.err != nil || got.err != nil {
+				t.Fatalf("stock BuildKit: %v; Quoit: %v", want.err, got.err)
+			}
+			if diff := cmp.Diff(want.files, got.files); diff != "" {
+				t.Errorf("(-stock BuildKit +Quoit):\n%s", diff)
+			}
+		})
+	}
+}

@@ -85,6 +85,20 @@ func TestReadme(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("it has the exit codes of the command", func(t *testing.T) {
+		codes := func(text string) (codes []string) {
+			for _, row := range rows(text, "code") {
+				codes = append(codes, row[0])
+			}
+			if len(codes) == 0 {
+				t.Error("there is no table of exit codes")
+			}
+			return codes
+		}
+		if diff := cmp.Diff(codes(read(t, "../docs/cli.md")), codes(text)); diff != "" {
+			t.Errorf("codes (-docs/cli.md +README.md):\n%s", diff)
+		}
+	})
 	t.Run("it is short", func(t *testing.T) {
 		if words := len(strings.Fields(text)); words > 500 {
 			t.Errorf("%d words, want at most 500", words)

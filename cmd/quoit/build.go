@@ -69,6 +69,9 @@ func (f *buildFlags) run(cmd *cobra.Command) error {
 	if f.push && f.plan.ring == versioning.None {
 		return usagef("--ring none builds without looking at any ring, and such a build is not published: leave out --push or choose a ring")
 	}
+	if err := checkRing(m, f.plan.ring); err != nil {
+		return err
+	}
 	attrs, err := f.plan.attrs(f.project.registry)
 	if err != nil {
 		return err

@@ -53,6 +53,9 @@ func makePlan(cmd *cobra.Command, project projectFlags, plan planFlags, build bu
 	if err != nil {
 		return versioning.Plan{}, err
 	}
+	if err := checkRing(m, plan.ring); err != nil {
+		return versioning.Plan{}, err
+	}
 	attrs, err := plan.attrs(project.registry)
 	if err != nil {
 		return versioning.Plan{}, err

@@ -23,17 +23,16 @@ func showProgress(ctx context.Context, out io.Writer, mode string, status chan *
 		go drain(status)
 		return err
 	}
-	if mode != "auto" {
-		warnings, err := display.UpdateFrom(ctx, status)
-		printWarnings(out, warnings)
-		return err
+	pass := func(s *client.SolveStatus) *client.SolveStatus { return s }
+	if mode == "auto" {
+		pass = newFilter().pass
 	}
 	shown := make(chan *client.SolveStatus)
 	go func() {
 		defer close(shown)
-		f := newFilter()
 		for s := range status {
-			if s = f.pass(s); s != nil {
+			calm(s)
+			if s = pass(s); s != nil {
 				shown <- s
 			}
 		}
@@ -42,6 +41,15 @@ func showProgress(ctx context.Context, out io.Writer, mode string, status chan *
 	printWarnings(out, warnings)
 	go drain(shown)
 	return err
+}
+
+// calm takes away the errors that are none.
+func calm(s *client.SolveStatus) {
+	for _, v := range s.Vertexes {
+		if expected(v.Name) && strings.HasSuffix(v.Error, ": not found") {
+			v.Error = ""
+		}
+	}
 }
 
 // printWarnings prints each warning once, after the display has ended.
@@ -95,7 +103,7 @@ func (f *filter) pass(s *client.SolveStatus) *client.SolveStatus {
 			f.visible[v.Digest] = true
 		}
 		f.put(v.Digest, out).Vertexes = append(f.put(v.Digest, out).Vertexes, v)
-		if v.Error != "" && !expected(v.Name) {
+		if v.Error != "" {
 			f.release(v.Digest, out)
 		}
 		if v.Completed != nil && !f.visible[v.Digest] {

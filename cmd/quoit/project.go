@@ -1,15 +1,19 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/pflag"
 
 	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/versioning"
 )
 
 // maxManifest bounds the manifest that is read, in bytes.
@@ -37,9 +41,12 @@ func (f *projectFlags) manifestPath() string {
 
 // load reads the manifest.
 func (f *projectFlags) load() (*manifest.Manifest, error) {
+	if info, err := os.Stat(f.dir); err != nil || !info.IsDir() {
+		return nil, usagef("there is no folder %s: name the project's root with --dir", f.dir)
+	}
 	path := f.manifestPath()
 	info, err := os.Stat(path)
-	if os.IsNotExist(err) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, usagef("there is no manifest %s: write one, or name it with --file", path)
 	}
 	if err != nil {
@@ -60,6 +67,21 @@ func (f *projectFlags) load() (*manifest.Manifest, error) {
 		return nil, fmt.Errorf("--registry: %w", err)
 	}
 	return m, nil
+}
+
+// checkRing makes an unknown ring a mistake of the command line.
+func checkRing(m *manifest.Manifest, ring string) error {
+	if ring == "" || ring == versioning.None {
+		return nil
+	}
+	var unknown *versioning.RingError
+	if _, err := versioning.Unread(m.RingOrder(), ring, nil); errors.As(err, &unknown) {
+		if near := diag.Nearest(ring, unknown.Rings); near != "" {
+			return usagef("--ring: %w; did you mean %q?", err, near)
+		}
+		return usagef("--ring: %w", err)
+	}
+	return nil
 }
 
 // open opens the project's repositories.

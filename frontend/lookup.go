@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/moby/buildkit/frontend/gateway/client"
@@ -31,10 +32,14 @@ type store struct {
 	manifest *manifest.Manifest
 	root     []ocispecs.Platform // the root image's platforms
 	first    bool                // stated: nothing is there yet
+	patience time.Duration       // for one look-up, BuildKit's own attempts included; 0: maxPatience
 
 	mu    sync.Mutex
 	found map[string]*published
 }
+
+// maxPatience is how long a look-up may take.
+const maxPatience = time.Minute
 
 // published is an image in the registry; nil stands for one that is not there.
 type published struct {
@@ -136,24 +141,40 @@ func (s *store) read(ctx context.Context, ref string, platforms []ocispecs.Platf
 }
 
 func (s *store) resolve(ctx context.Context, ref string, platform *ocispecs.Platform, what string) (*published, error) {
-	meta, err := s.gateway.ResolveSourceMetadata(ctx, &pb.SourceOp{Identifier: "docker-image://" + ref}, sourceresolver.Opt{
-		LogName:  "[quoit] " + what,
-		ImageOpt: &sourceresolver.ResolveImageOpt{Platform: platform, ResolveMode: "pull"},
-	})
+	meta, err := s.ask(ctx, ref, what, sourceresolver.ResolveImageOpt{Platform: platform})
 	if isAbsent(err, ref) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if meta.Image == nil {
-		return nil, errors.New("the answer is not an image")
-	}
 	var config dockerspec.DockerOCIImage
 	if err := json.Unmarshal(meta.Image.Config, &config); err != nil {
 		return nil, fmt.Errorf("reading its config: %w", err)
 	}
 	return &published{digest: meta.Image.Digest.String(), labels: config.Config.Labels}, nil
+}
+
+// ask resolves a reference anew, whatever BuildKit knows of its tag. BuildKit
+// itself would wait for ever for a registry that does not answer.
+func (s *store) ask(ctx context.Context, ref, what string, opt sourceresolver.ResolveImageOpt) (*sourceresolver.MetaResponse, error) {
+	patience := s.patience
+	if patience == 0 {
+		patience = maxPatience
+	}
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	opt.ResolveMode = "pull"
+	meta, err := s.gateway.ResolveSourceMetadata(limited, &pb.SourceOp{Identifier: "docker-image://" + ref}, sourceresolver.Opt{
+		LogName: "[quoit] " + what, ImageOpt: &opt,
+	})
+	switch {
+	case err != nil && limited.Err() != nil && ctx.Err() == nil:
+		return nil, fmt.Errorf("no answer within %s", patience)
+	case err == nil && meta.Image == nil:
+		return nil, errors.New("the answer is not an image")
+	}
+	return meta, err
 }
 
 // isAbsent tells whether a look-up says, without any doubt, that the reference
@@ -172,20 +193,6 @@ func isAbsent(err error, ref string) bool {
 
 func isOtherPlatform(err error) bool {
 	return strings.Contains(err.Error(), "no match for platform")
-}
-
-// explained adds the next step to a registry's error.
-func explained(err error) error {
-	text := err.Error()
-	switch {
-	case strings.Contains(text, "401"), strings.Contains(text, "nauthorized"):
-		return fmt.Errorf("%w: log in to the registry (docker login) with an account that may read it", err)
-	case strings.Contains(text, "403"), strings.Contains(text, "orbidden"), strings.Contains(text, "denied"):
-		return fmt.Errorf("%w: this account may not read it; some registries also answer so for a repository that does not exist yet: if this project has no release, say so with %s=1", err, ArgFirst)
-	case strings.Contains(text, "429"), strings.Contains(text, "oo Many Requests"):
-		return fmt.Errorf("%w: the registry limits requests, try again later", err)
-	}
-	return err
 }
 
 // isNotFound tells whether a file is not there.

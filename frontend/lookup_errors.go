@@ -1,0 +1,81 @@
+package frontend
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// explained says a registry's error in one line, without what may be a
+// credential in an address, and adds the next step.
+func explained(err error) error {
+	text := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", ": ")
+	text = addressQuery.ReplaceAllString(text, "$1?***")
+	if step := nextStep(text); step != "" {
+		text += ": " + step
+	}
+	return &lookupError{text: text, err: err}
+}
+
+// lookupError is a registry's error as people read it.
+type lookupError struct {
+	text string
+	err  error
+}
+
+func (e *lookupError) Error() string { return e.text }
+func (e *lookupError) Unwrap() error { return e.err }
+
+// BuildKit passes on texts, no types.
+var (
+	addressQuery     = regexp.MustCompile(`([a-z]+://[^\s?"]*)\?[^\s"]*`)
+	unexpectedStatus = regexp.MustCompile(`unexpected status from [A-Z]+ request to \S+: (\d{3})\b`)
+)
+
+const (
+	logIn = "log in to the registry (docker login) with an account that may read it"
+	later = "run the same command again later"
+)
+
+var stepByStatus = map[int]string{
+	401: logIn,
+	403: fmt.Sprintf("this account may not read it, log in (docker login) with one that may; some registries also answer so for a repository that does not exist yet: if this project has no release, say so with %s=1", ArgFirst),
+	429: "the registry limits requests, " + later,
+}
+
+var stepByText = []struct{ text, step string }{
+	{"repository does not exist or may require authorization", logIn},
+	{"failed to authorize", logIn},
+	{"failed to fetch anonymous token", "check that the registry's token service is up, and " + logIn},
+	{"failed to fetch oauth token", "check that the registry's token service is up, and " + logIn},
+	{"connection refused", "check that the registry runs, and its address"},
+	{"no such host", "check the registry's address"},
+	{"dial tcp: lookup", "check the registry's address"},
+	{"no match for platform", "the image is not made for a platform of the manifest: check platforms:"},
+	{"encountered unknown type", "this is no image, another tool wrote there: let the tag name a release again, or delete it"},
+	{"unexpected commit digest", "what came is not what was stored: check a proxy before the registry, " + later},
+	{"from remote: not found", "the registry lost a part of the image: push it again"},
+	{"not found: not found", "the registry lost a part of the image: push it again"},
+	{"no answer within", "the registry is in trouble, " + later},
+	{"EOF", "the connection broke, " + later},
+	{"connection reset", "the connection broke, " + later},
+	{"i/o timeout", "the registry does not answer, " + later},
+}
+
+// nextStep says what may help against a registry's error, "" if nothing is known.
+func nextStep(text string) string {
+	if found := unexpectedStatus.FindStringSubmatch(text); found != nil {
+		status, err := strconv.Atoi(found[1])
+		if err == nil && status >= 500 {
+			return "the registry is in trouble, " + later
+		}
+		return stepByStatus[status]
+	}
+	for _, s := range stepByText {
+		if strings.Contains(text, s.text) {
+			return s.step
+		}
+	}
+	return ""
+}

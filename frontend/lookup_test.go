@@ -1,0 +1,108 @@
+package frontend
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/moby/buildkit/client/llb/sourceresolver"
+	"github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/solver/pb"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quoitbuild/quoit/manifest"
+)
+
+// gateway is a BuildKit that answers look-ups.
+type gateway struct {
+	client.Client
+	answer func(context.Context) (*sourceresolver.MetaResponse, error)
+}
+
+func (g gateway) ResolveSourceMetadata(ctx context.Context, _ *pb.SourceOp, _ sourceresolver.Opt) (*sourceresolver.MetaResponse, error) {
+	return g.answer(ctx)
+}
+
+func testStore(t *testing.T, answer func(context.Context) (*sourceresolver.MetaResponse, error)) *store {
+	t.Helper()
+	m, err := manifest.Parse("quoit.yaml", []byte("project: acme/shop\nregistry: registry.example.com\nimages: {deploy: .}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &store{gateway: gateway{answer: answer}, manifest: m, root: []ocispecs.Platform{{OS: "linux", Architecture: "amd64"}}}
+}
+
+func TestALookUpEndsWithoutAnAnswer(t *testing.T) {
+	s := testStore(t, func(ctx context.Context) (*sourceresolver.MetaResponse, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	s.patience = time.Millisecond
+	want := "looking up registry.example.com/acme/shop/deploy:developers: no answer within 1ms: the registry is in trouble, run the same command again later"
+	if _, err := s.ring(t.Context(), "developers"); err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+func TestALookUpEndsWhenItIsInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	s := testStore(t, func(ctx context.Context) (*sourceresolver.MetaResponse, error) {
+		cancel()
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	if _, err := s.ring(ctx, "developers"); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestOnlyAnExactTextIsAnAbsentTag(t *testing.T) {
+	const ref = "registry.example.com/acme/shop/deploy:developers"
+	for text, absent := range map[string]bool{
+		ref + ": not found":                                                  true,
+		"x " + ref + ": not found":                                           false,
+		ref + ": not found: more":                                            false,
+		"no match for platform in manifest: not found":                       false,
+		"registry.example.com/acme/shop/deploy:testers: not found":           false,
+		"unexpected status from HEAD request to https://x: 403 Forbidden":    false,
+		"unexpected status from HEAD request to https://x: 401 Unauthorized": false,
+	} {
+		s := testStore(t, func(context.Context) (*sourceresolver.MetaResponse, error) { return nil, errors.New(text) })
+		placed, err := s.ring(t.Context(), "developers")
+		if placed != nil || (err == nil) != absent {
+			t.Errorf("%s: %v, %v", text, placed, err)
+		}
+	}
+}
+
+// The numbers of ports and digests look like statuses.
+const deceptive = "localhost:40350/acme/shop/deploy@sha256:4034014290"
+
+func TestNextSteps(t *testing.T) {
+	for text, want := range map[string]string{
+		"unexpected status from HEAD request to http://" + deceptive + ": 401 Unauthorized":                                         "docker login",
+		"unexpected status from HEAD request to http://" + deceptive + ": 403 Forbidden\ndenied: no":                                "QUOIT_FIRST=1",
+		"unexpected status from HEAD request to http://" + deceptive + ": 429 Too Many Requests":                                    "limits requests",
+		"unexpected status from HEAD request to http://" + deceptive + ": 502 Bad Gateway":                                          "in trouble",
+		"failed to copy: content at http://" + deceptive + " not found: not found":                                                  "lost a part",
+		`failed to do request: Head "http://` + deceptive + `": EOF`:                                                                "the connection broke",
+		`failed to do request: Head "http://` + deceptive + `": dial tcp 127.0.0.1:40350: connect: connection refused`:              "check that the registry runs",
+		`failed to do request: Head "https://registry.invalid/v2/": dial tcp: lookup registry.invalid on 10.0.0.1:53: no such host`: "check the registry's address",
+		"encountered unknown type application/vnd.example.403; children may not be fetched":                                         "this is no image",
+	} {
+		got := explained(errors.New(text)).Error()
+		_, step, found := strings.Cut(got, strings.ReplaceAll(text, "\n", ": ")+": ")
+		if !found || !strings.Contains(step, want) {
+			t.Errorf("%s\nthe step is %q, want one with %q", got, step, want)
+		}
+	}
+}
+
+func TestLookUpErrorsHoldNoQueries(t *testing.T) {
+	got := explained(errors.New("unexpected status from GET request to https://blobs.example.com/x?X-Signature=s3cr3t: 403 Forbidden")).Error()
+	if strings.Contains(got, "s3cr3t") || !strings.Contains(got, "https://blobs.example.com/x?***") {
+		t.Error(got)
+	}
+}

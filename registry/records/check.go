@@ -1,0 +1,137 @@
+package records
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+var (
+	digestForm    = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	nameForm      = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
+	operationForm = regexp.MustCompile(`^[a-z]{1,32}$`)
+	idForm        = regexp.MustCompile(`^[0-9a-f]{32}$`)
+)
+
+const (
+	maxName     = 128
+	maxText     = 2048
+	maxMessage  = 64 << 10
+	maxSequence = 99_999_999 // eight digits, so that tags sort
+)
+
+// check holds a record to what [Parse] promises.
+func check(r Record) error {
+	switch {
+	case r.Sequence < 1 || r.Sequence > maxSequence:
+		return fmt.Errorf("its sequence is %d, not 1 to %d", r.Sequence, maxSequence)
+	case r.Sequence == 1 && (r.Parent != "" || len(r.Before) > 0):
+		return fmt.Errorf("it is the first, and has a parent or a table before")
+	case r.Sequence > 1 && !digestForm.MatchString(r.Parent):
+		return fmt.Errorf("its parent is %.80q, not sha256: and 64 hexadecimal digits", r.Parent)
+	case !operationForm.MatchString(r.Operation):
+		return fmt.Errorf("its operation is %.40q, not 1 to 32 small letters", r.Operation)
+	case r.Of >= r.Sequence:
+		return fmt.Errorf("it is of record %d, which does not come before it", r.Of)
+	case (r.Operation == Void || r.Operation == Keep) && r.Of != r.Sequence-1:
+		return fmt.Errorf("it is a %s of record %d, not of the one before it", r.Operation, r.Of)
+	}
+	if err := r.Signature.check(); err != nil {
+		return err
+	}
+	return checkContents(r)
+}
+
+func (s Signature) check() error {
+	if !idForm.MatchString(s.ID) {
+		return fmt.Errorf("its id is %.40q, not 32 hexadecimal digits", s.ID)
+	}
+	if year := s.Time.Year(); !s.Time.Equal(s.Time.Truncate(time.Second)) || s.Time.Location() != time.UTC || year < 1970 || year > 9999 {
+		return fmt.Errorf("its time is %s, not whole seconds in UTC", s.Time.Format(time.RFC3339Nano))
+	}
+	for _, text := range []struct {
+		name, value string
+		most        int
+	}{{"actor", s.Actor, maxText}, {"message", s.Message, maxMessage}, {"source", s.Source, maxText}, {"commit", s.Commit, maxText}} {
+		if len(text.value) > text.most || !printable(text.value) {
+			return fmt.Errorf("its %s %.40q is longer than %d bytes or has control characters", text.name, text.value, text.most)
+		}
+	}
+	return nil
+}
+
+func printable(text string) bool {
+	for _, r := range text {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return false
+		}
+	}
+	return utf8.ValidString(text)
+}
+
+func checkContents(r Record) error {
+	if err := checkTables(r.Before, r.After); err != nil {
+		return err
+	}
+	if !slices.IsSorted(r.Holds) {
+		return fmt.Errorf("its holds are not sorted")
+	}
+	for _, ring := range r.Holds {
+		if err := checkName("held ring", ring); err != nil {
+			return err
+		}
+	}
+	for _, name := range sortedKeys(r.Images) {
+		image := r.Images[name]
+		if err := checkName("image", name); err != nil {
+			return err
+		}
+		if image.Version.IsZero() || !digestForm.MatchString(image.Digest) {
+			return fmt.Errorf("image %q has version %s and digest %.80q", name, image.Version, image.Digest)
+		}
+	}
+	for _, parent := range r.Parents {
+		if parent.Version.IsZero() || parent.Digest != "" && !digestForm.MatchString(parent.Digest) {
+			return fmt.Errorf("a parent has version %s and digest %.80q", parent.Version, parent.Digest)
+		}
+	}
+	for _, tag := range r.Taken {
+		if checkName("image", tag.Repository) != nil || checkName("tag", tag.Tag) != nil || !digestForm.MatchString(tag.Digest) {
+			return fmt.Errorf("it is void for the tag %.80q of %.80q, which is none", tag.Tag, tag.Repository)
+		}
+	}
+	return nil
+}
+
+func checkTables(before, after Table) error {
+	for _, table := range []Table{before, after} {
+		for _, ring := range sortedKeys(table) {
+			place := table[ring]
+			if err := checkName("ring", ring); err != nil {
+				return err
+			}
+			if err := checkName("root image", place.Root); err != nil {
+				return fmt.Errorf("ring %s: %w", ring, err)
+			}
+			if (place.Digest == "") != place.Version.IsZero() || place.Digest != "" && !digestForm.MatchString(place.Digest) {
+				return fmt.Errorf("ring %s: version %s has the digest %.80q", ring, place.Version, place.Digest)
+			}
+		}
+	}
+	for _, ring := range sortedKeys(before) {
+		if _, found := after[ring]; !found {
+			return fmt.Errorf("ring %s is in the table before and not in the one after", ring)
+		}
+	}
+	return nil
+}
+
+func checkName(what, name string) error {
+	if len(name) > maxName || !nameForm.MatchString(name) {
+		return fmt.Errorf("%.40q is not a name for the %s: small letters and digits, separated by . _ - or /", name, what)
+	}
+	return nil
+}

@@ -1,0 +1,162 @@
+package records
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Operation makes a record that says what to do on top of the newest one (zero
+// if there is none), or refuses: its error ends the [Machine] as Refused. It
+// fills in Operation, After, Holds, Images and Parents, and may give a Signature
+// of its own; the rest is filled in for it. It is called anew whenever the log
+// has moved, has to be deterministic, and must not change what it is given.
+type Operation func(newest Record) (Record, error)
+
+// Options are what a [Machine] is to do.
+type Options struct {
+	// Operation is what to append; nil to complete the newest record only.
+	Operation Operation
+	// Signature goes into every record that is made. Its ID has to be random:
+	// two machines with the same one would both take one record for their own.
+	Signature Signature
+	// Rings is the order in which ring tags are written, from the last one.
+	Rings []string
+}
+
+// Machine is one writer's run of PROTOCOL's READ and APPEND. Ask [Machine.Next]
+// for requests, carry them out, hand the answers to [Machine.Took], until Next
+// says that it is over. It is not safe for concurrent use.
+//
+// What it adds to PROTOCOL's text, because the checkers wanted it:
+//
+//   - Done and doubt. A writer that has moved its tags puts a done tag, looks
+//     whether there is a doubt, and only then succeeds. A writer that wants to
+//     take back another one's publish puts a doubt tag, looks whether it is done,
+//     and only then proposes to. If both tags are there, the writer of the
+//     publish appends a keep, which comes before any void or is beaten by it.
+//   - A publish is only taken back when all its other versions have their tags.
+//   - Versions that an operation assigns are looked up before it is proposed.
+//   - A listing of several pages is done again after the first that shows one's
+//     own tag.
+//   - Whoever wrote a ring tag makes the closing check, however it ends.
+type Machine struct {
+	options Options
+	seal    func(Record) (Sealed, error)
+	variant variant // planted bugs, of tests
+
+	phase    phase
+	asked    []Request
+	answered []Response // while recheck waits for the tags that were refused
+	ended    bool
+	result   Result
+
+	newest Sealed // zero: none
+	above  string // digest of the record before newest, if seen on the way
+	probe  uint64 // lower bound while probing without a hint
+	upper  uint64
+
+	mine    *Sealed // proposed for the slot after newest
+	side    bool    // mine is a void or a keep, not the operation
+	exposed bool    // a try of the operation is out
+	value   string  // what this writer is for in the slot
+	round   int
+	list    listing
+	checked bool // the digests that the operation names are there
+
+	own       *Sealed // the operation's record, once decided
+	confirmed bool    // the record after own is there and does not void it
+	undone    bool    // it does
+	voided    []uint64
+
+	patient uint64    // record for which politeness is over
+	fresh   bool      // rings were seen just now, in the pass that decided newest
+	rings   []Content // still to look at or to move
+	walk    uint64    // record that may know the ring's contents
+	dirty   bool      // a ring tag was written since the last closing check
+	pending *Result   // to end with after a closing check
+	missing []Content // versions without a tag
+	taken   []Found   // versions with another content
+}
+
+// New returns a machine at its start. The error says what is wrong with options.
+func New(options Options) (*Machine, error) {
+	if err := options.Signature.check(); err != nil {
+		return nil, fmt.Errorf("signing a record: %w", err)
+	}
+	m := &Machine{options: options, seal: Seal}
+	m.start()
+	return m, nil
+}
+
+// Next returns what to do now; false when there is nothing more, and [Machine.Result]
+// tells how it ended. Several requests may be carried out in any order, or at
+// once. It returns the same until [Machine.Took] is called.
+func (m *Machine) Next() ([]Request, bool) { return m.asked, !m.ended }
+
+// Result is how it ended; the zero Result before.
+func (m *Machine) Result() Result { return m.result }
+
+// Exposed reports whether the operation's first try tag may be out. Until then
+// the driver can stop; after it, it should go on, which is a matter of seconds.
+func (m *Machine) Exposed() bool { return m.exposed }
+
+// Stop ends the machine where it is, because the driver cannot or does not want
+// to go on. The outcome is Stopped, or Unknown after the first try tag, and
+// Success if the record is known to be in the log and its tags to follow.
+func (m *Machine) Stop(err error) {
+	switch {
+	case m.ended:
+	case m.exposed:
+		m.end(Result{Outcome: Unknown, Err: err})
+	default:
+		m.end(Result{Outcome: Stopped, Err: err})
+	}
+}
+
+// errAnswers is a bug of the driver.
+var errAnswers = errors.New("the driver's answers are not as many as the requests")
+
+// Took hands over the answers, in the order of the requests.
+func (m *Machine) Took(responses []Response) {
+	switch {
+	case m.ended:
+	case len(responses) != len(m.asked):
+		m.Stop(errAnswers)
+	case m.answered != nil:
+		m.recheck(responses)
+	default:
+		m.took(responses)
+	}
+}
+
+// took sorts out lost and refused requests, and leaves the rest to the phase.
+func (m *Machine) took(responses []Response) {
+	var refused []Request
+	for i, r := range responses {
+		request := m.asked[i]
+		switch {
+		case r.Lost && !request.Register:
+			return // every other request is harmless, so again
+		case r.Refused && !request.Register:
+			refused = append(refused, head(Content{request.Repository, request.Tag, ""}))
+		}
+	}
+	if len(refused) > 0 {
+		m.answered = responses
+		m.asked = append(m.asked[:len(m.asked):len(m.asked)], refused...)
+		return
+	}
+	m.step(responses)
+}
+
+func (m *Machine) step(responses []Response) {
+	if m.variant != nil && m.variant.took(m, responses) {
+		return
+	}
+	steps[m.phase](m, responses)
+}
+
+// ask goes to a phase, which takes the answers.
+func (m *Machine) ask(p phase, requests ...Request) {
+	m.phase, m.asked, m.answered = p, requests, nil
+}

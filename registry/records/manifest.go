@@ -1,0 +1,144 @@
+package records
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/quoitbuild/quoit/labels"
+)
+
+// The types of what a record is stored as. The config's is an ordinary image's:
+// BuildKit's resolver refuses any other.
+const (
+	ManifestType = "application/vnd.oci.image.manifest.v1+json"
+	ConfigType   = "application/vnd.oci.image.config.v1+json"
+	ArtifactType = "application/vnd.quoit.record.v1+json"
+	emptyType    = "application/vnd.quoit.empty.v1+json"
+)
+
+// Sealed is a record and what it is stored as.
+type Sealed struct {
+	Record   Record
+	Digest   string // of Manifest, sha256:<hex>: the record's own
+	Manifest []byte // an image manifest of [ManifestType]
+	Config   []byte // the blob that it names
+}
+
+// ErrNotRecord says that an image manifest is something else than a record.
+var ErrNotRecord = errors.New("this is no record of quoit's log")
+
+// Seal makes a record into a manifest and its config. Errors are those of [Format].
+func Seal(record Record) (Sealed, error) {
+	data, err := Format(record)
+	if err != nil {
+		return Sealed{}, err
+	}
+	record.Schema = Schema
+	sealed, err := seal(ArtifactType, map[string]string{labels.Record: string(data)})
+	if err != nil {
+		return Sealed{}, fmt.Errorf("writing record %d: %w", record.Sequence, err)
+	}
+	sealed.Record = record
+	return sealed, nil
+}
+
+// Nothing is what the tag of an emptied ring names; its Record is zero.
+func Nothing() Sealed { return nothing() }
+
+var nothing = sync.OnceValue(func() Sealed {
+	sealed, _ := seal(emptyType, nil) // of two constants
+	return sealed
+})
+
+type config struct {
+	Architecture string `json:"architecture"`
+	OS           string `json:"os"`
+	Config       struct {
+		Labels map[string]string `json:"Labels,omitempty"`
+	} `json:"config"`
+	RootFS struct {
+		Type    string   `json:"type"`
+		DiffIDs []string `json:"diff_ids"`
+	} `json:"rootfs"`
+}
+
+type manifest struct {
+	SchemaVersion int          `json:"schemaVersion"`
+	MediaType     string       `json:"mediaType"`
+	ArtifactType  string       `json:"artifactType"`
+	Config        descriptor   `json:"config"`
+	Layers        []descriptor `json:"layers"`
+}
+
+type descriptor struct {
+	MediaType string `json:"mediaType"`
+	Digest    string `json:"digest"`
+	Size      int64  `json:"size"`
+}
+
+func seal(artifact string, imageLabels map[string]string) (Sealed, error) {
+	c := config{Architecture: "amd64", OS: "linux"}
+	c.Config.Labels = imageLabels
+	c.RootFS.Type, c.RootFS.DiffIDs = "layers", []string{}
+	configBytes, err := json.Marshal(c)
+	if err != nil {
+		return Sealed{}, err
+	}
+	manifestBytes, err := json.Marshal(manifest{
+		SchemaVersion: 2, MediaType: ManifestType, ArtifactType: artifact,
+		Config: descriptor{ConfigType, digestOf(configBytes), int64(len(configBytes))}, Layers: []descriptor{},
+	})
+	return Sealed{Digest: digestOf(manifestBytes), Manifest: manifestBytes, Config: configBytes}, err
+}
+
+// ConfigOf returns digest and size of the config that a record's manifest names.
+// The error is [ErrNotRecord], or says what is broken.
+func ConfigOf(manifestBytes []byte) (digest string, size int64, err error) {
+	var m manifest
+	if err := json.Unmarshal(manifestBytes, &m); err != nil {
+		return "", 0, fmt.Errorf("the manifest of the record is broken: %w", err)
+	}
+	switch {
+	case m.ArtifactType != ArtifactType || m.Config.MediaType != ConfigType:
+		return "", 0, ErrNotRecord
+	case !digestForm.MatchString(m.Config.Digest) || m.Config.Size < 0:
+		return "", 0, fmt.Errorf("the manifest of the record names the config %.80q of %d bytes", m.Config.Digest, m.Config.Size)
+	}
+	return m.Config.Digest, m.Config.Size, nil
+}
+
+// Open reads a record from its manifest and config, and verifies that they belong
+// together. Whether the manifest is the one that was asked for says its digest.
+// Errors are [ErrNotRecord], those of [Parse], or say what is broken.
+func Open(manifestBytes, configBytes []byte) (Sealed, error) {
+	digest, size, err := ConfigOf(manifestBytes)
+	if err != nil {
+		return Sealed{}, err
+	}
+	if digest != digestOf(configBytes) || size != int64(len(configBytes)) {
+		return Sealed{}, fmt.Errorf("the record's config was altered: it is %s of %d bytes, the manifest names %s of %d",
+			digestOf(configBytes), len(configBytes), digest, size)
+	}
+	var c config
+	if err := json.Unmarshal(configBytes, &c); err != nil {
+		return Sealed{}, fmt.Errorf("the record's config is broken: %w", err)
+	}
+	data, found := c.Config.Labels[labels.Record]
+	if !found {
+		return Sealed{}, ErrNotRecord
+	}
+	record, err := Parse([]byte(data))
+	if err != nil {
+		return Sealed{}, err
+	}
+	return Sealed{Record: record, Digest: digestOf(manifestBytes), Manifest: manifestBytes, Config: configBytes}, nil
+}
+
+func digestOf(data []byte) string {
+	sum := sha256.Sum256(data)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}

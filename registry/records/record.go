@@ -1,0 +1,132 @@
+// Package records is the pure core of the log: what a record says, how its tags
+// are named, how writers agree on the next one over a plain registry, and what
+// is wrong with a log that somebody else wrote to. It makes no request, and has
+// no clock and no randomness: a driver asks [Machine.Next] what to do.
+package records
+
+import (
+	"slices"
+	"time"
+
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// Schema is the number of the record's JSON form that this package writes, and
+// the newest one that it reads. It rises when an older reader would go wrong;
+// fields and operations that an older reader may pass over come without.
+const Schema = 1
+
+// MaxRecord is how many bytes the JSON of a record may have: enough for about
+// ten thousand images.
+const MaxRecord = 2 << 20
+
+// The operations that the protocol itself knows. Others are small letters, and
+// mean to it only what the record's tables and new images say.
+const (
+	Publish = "publish"
+	Void    = "void" // takes back a publish whose version was taken by others
+	Keep    = "keep" // changes nothing: says that a publish stays, see [Machine]
+)
+
+// Record is one entry of the log.
+type Record struct {
+	Schema int `json:"schema"`
+	// Sequence counts from 1, without gaps.
+	Sequence uint64 `json:"sequence"`
+	// Parent is the digest of the record before, "" for the first.
+	Parent    string `json:"parent,omitempty"`
+	Operation string `json:"operation"`
+	// Of is the sequence of the record that this one takes back or keeps.
+	Of uint64 `json:"of,omitempty"`
+	Signature
+	// Before is the table that the operation found, After the one it leaves.
+	// After has every ring of Before.
+	Before Table `json:"before"`
+	After  Table `json:"after"`
+	// Holds are the rings that are held, sorted.
+	Holds []string `json:"holds,omitempty"`
+	// Images are all images of the release that a publish made, by name.
+	Images map[string]Image `json:"images,omitempty"`
+	// Parents are the releases that this one descends from.
+	Parents []versioning.Parent `json:"parents,omitempty"`
+	// Taken are the version tags for which a publish is void.
+	Taken []Content `json:"taken,omitempty"`
+}
+
+// Signature says who made a record.
+type Signature struct {
+	// ID is the command's own: no two commands may have the same, or one of them
+	// would take the other's record for its own. See [Format] for its form.
+	ID      string `json:"id"`
+	Actor   string `json:"actor"`
+	Message string `json:"message,omitempty"`
+	Source  string `json:"source,omitempty"`
+	Commit  string `json:"commit,omitempty"`
+	// Time is for people; nothing is decided by it. UTC, whole seconds.
+	Time time.Time `json:"time"`
+}
+
+// Table says what each ring holds. A ring that was emptied stays in it.
+type Table map[string]Place
+
+// Place is the release that a ring holds. Without a digest the ring is empty.
+type Place struct {
+	// Root is the root image, whose repository has the ring's tag.
+	Root    string             `json:"root"`
+	Version versioning.Version `json:"version,omitzero"`
+	Digest  string             `json:"digest,omitempty"` // of the root image
+}
+
+// Image is one image of a published release.
+type Image struct {
+	Version versioning.Version `json:"version"`
+	Digest  string             `json:"digest"`
+	// New images get their version's tag by this record; the others have it.
+	New bool `json:"new,omitempty"`
+}
+
+// Content is a tag and what it names; without a digest it is absent.
+type Content struct {
+	Repository string `json:"repository"` // the image's name, or [Repository]
+	Tag        string `json:"tag"`
+	Digest     string `json:"digest,omitempty"`
+}
+
+// Versions are the version tags that the record assigns, sorted by image.
+func (r Record) Versions() []Content {
+	var tags []Content
+	for _, name := range sortedKeys(r.Images) {
+		if image := r.Images[name]; image.New {
+			tags = append(tags, Content{name, image.Version.String(), image.Digest})
+		}
+	}
+	return tags
+}
+
+// Moved are the rings for which the table after is another than before, sorted.
+func (r Record) Moved() []string {
+	var moved []string
+	for _, ring := range sortedKeys(r.After) {
+		if before, found := r.Before[ring]; !found || before != r.After[ring] {
+			moved = append(moved, ring)
+		}
+	}
+	return moved
+}
+
+// Tag is the ring's tag as the table wants it; an empty ring's names [Nothing].
+func (t Table) Tag(ring string) Content {
+	place := t[ring]
+	if place.Digest == "" {
+		return Content{place.Root, ring, Nothing().Digest}
+	}
+	return Content{place.Root, ring, place.Digest}
+}
+
+// outermost sorts rings: those of the order from its end, then the others.
+func outermost(rings, order []string) []string {
+	rings = slices.Clone(rings)
+	slices.Sort(rings)
+	slices.SortStableFunc(rings, func(a, b string) int { return slices.Index(order, b) - slices.Index(order, a) })
+	return rings
+}

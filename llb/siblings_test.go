@@ -1,0 +1,150 @@
+package llb
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/moby/buildkit/solver/errdefs"
+)
+
+func TestSiblings(t *testing.T) {
+	for _, c := range []struct {
+		name, file string
+		args       map[string]string
+		siblings   []string
+		externals  []string
+	}{
+		{name: "FROM by name", file: "FROM base\nCOPY x /", siblings: []string{"base"}},
+		{name: "FROM by name and latest", file: "FROM base:latest\nCOPY x /", siblings: []string{"base"}},
+		{name: "FROM by name and another tag is Docker Hub's", file: "FROM base:3\nCOPY x /", externals: []string{"docker.io/library/base:3"}},
+		{name: "FROM by repository", file: "FROM " + testPrefix + "base\nCOPY x /", siblings: []string{"base"}},
+		{name: "FROM by repository and any tag", file: "FROM " + testPrefix + "base:1.2.3\nCOPY x /", siblings: []string{"base"}},
+		{name: "FROM a repository that is no image of the project", file: "FROM " + testPrefix + "gone:1\nCOPY x /", externals: []string{testPrefix + "gone:1"}},
+		{name: "COPY --from by name", file: "FROM scratch\nCOPY --from=base /a /", siblings: []string{"base"}},
+		{name: "COPY --from by repository", file: "FROM scratch\nCOPY --from=" + testPrefix + "base:dev /a /", siblings: []string{"base"}},
+		{name: "a mount by name", file: "FROM busybox\nRUN --mount=from=base,target=/b true", siblings: []string{"base"}, externals: []string{"docker.io/library/busybox:latest"}},
+		{name: "a mount by repository", file: "FROM tools\nRUN --mount=type=bind,from=" + testPrefix + "base,target=/b true", siblings: []string{"base", "tools"}},
+		{name: "a stage of the same name wins", file: "FROM busybox AS base\nRUN true\nFROM base\nCOPY --from=base / /b", externals: []string{"docker.io/library/busybox:latest"}},
+		{name: "a later stage does not win over FROM", file: "FROM base AS one\nFROM busybox AS base\nFROM scratch\nCOPY --from=one / /\nCOPY --from=base / /",
+			siblings: []string{"base"}, externals: []string{"docker.io/library/busybox:latest"}},
+		{name: "Docker Hub's, spelled out", file: "FROM docker.io/library/base\nCOPY x /", externals: []string{"docker.io/library/base:latest"}},
+		{name: "Docker Hub's, spelled shorter", file: "FROM library/base\nCOPY x /", externals: []string{"docker.io/library/base:latest"}},
+		{name: "a digest is never a sibling by name", file: "FROM base@sha256:" + strings.Repeat("0", 64) + "\nCOPY x /",
+			externals: []string{"docker.io/library/base@sha256:" + strings.Repeat("0", 64)}},
+		{name: "an argument in FROM", file: "ARG ON=busybox\nFROM $ON\nCOPY x /", args: map[string]string{"ON": "base"}, siblings: []string{"base"}},
+		{name: "an argument's default in FROM", file: "ARG ON=base\nFROM ${ON}\nCOPY x /", siblings: []string{"base"}},
+		{name: "an argument that spells out Docker Hub's", file: "ARG ON\nFROM ${ON}\nCOPY x /", args: map[string]string{"ON": "docker.io/library/base"},
+			externals: []string{"docker.io/library/base:latest"}},
+		{name: "an argument in a tag", file: "ARG TAG=1\nFROM " + testPrefix + "base:${TAG}\nCOPY x /", siblings: []string{"base"}},
+		{name: "an unreachable stage needs nothing", file: "FROM base AS unused\nRUN true\nFROM scratch\nCOPY x /"},
+		{name: "another user's image of that name", file: "FROM someone/base\nCOPY x /", externals: []string{"docker.io/someone/base:latest"}},
+		{name: "another registry's image of that name", file: "FROM quay.io/acme/base:1\nCOPY x /", externals: []string{"quay.io/acme/base:1"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			compiler := newCompiler(map[string]string{
+				"base": "FROM scratch\nCOPY b /\n", "tools": "FROM scratch\nCOPY t /\n", "api": c.file,
+			}, func(s *Source) {
+				if s.Name == "api" {
+					s.Args = c.args
+				}
+			})
+			api := compiled(t, compiler)["api"][0]
+			if diff := cmp.Diff(c.siblings, api.Siblings); diff != "" {
+				t.Errorf("siblings (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(c.externals, slices.Sorted(maps.Keys(api.Externals))); diff != "" {
+				t.Errorf("externals (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestBuildingOnItself(t *testing.T) {
+	for name, file := range map[string]string{
+		"by name":       "FROM redis\nCOPY x /",
+		"by repository": "FROM scratch\nCOPY --from=" + testPrefix + "redis:1 / /",
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := newCompiler(map[string]string{"redis": file}).All(t.Context())
+			if err == nil || !strings.Contains(err.Error(), "write docker.io/library/redis") {
+				t.Errorf("got error %v, want a hint", err)
+			}
+			if len(errdefs.Sources(err)) != 1 {
+				t.Errorf("the error has %d excerpts, want 1", len(errdefs.Sources(err)))
+			}
+		})
+	}
+	t.Run("Docker Hub's redis is another image", func(t *testing.T) {
+		redis := compiled(t, newCompiler(map[string]string{"redis": "FROM docker.io/library/redis\nCOPY x /"}))["redis"][0]
+		if len(redis.Siblings) > 0 || len(redis.Externals) != 1 {
+			t.Errorf("siblings %v, externals %v", redis.Siblings, redis.Externals)
+		}
+	})
+}
+
+func TestCycles(t *testing.T) {
+	on := func(names ...string) string {
+		file := "FROM scratch\n"
+		for _, name := range names {
+			file += "COPY --from=" + name + " / /" + name + "\n"
+		}
+		return file
+	}
+	for _, c := range []struct {
+		name  string
+		files map[string]string
+		want  string
+	}{
+		{"two images", map[string]string{"a": on("b"), "b": on("a")},
+			"image a: images build on each other: a → b → a"},
+		{"a ring of five", map[string]string{"e": on("a"), "d": on("e"), "c": on("d"), "b": on("c"), "a": on("b")},
+			"image a: images build on each other: a → b → c → d → e → a"},
+		{"images that lead to a cycle", map[string]string{"a": on("b"), "b": on("c"), "c": on("d"), "d": on("c", "z"), "z": on()},
+			"image c: images build on each other: c → d → c"},
+		{"two cycles apart", map[string]string{"a": on("b"), "b": on("a"), "x": on("y"), "y": on("x")},
+			"image a: images build on each other: a → b → a\nimage x: images build on each other: x → y → x"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for range 50 {
+				_, err := newCompiler(c.files).All(t.Context())
+				if err == nil {
+					t.Fatal("no error")
+				}
+				if diff := cmp.Diff(c.want, err.Error()); diff != "" {
+					t.Fatalf("error (-want +got):\n%s", diff)
+				}
+				var cycle *CycleError
+				if !errors.As(err, &cycle) || len(errdefs.Sources(err)) == 0 {
+					t.Fatalf("no cycle or no excerpt: %v", err)
+				}
+			}
+		})
+	}
+}
+
+// Every image that fails is named, those that only wait for it are not.
+func TestMistakesOfAllImages(t *testing.T) {
+	files := map[string]string{
+		"bad": "FROM scratch\nCPOY x /\n", "worse": "FROM nowhere:\n", "waits": "FROM bad\nCOPY x /\n", "good": "FROM scratch\nCOPY x /\n",
+	}
+	for range 20 {
+		_, err := newCompiler(files).All(t.Context())
+		if err == nil {
+			t.Fatal("no error")
+		}
+		for _, name := range []string{"bad", "worse"} {
+			if strings.Count(err.Error(), "image "+name+": ") != 1 {
+				t.Errorf("image %s is not named once:\n%v", name, err)
+			}
+		}
+		for _, name := range []string{"waits", "good"} {
+			if strings.Contains(err.Error(), name) {
+				t.Errorf("image %s is named:\n%v", name, err)
+			}
+		}
+	}
+}

@@ -4,13 +4,13 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 )
 
 var (
-	digestForm    = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 	nameForm      = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
 	operationForm = regexp.MustCompile(`^[a-z]{1,32}$`)
 	idForm        = regexp.MustCompile(`^[0-9a-f]{32}$`)
@@ -30,7 +30,7 @@ func check(r Record) error {
 		return fmt.Errorf("its sequence is %d, not 1 to %d", r.Sequence, maxSequence)
 	case r.Sequence == 1 && (r.Parent != "" || len(r.Before) > 0):
 		return fmt.Errorf("it is the first, and has a parent or a table before")
-	case r.Sequence > 1 && !digestForm.MatchString(r.Parent):
+	case r.Sequence > 1 && !isDigest(r.Parent):
 		return fmt.Errorf("its parent is %.80q, not sha256: and 64 hexadecimal digits", r.Parent)
 	case !operationForm.MatchString(r.Operation):
 		return fmt.Errorf("its operation is %.40q, not 1 to 32 small letters", r.Operation)
@@ -89,17 +89,17 @@ func checkContents(r Record) error {
 		if err := checkName("image", name); err != nil {
 			return err
 		}
-		if image.Version.IsZero() || !digestForm.MatchString(image.Digest) {
+		if image.Version.IsZero() || !isDigest(image.Digest) {
 			return fmt.Errorf("image %q has version %s and digest %.80q", name, image.Version, image.Digest)
 		}
 	}
 	for _, parent := range r.Parents {
-		if parent.Version.IsZero() || parent.Digest != "" && !digestForm.MatchString(parent.Digest) {
+		if parent.Version.IsZero() || parent.Digest != "" && !isDigest(parent.Digest) {
 			return fmt.Errorf("a parent has version %s and digest %.80q", parent.Version, parent.Digest)
 		}
 	}
 	for _, tag := range r.Taken {
-		if checkName("image", tag.Repository) != nil || checkName("tag", tag.Tag) != nil || !digestForm.MatchString(tag.Digest) {
+		if checkName("image", tag.Repository) != nil || checkName("tag", tag.Tag) != nil || !isDigest(tag.Digest) {
 			return fmt.Errorf("it is void for the tag %.80q of %.80q, which is none", tag.Tag, tag.Repository)
 		}
 	}
@@ -116,7 +116,7 @@ func checkTables(before, after Table) error {
 			if err := checkName("root image", place.Root); err != nil {
 				return fmt.Errorf("ring %s: %w", ring, err)
 			}
-			if (place.Digest == "") != place.Version.IsZero() || place.Digest != "" && !digestForm.MatchString(place.Digest) {
+			if (place.Digest == "") != place.Version.IsZero() || place.Digest != "" && !isDigest(place.Digest) {
 				return fmt.Errorf("ring %s: version %s has the digest %.80q", ring, place.Version, place.Digest)
 			}
 		}
@@ -134,4 +134,10 @@ func checkName(what, name string) error {
 		return fmt.Errorf("%.40q is not a name for the %s: small letters and digits, separated by . _ - or /", name, what)
 	}
 	return nil
+}
+
+// isDigest reports whether a text is sha256: and 64 hexadecimal digits.
+func isDigest(text string) bool {
+	hex, found := strings.CutPrefix(text, "sha256:")
+	return found && len(hex) == 64 && strings.Trim(hex, "0123456789abcdef") == ""
 }

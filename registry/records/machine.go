@@ -42,40 +42,44 @@ type Options struct {
 type Machine struct {
 	options Options
 	seal    func(Record) (Sealed, error)
-	variant variant // planted bugs, of tests
+	variant func(*Machine, []Response) bool // planted bugs, by tests only
 
 	phase    phase
 	asked    []Request
-	answered []Response // while recheck waits for the tags that were refused
+	batch    []Request  // what was asked before looking at tags that were refused
+	answered []Response // and its answers
 	ended    bool
 	result   Result
 
-	newest Sealed // zero: none
-	above  string // digest of the record before newest, if seen on the way
-	probe  uint64 // lower bound while probing without a hint
-	upper  uint64
+	number uint64 // of the newest record seen; 0 for none
+	digest string // its digest, "" if not known yet
+	above  string // digest of the record before it, if seen on the way
+	newest Sealed // the newest record read, number's own after [Machine.arrived]
+	upper  uint64 // a record that is not there, while probing
+	latest uint64 // the last record that this machine made
 
-	mine    *Sealed // proposed for the slot after newest
+	mine    *Sealed // proposed as the record after number
 	side    bool    // mine is a void or a keep, not the operation
-	exposed bool    // a try of the operation is out
-	value   string  // what this writer is for in the slot
+	exposed bool
+	value   string // what this writer is for
 	round   int
 	list    listing
-	checked bool // the digests that the operation names are there
 
 	own       *Sealed // the operation's record, once decided
-	confirmed bool    // the record after own is there and does not void it
-	undone    bool    // it does
+	confirmed bool    // the record after own is there and is no void
+	undone    *Record // it is one
+	marked    bool    // own has its done tag
 	voided    []uint64
 
-	patient uint64    // record for which politeness is over
-	fresh   bool      // rings were seen just now, in the pass that decided newest
-	rings   []Content // still to look at or to move
-	walk    uint64    // record that may know the ring's contents
-	dirty   bool      // a ring tag was written since the last closing check
-	pending *Result   // to end with after a closing check
+	checked []Content // manifests that the operation names, which are there
+	patient uint64    // the record for which politeness is over
+	fresh   bool      // the ring tags were looked at just before number was decided
 	missing []Content // versions without a tag
-	taken   []Found   // versions with another content
+	taken   []Found   // versions with other contents
+	rings   []Found   // ring tags that have to move
+	walk    uint64    // the oldest record whose tables were searched
+	dirty   bool      // a ring tag was written after the last closing check
+	pending *Result   // to end with after a closing check
 }
 
 // New returns a machine at its start. The error says what is wrong with options.
@@ -106,6 +110,8 @@ func (m *Machine) Exposed() bool { return m.exposed }
 func (m *Machine) Stop(err error) {
 	switch {
 	case m.ended:
+	case m.phase == hinting:
+		m.succeedOrNot(nil)
 	case m.exposed:
 		m.end(Result{Outcome: Unknown, Err: err})
 	default:
@@ -131,32 +137,57 @@ func (m *Machine) Took(responses []Response) {
 
 // took sorts out lost and refused requests, and leaves the rest to the phase.
 func (m *Machine) took(responses []Response) {
-	var refused []Request
-	for i, r := range responses {
+	var looks []Request
+	for i, response := range responses {
 		request := m.asked[i]
 		switch {
-		case r.Lost && !request.Register:
-			return // every other request is harmless, so again
-		case r.Refused && !request.Register:
-			refused = append(refused, head(Content{request.Repository, request.Tag, ""}))
+		case request.Register:
+		case response.Lost:
+			return // any other request does no harm, so again
+		case response.Refused:
+			looks = append(looks, head(Content{Repository: request.Repository, Tag: request.Tag}))
 		}
 	}
-	if len(refused) > 0 {
-		m.answered = responses
-		m.asked = append(m.asked[:len(m.asked):len(m.asked)], refused...)
+	if len(looks) == 0 {
+		m.step(responses)
 		return
 	}
+	m.batch, m.answered, m.asked = m.asked, responses, looks
+}
+
+// recheck takes what the tags hold that could not be written: with the contents
+// that they should have, nothing is wrong.
+func (m *Machine) recheck(looks []Response) {
+	batch, responses := m.batch, append([]Response{}, m.answered...)
+	for i, request := range batch {
+		if request.Register || !responses[i].Refused {
+			continue
+		}
+		look := looks[0]
+		looks = looks[1:]
+		switch {
+		case look.Lost:
+			return
+		case !look.Found:
+			m.Stop(fmt.Errorf("the registry refuses the tag %s:%s", request.Repository, request.Tag))
+			return
+		case look.Digest == request.Digest:
+			responses[i].Refused = false
+		case request.Repository == Repository:
+			m.forked("the tag %s is %s, and should be %s", request.Tag, look.Digest, request.Digest)
+			return
+		}
+	}
+	m.asked, m.batch, m.answered = batch, nil, nil
 	m.step(responses)
 }
 
 func (m *Machine) step(responses []Response) {
-	if m.variant != nil && m.variant.took(m, responses) {
+	if m.variant != nil && m.variant(m, responses) {
 		return
 	}
 	steps[m.phase](m, responses)
 }
 
 // ask goes to a phase, which takes the answers.
-func (m *Machine) ask(p phase, requests ...Request) {
-	m.phase, m.asked, m.answered = p, requests, nil
-}
+func (m *Machine) ask(p phase, requests ...Request) { m.phase, m.asked = p, requests }

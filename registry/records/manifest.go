@@ -105,7 +105,7 @@ func ConfigOf(manifestBytes []byte) (digest string, size int64, err error) {
 	switch {
 	case m.ArtifactType != ArtifactType || m.Config.MediaType != ConfigType:
 		return "", 0, ErrNotRecord
-	case !digestForm.MatchString(m.Config.Digest) || m.Config.Size < 0:
+	case !isDigest(m.Config.Digest) || m.Config.Size < 0:
 		return "", 0, fmt.Errorf("the manifest of the record names the config %.80q of %d bytes", m.Config.Digest, m.Config.Size)
 	}
 	return m.Config.Digest, m.Config.Size, nil

@@ -2,7 +2,6 @@ package records
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -48,25 +47,38 @@ func (n Name) String() string {
 	return fmt.Sprintf("record-%08d-r%02d-%s-%s", n.Sequence, n.Round, n.Mark, hex)
 }
 
-var tagForm = regexp.MustCompile(`^record-([0-9]{8})(?:-(?:r([0-9]{2,3})-(try|yes|no)|(done|doubt))-([0-9a-f]{64}))?$`)
-
 // ParseName takes a tag apart; false for one that is not of the log.
 func ParseName(tag string) (Name, bool) {
 	if tag == string(Hint) {
 		return Name{Mark: Hint}, true
 	}
-	parts := tagForm.FindStringSubmatch(tag)
-	if parts == nil {
+	parts := strings.Split(tag, "-")
+	if len(parts) < 2 || parts[0] != "record" {
 		return Name{}, false
 	}
 	var n Name
-	n.Sequence, _ = strconv.ParseUint(parts[1], 10, 64) // digits, by the form
-	n.Round, _ = strconv.Atoi(parts[2])                 // so too, or 0
-	n.Mark = Mark(parts[3] + parts[4])
-	if parts[5] != "" {
-		n.Value = "sha256:" + parts[5]
+	n.Sequence, _ = strconv.ParseUint(parts[1], 10, 64) // checked by writing it again
+	parts = parts[2:]
+	if len(parts) == 3 {
+		n.Round, _ = strconv.Atoi(strings.TrimPrefix(parts[0], "r")) // so too
+		parts = parts[1:]
 	}
-	return n, n.String() == tag && n.Sequence > 0 && (parts[2] == "" || n.Round > 0)
+	if len(parts) == 2 {
+		n.Mark, n.Value = Mark(parts[0]), "sha256:"+parts[1]
+	}
+	return n, n.valid() && n.String() == tag
+}
+
+func (n Name) valid() bool {
+	switch n.Mark {
+	case Decided:
+		return n.Sequence > 0 && n.Sequence <= maxSequence
+	case Done, Doubt:
+		return n.Sequence > 0 && n.Sequence <= maxSequence && isDigest(n.Value)
+	case Try, Yes, No:
+		return n.Sequence > 0 && n.Sequence <= maxSequence && n.Round > 0 && isDigest(n.Value)
+	}
+	return false
 }
 
 // before is where a listing begins that shows the tags of a record and later

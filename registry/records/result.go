@@ -31,8 +31,8 @@ const (
 // Result is what a [Machine] came to.
 type Result struct {
 	Outcome Outcome
-	// Record is the operation's, if it is in the log: with Success, and with
-	// Foreign if it was taken back. Nil if not, or not known.
+	// Record is the operation's, if it is known to be in the log; with any other
+	// outcome than Success, its tags may not follow yet, or it was taken back.
 	Record *Sealed
 	// Newest is the newest record that was seen; its Digest is "" if there is none.
 	Newest Sealed
@@ -107,12 +107,11 @@ func orNothing(digest string) string {
 
 // end finishes with a result; what is the same for all is filled in here.
 func (m *Machine) end(result Result) {
-	result.Newest = m.newest
-	if result.Outcome == Success || result.Outcome == Foreign {
-		result.Record = m.own
+	result.Newest, result.Record, result.Voided = m.newest, m.own, m.voided
+	if m.undone != nil {
+		result.Voided = append(result.Voided[:len(result.Voided):len(result.Voided)], m.undone.Of)
 	}
-	result.Voided = m.voided
-	m.result, m.ended, m.asked, m.answered = result, true, nil, nil
+	m.result, m.ended, m.asked, m.batch, m.answered = result, true, nil, nil, nil
 }
 
 func (m *Machine) forked(format string, values ...any) {

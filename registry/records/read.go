@@ -1,0 +1,160 @@
+package records
+
+import "errors"
+
+// READ of PROTOCOL: find the newest record, first by the hint.
+func (m *Machine) start() {
+	m.ask(reading, Request{Action: Get, Repository: Repository, Tag: string(Hint)})
+}
+
+// read takes the hint, and probes if it is of no use.
+func (m *Machine) read(r []Response) {
+	if !r[0].Found || r[0].Record == nil {
+		m.upper = 1
+		m.ask(probing, headRecord(m.upper))
+		return
+	}
+	m.number, m.digest = r[0].Record.Sequence, r[0].Digest
+	m.newest = Sealed{Record: *r[0].Record, Digest: r[0].Digest}
+	m.ask(hinted, headRecord(m.number), headRecord(m.number+1))
+}
+
+// trust takes whether the hint is a decided record.
+func (m *Machine) trust(r []Response) {
+	switch {
+	case r[0].Digest != m.digest:
+		m.forked("the tag %s is %s, which says that it is record %d; that is %s", Hint, m.digest, m.number, orNothing(r[0].Digest))
+	default:
+		m.climb(r[1:])
+	}
+}
+
+func (m *Machine) double(r []Response) {
+	if r[0].Found {
+		m.number, m.digest = m.upper, r[0].Digest
+		m.upper *= 2
+		m.ask(probing, headRecord(m.upper))
+		return
+	}
+	m.between()
+}
+
+func (m *Machine) halve(r []Response) {
+	middle := m.number + (m.upper-m.number)/2
+	if r[0].Found {
+		m.number, m.digest = middle, r[0].Digest
+	} else {
+		m.upper = middle
+	}
+	m.between()
+}
+
+func (m *Machine) between() {
+	switch {
+	case m.upper > m.number+1:
+		m.ask(halving, headRecord(m.number+(m.upper-m.number)/2))
+	case m.number == 0:
+		m.arrived()
+	default:
+		m.ask(loading, getRecord(m.number))
+	}
+}
+
+// climb goes on to the next record while there is one.
+func (m *Machine) climb(r []Response) {
+	switch {
+	case r[0].Found:
+		m.reached(m.number+1, r[0].Digest)
+		m.look()
+	case m.number == m.newest.Record.Sequence:
+		m.arrived()
+	default:
+		m.ask(loading, getRecord(m.number))
+	}
+}
+
+func (m *Machine) look() { m.ask(newer, headRecord(m.number+1)) }
+
+// reached notes a decided record. If this was the slot of mine, that is over.
+func (m *Machine) reached(sequence uint64, digest string) {
+	m.above, m.number, m.digest, m.fresh = m.digest, sequence, digest, false
+	m.pending = nil
+	if m.mine == nil {
+		return
+	}
+	if m.mine.Digest == digest {
+		m.latest = sequence
+		switch {
+		case !m.side:
+			m.own = m.mine
+		case m.mine.Record.Operation == Void:
+			m.voided = append(m.voided[:len(m.voided):len(m.voided)], m.mine.Record.Of)
+		}
+	}
+	m.mine = nil
+}
+
+// load takes the newest record, which has to continue the chain.
+func (m *Machine) load(r []Response) {
+	if !m.readable(m.number, r[0]) {
+		return
+	}
+	record := *r[0].Record
+	switch {
+	case m.digest != "" && r[0].Digest != m.digest:
+		m.forked("record %d was %s and is %s", m.number, m.digest, r[0].Digest)
+	case m.above != "" && record.Parent != m.above:
+		m.forked("record %d is %s, whose parent is %s, and record %d is %s", m.number, r[0].Digest, record.Parent, m.number-1, m.above)
+	default:
+		m.digest, m.newest = r[0].Digest, Sealed{Record: record, Digest: r[0].Digest}
+		m.arrived()
+	}
+}
+
+// readable reports whether a record that has to be there is; if not, it ends.
+func (m *Machine) readable(sequence uint64, r Response) bool {
+	newer := new(SchemaError)
+	switch {
+	case !r.Found:
+		m.forked("record %d was there and is gone", sequence)
+	case r.Record == nil && errors.As(r.Err, &newer):
+		m.Stop(newer)
+	case r.Record == nil:
+		m.forked("record %d is none: %v", sequence, r.Err)
+	case r.Record.Sequence != sequence:
+		m.forked("record %d says that it is record %d", sequence, r.Record.Sequence)
+	default:
+		return true
+	}
+	return false
+}
+
+// arrived goes on with the newest record read. If the operation is in the log
+// below it, whether it stays is up to the record after the operation's.
+func (m *Machine) arrived() {
+	if m.own == nil || m.confirmed || m.undone != nil || m.own.Record.Sequence >= m.number {
+		m.roll()
+		return
+	}
+	next := m.own.Record.Sequence + 1
+	if next == m.number {
+		m.judge(m.newest.Record)
+		return
+	}
+	m.ask(succeeding, getRecord(next))
+}
+
+func (m *Machine) succeed(r []Response) {
+	if m.readable(m.own.Record.Sequence+1, r[0]) {
+		m.judge(*r[0].Record)
+	}
+}
+
+func (m *Machine) judge(next Record) {
+	if next.Operation == Void {
+		m.undone = &next
+	} else {
+		m.confirmed = true
+	}
+	m.roll()
+}

@@ -1,0 +1,184 @@
+package records
+
+import (
+	"errors"
+	"slices"
+	"strings"
+)
+
+// listing is what was seen of the tags of a slot after one's own tag was written.
+// Tags only come, so what one listing showed stays true in the next.
+type listing struct {
+	own   Name // the tag that has to be in it
+	tags  []Name
+	pages int
+	lags  int  // listings that did not show the own tag
+	shown bool // a listing of several pages did, so the next one is good
+	first bool // the own try is the smallest of the round
+	over  bool // enough of backing off
+}
+
+// maxRound is when it is better to tell that there is no end to it.
+const maxRound = 99
+
+var errBusy = errors.New("too many others write to the log at the same time")
+
+func (m *Machine) slot() uint64 { return m.number + 1 }
+
+// try begins a round: PROTOCOL's step 4.
+func (m *Machine) try() {
+	if m.round > maxRound {
+		m.Stop(errBusy)
+		return
+	}
+	m.list = listing{}
+	m.ask(trying, m.write(m.tag(Try), m.value))
+}
+
+func (m *Machine) tag(mark Mark) Name {
+	return Name{Mark: mark, Sequence: m.slot(), Round: m.round, Value: m.value}
+}
+
+func (m *Machine) tried([]Response) {
+	m.list = listing{own: m.tag(Try)}
+	m.poll(nil)
+}
+
+func (m *Machine) voted([]Response) {
+	m.list = listing{own: m.list.own}
+	m.poll(nil)
+}
+
+// poll asks for the first page of a listing.
+func (m *Machine) poll([]Response) {
+	m.list.pages = 0
+	request := Request{Action: List, Repository: Repository, From: before(m.slot())}
+	if m.list.lags%4 == 3 {
+		request.From = "" // a registry may not understand a tag that is not there
+	}
+	m.ask(polling, request)
+}
+
+// page takes a page of the listing, until it is complete and shows the own tag.
+// The pages are asked for one after the other, so a registry whose listings lag
+// could show the own tag on one and lack older tags on another: those of the next
+// listing, whose views are later, cannot.
+func (m *Machine) page(r []Response) {
+	tags := slices.Clone(m.list.tags)
+	for _, tag := range r[0].Tags {
+		if name, ok := ParseName(tag); ok && name.Sequence == m.slot() && !slices.Contains(tags, name) {
+			tags = append(tags, name)
+		}
+	}
+	m.list.tags = tags
+	m.list.pages++
+	switch {
+	case r[0].Next != "":
+		m.ask(polling, Request{Action: List, Repository: Repository, Page: r[0].Next})
+	case !slices.Contains(tags, m.list.own):
+		m.list.lags++
+		m.ask(lagging, Request{Action: Wait, Reason: Listing, Round: m.list.lags})
+	case m.list.pages > 1 && !m.list.shown:
+		m.list.shown = true
+		m.poll(nil)
+	default:
+		m.listed()
+	}
+}
+
+// listed goes on with a complete listing.
+func (m *Machine) listed() {
+	switch {
+	case m.list.own.Mark == Try:
+		m.ask(looking, headRecord(m.slot()))
+	case slices.Contains(m.list.tags, Name{Sequence: m.slot()}):
+		m.look()
+	default:
+		m.count()
+	}
+}
+
+// vote is PROTOCOL's step 5: yes for the only try of the round.
+func (m *Machine) vote(r []Response) {
+	if r[0].Found {
+		m.climb(r)
+		return
+	}
+	mark := Yes
+	if len(m.values(Try)) > 1 {
+		mark = No
+	}
+	m.list.own = m.tag(mark)
+	m.list.first = m.values(Try)[0] == m.value
+	m.ask(voting, m.write(m.list.own, m.value))
+}
+
+// values are what the tags of the round with a mark are for, sorted.
+func (m *Machine) values(mark Mark) []string {
+	var values []string
+	for _, name := range m.list.tags {
+		if name.Mark == mark && name.Round == m.round {
+			values = append(values, name.Value)
+		}
+	}
+	slices.Sort(values)
+	return values
+}
+
+// count is PROTOCOL's step 6: a yes and no no decides, a yes is carried on.
+func (m *Machine) count() {
+	yes := m.values(Yes)
+	switch {
+	case len(yes) > 1:
+		m.forked("in round %d for record %d there are votes for %s: the registry lists tags out of order", m.round, m.slot(), strings.Join(yes, " and "))
+		return
+	case len(yes) == 1 && len(m.values(No)) == 0:
+		m.value = yes[0]
+		m.ask(deciding, m.write(Name{Sequence: m.slot()}, m.value))
+		return
+	case len(yes) == 1:
+		m.value = yes[0]
+	}
+	if m.list.first {
+		m.nextRound()
+		return
+	}
+	m.backOff()
+}
+
+func (m *Machine) nextRound() {
+	m.round++
+	m.try()
+}
+
+func (m *Machine) backOff() {
+	m.ask(backing, Request{Action: Wait, Reason: Backoff, Round: m.round})
+}
+
+func (m *Machine) backed(r []Response) {
+	m.list.over = r[0].Over
+	m.ask(peeking, headRecord(m.slot()))
+}
+
+func (m *Machine) peeked(r []Response) {
+	switch {
+	case r[0].Found:
+		m.climb(r)
+	case m.list.over:
+		m.nextRound()
+	default:
+		m.backOff()
+	}
+}
+
+// decided goes on with the record that this writer has written.
+func (m *Machine) decided([]Response) {
+	mine, fresh := m.mine, m.round == 1
+	m.reached(m.slot(), m.value)
+	if mine.Digest != m.digest {
+		m.ask(loading, getRecord(m.number))
+		return
+	}
+	m.newest, m.fresh = *mine, fresh
+	m.arrived()
+}

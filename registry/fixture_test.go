@@ -142,11 +142,15 @@ func (s *server) push(image string, imageLabels map[string]string) string {
 	s.upload(image, config)
 	manifest := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":%q,"size":%d},"layers":[]}`,
 		ociManifest, digestOf(config), len(config))
-	digest := s.put(image, digestOf(manifest), ociManifest, manifest)
-	entry := fmt.Sprintf(`"mediaType":%q,"digest":%q,"size":%d`, ociManifest, digest, len(manifest))
+	s.upload(image, []byte("{}"))
+	attestation := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":%q,"size":2},"layers":[]}`,
+		ociManifest, digestOf([]byte("{}")))
+	entry := func(manifest []byte) string {
+		return fmt.Sprintf(`"mediaType":%q,"digest":%q,"size":%d`, ociManifest, s.put(image, digestOf(manifest), ociManifest, manifest), len(manifest))
+	}
 	index := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"manifests":[`+
 		`{%s,"annotations":{"vnd.docker.reference.type":"attestation-manifest"}},{%s,"platform":{"architecture":"amd64","os":"linux"}}]}`,
-		ociIndex, entry, entry)
+		ociIndex, entry(attestation), entry(manifest))
 	return s.put(image, digestOf(index), ociIndex, index)
 }
 

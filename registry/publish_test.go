@@ -60,6 +60,13 @@ func TestFirstReleaseOfAProject(t *testing.T) {
 		}
 	}
 	s.whole()
+	var written []string
+	for _, tag := range outcome.Written {
+		written = append(written, tag.Image)
+	}
+	if diff := cmp.Diff([]string{"base", "mail", "api", "web", "jobs", "deploy", "deploy"}, written); diff != "" {
+		t.Error(diff)
+	}
 	if !outcome.Moved || outcome.Digest != publication.Digests["deploy"] || len(outcome.Written) != 7 || len(outcome.Existed) != 0 {
 		t.Errorf("outcome %+v", outcome)
 	}

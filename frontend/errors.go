@@ -11,7 +11,8 @@ import (
 )
 
 // inManifest gives each diagnostic of an error the excerpt that BuildKit's
-// clients print, all of them joined. The diagnostics stay in the error, for the
+// clients print, all of them joined: of the manifest, or of the file that the
+// diagnostic names. The diagnostics stay in the error, for the
 // quoit command to render.
 func inManifest(err error, source *bk.SourceMap) error {
 	list := diag.All(err)
@@ -21,7 +22,9 @@ func inManifest(err error, source *bk.SourceMap) error {
 	var all []error
 	for _, d := range list.Sorted() {
 		info := &pb.SourceInfo{Filename: source.Filename, Language: source.Language, Data: source.Data}
-		if source.Definition != nil {
+		if d.Source != nil && d.Source.Name != source.Filename {
+			info = &pb.SourceInfo{Filename: d.Source.Name, Data: d.Source.Data}
+		} else if source.Definition != nil {
 			info.Definition = source.Definition.ToPB()
 		}
 		all = append(all, errdefs.WithSource(d, &errdefs.Source{

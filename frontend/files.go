@@ -7,10 +7,13 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	bk "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
@@ -132,11 +135,15 @@ func (p *project) readImage(ctx context.Context, files *controlFiles, image mani
 	}
 	source.Map = bk.NewSourceMap(nil, source.File, "Dockerfile", data)
 	source.Files = files.def
-	if source.IgnoreFile, err = readIgnoreFile(ctx, files, source); err != nil {
+	ignoreFile := ""
+	if ignoreFile, source.IgnoreFile, err = readIgnoreFile(ctx, files, source); err != nil {
 		return source, nil, err
 	}
 	if source.Ignore, err = ignorefile.ReadAll(bytes.NewReader(source.IgnoreFile)); err != nil {
-		return source, nil, fmt.Errorf("image %s: reading its ignore file: %w", image.Name, err)
+		return source, nil, fmt.Errorf("image %s: reading %s: %w", image.Name, ignoreFile, err)
+	}
+	if problem := brokenPattern(ignoreFile, source.IgnoreFile); problem != nil {
+		return source, problem, nil
 	}
 	source.Platforms, err = imagePlatforms(image, builder)
 	return source, nil, err
@@ -148,6 +155,10 @@ func (p *project) readContainerFile(ctx context.Context, files *controlFiles, im
 		if isNotFound(err) {
 			continue
 		}
+		if isNoFile(err) {
+			problem := p.mistake(fileKey(image), "put a file there, or name another one with file:", "image %s: %s is a folder, not a container file", image.Name, file)
+			return nil, &problem, nil
+		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("reading %s: %w", file, err)
 		}
@@ -158,12 +169,23 @@ func (p *project) readContainerFile(ctx context.Context, files *controlFiles, im
 	return nil, &problem, nil
 }
 
+// fileKey is where the manifest says where an image's container file is.
+func fileKey(image manifest.Image) diag.Range {
+	if image.File != "" {
+		return image.Position("file")
+	}
+	return image.Position("context")
+}
+
+// isNoFile tells whether what was to be read is there and is no file. Links and
+// devices are not sent by clients, so it is a folder.
+func isNoFile(err error) bool {
+	return err != nil && (strings.Contains(err.Error(), "not a regular file") || strings.Contains(err.Error(), "is a directory"))
+}
+
 // missingFile says why an image has no container file.
 func (p *project) missingFile(ctx context.Context, files *controlFiles, image manifest.Image) diag.Diagnostic {
-	at := image.Position("context")
-	if image.File != "" {
-		at = image.Position("file")
-	}
+	at := fileKey(image)
 	for _, file := range candidates(image) {
 		entries, err := files.ref.ReadDir(ctx, client.ReadDirRequest{Path: path.Dir(file), IncludePattern: path.Base(file)})
 		if err == nil && len(entries) == 1 && entries[0].Linkname != "" {
@@ -177,17 +199,40 @@ func (p *project) missingFile(ctx context.Context, files *controlFiles, image ma
 		"image %s has no container file: neither %s nor %s exists", image.Name, candidates(image)[0], candidates(image)[1])
 }
 
-func readIgnoreFile(ctx context.Context, files *controlFiles, source llb.Source) ([]byte, error) {
+func readIgnoreFile(ctx context.Context, files *controlFiles, source llb.Source) (file string, data []byte, err error) {
 	for _, file := range []string{source.File + ignoreName, path.Join(source.Context, ignoreName)} {
 		data, err := dockerui.ReadFile(ctx, files.ref, file)
 		if err == nil {
-			return data, nil
+			return file, data, nil
 		}
 		if !isNotFound(err) {
-			return nil, fmt.Errorf("reading %s: %w", file, err)
+			return "", nil, fmt.Errorf("reading %s: %w", file, err)
 		}
 	}
-	return nil, nil
+	return "", nil, nil
+}
+
+// brokenPattern returns the first mistake in an ignore file, nil for none.
+func brokenPattern(file string, data []byte) *diag.Diagnostic {
+	number := 0
+	for line := range bytes.Lines(data) {
+		number++
+		patterns, err := ignorefile.ReadAll(bytes.NewReader(line))
+		if err == nil {
+			_, err = patternmatcher.New(patterns)
+		}
+		if err == nil {
+			continue
+		}
+		text := bytes.TrimSpace(line)
+		start := diag.Position{Line: number, Column: 1}
+		return &diag.Diagnostic{
+			Source:  &diag.Source{Name: file, Data: data},
+			Range:   diag.Range{Start: start, End: diag.Position{Line: number, Column: 1 + utf8.RuneCount(text)}},
+			Message: fmt.Sprintf("the pattern %q is broken", text), Hint: "close its brackets, or write a backslash before them",
+		}
+	}
+	return nil
 }
 
 // imageArgs are the manifest's arguments with the command line's on top; those

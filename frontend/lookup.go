@@ -129,7 +129,7 @@ func (s *store) read(ctx context.Context, ref string, platforms []ocispecs.Platf
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("looking up %s: %w", ref, explained(err))
+		return nil, lookingUp(ref, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -5,6 +5,9 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/moby/buildkit/util/grpcerrors"
+	"google.golang.org/grpc/status"
 )
 
 // explained says a registry's error in one line, without what may be a
@@ -18,6 +21,11 @@ func explained(err error) error {
 	return &lookupError{text: text, err: err}
 }
 
+// lookingUp is the error of a look-up of a reference.
+func lookingUp(ref string, err error) error {
+	return &lookupError{text: "looking up " + ref + ": " + explained(err).Error(), err: err}
+}
+
 // lookupError is a registry's error as people read it.
 type lookupError struct {
 	text string
@@ -26,6 +34,12 @@ type lookupError struct {
 
 func (e *lookupError) Error() string { return e.text }
 func (e *lookupError) Unwrap() error { return e.err }
+
+// GRPCStatus keeps the text on its way out of a container: gRPC would take that
+// of the innermost error that came over it, which names no reference.
+func (e *lookupError) GRPCStatus() *status.Status {
+	return status.New(grpcerrors.Code(e.err), e.text)
+}
 
 // BuildKit passes on texts, no types.
 var (

@@ -10,7 +10,10 @@ import (
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
+	"github.com/moby/buildkit/util/grpcerrors"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/quoitbuild/quoit/manifest"
 )
@@ -104,5 +107,13 @@ func TestLookUpErrorsHoldNoQueries(t *testing.T) {
 	got := explained(errors.New("unexpected status from GET request to https://blobs.example.com/x?X-Signature=s3cr3t: 403 Forbidden")).Error()
 	if strings.Contains(got, "s3cr3t") || !strings.Contains(got, "https://blobs.example.com/x?***") {
 		t.Error(got)
+	}
+}
+
+func TestLookUpErrorsKeepTheirTextOverGRPC(t *testing.T) {
+	inner := grpcerrors.FromGRPC(status.Error(codes.NotFound, "no match for platform in manifest: not found"))
+	err := lookingUp("registry.example.com/x:1", inner)
+	if got := grpcerrors.ToGRPC(t.Context(), err).Error(); !strings.HasSuffix(got, err.Error()) {
+		t.Errorf("it arrives as %q, was %q", got, err)
 	}
 }

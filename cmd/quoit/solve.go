@@ -88,7 +88,7 @@ func (j job) run(ctx context.Context, progress io.Writer) (*outcome, error) {
 		if ours != nil && j.syntax == "" {
 			return nil, ours
 		}
-		return nil, err
+		return nil, explainPush(err)
 	}
 	if j.push && len(exp.images) > 0 {
 		out.digests, err = exp.digests(ctx, c, opt.Ref)

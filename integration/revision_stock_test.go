@@ -24,7 +24,8 @@ import (
 
 // sources are an image's files by path. A content that begins with "-> " is a
 // link's target, one that begins with "+x " is executable, and one of a name
-// that ends in ".tar.gz" is the content of an archive's only file.
+// that ends in ".tar.gz" is the content of an archive's only file. A name that
+// ends in a slash is a folder.
 type sources map[string]string
 
 // plantSources writes an image's files.
@@ -34,6 +35,12 @@ func plantSources(t *testing.T, dir string, files sources) {
 		full := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
 			t.Fatal(err)
+		}
+		if strings.HasSuffix(name, "/") {
+			if err := os.MkdirAll(full, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			continue
 		}
 		target, isLink := strings.CutPrefix(content, "-> ")
 		mode := os.FileMode(0o644)

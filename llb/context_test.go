@@ -124,7 +124,7 @@ func TestState(t *testing.T) {
 func TestSelectionHoldsEveryContext(t *testing.T) {
 	rounds := 1
 	if os.Getenv("QUOIT_TEST_LONG") == "1" {
-		rounds = 100
+		rounds = 20
 	}
 	dir := t.TempDir()
 	for _, name := range []string{"a", "b", "a b", "[x]", "x", "star*", "-d", "ü"} {

@@ -15,6 +15,7 @@ import (
 func explained(err error) error {
 	text := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", ": ")
 	text = addressQuery.ReplaceAllString(text, "$1?***")
+	text = authorization.ReplaceAllString(text, "$1 ***")
 	if step := nextStep(text); step != "" {
 		text += ": " + step
 	}
@@ -43,6 +44,7 @@ func (e *lookupError) GRPCStatus() *status.Status {
 
 // BuildKit passes on texts, no types.
 var (
+	authorization    = regexp.MustCompile(`(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}`)
 	addressQuery     = regexp.MustCompile(`([a-z]+://[^\s?"]*)\?[^\s"]*`)
 	unexpectedStatus = regexp.MustCompile(`unexpected status from [A-Z]+ request to \S+: (\d{3})\b`)
 )
@@ -54,7 +56,7 @@ const (
 
 var stepByStatus = map[int]string{
 	401: logIn,
-	403: fmt.Sprintf("this account may not read it, log in (docker login) with one that may; some registries also answer so for a repository that does not exist yet: if this project has no release, say so with %s=1", ArgFirst),
+	403: fmt.Sprintf("this account may not read it, log in (docker login) with one that may; some registries also answer so for a repository that does not exist yet: if this project has no release, say so with --first, as a build argument %s=1", ArgFirst),
 	429: "the registry limits requests, " + later,
 }
 

@@ -69,7 +69,7 @@ func archiveOf(t *testing.T, content string) string {
 	var buf bytes.Buffer
 	zipped := gzip.NewWriter(&buf)
 	archive := tar.NewWriter(zipped)
-	_, err := "", archive.WriteHeader(&tar.Header{Name: "packed", Mode: 0o644, Size: int64(len(content))})
+	err := archive.WriteHeader(&tar.Header{Name: "packed", Mode: 0o644, Size: int64(len(content))})
 	if err == nil {
 		_, err = archive.Write([]byte(content))
 	}
@@ -195,22 +195,20 @@ func filesOfTar(archive io.Reader) (map[string]string, error) {
 	}
 }
 
-// quoitBuild builds an image of a project with our frontend in this process.
-func quoitBuild(t *testing.T, c *client.Client, dir, image string, build gateway.BuildFunc) result {
-	t.Helper()
+// quoitBuild builds an image of a project with our frontend in this process and
+// returns its files.
+func quoitBuild(ctx context.Context, c *client.Client, dir, image string, build gateway.BuildFunc) (map[string]string, error) {
 	runner, err := fsutil.NewFS(filepath.Dir(quoitFile))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	var r result
-	r.files, r.err = filesOf(t.Context(), func(opt client.SolveOpt, status chan *client.SolveStatus) error {
+	return filesOf(ctx, func(opt client.SolveOpt, status chan *client.SolveStatus) error {
 		opt.LocalMounts["quoit-runner"] = runner
 		opt.FrontendAttrs = map[string]string{
 			"filename": "quoit.yaml", "target": image,
 			"build-arg:QUOIT_RING": "none", "build-arg:QUOIT_REGISTRY": stack.Registry,
 		}
-		_, err := c.Build(t.Context(), opt, "quoit", build, status)
+		_, err := c.Build(ctx, opt, "quoit", build, status)
 		return err
 	}, dir)
-	return r
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	bk "github.com/moby/buildkit/client/llb"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/quoitbuild/quoit/frontend"
 )
@@ -179,10 +180,19 @@ func TestImagesAreThoseOfStockBuildKit(t *testing.T) {
 	build := frontend.New(func(gateway.Client) (bk.State, string, error) {
 		return bk.Local("quoit-runner"), "/" + path.Base(quoitFile), nil
 	})
+	ours := make([]result, len(revisionCases))
+	var eg errgroup.Group
+	eg.SetLimit(parallelBuilds)
+	for i := range revisionCases {
+		eg.Go(func() error {
+			ours[i].files, ours[i].err = quoitBuild(t.Context(), c, p.dir, fmt.Sprintf("c%d", i), build)
+			return nil
+		})
+	}
+	_ = eg.Wait() // the results have the errors
 	for i, rc := range revisionCases {
 		t.Run(rc.name, func(t *testing.T) {
-			image := fmt.Sprintf("c%d", i)
-			got, want := quoitBuild(t, c, p.dir, image, build), results[image]
+			got, want := ours[i], results[fmt.Sprintf("c%d", i)]
 			if want.err != nil || got.err != nil {
 				t.Fatalf("stock BuildKit: %v; Quoit: %v", want.err, got.err)
 			}

@@ -97,18 +97,24 @@ func (p *project) loadControlFiles(ctx context.Context, c client.Client) (*contr
 	return &controlFiles{ref: ref, def: def}, nil
 }
 
-// controlPaths are all paths at which a container or an ignore file may lie.
+// controlPaths are all paths at which a container or an ignore file may lie, as
+// patterns that match nothing else.
 func (p *project) controlPaths() []string {
 	paths := map[string]bool{}
 	for _, image := range p.manifest.Images {
 		for _, file := range candidates(image) {
-			paths[file] = true
-			paths[file+ignoreName] = true
+			paths[literal(file)] = true
+			paths[literal(file+ignoreName)] = true
 		}
-		paths[path.Join(image.Context, ignoreName)] = true
+		paths[literal(path.Join(image.Context, ignoreName))] = true
 	}
 	return slices.Sorted(maps.Keys(paths))
 }
+
+var literally = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`)
+
+// literal is the pattern that matches a name and no other.
+func literal(name string) string { return literally.Replace(name) }
 
 func candidates(image manifest.Image) []string {
 	if image.File != "" {
@@ -187,7 +193,7 @@ func isNoFile(err error) bool {
 func (p *project) missingFile(ctx context.Context, files *controlFiles, image manifest.Image) diag.Diagnostic {
 	at := fileKey(image)
 	for _, file := range candidates(image) {
-		entries, err := files.ref.ReadDir(ctx, client.ReadDirRequest{Path: path.Dir(file), IncludePattern: path.Base(file)})
+		entries, err := files.ref.ReadDir(ctx, client.ReadDirRequest{Path: path.Dir(file), IncludePattern: literal(path.Base(file))})
 		if err == nil && len(entries) == 1 && entries[0].Linkname != "" {
 			return p.mistake(at, "put the file itself there", "image %s: %s is a link that leads out of the project or nowhere", image.Name, file)
 		}

@@ -105,7 +105,7 @@ func TestNextSteps(t *testing.T) {
 
 func TestLookUpErrorsHoldNoCredentials(t *testing.T) {
 	for text, want := range map[string]string{
-		"unexpected status from GET request to https://blobs.example.com/x?X-Signature=s3cr3t: 403 Forbidden":                       "https://blobs.example.com/x?***",
+		"unexpected status from GET request to https://blobs.example.com/x?X-Signature=s3cr3t: 403 Forbidden":                        "https://blobs.example.com/x?***",
 		"unexpected status from HEAD request to https://x: 403 Forbidden\ndenied: you sent Authorization: Bearer s3cr3t-t0ken, anna": "Bearer ***, anna",
 	} {
 		if got := explained(errors.New(text)).Error(); strings.Contains(got, "s3cr3t") || !strings.Contains(got, want) {

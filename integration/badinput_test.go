@@ -257,6 +257,38 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
+// strangeFiles are small projects that look bad and are not.
+var strangeFiles = map[string]func(t *testing.T, dir, prefix string){
+	"a container file whose name is a pattern": both(
+		entry("s000: {context: SERVICE, file: 'a[b]*.Dockerfile'}"),
+		file(service+"/a[b]*.Dockerfile", "FROM busybox\nCOPY main.txt /\n"), removed(service+"/Dockerfile"),
+	),
+	"a context whose name is a pattern": both(
+		entry("s000: 'services/a[b]*?c'"),
+		file("services/a[b]*?c/Dockerfile", "FROM busybox\nCOPY main.txt /\n"),
+		file("services/a[b]*?c/main.txt", "service s000\n"), removed(service),
+	),
+	"a container file of 5 MiB":                file(service+"/Dockerfile", "FROM busybox\nCOPY main.txt /\n"+strings.Repeat("# nothing\n", 5<<20/10)),
+	"an ignore file of 1 MiB":                  file(service+"/.dockerignore", strings.Repeat("nothing/of/the/kind\n", 1<<20/20)),
+	"a container file with Windows' line ends": file(service+"/Dockerfile", "FROM busybox\r\nCOPY main.txt /\r\n"),
+}
+
+func TestStrangeFiles(t *testing.T) {
+	for name, spoil := range strangeFiles {
+		t.Run(name, func(t *testing.T) {
+			dir, prefix := small(t)
+			spoil(t, dir, prefix)
+			mustQuoit(t, dir, "build", "--push")
+			if got := string(extract(t, prefix+"/s000:0.1.0", "/main.txt")); got != "service s000\n" {
+				t.Errorf("main.txt is %q", got)
+			}
+			if output, code := buildxPush(t, dir, prefix); code != 0 {
+				t.Errorf("a stock client: exit code %d\n%s", code, output)
+			}
+		})
+	}
+}
+
 // check runs the command, and a stock client, on the bad input.
 func (bad badInput) check(t *testing.T, dir, prefix string) {
 	t.Helper()

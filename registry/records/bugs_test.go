@@ -1,0 +1,174 @@
+package records
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The checkers have to find these mistakes: a check that cannot fail is none.
+func TestPlantedBugsAreFound(t *testing.T) {
+	a := sha("0.1.0")
+	both := scenario{
+		operations: []Operation{publish("dev", "0.2.0", a), set("dev", "0.3.0")},
+		begin:      []Operation{set("dev", "0.1.0")}, settled: true, rounds: 2,
+	}
+	taken := both
+	taken.operations = []Operation{publish("dev", "0.2.0", a), set("users", "0.1.0")}
+	taken.foreign = []Content{{"deploy", "0.2.0", sha("foreign")}}
+	lagging := both
+	lagging.stale = true
+	unordered := both
+	unordered.unordered = true
+	assigned := both
+	assigned.operations = []Operation{publish("dev", "0.2.0", a), publishOther("users", "0.2.0")}
+	crash := both
+	crash.crashes = 1
+	taken2 := taken
+	taken2.operations = []Operation{publishTwo("dev", "0.2.0", a), publishTwo("dev", "0.2.0", a)}
+	for name, test := range map[string]struct {
+		scenario scenario
+		variant  func(*Machine, []Response) bool
+		want     string
+	}{
+		"claims that expire":                {both, claims, "was overwritten"},
+		"the smallest in the listing wins":  {both, smallest, "was overwritten"},
+		"one phase":                         {both, onePhase, "was overwritten"},
+		"no closing check":                  {both, noClosing, "nobody crashed, and ring dev"},
+		"not awaiting the own tag":          {lagging, noAwait, "was overwritten"},
+		"unordered listings, not looked at": {unordered, noEvidence, "not reported"},
+		"no doubt":                          {taken, noDoubt, "success of writer 0 is taken back"},
+		"versions that were not looked at":  {assigned, noVersions, "again"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := test.scenario
+			s.variant = test.variant
+			e, err := explore(s)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Fatalf("got %v after %d states, want %q", err, len(e.seen), test.want)
+			}
+			said, _, _ := strings.Cut(err.Error(), ":\n")
+			t.Logf("%s (%d states)", said, len(e.seen))
+		})
+	}
+}
+
+// publishOther publishes other contents under a version.
+func publishOther(ring, v string) Operation {
+	return func(newest Record) (Record, error) {
+		images := map[string]Image{"deploy": {Version: version(v), Digest: sha("other" + v), New: true}}
+		return Record{Operation: Publish, After: newest.After.with(ring, Place{"deploy", version(v), sha("other" + v)}), Images: images}, nil
+	}
+}
+
+// publishTwo publishes two images.
+func publishTwo(ring, v, expected string) Operation {
+	return func(newest Record) (Record, error) {
+		record, err := publish(ring, v, expected)(newest)
+		if err == nil {
+			record.Images["api"] = Image{Version: version(v), Digest: sha("api" + v), New: true}
+		}
+		return record, err
+	}
+}
+
+// claims is an earlier idea: a claim that others may take over when it expired.
+func claims(m *Machine, r []Response) bool {
+	claim := Content{Repository: Repository, Tag: "claim"}
+	const claimed, kept, expired = phases, phases + 1, phases + 2
+	mine := claim
+	mine.Digest = m.value
+	switch m.phase {
+	case trying:
+		m.ask(claimed, headRecord(m.slot()), head(claim))
+	case claimed:
+		switch {
+		case r[0].Found:
+			m.climb(r)
+		case r[1].Digest == m.value:
+			m.ask(deciding, m.write(Name{Sequence: m.slot()}, m.value))
+		case r[1].Found:
+			m.ask(expired, Request{Action: Wait, Reason: Backoff})
+		default:
+			m.ask(kept, put(mine))
+		}
+	case kept:
+		m.ask(claimed, headRecord(m.slot()), head(claim))
+	case expired:
+		if r[0].Over {
+			m.ask(kept, put(mine))
+		} else {
+			m.ask(claimed, headRecord(m.slot()), head(claim))
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+func smallest(m *Machine, r []Response) bool {
+	if m.phase != looking || r[0].Found {
+		return false
+	}
+	m.value = m.values(Try)[0]
+	m.ask(deciding, m.write(Name{Sequence: m.slot()}, m.value))
+	return true
+}
+
+func onePhase(m *Machine, r []Response) bool {
+	if m.phase != looking || r[0].Found {
+		return false
+	}
+	if len(m.values(Try)) > 1 {
+		m.nextRound()
+		return true
+	}
+	m.ask(deciding, m.write(Name{Sequence: m.slot()}, m.value))
+	return true
+}
+
+func noClosing(m *Machine, r []Response) bool {
+	if m.phase == closing {
+		r[0].Found = false
+	}
+	return false
+}
+
+func noAwait(m *Machine, r []Response) bool {
+	if m.phase == polling && !slices.Contains(r[0].Tags, m.list.own.String()) {
+		r[0].Tags = append(slices.Clone(r[0].Tags), m.list.own.String())
+	}
+	return false
+}
+
+// noEvidence drops what makes a fork visible.
+func noEvidence(m *Machine, r []Response) bool {
+	switch m.phase {
+	case closing, polling, deciding, looking:
+	case marking, hinting:
+	}
+	return false
+}
+
+func noDoubt(m *Machine, r []Response) bool {
+	switch m.phase {
+	case asking:
+		r[0].Found = false
+	case closing:
+		if len(r) > 1 {
+			r[1].Found = false
+		}
+	}
+	return false
+}
+
+func noVersions(m *Machine, r []Response) bool {
+	if m.phase == checking {
+		for i, request := range m.asked {
+			if request.Action == Head {
+				r[i].Found = false
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,55 @@
+package records
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Fault says what kind of thing is wrong.
+type Fault string
+
+// The faults that [Verify] finds.
+const (
+	Gone       Fault = "gone"       // a record or tag is not there any more
+	Altered    Fault = "altered"    // a record is not what its tags say
+	Broken     Fault = "broken"     // a record cannot be read
+	Chain      Fault = "chain"      // a record names another parent or another table before
+	Contested  Fault = "contested"  // a number has had two contents
+	Twice      Fault = "twice"      // two records are of one operation, or assign one version
+	Disordered Fault = "disordered" // votes that no registry with ordered listings allows
+	Disagrees  Fault = "disagrees"  // a version or ring tag is not what the log says
+	Unfinished Fault = "unfinished" // tags of the newest record are to follow yet
+)
+
+// Finding is one thing that is wrong, and what to do about it.
+type Finding struct {
+	Fault  Fault   `json:"fault"`
+	Record uint64  `json:"record,omitempty"` // its sequence, 0 if it is of none
+	Tag    Content `json:"tag"`              // where, with what was found there
+	What   string  `json:"what"`
+	Next   string  `json:"next"`
+}
+
+// String is the finding for people, in one line.
+func (f Finding) String() string {
+	return fmt.Sprintf("%s:%s: %s: %s", f.Tag.Repository, f.Tag.Tag, f.What, f.Next)
+}
+
+// What to do.
+const (
+	nextFork    = "two histories exist: stop writing, compare the records by digest, and start a project of its own from the right one"
+	nextOrder   = "do not write to this registry from more than one place: it lists tags out of order"
+	nextRestore = "restore the tag: its try tags still name the record"
+	nextForged  = "somebody else wrote here: restore the repository from a copy, and take away the right to push"
+	nextTag     = "put the tag back to what the log says"
+	nextRun     = "run any command of quoit, it completes this"
+	nextHint    = "push the newest record there, or delete the tag: it is only a hint"
+)
+
+func sortFindings(findings []Finding) []Finding {
+	slices.SortStableFunc(findings, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(a.Record, b.Record), cmp.Compare(a.Tag.Repository, b.Tag.Repository), cmp.Compare(a.Tag.Tag, b.Tag.Tag), cmp.Compare(a.Fault, b.Fault))
+	})
+	return findings
+}

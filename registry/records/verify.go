@@ -1,0 +1,160 @@
+package records
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Log is what was found in a registry.
+type Log struct {
+	// Tags are all tags of the log's repository, and the digest that each names.
+	Tags map[string]string
+	// Records are the manifests that the tags of decided records name, by digest,
+	// as far as [Open] could read them; Errors says why it could not.
+	Records map[string]Record
+	Errors  map[string]error
+	// Images is what version and ring tags name: the Content as [Record.Versions]
+	// and [Table.Tag] give it, without digest; "" for an absent tag. Tags that are
+	// no key were not looked at, and nothing is said of them.
+	Images map[Content]string
+}
+
+// verifier collects findings.
+type verifier struct {
+	Log
+	findings []Finding
+	names    map[uint64][]Name // tags by sequence
+	decided  []string          // digests; the first record is at 1
+	voided   map[uint64]bool
+}
+
+// Verify compares a log with itself and with the tags that follow it. It finds
+// nothing in a log that writers made by [Machine] on a registry with ordered
+// listings, wherever they were stopped, but Unfinished. In any other, what was
+// lost or changed leaves a trace in tags that have one content for ever: nothing
+// that a writer has reported as a success is lost without a finding, unless the
+// tags were deleted too. Findings are sorted by record and tag.
+func Verify(log Log) []Finding {
+	v := &verifier{Log: log, names: map[uint64][]Name{}, voided: map[uint64]bool{}}
+	last := uint64(0)
+	for _, tag := range sortedKeys(log.Tags) {
+		name, ok := ParseName(tag)
+		if !ok || name.Mark == Hint {
+			continue
+		}
+		v.names[name.Sequence] = append(v.names[name.Sequence], name)
+		if name.Mark == Decided {
+			last = max(last, name.Sequence)
+		}
+		if name.Value != "" && log.Tags[tag] != name.Value {
+			v.tag(Altered, name, "a tag that names its content has another one", nextForged)
+		}
+	}
+	v.decided = make([]string, last+1)
+	for sequence := uint64(1); sequence <= last; sequence++ {
+		v.decided[sequence] = log.Tags[Name{Sequence: sequence}.String()]
+		v.record(sequence)
+	}
+	for _, sequence := range slices.Sorted(maps.Keys(v.names)) {
+		v.slot(sequence)
+	}
+	v.twice()
+	v.hint()
+	v.images()
+	return sortFindings(v.findings)
+}
+
+func (v *verifier) tag(fault Fault, name Name, what, next string) {
+	v.findings = append(v.findings, Finding{
+		Fault: fault, Record: name.Sequence, What: what, Next: next,
+		Tag: Content{Repository, name.String(), v.Tags[name.String()]},
+	})
+}
+
+// record checks one record against the one before it.
+func (v *verifier) record(sequence uint64) {
+	name, digest := Name{Sequence: sequence}, v.decided[sequence]
+	if digest == "" {
+		v.tag(Gone, name, "the record is not there, and later ones are", nextRestore)
+		return
+	}
+	record, found := v.Records[digest]
+	switch {
+	case !found:
+		v.tag(Broken, name, fmt.Sprintf("the record cannot be read: %v", v.Errors[digest]), nextForged)
+		return
+	case record.Sequence != sequence:
+		v.tag(Altered, name, fmt.Sprintf("it says that it is record %d", record.Sequence), nextForged)
+		return
+	}
+	if record.Operation == Void {
+		v.voided[record.Of] = true
+	}
+	previous, found := v.Records[v.decided[sequence-1]]
+	switch {
+	case sequence > 1 && v.decided[sequence-1] != "" && record.Parent != v.decided[sequence-1]:
+		v.tag(Chain, name, fmt.Sprintf("its parent is %s, and record %d is %s", record.Parent, sequence-1, v.decided[sequence-1]), nextFork)
+	case (sequence == 1 || found) && !maps.Equal(record.Before, previous.After):
+		v.tag(Chain, name, fmt.Sprintf("its table before is not the one that record %d left", sequence-1), nextForged)
+	}
+}
+
+// slot checks the votes for one number, and that they were for what it has.
+func (v *verifier) slot(sequence uint64) {
+	yes, digest := map[int][]string{}, ""
+	if sequence < uint64(len(v.decided)) {
+		digest = v.decided[sequence]
+	}
+	chosen := false
+	for _, name := range v.names[sequence] {
+		switch name.Mark {
+		case Yes:
+			yes[name.Round] = append(yes[name.Round], name.Value)
+			chosen = chosen || name.Value == digest
+		case Done:
+			if name.Value != digest {
+				v.tag(Contested, name, fmt.Sprintf("a writer has completed this record, and record %d is %s", sequence, orNothing(digest)), nextFork)
+			}
+		}
+	}
+	for _, round := range slices.Sorted(maps.Keys(yes)) {
+		if len(yes[round]) > 1 {
+			v.tag(Disordered, Name{Yes, sequence, round, yes[round][0]}, "in the same round there are votes for "+strings.Join(yes[round][1:], ", "), nextOrder)
+		}
+	}
+	if digest != "" && !chosen {
+		v.tag(Altered, Name{Sequence: sequence}, "nobody has voted for it", nextForged)
+	}
+}
+
+// twice looks for operations and versions that two records are of.
+func (v *verifier) twice() {
+	operations, versions := map[string]uint64{}, map[Content]uint64{}
+	digests := map[Content]string{}
+	for sequence := uint64(1); sequence < uint64(len(v.decided)); sequence++ {
+		record, found := v.Records[v.decided[sequence]]
+		if !found || record.Operation == Void || record.Operation == Keep {
+			continue
+		}
+		if earlier := operations[record.ID]; earlier > 0 {
+			v.tag(Twice, Name{Sequence: sequence}, fmt.Sprintf("it is of the same operation as record %d", earlier), nextFork)
+		}
+		operations[record.ID] = sequence
+		for _, tag := range record.Versions() {
+			key := Content{Repository: tag.Repository, Tag: tag.Tag}
+			if earlier := versions[key]; earlier > 0 && digests[key] != tag.Digest {
+				v.tag(Twice, Name{Sequence: sequence}, fmt.Sprintf("it assigns %s %s, as record %d did with other contents", tag.Repository, tag.Tag, earlier), nextFork)
+			}
+			versions[key], digests[key] = sequence, tag.Digest
+		}
+	}
+}
+
+func (v *verifier) hint() {
+	digest := v.Tags[string(Hint)]
+	if digest != "" && !slices.Contains(v.decided, digest) {
+		v.tag(Disagrees, Name{Mark: Hint}, "the hint names no record of the log", nextHint)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/moby/buildkit/client"
 	// The ways to reach a BuildKit that is not a socket of this machine.
@@ -84,8 +85,8 @@ func (j job) run(ctx context.Context, progress io.Writer) (*outcome, error) {
 		return err
 	})
 	eg.Go(func() error { return showProgress(ctx, progress, j.build.progress, status) })
-	if err := eg.Wait(); err != nil {
-		if ours != nil && j.syntax == "" {
+	if err := wait(ctx, eg); err != nil {
+		if ctx.Err() == nil && ours != nil && j.syntax == "" {
 			return nil, ours
 		}
 		return nil, explainPush(err)
@@ -94,6 +95,29 @@ func (j job) run(ctx context.Context, progress io.Writer) (*outcome, error) {
 		out.digests, err = exp.digests(ctx, c, opt.Ref)
 	}
 	return out, err
+}
+
+// grace is how long BuildKit may take to give up a build after an interrupt. It
+// hangs on while a push waits for a registry.
+const grace = time.Second
+
+// wait waits for a build, and after an interrupt not much longer.
+func wait(ctx context.Context, build *errgroup.Group) error {
+	ended := make(chan error, 1)
+	go func() { ended <- build.Wait() }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case err := <-ended:
+		return err
+	case <-timer.C:
+		return context.Cause(ctx)
+	}
 }
 
 // frontend runs the manifest's frontend image, or the one in this binary.

@@ -1,5 +1,5 @@
 // Package frontend is the BuildKit frontend: it reads a project, plans, solves
-// and returns images. [Build] is behind every front door: the frontend image,
+// and returns images. [New]'s function is behind every front door: the frontend image,
 // and the quoit command when it builds in its own process.
 package frontend
 
@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	bk "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/frontend/gateway/client"
 
@@ -46,6 +47,8 @@ func build(ctx context.Context, c client.Client, runner Runner) (*client.Result,
 	if err := checkCaps(c.BuildOpts().Opts["frontend.caps"]); err != nil {
 		return nil, err
 	}
+	run := func(client.Client) (bk.State, string, error) { return runner(c) }
+	patient := patientClient{c}
 	opts, err := readOptions(c.BuildOpts().Opts)
 	if err != nil {
 		return nil, err
@@ -53,11 +56,11 @@ func build(ctx context.Context, c client.Client, runner Runner) (*client.Result,
 	if answer, ok, err := staticRequest(opts.request); ok || err != nil {
 		return answer, err
 	}
-	ui, err := dockerui.NewClient(c)
+	ui, err := dockerui.NewClient(patient)
 	if err != nil {
 		return nil, err
 	}
-	p, err := newPlanner(ctx, c, ui, runner, opts)
+	p, err := newPlanner(ctx, patient, ui, run, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -94,11 +97,15 @@ func newPlanner(ctx context.Context, c client.Client, ui *dockerui.Client, runne
 		gateway: c, manifest: project.manifest, first: opts.first,
 		root: project.images[project.manifest.Root].Platforms,
 	}
+	if err := project.checkContexts(opts.contexts); err != nil {
+		return nil, err
+	}
 	p.compiler = &llb.Compiler{
-		Gateway: c,
-		Options: c.BuildOpts().Opts,
-		Sources: project.images,
-		Names:   project.names(),
+		Gateway:   c,
+		Options:   c.BuildOpts().Opts,
+		Sources:   project.images,
+		Names:     project.names(),
+		Externals: llb.NewExternals(c, nil),
 		Warn: func(ctx context.Context, source llb.Source, message string, warning client.WarnOpts) {
 			// A warning that cannot be delivered harms nobody.
 			_ = c.Warn(ctx, headOf(source.Files), message, warning)

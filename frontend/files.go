@@ -192,9 +192,13 @@ func isNoFile(err error) bool {
 // missingFile says why an image has no container file.
 func (p *project) missingFile(ctx context.Context, files *controlFiles, image manifest.Image) diag.Diagnostic {
 	at := fileKey(image)
+	for dir := image.Context; dir != "."; dir = path.Dir(dir) {
+		if target := linkTarget(ctx, files, dir); target != "" {
+			return p.mistake(image.Position("context"), "name the folder itself", "image %s: its context %s is reached through a link, %s → %s", image.Name, image.Context, dir, target)
+		}
+	}
 	for _, file := range candidates(image) {
-		entries, err := files.ref.ReadDir(ctx, client.ReadDirRequest{Path: path.Dir(file), IncludePattern: literal(path.Base(file))})
-		if err == nil && len(entries) == 1 && entries[0].Linkname != "" {
+		if linkTarget(ctx, files, file) != "" {
 			return p.mistake(at, "put the file itself there", "image %s: %s is a link that leads out of the project or nowhere", image.Name, file)
 		}
 	}
@@ -203,6 +207,15 @@ func (p *project) missingFile(ctx context.Context, files *controlFiles, image ma
 	}
 	return p.mistake(at, "add one, or name it with file:",
 		"image %s has no container file: neither %s nor %s exists", image.Name, candidates(image)[0], candidates(image)[1])
+}
+
+// linkTarget is where a link among the control files leads, "" for anything else.
+func linkTarget(ctx context.Context, files *controlFiles, name string) string {
+	entries, err := files.ref.ReadDir(ctx, client.ReadDirRequest{Path: path.Dir(name), IncludePattern: literal(path.Base(name))})
+	if err != nil || len(entries) != 1 {
+		return ""
+	}
+	return entries[0].Linkname
 }
 
 func readIgnoreFile(ctx context.Context, files *controlFiles, source llb.Source) (file string, data []byte, err error) {

@@ -3,7 +3,9 @@ package frontend
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -75,6 +77,12 @@ func (p *project) hash(ctx context.Context, c client.Client, runner Runner, tree
 	res, err := runHash(ctx, c, runner, tree, needed)
 	if err != nil {
 		return nil, fmt.Errorf("hashing the project's files: %w", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(res.Problems)) {
+		err = errors.Join(err, fmt.Errorf("image %s: %s", name, res.Problems[name]))
+	}
+	if err != nil {
+		return nil, err
 	}
 	if err := p.linkedContexts(res.Links); err != nil {
 		return nil, err

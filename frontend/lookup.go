@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -100,7 +101,7 @@ func (s *store) ring(ctx context.Context, ring string) (*versioning.Placed, erro
 	return &versioning.Placed{Ring: ring, Digest: image.digest, Release: release}, nil
 }
 
-// version looks a version up; the identity is that of its label.
+// version looks a version up, nil if it is free.
 func (s *store) version(ctx context.Context, image string, version versioning.Version, platforms []ocispecs.Platform) (*published, error) {
 	if s.first {
 		return nil, nil
@@ -110,6 +111,14 @@ func (s *store) version(ctx context.Context, image string, version versioning.Ve
 
 func (s *store) reference(image string, version versioning.Version) string {
 	return s.manifest.Repository(image) + ":" + version.String()
+}
+
+// otherPlatforms are tried for an image that was made for none of those that the
+// manifest has now: its labels say the same for each.
+var otherPlatforms = []ocispecs.Platform{
+	{OS: "linux", Architecture: "amd64"}, {OS: "linux", Architecture: "arm64"},
+	{OS: "linux", Architecture: "arm", Variant: "v7"}, {OS: "linux", Architecture: "riscv64"},
+	{OS: "linux", Architecture: "ppc64le"}, {OS: "linux", Architecture: "s390x"}, {OS: "linux", Architecture: "386"},
 }
 
 // read resolves a reference and its config for the first of the platforms that
@@ -122,7 +131,7 @@ func (s *store) read(ctx context.Context, ref string, platforms []ocispecs.Platf
 		return image, nil
 	}
 	var err error
-	for _, platform := range platforms {
+	for _, platform := range slices.Concat(platforms, otherPlatforms) {
 		image, err = s.resolve(ctx, ref, &platform, what)
 		if err == nil || !isOtherPlatform(err) {
 			break

@@ -2,12 +2,15 @@ package frontend
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/containerd/platforms"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quoitbuild/quoit/internal/diag"
 )
 
 // The build arguments that are Quoit's own. They are never a part of a revision.
@@ -18,10 +21,13 @@ const (
 	ArgFirst    = "QUOIT_FIRST"
 	ArgPull     = "QUOIT_PULL"
 	ArgRegistry = "QUOIT_REGISTRY"
+	// ArgExitCode makes the plan request answer with the exit code 2 if
+	// something changes.
+	ArgExitCode = "QUOIT_DETAILED_EXITCODE"
 )
 
 // OptionExport is the frontend option by which the quoit command asks for every
-// changed image as a ref of its own and nothing else; see [Build].
+// changed image as a ref of its own and nothing else; see [New].
 const OptionExport = "quoit.export"
 
 // AllImages is the target that stands for every changed image.
@@ -40,7 +46,9 @@ type options struct {
 	target    string // IMAGE, IMAGE/STAGE, AllImages or ""
 	platforms []ocispecs.Platform
 	noCache   bool
-	args      map[string]string // build arguments without Quoit's own
+	exitCode  bool
+	contexts  map[string]string // named contexts
+	args      map[string]string // build arguments that may make another image
 	labels    map[string]string
 	source    string
 	commit    string
@@ -55,25 +63,39 @@ func readOptions(opts map[string]string) (options, error) {
 		export:   opts[OptionExport] != "",
 		request:  opts["requestid"],
 		target:   opts["target"],
+		contexts: map[string]string{},
 		args:     map[string]string{},
 		labels:   map[string]string{},
-		source:   opts["vcs:source"],
+		source:   withoutCredentials(opts["vcs:source"]),
 		commit:   opts["vcs:revision"],
 	}
 	_, o.noCache = opts["no-cache"]
 	for key, value := range opts {
-		if name, ok := strings.CutPrefix(key, "build-arg:"); ok && !strings.HasPrefix(name, "QUOIT_") {
+		if name, ok := strings.CutPrefix(key, "build-arg:"); ok && !neutralArg(name) {
 			o.args[name] = value
+		} else if name, ok := strings.CutPrefix(key, "context:"); ok {
+			o.contexts[name] = value
 		} else if name, ok := strings.CutPrefix(key, "label:"); ok {
 			o.labels[name] = value
 		}
 	}
-	for name, to := range map[string]*bool{ArgFirst: &o.first, ArgPull: &o.pull} {
+	for name, to := range map[string]*bool{ArgFirst: &o.first, ArgPull: &o.pull, ArgExitCode: &o.exitCode} {
 		if err := readBool(opts, name, to); err != nil {
 			return options{}, err
 		}
 	}
+	o.pull = o.pull || opts["image-resolve-mode"] == "pull"
 	return o, o.readPlatforms(opts["platform"])
+}
+
+// withoutCredentials takes user, password and query out of a repository's URL.
+func withoutCredentials(source string) string {
+	u, err := url.Parse(source)
+	if err != nil || u.Host == "" {
+		return diag.Mask(source)
+	}
+	u.User, u.RawQuery = nil, ""
+	return u.String()
 }
 
 func readBool(opts map[string]string, name string, to *bool) error {

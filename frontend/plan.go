@@ -137,13 +137,12 @@ func didYouMean(word string, among []string) string {
 func (p *planner) sources(ctx context.Context, pins map[string]string) (versioning.Request, error) {
 	externals := llb.NewExternals(p.client, pins)
 	p.compiler.Externals = externals
-	var err error
-	if p.compiled, err = p.compiler.All(ctx); err != nil {
+	compiled, err := p.compiler.All(ctx)
+	graph, cycle := p.project.graph(compiled)
+	if err := errors.Join(err, cycle); err != nil {
 		return versioning.Request{}, err
 	}
-	if p.graph, err = p.project.graph(p.compiled); err != nil {
-		return versioning.Request{}, err
-	}
+	p.compiled, p.graph = compiled, graph
 	hashes, err := p.project.hashRequest(p.compiled)
 	if err != nil {
 		return versioning.Request{}, err

@@ -3,6 +3,9 @@ package frontend
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	bk "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerui"
@@ -119,6 +122,20 @@ func (p *project) selection() llb.Selection {
 		return llb.Selection{}
 	}
 	return llb.Select(p.images)
+}
+
+// checkContexts refuses named contexts that a build would have to ignore: what
+// is in them is in no revision. Those that are images count as externals.
+func (p *project) checkContexts(contexts map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(contexts)) {
+		if _, sibling := p.manifest.Image(name); sibling {
+			return fmt.Errorf("the named context %s has the name of an image of %s: choose another name", name, p.manifest.Project)
+		}
+		if !strings.HasPrefix(contexts[name], "docker-image://") {
+			return fmt.Errorf("the named context %s: only images (docker-image://…) are understood, files belong into the project, where revisions see them", name)
+		}
+	}
+	return nil
 }
 
 // names tells siblings from externals, also where the registry of the manifest

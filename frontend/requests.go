@@ -90,7 +90,11 @@ func (p *planner) planRequest() (*client.Result, bool, error) {
 		if err != nil {
 			return nil, true, fmt.Errorf("writing the plan: %w", err)
 		}
-		return answer(append(data, '\n'), []byte(p.plan.String()+"\n")), true, nil
+		res := answer(append(data, '\n'), []byte(p.plan.String()+"\n"))
+		if p.opts.exitCode && len(p.plan.Changed()) > 0 {
+			res.AddMeta("result.statuscode", []byte("2"))
+		}
+		return res, true, nil
 	case RequestGraph:
 		res, err := p.graphAnswer()
 		return res, true, err

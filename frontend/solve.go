@@ -151,6 +151,9 @@ func (s *solver) all(ctx context.Context) (*client.Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(images) == 0 {
+		return nil, fmt.Errorf("nothing that changed is made for %v: the manifest's platforms: decides", formatPlatforms(s.opts.platforms))
+	}
 	r := newResult()
 	for _, b := range images {
 		id := b.image
@@ -258,7 +261,7 @@ func (s *solver) unchanged(ctx context.Context, image string) (*client.Result, e
 		if err != nil {
 			return nil, fmt.Errorf("writing the graph: %w", err)
 		}
-		b := built{image: image, platform: platform, config: config}
+		b := built{image: image, platform: platform, config: config, def: def.ToPB()}
 		if b.ref, err = s.solveDefinition(ctx, def.ToPB()); err != nil {
 			return nil, err
 		}
@@ -287,7 +290,7 @@ func (s *solver) build(ctx context.Context, names []string) ([]built, error) {
 	var jobs []job
 	for _, name := range names {
 		plan, _ := s.plan.Image(name)
-		for _, compiled := range s.compiled[name] {
+		for _, compiled := range s.own(name) {
 			if len(s.opts.narrow([]ocispecs.Platform{compiled.Platform})) == 0 {
 				continue
 			}
@@ -316,6 +319,12 @@ func (s *solver) build(ctx context.Context, names []string) ([]built, error) {
 		})
 	}
 	return results, eg.Wait()
+}
+
+// own are an image's graphs for its own platforms; others were only compiled
+// because a sibling reads them.
+func (s *solver) own(name string) []*llb.Compiled {
+	return s.compiled[name][:len(s.project.images[name].Platforms)]
 }
 
 func (s *solver) solve(ctx context.Context, compiled *llb.Compiled, def *pb.Definition, config dockerspec.DockerOCIImage) (b built, err error) {

@@ -26,7 +26,7 @@ func (s *solver) stamp(ctx context.Context, plan versioning.ImagePlan, compiled 
 	if own == nil {
 		own = map[string]string{}
 	}
-	if overruled := labels.Strip(own); len(overruled) > 0 {
+	if overruled := labels.Strip(own); len(overruled) > 0 && compiled == s.compiled[plan.Name][0] {
 		s.project.source.Warn(ctx, fmt.Sprintf("image %s: quoit sets the label %s itself, the given value is not used", plan.Name, strings.Join(overruled, ", ")), client.WarnOpts{})
 	}
 	stamped, err := s.labels(plan, compiled)

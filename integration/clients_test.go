@@ -223,3 +223,97 @@ func TestReservedLabelsAreOverruled(t *testing.T) {
 		t.Errorf("labels %v", got)
 	}
 }
+
+func TestRequestsOfStockClients(t *testing.T) {
+	dir, prefix := small(t)
+	publish(t, dir, prefix, "developers")
+	t.Run("outline", func(t *testing.T) {
+		write(t, dir, "services/s000/Dockerfile", "ARG FLAVOUR=plain\nFROM busybox AS tool\nFROM base\nARG FLAVOUR\nCOPY main.txt /\nCOPY --from=tool /bin/busybox /\n")
+		if out := buildx(t, dir, "--target", "s000", "--call", "outline"); !strings.Contains(out, "FLAVOUR") {
+			t.Errorf("the outline lacks the argument:\n%s", out)
+		}
+	})
+	t.Run("targets", func(t *testing.T) {
+		out := buildx(t, dir, "--call", "targets")
+		for _, name := range []string{"base", "s000", "deploy (default)"} {
+			if !strings.Contains(out, name) {
+				t.Errorf("the targets lack %s:\n%s", name, out)
+			}
+		}
+	})
+	t.Run("the graph", func(t *testing.T) {
+		if out := buildx(t, dir, "--call", "quoit.graph"); !strings.Contains(out, "s000: base") || !strings.Contains(out, "deploy: base s000") {
+			t.Errorf("the graph is:\n%s", out)
+		}
+	})
+	t.Run("the schema", func(t *testing.T) {
+		if out := buildx(t, dir, "--call", "quoit.schema"); !strings.Contains(out, "json-schema.org") {
+			t.Errorf("no schema:\n%s", out)
+		}
+	})
+	t.Run("a plan exits with 2 if something changes, when asked to", func(t *testing.T) {
+		cmd := stack.Command(t.Context(), "buildx", "build", "-f", "quoit.yaml", "--call", "quoit.plan",
+			"--build-arg", "BUILDKIT_SYNTAX="+frontendImage(t), "--build-arg", "QUOIT_REGISTRY="+stack.Registry,
+			"--build-arg", "QUOIT_DETAILED_EXITCODE=1", ".")
+		cmd.Dir = dir
+		if out, _ := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != 2 {
+			t.Errorf("exit code %d\n%s", cmd.ProcessState.ExitCode(), out)
+		}
+	})
+	t.Run("a request that nobody knows", func(t *testing.T) {
+		cmd := stack.Command(t.Context(), "buildx", "build", "-f", "quoit.yaml", "--call", "lint",
+			"--build-arg", "BUILDKIT_SYNTAX="+frontendImage(t), ".")
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "unsupported request frontend.lint") {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
+}
+
+func TestNamedContexts(t *testing.T) {
+	dir, prefix := small(t)
+	write(t, dir, "services/s000/Dockerfile", "FROM base\nCOPY --from=tools /bin/busybox /tool\nCOPY main.txt /\n")
+	front := frontendImage(t)
+	t.Run("an image is an external", func(t *testing.T) {
+		image, _ := buildxPlan(t, dir, front, "--build-context", "tools=docker-image://"+stack.Ref("library/busybox:latest")).Image("s000")
+		if image.Externals[stack.Ref("library/busybox:latest")] == "" {
+			t.Errorf("externals: %v", image.Externals)
+		}
+	})
+	for name, given := range map[string]string{"a folder is refused": "tools=.", "an image of the project too": "base=docker-image://busybox"} {
+		t.Run(name, func(t *testing.T) {
+			cmd := stack.Command(t.Context(), "buildx", "build", "-f", "quoit.yaml", "--build-context", given,
+				"--build-arg", "BUILDKIT_SYNTAX="+front, "--build-arg", "QUOIT_REGISTRY="+stack.Registry, ".")
+			cmd.Dir = dir
+			if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "the named context") {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+	if len(requests(t, prefix, func() {})) != 0 {
+		t.Error("something was asked of the registry")
+	}
+}
+
+func TestPlatformsOfSiblingsAndRings(t *testing.T) {
+	dir, prefix := small(t)
+	write(t, dir, "base/Dockerfile", "FROM scratch\nARG TARGETARCH\nCOPY t-$TARGETARCH /t\n")
+	write(t, dir, "base/t-amd64", "1")
+	write(t, dir, "base/t-arm64", "1")
+	write(t, dir, "services/s000/Dockerfile", "FROM --platform=linux/arm64 base AS tool\nFROM scratch\nCOPY --from=tool /t /t\nCOPY main.txt /\n")
+	publish(t, dir, prefix, "developers")
+	t.Run("a file that is read for a platform of another image counts", func(t *testing.T) {
+		write(t, dir, "base/t-arm64", "2")
+		if diff := cmp.Diff([]string{"base", "s000", "deploy"}, plan(t, dir).Changed()); diff != "" {
+			t.Errorf("changed (-want +got):\n%s", diff)
+		}
+		write(t, dir, "base/t-arm64", "1")
+	})
+	t.Run("another platform of the root image is a reason, not an error", func(t *testing.T) {
+		replace(t, dir, "quoit.yaml", "  deploy: deploy", "  deploy: {context: deploy, platforms: [linux/arm64]}")
+		image, _ := plan(t, dir).Image("deploy")
+		if !image.Changed || image.Reasons[0].Kind != "platform" {
+			t.Errorf("reasons: %v", image.Reasons)
+		}
+	})
+}

@@ -31,14 +31,15 @@ func run(t *testing.T, dir, program string, args ...string) (stdout string) {
 	return string(out)
 }
 
-// buildxPlan is the plan that buildx gets from the frontend image.
+// buildxPlan is the plan that buildx gets from the frontend image, of the folder
+// or of a git repository whose URL comes last.
 func buildxPlan(t *testing.T, dir, front string, args ...string) versioning.Plan {
 	t.Helper()
 	args = append([]string{
 		"build", "--progress=plain", "--call=quoit.plan,format=json", "-f", "quoit.yaml",
 		"--build-arg", "BUILDKIT_SYNTAX=" + front, "--build-arg", "QUOIT_REGISTRY=" + stack.Registry,
 	}, args...)
-	if len(args) == 8+1 || !strings.Contains(args[len(args)-1], "://") {
+	if !strings.HasPrefix(args[len(args)-1], "http://") {
 		args = append(args, ".")
 	}
 	return parsePlan(t, []byte(run(t, dir, "buildx", args...)))

@@ -20,12 +20,14 @@ import (
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quoitbuild/quoit/labels"
 )
 
 // run compiles a unit.
 func (c *Compiler) run(ctx context.Context, u *unit) (*Compiled, error) {
 	source := u.source
-	inner := newImageClient(c, u)
+	inner := newImageClient(ctx, c, u)
 	compile := func() (*Compiled, error) { return c.dockerfile(ctx, inner, source, u.platform) }
 	if ref, _, _ := source.Syntax(); ref != "" {
 		compile = func() (*Compiled, error) { return c.forward(ctx, inner, u.platform) }
@@ -101,7 +103,7 @@ func declared(ctx context.Context, source Source, opt dockerfile2llb.ConvertOpt)
 // Outline returns what `--call=outline` shows of an image.
 func (c *Compiler) Outline(ctx context.Context, name string) (*outline.Outline, error) {
 	source := c.Sources[name]
-	ui, err := dockerui.NewClient(newImageClient(c, newUnit("outline", source, source.Platforms[0])))
+	ui, err := dockerui.NewClient(newImageClient(ctx, c, newUnit("outline", source, source.Platforms[0])))
 	if err != nil {
 		return nil, err
 	}
@@ -139,8 +141,10 @@ func innerOptions(outer map[string]string, source Source) map[string]string {
 			opts[key] = value
 		}
 	}
-	for key, value := range source.Args {
-		opts["build-arg:"+key] = value
+	for name, value := range source.Args {
+		if key := "build-arg:" + name; !onlyOuter(key) {
+			opts[key] = value
+		}
 	}
 	for key, value := range source.Labels {
 		opts["label:"+key] = value
@@ -156,6 +160,9 @@ func onlyOuter(key string) bool {
 	case "cmdline", "source", "build-arg:BUILDKIT_SYNTAX", "dockerfilekey", "requestid", "frontend.caps",
 		"platform", "target", "filename", "build-arg:BUILDKIT_MULTI_PLATFORM", "cache-imports", "cache-from":
 		return true
+	}
+	if strings.HasPrefix(key, "context:") {
+		return false // a named context; only images are let through so far
 	}
 	return strings.HasPrefix(key, "context") || strings.HasPrefix(key, "input-metadata:") ||
 		strings.HasPrefix(key, "build-arg:QUOIT_") || strings.HasPrefix(key, "attest:")
@@ -200,7 +207,7 @@ func (c *Compiled) isScratch() bool { return c.Definition == nil }
 func (c *Compiled) baseConfig() ([]byte, error) {
 	config := c.Config
 	config.Config.Labels = maps.Clone(config.Config.Labels)
-	stripReserved(config.Config.Labels)
+	labels.Strip(config.Config.Labels)
 	if c.isScratch() {
 		config.RootFS.DiffIDs, config.History = nil, nil
 	} else if len(config.RootFS.DiffIDs) == 0 {

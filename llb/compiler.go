@@ -69,95 +69,85 @@ type unit struct {
 	err      error
 }
 
-// CycleError says that images build on each other.
-type CycleError struct {
-	// Path names the images in the order of their needs, the first again last.
-	Path []string
-}
-
-func (e *CycleError) Error() string {
-	text := "images build on each other: " + e.Path[0]
-	for _, name := range e.Path[1:] {
-		text += " → " + name
-	}
-	return text
-}
-
 // errSibling marks the failure of an image that only waited for one that
 // failed; the other one's error tells what is wrong.
 var errSibling = errors.New("a sibling cannot be compiled")
 
-// All compiles every image for each of its platforms. Results are by image, in
-// the order of its platforms. The error joins the mistakes of all images.
+// All compiles every image for each of its platforms. Results are by image:
+// first its own platforms in their order, then others that siblings asked for.
+// The error joins the mistakes of all images; next to it, results has what could
+// be compiled. Images that build on each other are no error here: the cycle is in
+// their Siblings.
 func (c *Compiler) All(ctx context.Context) (map[string][]*Compiled, error) {
-	results := map[string][]*Compiled{}
-	failures := map[string]error{}
-	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for name, source := range c.Sources {
-		results[name] = make([]*Compiled, len(source.Platforms))
-		list := results[name]
-		for i, platform := range source.Platforms {
-			wg.Go(func() {
-				compiled, err := c.compile(ctx, nil, name, platform)
-				list[i] = compiled
-				if err != nil && !errors.Is(err, errSibling) {
-					mu.Lock()
-					defer mu.Unlock()
-					if failures[name] == nil {
-						failures[name] = err
-					}
-				}
-			})
+		for _, platform := range source.Platforms {
+			// An error is kept with its unit, and collected from there.
+			wg.Go(func() { _, _ = c.compile(ctx, nil, name, platform) })
 		}
 	}
 	wg.Wait()
-	all := c.sorted(failures)
-	if len(all) == 0 {
-		return results, ctx.Err()
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
-	return nil, errors.Join(all...)
+	return c.results(), errors.Join(c.failures()...)
 }
 
-// sorted lists failures by image. Which image notices a cycle is chance, so it
-// is reported once, where its first image names its second.
-func (c *Compiler) sorted(failures map[string]error) []error {
+// results lists what was compiled, by image.
+func (c *Compiler) results() map[string][]*Compiled {
+	results := map[string][]*Compiled{}
+	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
+		own := map[string]bool{}
+		for _, platform := range c.Sources[name].Platforms {
+			key := unitKey(name, platform)
+			own[key] = true
+			if u := c.units[key]; u != nil && u.result != nil {
+				results[name] = append(results[name], u.result)
+			}
+		}
+		for _, key := range slices.Sorted(maps.Keys(c.units)) {
+			if u := c.units[key]; u.source.Name == name && !own[key] && u.result != nil {
+				results[name] = append(results[name], u.result)
+			}
+		}
+	}
+	return results
+}
+
+// failures lists the first mistake of each image that has one of its own.
+func (c *Compiler) failures() []error {
 	var all []error
-	cycles := map[string]bool{}
-	for _, name := range slices.Sorted(maps.Keys(failures)) {
-		var cycle *CycleError
-		if !errors.As(failures[name], &cycle) {
-			all = append(all, failures[name])
-		} else if !cycles[cycle.Error()] {
-			cycles[cycle.Error()] = true
-			all = append(all, InReference(cycle, c.Sources[cycle.Path[0]], cycle.Path[1]))
+	last := ""
+	for _, key := range slices.Sorted(maps.Keys(c.units)) {
+		u := c.units[key]
+		if u.err != nil && !errors.Is(u.err, errSibling) && u.source.Name != last {
+			last = u.source.Name
+			all = append(all, u.err)
 		}
 	}
 	return all
 }
 
 // compile returns an image's graph, made now or before. by is the unit that
-// needs it, nil for the caller of All.
+// needs it, nil for none. The context has to be that of the whole build, not of
+// one question: others wait for the same unit. For an image that already waits
+// for by, the result is one without layers; see [Compiler.All].
 func (c *Compiler) compile(ctx context.Context, by *unit, name string, platform ocispecs.Platform) (*Compiled, error) {
 	platform = platforms.Normalize(platform)
-	u, mine, err := c.claim(by, name, platform)
-	if err != nil {
-		return nil, err
+	u, mine, circular := c.claim(by, name, platform)
+	if circular {
+		return &Compiled{Source: u.source, Platform: platform}, nil
 	}
 	if mine {
 		u.result, u.err = c.run(ctx, u)
 		close(u.done)
 	}
-	select {
-	case <-u.done:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	c.mu.Lock()
+	<-u.done
 	if by != nil {
+		c.mu.Lock()
 		delete(by.waits, u)
+		c.mu.Unlock()
 	}
-	c.mu.Unlock()
 	if u.err != nil && by != nil {
 		return nil, fmt.Errorf("%w: %s", errSibling, name)
 	}
@@ -168,6 +158,10 @@ func newUnit(key string, source Source, platform ocispecs.Platform) *unit {
 	return &unit{key: key, source: source, platform: platform, done: make(chan struct{}), waits: map[*unit]bool{}}
 }
 
+func unitKey(name string, platform ocispecs.Platform) string {
+	return name + " " + platforms.FormatAll(platforms.Normalize(platform))
+}
+
 // Stage compiles one stage of an image for a platform; its siblings are those
 // that All compiled.
 func (c *Compiler) Stage(ctx context.Context, name, stage string, platform ocispecs.Platform) (*Compiled, error) {
@@ -176,63 +170,43 @@ func (c *Compiler) Stage(ctx context.Context, name, stage string, platform ocisp
 	return c.run(ctx, newUnit(name+"/"+stage, source, platforms.Normalize(platform)))
 }
 
-// claim finds or makes the unit of an image and platform and notes that by
-// waits for it. It fails if that would be for ever.
-func (c *Compiler) claim(by *unit, name string, platform ocispecs.Platform) (u *unit, mine bool, err error) {
+// claim finds or makes the unit of an image and platform and notes that by waits
+// for it, unless that would be for ever.
+func (c *Compiler) claim(by *unit, name string, platform ocispecs.Platform) (u *unit, mine, circular bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.units == nil {
 		c.units = map[string]*unit{}
 	}
-	key := name + " " + platforms.FormatAll(platform)
+	key := unitKey(name, platform)
 	u, ok := c.units[key]
 	if !ok {
 		u = newUnit(key, c.Sources[name], platform)
 		c.units[key] = u
 	}
-	if by != nil {
-		if path := waitPath(u, by, nil); path != nil {
-			return nil, false, &CycleError{Path: canonicalCycle(path)}
-		}
-		by.waits[u] = true
+	if by == nil {
+		return u, !ok, false
 	}
-	return u, !ok, nil
+	if waitsFor(u, by, map[*unit]bool{}) {
+		return u, false, true
+	}
+	by.waits[u] = true
+	return u, !ok, false
 }
 
-// waitPath returns the images from one unit to another along who waits for
-// whom, or nil.
-func waitPath(from, to *unit, seen map[*unit]bool) []string {
-	if from == to {
-		return []string{from.source.Name}
+// waitsFor tells whether one unit waits for another, directly or through others.
+func waitsFor(u, other *unit, seen map[*unit]bool) bool {
+	if u == other {
+		return true
 	}
-	if seen == nil {
-		seen = map[*unit]bool{}
+	if seen[u] {
+		return false
 	}
-	seen[from] = true
-	next := slices.SortedFunc(maps.Keys(from.waits), func(a, b *unit) int {
-		if a.key < b.key {
-			return -1
-		}
-		return 1
-	})
-	for _, u := range next {
-		if seen[u] {
-			continue
-		}
-		if path := waitPath(u, to, seen); path != nil {
-			return append([]string{from.source.Name}, path...)
+	seen[u] = true
+	for next := range u.waits {
+		if waitsFor(next, other, seen) {
+			return true
 		}
 	}
-	return nil
-}
-
-// canonicalCycle starts a cycle at its smallest name and ends it with that.
-func canonicalCycle(path []string) []string {
-	path = slices.Compact(slices.Clone(path))
-	if len(path) > 1 && path[0] == path[len(path)-1] {
-		path = path[:len(path)-1]
-	}
-	first := slices.Index(path, slices.Min(path))
-	cycle := append(slices.Clone(path[first:]), path[:first]...)
-	return append(cycle, cycle[0])
+	return false
 }

@@ -84,7 +84,7 @@ func cover(folders []string) []string {
 				return nil
 			}
 			if last == "" || !within(folder, last) {
-				patterns = append(patterns, escape(folder))
+				patterns = append(patterns, Escape(folder))
 				last = folder
 			}
 		}
@@ -129,7 +129,7 @@ func prefixed(folder string, patterns []string) (moved []string, ok bool) {
 		if starred, ok := strings.CutPrefix(rest, "**"); ok && starred != "" && starred[0] != '/' {
 			return nil, false // at the start of a pattern only, "**" matches a part of a name
 		}
-		rest = escape(folder) + "/" + rest
+		rest = Escape(folder) + "/" + rest
 		if except {
 			rest = "!" + rest
 		}
@@ -140,4 +140,5 @@ func prefixed(folder string, patterns []string) (moved []string, ok bool) {
 
 var escaper = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`)
 
-func escape(name string) string { return escaper.Replace(name) }
+// Escape makes a pattern of a path that matches just that path.
+func Escape(name string) string { return escaper.Replace(name) }

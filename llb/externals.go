@@ -13,6 +13,8 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/containerd/platforms"
+
+	"github.com/quoitbuild/quoit/labels"
 )
 
 // Externals looks up images that the project does not build, each reference and
@@ -102,7 +104,7 @@ func withoutReserved(config []byte) ([]byte, error) {
 		return config, nil
 	}
 	var values map[string]string
-	if raw, ok := inner["Labels"]; !ok || json.Unmarshal(raw, &values) != nil || len(stripReserved(values)) == 0 {
+	if raw, ok := inner["Labels"]; !ok || json.Unmarshal(raw, &values) != nil || len(labels.Strip(values)) == 0 {
 		return config, nil
 	}
 	return replaced(image, "config", inner, "Labels", values)

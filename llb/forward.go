@@ -1,6 +1,7 @@
 package llb
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,8 @@ import (
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quoitbuild/quoit/labels"
 )
 
 // forward compiles with the frontend that the container file's syntax line
@@ -84,7 +87,6 @@ func (c *Compiler) addSibling(ctx context.Context, req *client.SolveRequest, inn
 	for _, alias := range append([]string{""}, c.Names.Prefixes...) {
 		req.FrontendOpt["context:"+alias+name] = "input:" + name
 	}
-	inner.noteSibling(name)
 	return nil
 }
 
@@ -103,7 +105,12 @@ func fromResult(ctx context.Context, res *client.Result, source Source, inner *i
 	if err != nil {
 		return nil, fmt.Errorf("image %s: %w", source.Name, err)
 	}
-	compiled := &Compiled{Args: slices.Sorted(maps.Keys(source.Args))}
+	compiled := &Compiled{}
+	for _, name := range slices.Sorted(maps.Keys(source.Args)) {
+		if bytes.Contains(source.Map.Data, []byte(name)) { // whether it is declared, only that frontend knows
+			compiled.Args = append(compiled.Args, name)
+		}
+	}
 	raw, ok := res.Metadata[exptypes.ExporterImageConfigKey]
 	if !ok {
 		return nil, fmt.Errorf("image %s: %w", source.Name, errors.New("its frontend returned no image config"))
@@ -111,7 +118,7 @@ func fromResult(ctx context.Context, res *client.Result, source Source, inner *i
 	if err := json.Unmarshal(raw, &compiled.Config); err != nil {
 		return nil, fmt.Errorf("image %s: reading its config: %w", source.Name, err)
 	}
-	stripReserved(compiled.Config.Config.Labels)
+	labels.Strip(compiled.Config.Config.Labels)
 	if ref == nil {
 		return compiled, nil
 	}
@@ -124,17 +131,24 @@ func fromResult(ctx context.Context, res *client.Result, source Source, inner *i
 		return nil, fmt.Errorf("image %s: writing its graph: %w", source.Name, err)
 	}
 	compiled.Definition = def.ToPB()
-	return compiled, inner.noteExternals(compiled.Definition)
+	return compiled, inner.noteImages(compiled.Definition)
 }
 
-// noteExternals records the images with digests that a definition reads.
-func (c *imageClient) noteExternals(def *pb.Definition) error {
+// noteImages records the siblings and the images with digests that a definition
+// reads.
+func (c *imageClient) noteImages(def *pb.Definition) error {
 	for i, raw := range def.Def {
 		var op pb.Op
 		if err := op.UnmarshalVT(raw); err != nil {
 			return fmt.Errorf("reading op %d of a definition: %w", i, err)
 		}
-		if source := op.GetSource(); source != nil && strings.HasPrefix(source.Identifier, imageScheme) {
+		source := op.GetSource()
+		if source == nil {
+			continue
+		}
+		if name, ok := siblingOf(source); ok {
+			c.noteSibling(name)
+		} else if strings.HasPrefix(source.Identifier, imageScheme) {
 			name, dgst, err := imageName(source)
 			if err != nil {
 				return err

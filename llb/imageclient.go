@@ -19,6 +19,7 @@ import (
 // its own context, and siblings that answer as if they were in a registry.
 type imageClient struct {
 	client.Client
+	ctx      context.Context // the build's: what others share must not end with one stage
 	compiler *Compiler
 	unit     *unit
 	source   Source
@@ -30,12 +31,13 @@ type imageClient struct {
 	siblings  map[string]bool
 }
 
-func newImageClient(c *Compiler, u *unit) *imageClient {
+func newImageClient(ctx context.Context, c *Compiler, u *unit) *imageClient {
 	source := u.source
 	opts := c.Gateway.BuildOpts()
 	opts.Opts = innerOptions(c.Options, source)
 	return &imageClient{
 		Client:    c.Gateway,
+		ctx:       ctx,
 		compiler:  c,
 		unit:      u,
 		source:    source,
@@ -68,12 +70,12 @@ func (c *imageClient) Solve(context.Context, client.SolveRequest) (*client.Resul
 
 // ResolveImageConfig answers for a sibling with its compiled config and a mark
 // for a reference, for any other image with what its registry says.
-func (c *imageClient) ResolveImageConfig(ctx context.Context, ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
+func (c *imageClient) ResolveImageConfig(_ context.Context, ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
 	name, ok := c.compiler.Names.Sibling(ref, c.spelling)
 	if !ok {
-		dgst, config, err := c.compiler.Externals.Resolve(ctx, ref, opt)
+		dgst, config, err := c.compiler.Externals.Resolve(c.ctx, ref, opt)
 		if err != nil {
-			return "", "", nil, err
+			return "", "", nil, c.compiler.Names.suggest(ref, err)
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -88,7 +90,7 @@ func (c *imageClient) ResolveImageConfig(ctx context.Context, ref string, opt so
 	if opt.ImageOpt != nil && opt.ImageOpt.Platform != nil {
 		platform = *opt.ImageOpt.Platform
 	}
-	compiled, err := c.compiler.compile(ctx, c.unit, name, platform)
+	compiled, err := c.compiler.compile(c.ctx, c.unit, name, platform)
 	if err != nil {
 		return "", "", nil, err
 	}

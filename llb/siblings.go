@@ -1,11 +1,14 @@
 package llb
 
 import (
-	"regexp"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/distribution/reference"
-	"github.com/moby/buildkit/frontend/dockerfile/parser"
+
+	"github.com/quoitbuild/quoit/internal/diag"
 )
 
 // Names tells which image references mean an image of the project.
@@ -19,11 +22,15 @@ type Names struct {
 
 // Sibling returns the project's image that ref names for the container file of
 // an image: by repository with any tag, or by the image's bare name, as
-// "FROM base". A file that spells out "docker.io/library/base" means Docker
+// "FROM base". With a digest a reference means just that image, whoever built
+// it. A file that spells out "docker.io/library/base" means Docker
 // Hub's, even if the project has a base of its own.
 func (n Names) Sibling(ref string, file Spelling) (name string, ok bool) {
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
+		return "", false
+	}
+	if _, digested := named.(reference.Digested); digested {
 		return "", false
 	}
 	for _, prefix := range n.Prefixes {
@@ -32,38 +39,19 @@ func (n Names) Sibling(ref string, file Spelling) (name string, ok bool) {
 		}
 	}
 	name = strings.TrimPrefix(named.Name(), "docker.io/library/")
-	if _, digested := named.(reference.Digested); digested || !n.Images[name] || file.hub[name] {
+	if !n.Images[name] || file.hub[name] {
 		return "", false
 	}
 	tagged, hasTag := named.(reference.Tagged)
 	return name, !hasTag || tagged.Tag() == "latest"
 }
 
-// Spelling remembers which names a container file spells out as Docker Hub's:
-// the compiler sees "redis" and "docker.io/library/redis" as the same.
-type Spelling struct{ hub map[string]bool }
-
-var hubName = regexp.MustCompile(`\b(?:docker\.io/(?:library/)?|library/)([a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)`)
-
-// NewSpelling reads a container file and the values of its build arguments. A
-// file that does not parse has no spelling; its compile reports why.
-func NewSpelling(file []byte, args map[string]string) Spelling {
-	s := Spelling{hub: map[string]bool{}}
-	parsed, err := parser.Parse(strings.NewReader(string(file)))
-	if err != nil {
-		return s
+// suggest adds to a failed look-up of a bare name the image that may be meant.
+func (n Names) suggest(ref string, err error) error {
+	name, ok := strings.CutPrefix(ref, "docker.io/library/")
+	name, _, _ = strings.Cut(name, ":")
+	if near := diag.Nearest(name, slices.Sorted(maps.Keys(n.Images))); ok && near != "" && near != name {
+		return fmt.Errorf("%w; did you mean the project's image %q?", err, near)
 	}
-	for _, node := range parsed.AST.Children {
-		s.note(node.Original)
-	}
-	for _, value := range args {
-		s.note(value)
-	}
-	return s
-}
-
-func (s Spelling) note(text string) {
-	for _, match := range hubName.FindAllStringSubmatch(text, -1) {
-		s.hub[match[1]] = true
-	}
+	return err
 }

@@ -30,10 +30,14 @@ func Answer(ctx context.Context, dir string, req Request) (Response, error) {
 	}
 	defer project.Close()
 	images := make([]imageTree, len(req.Images))
+	problems := map[string]string{}
 	for i, in := range req.Images {
 		if images[i], err = readImage(project, in); err != nil {
-			return Response{}, fmt.Errorf("image %s: %w", in.Name, err)
+			problems[in.Name] = err.Error()
 		}
+	}
+	if len(problems) > 0 {
+		return Response{Scheme: Scheme, Problems: problems}, nil
 	}
 	contents, err := hashFiles(ctx, project, images)
 	if err != nil {

@@ -2,6 +2,7 @@ package revision
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -90,13 +91,28 @@ func TestAnswerFile(t *testing.T) {
 		{"another scheme is refused", project, `{"scheme": 99}`, "scheme 99"},
 		{"a request that is no JSON is refused", project, `{`, "reading the request"},
 		{"a project that is not there is an error", filepath.Join(project, "none"), `{"scheme": 1}`, "opening the project"},
-		{"a context that is a file is an error", project, `{"scheme": 1, "images": [{"name": "x", "context": "shared"}]}`, "not a directory"},
-		{"a malformed ignore pattern is an error", project, `{"scheme": 1, "images": [{"name": "x", "context": ".", "ignore": ["["]}]}`, "image x"},
-		{"a malformed filter is an error", project, `{"scheme": 1, "images": [{"name": "x", "context": ".", "reads": [{"path": "/", "exclude": ["["]}]}]}`, "exclude patterns"},
-		{"a name that no file can have is an error", project, `{"scheme": 1, "images": [{"name": "x", "context": ".", "reads": [{"path": "/` + strings.Repeat("n", 300) + `"}]}]}`, "image x"},
+		{"a context that is a file is the image's problem", project, `{"scheme": 1, "images": [{"name": "x", "context": "shared"}]}`, "not a directory"},
+		{"a malformed ignore pattern is the image's problem", project, `{"scheme": 1, "images": [{"name": "x", "context": ".", "ignore": ["["]}]}`, "ignore patterns"},
+		{"a malformed filter is the image's problem", project, `{"scheme": 1, "images": [{"name": "x", "context": ".", "reads": [{"path": "/", "exclude": ["["]}]}]}`, "exclude patterns"},
+		{"a name that no file can have is the image's problem", project, `{"scheme": 1, "images": [{"name": "x", "context": ".", "reads": [{"path": "/` + strings.Repeat("n", 300) + `"}]}]}`, "too long"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := AnswerFile(t.Context(), c.project, file("in", c.request), file("out", ""))
+			out := file("out", "")
+			err := AnswerFile(t.Context(), c.project, file("in", c.request), out)
+			if strings.Contains(c.name, "the image's problem") {
+				if err != nil {
+					t.Fatal(err)
+				}
+				data, readErr := os.ReadFile(out)
+				if readErr != nil {
+					t.Fatal(readErr)
+				}
+				var res Response
+				if err := json.Unmarshal(data, &res); err != nil {
+					t.Fatal(err)
+				}
+				err = errors.New(res.Problems["x"])
+			}
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got error %v, want one about %q", err, c.want)
 			}
@@ -143,6 +159,9 @@ func FuzzAnswer(f *testing.F) {
 			res, err := Answer(t.Context(), project, Request{Scheme: Scheme, Images: []ImageInputs{in}})
 			if err != nil {
 				return err.Error(), nil
+			}
+			if problem, ok := res.Problems["x"]; ok {
+				return problem, nil
 			}
 			root, err := os.OpenRoot(project)
 			if err != nil {

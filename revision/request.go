@@ -30,6 +30,9 @@ type Response struct {
 	// Links names the images whose context is not a folder of its own but is
 	// reached through a link, with where the link leads in the project.
 	Links map[string]string `json:"links,omitempty"`
+	// Problems says by image why its tree cannot be read: a link that leads to
+	// itself, for instance. Such an image has no entry in Trees.
+	Problems map[string]string `json:"problems,omitempty"`
 }
 
 // EmptyTree is the digest of an image that reads nothing of its context.

@@ -87,8 +87,8 @@ func answer(t *testing.T, dir string, in ImageInputs) string {
 		in.Context = "."
 	}
 	res, err := Answer(t.Context(), dir, Request{Scheme: Scheme, Images: []ImageInputs{in}})
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || len(res.Problems) > 0 {
+		t.Fatal(err, res.Problems)
 	}
 	return res.Trees["image"].String()
 }

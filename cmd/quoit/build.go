@@ -80,7 +80,7 @@ func (f *buildFlags) run(cmd *cobra.Command) error {
 	if f.push {
 		f.attest(attrs)
 	}
-	j := job{project: f.project, build: f.build, syntax: m.Syntax, attrs: attrs, push: f.push}
+	j := job{project: f.project, build: f.build, manifest: m, attrs: attrs, push: f.push}
 	out, err := j.run(cmd.Context(), os.Stderr)
 	if err != nil {
 		return err

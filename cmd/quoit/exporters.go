@@ -20,6 +20,7 @@ import (
 
 	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/labels"
+	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -27,13 +28,17 @@ import (
 // exporter for each image, pushing by digest, so that nothing is tagged before
 // everything is there.
 type exporters struct {
-	images []string // in the order of the exporters
+	manifest *manifest.Manifest // decides where images may go, whatever a frontend says
+	images   []string           // in the order of the exporters
 }
 
 func (e *exporters) attachable() session.Attachable {
 	return exporterprovider.New(func(_ context.Context, meta map[string][]byte, _ []string) ([]*exporter.ExporterRequest, error) {
 		plan, err := decodePlan(meta[frontend.MetaPlan])
 		if err != nil {
+			return nil, err
+		}
+		if err := e.check(plan); err != nil {
 			return nil, err
 		}
 		var requests []*exporter.ExporterRequest
@@ -47,6 +52,20 @@ func (e *exporters) attachable() session.Attachable {
 		}
 		return requests, nil
 	})
+}
+
+// check refuses a plan for other repositories than those of the manifest.
+func (e *exporters) check(plan versioning.Plan) error {
+	m := e.manifest
+	if plan.Registry != m.Registry || plan.Project != m.Project || plan.Root != m.Root {
+		return fmt.Errorf("the frontend planned for %s/%s, the manifest says %s/%s: nothing is pushed", plan.Registry, plan.Project, m.Registry, m.Project)
+	}
+	for _, image := range plan.Images {
+		if _, ok := m.Image(image.Name); !ok {
+			return fmt.Errorf("the frontend planned an image %q that the manifest does not have: nothing is pushed", image.Name)
+		}
+	}
+	return nil
 }
 
 // imageAttrs narrows an image exporter to the refs of one image.

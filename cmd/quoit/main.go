@@ -3,12 +3,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/revision"
 )
 
@@ -52,7 +54,11 @@ func run(ctx context.Context, args []string) int {
 	root := newRootCmd()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	var half *registry.PublishError
 	if ctx.Err() != nil && err != nil {
+		if errors.As(err, &half) {
+			report(err) // what was written, and that the same command resumes
+		}
 		fmt.Fprintln(os.Stderr, "interrupted")
 		return exitInterrupted
 	}

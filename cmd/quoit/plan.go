@@ -61,7 +61,7 @@ func makePlan(cmd *cobra.Command, project projectFlags, plan planFlags, build bu
 		return versioning.Plan{}, err
 	}
 	attrs["requestid"] = frontend.RequestPlan
-	out, err := job{project: project, build: build, syntax: m.Syntax, attrs: attrs}.run(cmd.Context(), os.Stderr)
+	out, err := job{project: project, build: build, manifest: m, attrs: attrs}.run(cmd.Context(), os.Stderr)
 	if err != nil {
 		return versioning.Plan{}, err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	bk "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerui"
@@ -23,6 +24,18 @@ func runSelf(gateway.Client) (bk.State, string, error) {
 	}
 	st := bk.Local(runnerLocal, bk.SharedKeyHint(runnerLocal), dockerui.WithInternalName("load the quoit command"))
 	return st, "/" + filepath.Base(self), nil
+}
+
+// checkArchitecture makes sure that BuildKit can run this binary.
+func checkArchitecture(workers []gateway.WorkerInfo) error {
+	for _, worker := range workers {
+		for _, platform := range worker.Platforms {
+			if platform.OS == runtime.GOOS && platform.Architecture == runtime.GOARCH {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("BuildKit cannot run this command's %s/%s binary: name the frontend in the manifest's first line, # syntax=…", runtime.GOOS, runtime.GOARCH)
 }
 
 // selfFS is a file system with nothing but this binary.

@@ -27,6 +27,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -34,9 +35,9 @@ import (
 type job struct {
 	project projectFlags
 	build   buildkitFlags
-	// syntax is the frontend image of the manifest's first line, "" to build in
-	// this process.
-	syntax string
+	// manifest is the project's; its first line may name the frontend image, else
+	// the build is in this process.
+	manifest *manifest.Manifest
 	// attrs are the frontend's options.
 	attrs map[string]string
 	// push exports every image that is built to its repository, by digest.
@@ -65,7 +66,7 @@ func (j job) run(ctx context.Context, progress io.Writer) (*outcome, error) {
 		return nil, err
 	}
 	out := &outcome{}
-	exp := &exporters{}
+	exp := &exporters{manifest: j.manifest}
 	if j.push {
 		opt.EnableSessionExporter = true
 		opt.Session = append(opt.Session, exp.attachable())
@@ -86,7 +87,7 @@ func (j job) run(ctx context.Context, progress io.Writer) (*outcome, error) {
 	})
 	eg.Go(func() error { return showProgress(ctx, progress, j.build.progress, status) })
 	if err := wait(ctx, eg); err != nil {
-		if ctx.Err() == nil && ours != nil && j.syntax == "" {
+		if ctx.Err() == nil && ours != nil && j.manifest.Syntax == "" {
 			return nil, ours
 		}
 		return nil, explainPush(err)
@@ -122,12 +123,15 @@ func wait(ctx context.Context, build *errgroup.Group) error {
 
 // frontend runs the manifest's frontend image, or the one in this binary.
 func (j job) frontend(ctx context.Context, gw gateway.Client) (*gateway.Result, error) {
-	if j.syntax == "" {
+	if j.manifest.Syntax == "" {
+		if err := checkArchitecture(gw.BuildOpts().Workers); err != nil {
+			return nil, err
+		}
 		return frontend.New(runSelf)(ctx, gw)
 	}
 	attrs := maps.Clone(gw.BuildOpts().Opts)
-	attrs["source"] = j.syntax
-	attrs["cmdline"] = j.syntax
+	attrs["source"] = j.manifest.Syntax
+	attrs["cmdline"] = j.manifest.Syntax
 	return gw.Solve(ctx, gateway.SolveRequest{Frontend: "gateway.v0", FrontendOpt: attrs})
 }
 
@@ -171,7 +175,7 @@ func (j job) solveOpt() (client.SolveOpt, error) {
 	if err := j.build.apply(&opt); err != nil {
 		return opt, err
 	}
-	if j.syntax == "" {
+	if j.manifest.Syntax == "" {
 		opt.LocalMounts[runnerLocal], err = selfFS()
 	}
 	return opt, err

@@ -386,7 +386,7 @@ var badReleases = map[string]struct {
 		put:  func(t *testing.T, ref string) { putLabels(t, ref, map[string]string{labels.Release: `{"schema": 99}`}) },
 		says: "the release was written by a newer quoit (schema 99, this one knows 1): update quoit",
 	},
-	"an index without our platform": {
+	"an index without a platform that is looked for": {
 		put:    putForeignIndex,
 		says:   "no match for platform in manifest: not found: the image is not made for a platform of the manifest",
 		status: "an image without our labels: it carries no release",
@@ -446,7 +446,7 @@ func putLabels(t *testing.T, ref string, labels map[string]string) {
 func putForeignIndex(t *testing.T, ref string) {
 	index := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{
 		Add:        image(t, stack.Ref("library/busybox:latest")),
-		Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "s390x"}},
+		Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "mips64le"}},
 	})
 	putImage(t, ref, func(r name.Reference) error { return remote.WriteIndex(r, index) })
 }

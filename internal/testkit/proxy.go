@@ -31,6 +31,7 @@ type Proxy struct {
 
 	mu       sync.Mutex
 	server   *http.Server
+	listener net.Listener
 	login    *login
 	rules    []*activeRule
 	requests []*Request
@@ -79,7 +80,7 @@ func (p *Proxy) Up() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.Host = fmt.Sprintf("localhost:%d", listener.Addr().(*net.TCPAddr).Port)
-	p.server = server
+	p.server, p.listener = server, listener
 	go func() { _ = server.Serve(listener) }() // until Down
 	return nil
 }
@@ -88,7 +89,9 @@ func (p *Proxy) Up() error {
 func (p *Proxy) Down() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_ = p.server.Close() // of a listener, which is gone either way
+	// Gone either way; the listener by itself, as the server may not have it yet.
+	_ = p.listener.Close()
+	_ = p.server.Close()
 }
 
 // Close ends the proxy and whatever it holds.

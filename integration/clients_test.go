@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -316,4 +317,59 @@ func TestPlatformsOfSiblingsAndRings(t *testing.T) {
 			t.Errorf("reasons: %v", image.Reasons)
 		}
 	})
+}
+
+func TestAttestations(t *testing.T) {
+	dir, prefix := small(t)
+	scanner := stack.Ref(repository(prefix) + "-scanner:1")
+	scan := t.TempDir()
+	write(t, scan, "Dockerfile", "FROM busybox\nCOPY scan /\nENTRYPOINT [\"sh\", \"/scan\"]\n")
+	write(t, scan, "scan", `echo '{"_type": "https://in-toto.io/Statement/v0.1", "predicateType": "https://spdx.dev/Document",'\
+ "\"predicate\": {\"files\": \"$(ls $BUILDKIT_SCAN_SOURCE | tr '\n' ' ')\"}}" >$BUILDKIT_SCAN_DESTINATION/sbom.spdx.json
+`)
+	run(t, scan, "buildx", "build", "--push", "--provenance=false", "-t", scanner, ".")
+	mustQuoit(t, dir, "build", "--push", "--sbom", "generator="+scanner)
+	index, err := descriptor(t, prefix+"/s000:0.1.0").ImageIndex()
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]string{}
+	for _, m := range manifest.Manifests {
+		if m.Annotations["vnd.docker.reference.type"] != "attestation-manifest" {
+			continue
+		}
+		attestation, err := index.Image(m.Digest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		layers, err := attestation.Layers()
+		if err != nil {
+			t.Fatal(err)
+		}
+		described, err := attestation.Manifest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, layer := range layers {
+			reader, err := layer.Uncompressed()
+			if err != nil {
+				t.Fatal(err)
+			}
+			data, err := io.ReadAll(reader)
+			if err != nil {
+				t.Fatal(err)
+			}
+			kinds[described.Layers[i].Annotations["in-toto.io/predicate-type"]] = string(data)
+		}
+	}
+	if sbom := kinds["https://spdx.dev/Document"]; !strings.Contains(sbom, "main.txt") || !strings.Contains(sbom, "base") {
+		t.Errorf("the SBOM does not list the image's files: %s", sbom)
+	}
+	if provenance := kinds["https://slsa.dev/provenance/v0.2"] + kinds["https://slsa.dev/provenance/v1"]; !strings.Contains(provenance, "busybox") {
+		t.Errorf("the provenance does not name the base image: %s", provenance)
+	}
 }

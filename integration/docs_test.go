@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/versioning"
@@ -219,4 +220,17 @@ func block(t *testing.T, text, language string) string {
 		t.Fatalf("there is no %s block", language)
 	}
 	return code + "\n"
+}
+
+func TestFrontendArgumentsAreDocumented(t *testing.T) {
+	reference := content(t, "../docs/frontend.md")
+	for _, name := range []string{
+		frontend.ArgRing, frontend.ArgMajor, frontend.ArgRebuild, frontend.ArgFirst, frontend.ArgPull, frontend.ArgRegistry, frontend.ArgExitCode,
+		strings.TrimPrefix(frontend.RequestPlan, "frontend."), strings.TrimPrefix(frontend.RequestGraph, "frontend."),
+		strings.TrimPrefix(frontend.RequestSchema, "frontend."), frontend.MetaPlan,
+	} {
+		if !strings.Contains(reference, "`"+name+"`") {
+			t.Errorf("docs/frontend.md does not explain %s", name)
+		}
+	}
 }

@@ -129,7 +129,7 @@ func (r buildResult) print(out io.Writer, format string) error {
 	if format == "json" {
 		return printJSON(out, r)
 	}
-	text := r.Plan.String() + "\n"
+	text := printable(r.Plan.String()) + "\n"
 	if r.Published != nil && len(r.Published.Written) > 0 {
 		text += r.Published.String() + "\n"
 	}

@@ -39,7 +39,8 @@ const (
 // images' names and annotations are left to the client's exporters.
 func New(runner Runner) client.BuildFunc {
 	return func(ctx context.Context, c client.Client) (*client.Result, error) {
-		return build(ctx, c, runner)
+		res, err := build(ctx, c, runner)
+		return res, validText(err)
 	}
 }
 
@@ -48,7 +49,7 @@ func build(ctx context.Context, c client.Client, runner Runner) (*client.Result,
 		return nil, err
 	}
 	run := func(client.Client) (bk.State, string, error) { return runner(c) }
-	patient := patientClient{c}
+	patient := patientClient{c, maxPatience}
 	opts, err := readOptions(c.BuildOpts().Opts)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,8 @@ package frontend
 
 import (
 	"errors"
+	"strings"
+	"unicode/utf8"
 
 	bk "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/solver/errdefs"
@@ -32,6 +34,19 @@ func inManifest(err error, source *bk.SourceMap) error {
 		}))
 	}
 	return errors.Join(all...)
+}
+
+// validText makes an error that quotes arbitrary bytes fit for a message of gRPC,
+// which has to be UTF-8, and keeps its excerpts.
+func validText(err error) error {
+	if err == nil || utf8.ValidString(err.Error()) {
+		return err
+	}
+	valid := errors.New(strings.ToValidUTF8(err.Error(), "\uFFFD"))
+	for _, source := range errdefs.Sources(err) {
+		valid = errdefs.WithSource(valid, source)
+	}
+	return valid
 }
 
 // pbRange is a range as BuildKit counts: lines from one, characters from zero.

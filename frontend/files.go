@@ -103,18 +103,13 @@ func (p *project) controlPaths() []string {
 	paths := map[string]bool{}
 	for _, image := range p.manifest.Images {
 		for _, file := range candidates(image) {
-			paths[literal(file)] = true
-			paths[literal(file+ignoreName)] = true
+			paths[llb.Escape(file)] = true
+			paths[llb.Escape(file+ignoreName)] = true
 		}
-		paths[literal(path.Join(image.Context, ignoreName))] = true
+		paths[llb.Escape(path.Join(image.Context, ignoreName))] = true
 	}
 	return slices.Sorted(maps.Keys(paths))
 }
-
-var literally = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`)
-
-// literal is the pattern that matches a name and no other.
-func literal(name string) string { return literally.Replace(name) }
 
 func candidates(image manifest.Image) []string {
 	if image.File != "" {
@@ -168,6 +163,10 @@ func (p *project) readContainerFile(ctx context.Context, files *controlFiles, im
 		if err != nil {
 			return nil, nil, fmt.Errorf("reading %s: %w", file, err)
 		}
+		if len(bytes.TrimSpace(data)) == 0 {
+			problem := p.mistake(fileKey(image), "write at least a FROM", "image %s: %s is empty", image.Name, file)
+			return nil, &problem, nil
+		}
 		source.File = file
 		return data, nil, nil
 	}
@@ -211,7 +210,7 @@ func (p *project) missingFile(ctx context.Context, files *controlFiles, image ma
 
 // linkTarget is where a link among the control files leads, "" for anything else.
 func linkTarget(ctx context.Context, files *controlFiles, name string) string {
-	entries, err := files.ref.ReadDir(ctx, client.ReadDirRequest{Path: path.Dir(name), IncludePattern: literal(path.Base(name))})
+	entries, err := files.ref.ReadDir(ctx, client.ReadDirRequest{Path: path.Dir(name), IncludePattern: llb.Escape(path.Base(name))})
 	if err != nil || len(entries) != 1 {
 		return ""
 	}

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/moby/buildkit/frontend/gateway/client"
@@ -33,14 +32,10 @@ type store struct {
 	manifest *manifest.Manifest
 	root     []ocispecs.Platform // the root image's platforms
 	first    bool                // stated: nothing is there yet
-	patience time.Duration       // for one look-up, BuildKit's own attempts included; 0: maxPatience
 
 	mu    sync.Mutex
 	found map[string]*published
 }
-
-// maxPatience is how long a look-up may take.
-const maxPatience = time.Minute
 
 // published is an image in the registry; nil stands for one that is not there.
 type published struct {
@@ -164,23 +159,13 @@ func (s *store) resolve(ctx context.Context, ref string, platform *ocispecs.Plat
 	return &published{digest: meta.Image.Digest.String(), labels: config.Config.Labels}, nil
 }
 
-// ask resolves a reference anew, whatever BuildKit knows of its tag. BuildKit
-// itself would wait for ever for a registry that does not answer.
+// ask resolves a reference anew, whatever BuildKit knows of its tag.
 func (s *store) ask(ctx context.Context, ref, what string, opt sourceresolver.ResolveImageOpt) (*sourceresolver.MetaResponse, error) {
-	patience := s.patience
-	if patience == 0 {
-		patience = maxPatience
-	}
-	limited, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	opt.ResolveMode = "pull"
-	meta, err := s.gateway.ResolveSourceMetadata(limited, &pb.SourceOp{Identifier: "docker-image://" + ref}, sourceresolver.Opt{
+	meta, err := s.gateway.ResolveSourceMetadata(ctx, &pb.SourceOp{Identifier: "docker-image://" + ref}, sourceresolver.Opt{
 		LogName: "[quoit] " + what, ImageOpt: &opt,
 	})
-	switch {
-	case err != nil && limited.Err() != nil && ctx.Err() == nil:
-		return nil, fmt.Errorf("no answer within %s", patience)
-	case err == nil && meta.Image == nil:
+	if err == nil && meta.Image == nil {
 		return nil, errors.New("the answer is not an image")
 	}
 	return meta, err

@@ -42,7 +42,7 @@ func TestALookUpEndsWithoutAnAnswer(t *testing.T) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	})
-	s.patience = time.Millisecond
+	s.gateway = patientClient{s.gateway, time.Millisecond}
 	want := "looking up registry.example.com/acme/shop/deploy:developers: no answer within 1ms: the registry is in trouble, run the same command again later"
 	if _, err := s.ring(t.Context(), "developers"); err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)

@@ -487,3 +487,14 @@ func TestTwoPublishersAtOnce(t *testing.T) {
 	}
 	checkWhole(t, prefix)
 }
+
+func TestA404OfAProxyIsNoEmptyRing(t *testing.T) {
+	dir, prefix := small(t)
+	publish(t, dir, prefix, "developers")
+	between := proxy(t)
+	between.Use(testkit.Rule{Match: testkit.Method("HEAD"), Fault: testkit.HTML(404)})
+	out, stderr, code := quoit(t, dir, "plan", "--registry", between.Host)
+	if code == 0 || strings.Contains(out, "first release") {
+		t.Errorf("exit code %d\n%s\n%s", code, out, stderr)
+	}
+}

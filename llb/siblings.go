@@ -46,12 +46,15 @@ func (n Names) Sibling(ref string, file Spelling) (name string, ok bool) {
 	return name, !hasTag || tagged.Tag() == "latest"
 }
 
-// suggest adds to a failed look-up of a bare name the image that may be meant.
+// suggest adds to a failed look-up of a bare name, or of a repository of the
+// project, the image that may be meant.
 func (n Names) suggest(ref string, err error) error {
-	name, ok := strings.CutPrefix(ref, "docker.io/library/")
-	name, _, _ = strings.Cut(name, ":")
-	if near := diag.Nearest(name, slices.Sorted(maps.Keys(n.Images))); ok && near != "" && near != name {
-		return fmt.Errorf("%w; did you mean the project's image %q?", err, near)
+	for _, prefix := range append([]string{"docker.io/library/"}, n.Prefixes...) {
+		name, ok := strings.CutPrefix(ref, prefix)
+		name, _, _ = strings.Cut(name, ":")
+		if near := diag.Nearest(name, slices.Sorted(maps.Keys(n.Images))); ok && near != "" && near != name {
+			return fmt.Errorf("%w; did you mean the project's image %q?", err, near)
+		}
 	}
 	return err
 }

@@ -85,6 +85,9 @@ func (f *buildFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	if err := confirmEmpty(cmd.Context(), m, out.plan, f.plan.first); err != nil {
+		return err
+	}
 	return f.finish(cmd, m, out)
 }
 

@@ -67,7 +67,11 @@ func makePlan(cmd *cobra.Command, project projectFlags, plan planFlags, build bu
 	if err != nil {
 		return versioning.Plan{}, err
 	}
-	return versioning.ParsePlan(out.answer)
+	p, err := versioning.ParsePlan(out.answer)
+	if err != nil {
+		return versioning.Plan{}, err
+	}
+	return p, confirmEmpty(cmd.Context(), m, p, plan.first)
 }
 
 func printPlan(out io.Writer, p versioning.Plan, format string) error {

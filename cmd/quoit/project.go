@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -80,6 +81,27 @@ func checkRing(m *manifest.Manifest, ring string) error {
 			return usagef("--ring: %w; did you mean %q?", err, near)
 		}
 		return usagef("--ring: %w", err)
+	}
+	return nil
+}
+
+// confirmEmpty looks once more, by another way, whether a ring is empty, before a
+// plan says that it is a first release: BuildKit takes every 404 for an answer
+// of the registry, also that of a proxy before it.
+func confirmEmpty(ctx context.Context, m *manifest.Manifest, plan versioning.Plan, first bool) error {
+	if plan.Current != nil || plan.Ring == versioning.None || first {
+		return nil
+	}
+	p, err := open(m)
+	if err != nil {
+		return err
+	}
+	digest, found, err := p.Digest(ctx, m.Root, plan.Ring)
+	if err != nil {
+		return fmt.Errorf("making sure that ring %s is empty: %w", plan.Ring, err)
+	}
+	if found {
+		return fmt.Errorf("ring %s holds %s, but BuildKit was told that there is nothing: check what lies between BuildKit and the registry", plan.Ring, digest)
 	}
 	return nil
 }

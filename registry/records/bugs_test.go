@@ -18,14 +18,16 @@ func TestPlantedBugsAreFound(t *testing.T) {
 	taken.foreign = []Content{{"deploy", "0.2.0", sha("foreign")}}
 	lagging := both
 	lagging.stale = true
+	tiny := lagging
+	tiny.page, tiny.operations, tiny.rounds = 1, []Operation{set("dev", "0.2.0"), set("dev", "0.3.0")}, 3
 	unordered := both
-	unordered.unordered = true
+	unordered.unordered, unordered.blind = true, true
 	assigned := both
 	assigned.operations = []Operation{publish("dev", "0.2.0", a), publishOther("users", "0.2.0")}
-	crash := both
-	crash.crashes = 1
-	taken2 := taken
-	taken2.operations = []Operation{publishTwo("dev", "0.2.0", a), publishTwo("dev", "0.2.0", a)}
+	partly := taken
+	partly.begin = []Operation{set("dev", "0.1.0"), publishTwo("dev", "0.2.0", a)}
+	partly.settled, partly.impatient = false, true
+	partly.operations = []Operation{nil, publishAPI("dev", "0.2.0")}
 	for name, test := range map[string]struct {
 		scenario scenario
 		variant  func(*Machine, []Response) bool
@@ -37,8 +39,10 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		"no closing check":                  {both, noClosing, "nobody crashed, and ring dev"},
 		"not awaiting the own tag":          {lagging, noAwait, "was overwritten"},
 		"unordered listings, not looked at": {unordered, noEvidence, "not reported"},
+		"one listing of several pages":      {tiny, onePages, "the log says"},
 		"no doubt":                          {taken, noDoubt, "success of writer 0 is taken back"},
 		"versions that were not looked at":  {assigned, noVersions, "again"},
+		"a void before the other versions":  {partly, voidAtOnce, "again"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := test.scenario
@@ -53,11 +57,38 @@ func TestPlantedBugsAreFound(t *testing.T) {
 	}
 }
 
+// Mistakes that need more than an exhaustive check can draw in a short time.
+func TestPlantedBugsAreFoundInHistories(t *testing.T) {
+	for name, variant := range map[string]func(*Machine, []Response) bool{
+		"no closing check":         noClosing,
+		"not awaiting the own tag": noAwait,
+		"no doubt":                 noDoubt,
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, seed, _, err := histories(1, 5000, func(h *history) {
+				h.variant = variant
+			})
+			if err == nil {
+				t.Fatal("nothing was found")
+			}
+			t.Logf("seed %d: %v", seed, err)
+		})
+	}
+}
+
 // publishOther publishes other contents under a version.
 func publishOther(ring, v string) Operation {
 	return func(newest Record) (Record, error) {
 		images := map[string]Image{"deploy": {Version: version(v), Digest: sha("other" + v), New: true}}
 		return Record{Operation: Publish, After: newest.After.with(ring, Place{"deploy", version(v), sha("other" + v)}), Images: images}, nil
+	}
+}
+
+// publishAPI publishes other contents under a version of another image.
+func publishAPI(ring, v string) Operation {
+	return func(newest Record) (Record, error) {
+		images := map[string]Image{"api": {Version: version(v), Digest: sha("other api" + v), New: true}}
+		return Record{Operation: Publish, After: newest.After.with(ring, Place{"deploy", version("0.9.0"), sha("0.9.0")}), Images: images}, nil
 	}
 }
 
@@ -141,11 +172,17 @@ func noAwait(m *Machine, r []Response) bool {
 	return false
 }
 
-// noEvidence drops what makes a fork visible.
+// noEvidence believes that all is well with what makes a fork visible.
 func noEvidence(m *Machine, r []Response) bool {
 	switch m.phase {
-	case closing, polling, deciding, looking:
-	case marking, hinting:
+	case closing:
+		if m.number > 0 {
+			r[1].Digest = m.digest
+		}
+	case rings:
+		for i, ring := range m.allRings() {
+			r[i] = Response{Found: true, Digest: m.newest.Record.After.Tag(ring).Digest}
+		}
 	}
 	return false
 }
@@ -155,8 +192,8 @@ func noDoubt(m *Machine, r []Response) bool {
 	case asking:
 		r[0].Found = false
 	case closing:
-		if len(r) > 1 {
-			r[1].Found = false
+		if len(r) > 2 {
+			r[2].Found = false
 		}
 	}
 	return false
@@ -171,4 +208,28 @@ func noVersions(m *Machine, r []Response) bool {
 		}
 	}
 	return false
+}
+
+// onePages takes the first listing that shows the own tag, on however many pages.
+func onePages(m *Machine, _ []Response) bool {
+	m.list.shown = m.list.shown || m.phase == polling
+	return false
+}
+
+// voidAtOnce takes a publish back before its other versions have their tags.
+func voidAtOnce(m *Machine, r []Response) bool {
+	if m.phase != versions {
+		return false
+	}
+	m.taken = nil
+	for i, tag := range m.newest.Record.Versions() {
+		if r[i].Found && r[i].Digest != tag.Digest {
+			m.taken = append(m.taken, Found{Content{tag.Repository, tag.Tag, r[i].Digest}, tag.Digest})
+		}
+	}
+	if len(m.taken) == 0 {
+		return false
+	}
+	m.takeBack()
+	return true
 }

@@ -18,12 +18,22 @@ func (m *Machine) closing() {
 // closeUp makes the closing check for the operation that is in the log.
 func (m *Machine) closeUp([]Response) {
 	m.marked = m.marked || m.undone == nil
-	looks := []Request{headRecord(m.number + 1)}
+	looks := []Request{}
 	if m.doubtful() {
 		doubt := Name{Mark: Doubt, Sequence: m.number, Value: m.own.Digest}
 		looks = append(looks, head(Content{Repository: Repository, Tag: doubt.String()}))
 	}
-	m.ask(closing, looks...)
+	m.lookAgain(looks...)
+}
+
+// lookAgain is the closing check: there is no newer record, and the newest is
+// what it was, which it is on every registry that lists in order.
+func (m *Machine) lookAgain(more ...Request) {
+	looks := []Request{headRecord(m.number + 1)}
+	if m.number > 0 {
+		looks = append(looks, headRecord(m.number))
+	}
+	m.ask(closing, append(looks, more...)...)
 }
 
 // doubtful reports whether the operation's record could still be taken back.
@@ -33,11 +43,13 @@ func (m *Machine) doubtful() bool {
 
 func (m *Machine) closed(r []Response) {
 	switch pending := m.pending; {
+	case m.number > 0 && r[1].Digest != m.digest:
+		m.forked("record %d was %s and is %s", m.number, m.digest, orNothing(r[1].Digest))
 	case r[0].Found:
 		m.climb(r)
 	case pending != nil:
 		m.end(*pending)
-	case len(r) > 1 && r[1].Found:
+	case len(r) > 2 && r[2].Found:
 		m.propose(Record{Operation: Keep, Of: m.number, After: m.newest.Record.After, Holds: m.newest.Record.Holds}, true)
 	default:
 		m.dirty = false
@@ -66,5 +78,5 @@ func (m *Machine) finish(result Result, look bool) {
 		return
 	}
 	m.pending = &result
-	m.ask(closing, headRecord(m.number+1))
+	m.lookAgain()
 }

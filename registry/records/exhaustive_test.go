@@ -1,45 +1,104 @@
 package records
 
 import (
+	"os"
 	"testing"
 	"time"
 )
 
-func check_(t *testing.T, name string, s scenario) {
-	t.Run(name, func(t *testing.T) {
-		start := time.Now()
-		e, err := explore(s)
-		t.Logf("%d states (%d cut), %d requests, %s; left alone at most %d requests, %d since the last round began; %v", len(e.seen), e.cut, e.steps, time.Since(start).Round(time.Millisecond), e.most, e.fresh, e.ends)
-		if err != nil {
-			t.Fatal(err)
-		}
-	})
-}
+const most = 25 // requests of a writer left alone, since it began its last round
 
-func TestTwoWriters(t *testing.T) {
-	a := sha("0.1.0")
-	one := []Operation{set("dev", "0.1.0")}
-	published := []Operation{set("dev", "0.1.0"), publish("dev", "0.2.0", a)}
-	for _, crashes := range []int{0, 1, 2} {
-		check_(t, "publishing the same ring", scenario{
-			operations: []Operation{publish("dev", "0.2.0", a), publish("dev", "0.3.0", a)},
-			begin:      one, settled: true, crashes: crashes, sample: 16, rounds: 2,
-		})
-		check_(t, "different rings", scenario{
-			operations: []Operation{publish("dev", "0.2.0", a), publish("users", "0.1.1", "")},
-			begin:      one, settled: true, crashes: crashes, sample: 16, rounds: 2,
-		})
-		check_(t, "equal digests at different times in one ring", scenario{
-			operations: []Operation{set("dev", "0.2.0"), set("dev", "0.1.0")},
-			begin:      []Operation{set("dev", "0.1.0"), set("dev", "0.2.0"), set("dev", "0.1.0")}, crashes: crashes, sample: 16, rounds: 2,
-		})
-		check_(t, "a publish whose writer crashed, and politeness", scenario{
-			operations: []Operation{publish("dev", "0.3.0", sha("0.2.0")), set("dev", "0.1.0")},
-			begin:      published, crashes: crashes, sample: 16, rounds: 2,
-		})
-		check_(t, "a foreign push", scenario{
-			operations: []Operation{publish("dev", "0.2.0", a), set("users", "0.1.0")},
-			begin:      one, settled: true, crashes: crashes, sample: 16, rounds: 2, foreign: []Content{{"deploy", "0.2.0", sha("foreign")}},
+// Every interleaving of single requests, crashes and delayed writes.
+func TestEveryInterleaving(t *testing.T) {
+	long := os.Getenv("QUOIT_TEST_LONG") == "1"
+	for name, s := range scenarios(long) {
+		t.Run(name, func(t *testing.T) {
+			start := time.Now()
+			e, err := explore(s)
+			t.Logf("%d writers, %d crashes: %d states, %d requests, %s; left alone at most %d requests, %d since the last round began; ended %v",
+				len(s.operations), s.crashes, len(e.seen), e.steps, time.Since(start).Round(time.Millisecond), e.most, e.fresh, e.ends)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.fresh > most {
+				t.Errorf("left alone a writer makes %d requests from a new round, more than %d", e.fresh, most)
+			}
 		})
 	}
+}
+
+func scenarios(long bool) map[string]scenario {
+	a := sha("0.1.0")
+	one := []Operation{set("dev", "0.1.0")}
+	s := map[string]scenario{
+		"one ring": {
+			operations: []Operation{publish("dev", "0.2.0", a), publish("dev", "0.3.0", a)}, begin: one, settled: true, crashes: 2, rounds: 2,
+		},
+		"two rings": {
+			operations: []Operation{publish("dev", "0.2.0", a), publish("users", "0.1.1", "")}, begin: one, settled: true, crashes: 1, rounds: 2,
+		},
+		"equal digests at different times in one ring": {
+			operations: []Operation{set("dev", "0.2.0"), set("dev", "0.1.0")},
+			begin:      []Operation{set("dev", "0.1.0"), set("dev", "0.2.0"), set("dev", "0.1.0")}, crashes: 1, rounds: 2,
+		},
+		"politeness for a writer that crashed": {
+			operations: []Operation{publish("dev", "0.3.0", sha("0.2.0")), set("dev", "0.1.0")},
+			begin:      []Operation{set("dev", "0.1.0"), publish("dev", "0.2.0", a)}, crashes: 1, rounds: 2,
+		},
+		"a ring that is emptied, and completing only": {
+			operations: []Operation{put_("dev", Place{}), nil}, begin: one, crashes: 2, rounds: 2,
+		},
+		"a foreign push": {
+			operations: []Operation{publish("dev", "0.2.0", a), set("users", "0.1.0")}, begin: one, settled: true, rounds: 1,
+			foreign: []Content{{"deploy", "0.2.0", sha("foreign")}}, impatient: true,
+		},
+		"listings that lag": {
+			operations: []Operation{publish("dev", "0.2.0", a), publish("dev", "0.3.0", a)}, begin: one, settled: true, rounds: 2, stale: true,
+		},
+		"pages that lag": {
+			operations: []Operation{publish("dev", "0.2.0", a), publish("dev", "0.3.0", a)}, begin: one, settled: true, rounds: 1, stale: true, page: 1, impatient: true,
+		},
+		"listings out of order": {
+			operations: []Operation{publish("dev", "0.2.0", a), set("dev", "0.3.0")}, begin: one, settled: true, rounds: 1, unordered: true, impatient: true,
+		},
+		"three writers": {
+			operations: []Operation{publish("dev", "0.2.0", a), publish("dev", "0.3.0", a), publish("dev", "0.4.0", a)}, begin: one, settled: true, rounds: 1, impatient: true,
+		},
+	}
+	for name, scenario := range s {
+		scenario.sample = 64
+		s[name] = scenario
+	}
+	if long {
+		lengthen(s)
+	}
+	return s
+}
+
+// lengthen makes the scenarios as large as minutes allow.
+func lengthen(s map[string]scenario) {
+	for name, scenario := range s {
+		switch {
+		case name == "listings out of order":
+			scenario.rounds = 3
+		case scenario.stale:
+			scenario.crashes, scenario.rounds = 1, 2
+		case name == "three writers":
+			scenario.crashes, scenario.rounds = 1, 2
+		default:
+			scenario.crashes, scenario.rounds, scenario.impatient = 2, 3, false
+		}
+		s[name] = scenario
+	}
+	users := s["three writers"]
+	users.operations = append([]Operation{}, users.operations...)
+	users.operations[2], users.rounds = set("users", "0.1.0"), 1
+	s["three writers, two rings"] = users
+	foreign := s["a foreign push"]
+	foreign.rounds = 1
+	s["a foreign push"] = foreign
+	push := foreign
+	push.operations, push.crashes = append(append([]Operation{}, push.operations...), nil), 1
+	push.impatient = true
+	s["three writers, a foreign push"] = push
 }

@@ -3,6 +3,7 @@ package records
 import (
 	"fmt"
 	"hash/maphash"
+	"strconv"
 	"strings"
 )
 
@@ -18,7 +19,9 @@ type scenario struct {
 	sample     uint64 // each so many states, every writer is left alone
 	rounds     int    // in a later one, the writers go on one after the other
 	stale      bool   // a listing may be what it was at any time before
+	page       int    // or each of its pages, of this size, so long as none is older than the one before
 	unordered  bool   // a listing may lack tags; what goes wrong then has to be reported
+	blind      bool   // by the writers themselves, as nobody verifies the log
 }
 
 type writer struct {
@@ -36,6 +39,7 @@ type state struct {
 	crashes int
 	landing []Content // Puts of crashed writers
 	pushed  int       // bits of foreign
+	view    int       // the tags of the slot that every page will show
 	wrong   error     // what went wrong and has to be reported
 }
 
@@ -98,7 +102,7 @@ var seed = maphash.MakeSeed()
 func text(h uint64, s string) uint64 { return mix(h, maphash.String(seed, s)) }
 
 func (s state) key() uint64 {
-	h := mix(s.world.hash, uint64(s.crashes)<<8|uint64(s.pushed))
+	h := mix(s.world.hash, uint64(s.view)<<16|uint64(s.crashes)<<8|uint64(s.pushed))
 	for _, w := range s.writers {
 		h = mix(h, w.key)
 		if w.crashed {
@@ -255,6 +259,8 @@ func (e *explorer) request(s state, i int, response Response) error {
 		}
 		if r.Action != List || response.Tags == nil {
 			response = e.answer(&after.world, r)
+		} else if e.scenario.page > 0 {
+			after.view, _ = strconv.Atoi(response.Digest)
 		}
 	}
 	e.steps++
@@ -303,11 +309,12 @@ func (e *explorer) lists(s state, i int, r Request) []Response {
 	}
 	var answers []Response
 	add := func(tags []uint16) {
-		response := e.list(tags, r, 0)
-		response.Tags = append(response.Tags, "latest") // not nil
+		response := e.list(tags, r, e.scenario.page)
+		response.Tags = append(response.Tags[:len(response.Tags):len(response.Tags)], "latest") // not nil
+		response.Digest = strconv.Itoa(len(tags))
 		answers = append(answers, response)
 	}
-	for at := range all {
+	for at := min(s.view, len(all)); at < len(all); at++ {
 		if e.scenario.stale {
 			add(all[:at])
 		} else {

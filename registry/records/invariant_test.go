@@ -114,7 +114,7 @@ func (e *explorer) ended(s *state, i int) error {
 			return fmt.Errorf("writer %d reports %q, and is in the log as %d", i, m.result.Err, own)
 		}
 	case Foreign:
-		if len(e.scenario.foreign) == 0 {
+		if len(e.scenario.foreign) == 0 && !e.scenario.unordered {
 			return fmt.Errorf("writer %d: %v", i, m.result.Err)
 		}
 	case Settled:
@@ -232,9 +232,12 @@ func (e *explorer) reported(s state) error {
 	}
 	e.ends["wrong"]++
 	for _, w := range s.writers {
-		if w.machine.result.Outcome == Forked {
+		if o := w.machine.result.Outcome; o == Forked || o == Foreign {
 			return nil
 		}
+	}
+	if e.scenario.blind {
+		return e.fail(fmt.Errorf("not reported: %w", lost))
 	}
 	for _, finding := range Verify(e.wholeLog(s.world)) {
 		if finding.Fault != Unfinished {

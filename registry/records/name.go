@@ -81,6 +81,8 @@ func (n Name) valid() bool {
 	return false
 }
 
-// before is where a listing begins that shows the tags of a record and later
-// ones, on a registry that lists in lexical order.
-func before(sequence uint64) string { return fmt.Sprintf("record-%08d-z", sequence-1) }
+// from is where a listing begins that shows the tags of a round and later ones, on
+// a registry that lists in lexical order.
+func from(sequence uint64, round int) string {
+	return fmt.Sprintf("record-%08d-r%02d-", sequence, round)
+}

@@ -82,7 +82,7 @@ func (m *Machine) search(record Record) {
 		m.walk -= 2
 		m.ask(older, getRecord(m.walk))
 	default:
-		m.finish(Result{Outcome: Foreign, Tags: []Found{tag}, Err: &TagError{[]Found{tag}, "somebody moved it by hand: put it back to what the log says"}}, true)
+		m.finish(Result{Outcome: Foreign, Tags: []Found{tag}, Err: &TagError{[]Found{tag}, "somebody moved it by hand: run `quoit verify`, and put it back to what the log says"}}, true)
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// listing is what was seen of the tags of a slot after one's own tag was written.
+// listing is what was seen of the tags of a round after one's own tag was written.
 // Tags only come, so what one listing showed stays true in the next.
 type listing struct {
 	own   Name // the tag that has to be in it
@@ -52,7 +52,7 @@ func (m *Machine) voted([]Response) {
 // poll asks for the first page of a listing.
 func (m *Machine) poll([]Response) {
 	m.list.pages = 0
-	request := Request{Action: List, Repository: Repository, From: before(m.slot())}
+	request := Request{Action: List, Repository: Repository, From: from(m.slot(), m.round)}
 	if m.list.lags%4 == 3 {
 		request.From = "" // a registry may not understand a tag that is not there
 	}
@@ -66,7 +66,7 @@ func (m *Machine) poll([]Response) {
 func (m *Machine) page(r []Response) {
 	tags := slices.Clone(m.list.tags)
 	for _, tag := range r[0].Tags {
-		if name, ok := ParseName(tag); ok && name.Sequence == m.slot() && !slices.Contains(tags, name) {
+		if name, ok := ParseName(tag); ok && name.Sequence == m.slot() && name.Round == m.round && !slices.Contains(tags, name) {
 			tags = append(tags, name)
 		}
 	}
@@ -88,14 +88,11 @@ func (m *Machine) page(r []Response) {
 
 // listed goes on with a complete listing.
 func (m *Machine) listed() {
-	switch {
-	case m.list.own.Mark == Try:
+	if m.list.own.Mark == Try {
 		m.ask(looking, headRecord(m.slot()))
-	case slices.Contains(m.list.tags, Name{Sequence: m.slot()}):
-		m.look()
-	default:
-		m.count()
+		return
 	}
+	m.count()
 }
 
 // vote is PROTOCOL's step 5: yes for the only try of the round.
@@ -117,7 +114,7 @@ func (m *Machine) vote(r []Response) {
 func (m *Machine) values(mark Mark) []string {
 	var values []string
 	for _, name := range m.list.tags {
-		if name.Mark == mark && name.Round == m.round {
+		if name.Mark == mark {
 			values = append(values, name.Value)
 		}
 	}

@@ -46,7 +46,7 @@ func scenarios(long bool) map[string]scenario {
 			begin:      []Operation{set("dev", "0.1.0"), publish("dev", "0.2.0", a)}, crashes: 1, rounds: 2,
 		},
 		"a ring that is emptied, and completing only": {
-			operations: []Operation{put_("dev", Place{}), nil}, begin: one, crashes: 2, rounds: 2,
+			operations: []Operation{place("dev", Place{}), nil}, begin: one, crashes: 2, rounds: 2,
 		},
 		"a foreign push": {
 			operations: []Operation{publish("dev", "0.2.0", a), set("users", "0.1.0")}, begin: one, settled: true, rounds: 1,

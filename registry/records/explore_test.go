@@ -2,7 +2,6 @@ package records
 
 import (
 	"fmt"
-	"hash/maphash"
 	"strconv"
 	"strings"
 )
@@ -97,9 +96,13 @@ func (e *explorer) machine(id int, operation Operation) *Machine {
 	return m
 }
 
-var seed = maphash.MakeSeed()
-
-func text(h uint64, s string) uint64 { return mix(h, maphash.String(seed, s)) }
+func text(h uint64, s string) uint64 {
+	sum := uint64(14695981039346656037)
+	for i := range len(s) {
+		sum = (sum ^ uint64(s[i])) * 1099511628211
+	}
+	return mix(h, sum)
+}
 
 func (s state) key() uint64 {
 	h := mix(s.world.hash, uint64(s.view)<<16|uint64(s.crashes)<<8|uint64(s.pushed))
@@ -129,7 +132,7 @@ func (e *explorer) visit(s state) error {
 		return nil
 	}
 	e.seen[key] = struct{}{}
-	if e.scenario.sample > 0 && key%e.scenario.sample == 0 {
+	if e.scenario.sample > 0 && !e.scenario.unordered && key%e.scenario.sample == 0 {
 		if err := e.leaveAlone(s); err != nil {
 			return err
 		}
@@ -203,12 +206,12 @@ func (e *explorer) events(s state, i int) error {
 	after := s.clone()
 	after.crashes--
 	after.writers[i].crashed, after.writers[i].got = true, nil
-	if err := e.go_(fmt.Sprintf("%d crashes", i), after); err != nil || r.Action != Put {
+	if err := e.enter(fmt.Sprintf("%d crashes", i), after); err != nil || r.Action != Put {
 		return err
 	}
 	after = after.clone()
 	after.landing = append(after.landing, Content{r.Repository, r.Tag, r.Digest})
-	return e.go_(fmt.Sprintf("%d crashes, sending %s:%s=%.13s", i, r.Repository, r.Tag, r.Digest), after)
+	return e.enter(fmt.Sprintf("%d crashes, sending %s:%s=%.13s", i, r.Repository, r.Tag, r.Digest), after)
 }
 
 // others are what can happen besides: a delayed Put lands, somebody pushes.
@@ -220,7 +223,7 @@ func (e *explorer) others(s state) error {
 			return e.fail(err)
 		}
 		e.write(&after.world, tag)
-		if err := e.go_(fmt.Sprintf("%s:%s=%.13s lands", tag.Repository, tag.Tag, tag.Digest), after); err != nil {
+		if err := e.enter(fmt.Sprintf("%s:%s=%.13s lands", tag.Repository, tag.Tag, tag.Digest), after); err != nil {
 			return err
 		}
 	}
@@ -231,7 +234,7 @@ func (e *explorer) others(s state) error {
 		after := s.clone()
 		after.pushed |= 1 << i
 		e.write(&after.world, tag)
-		if err := e.go_(fmt.Sprintf("somebody pushes %s:%s", tag.Repository, tag.Tag), after); err != nil {
+		if err := e.enter(fmt.Sprintf("somebody pushes %s:%s", tag.Repository, tag.Tag), after); err != nil {
 			return err
 		}
 	}
@@ -276,10 +279,10 @@ func (e *explorer) request(s state, i int, response Response) error {
 		}
 	}
 	w.key = machineKey(w.machine, w.got)
-	return e.go_(fmt.Sprintf("%d: %s %s:%s%s %.13s over=%v", i, r.Action, r.Repository, r.Tag, r.From, r.Digest, response.Over), after)
+	return e.enter(fmt.Sprintf("%d: %s %s:%s%s %.13s over=%v", i, r.Action, r.Repository, r.Tag, r.From, r.Digest, response.Over), after)
 }
 
-func (e *explorer) go_(what string, s state) error {
+func (e *explorer) enter(what string, s state) error {
 	e.path = append(e.path, what)
 	err := e.visit(s)
 	e.path = e.path[:len(e.path)-1]
@@ -288,39 +291,4 @@ func (e *explorer) go_(what string, s state) error {
 
 func (e *explorer) fail(err error) error {
 	return fmt.Errorf("%w after %d steps:\n  %s", err, len(e.path), strings.Join(e.path, "\n  "))
-}
-
-// wrong takes down what went wrong on a registry whose listings are.
-func (e *explorer) wrong(s *state, err error) bool {
-	if e.scenario.unordered && s.wrong == nil {
-		s.wrong = err
-	}
-	return e.scenario.unordered
-}
-
-// lists are the answers that a listing may give.
-func (e *explorer) lists(s state, i int, r Request) []Response {
-	slot := s.writers[i].machine.slot()
-	var all []uint16 // of the slot, the others do not matter
-	for _, tag := range s.world.log {
-		if name, _ := ParseName(e.what[tag].Tag); name.Sequence == slot {
-			all = append(all, tag)
-		}
-	}
-	var answers []Response
-	add := func(tags []uint16) {
-		response := e.list(tags, r, e.scenario.page)
-		response.Tags = append(response.Tags[:len(response.Tags):len(response.Tags)], "latest") // not nil
-		response.Digest = strconv.Itoa(len(tags))
-		answers = append(answers, response)
-	}
-	for at := min(s.view, len(all)); at < len(all); at++ {
-		if e.scenario.stale {
-			add(all[:at])
-		} else {
-			add(append(append([]uint16{}, all[:at]...), all[at+1:]...))
-		}
-	}
-	add(all)
-	return answers
 }

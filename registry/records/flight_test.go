@@ -108,7 +108,7 @@ func (h *history) serve(r Request) (Response, error) {
 	case Put:
 		old := h.look(h.world, r.Repository, r.Tag)
 		name, ok := ParseName(r.Tag)
-		moves := ok && (name.Mark == Hint || name.Mark == Decided) || r.Repository != Repository && !version_(r.Tag)
+		moves := ok && (name.Mark == Hint || name.Mark == Decided) || r.Repository != Repository && !isVersion(r.Tag)
 		if h.immutable && old != "" && !moves {
 			return Response{Refused: true}, nil
 		}
@@ -169,7 +169,7 @@ func (h *history) audit(r Request, old string, name Name, ok bool) error {
 
 // auditImage: a version is only written as a record says, and once.
 func (h *history) auditImage(r Request, old string) error {
-	if !version_(r.Tag) || old == r.Digest {
+	if !isVersion(r.Tag) || old == r.Digest {
 		return nil
 	}
 	if old != "" && !slices.Contains(h.foreign, Content{r.Repository, r.Tag, old}) {

@@ -127,7 +127,7 @@ func (h *history) draw() (string, Operation) {
 			sequence := uint64(1 + h.rng.IntN(count))
 			record := h.store[h.look(h.world, Repository, Name{Sequence: sequence}.String())].Record
 			ring := []string{"dev", "users"}[h.rng.IntN(2)]
-			return fmt.Sprintf("set %s as in record %d", ring, sequence), put_(ring, record.After[ring])
+			return fmt.Sprintf("set %s as in record %d", ring, sequence), place(ring, record.After[ring])
 		}
 	}
 	ring := []string{"dev", "dev", "users"}[h.rng.IntN(3)]
@@ -166,7 +166,7 @@ func shift(sequence int) Operation {
 }
 
 // put_ places a release, or nothing, whatever is there.
-func put_(ring string, place Place) Operation {
+func place(ring string, place Place) Operation {
 	if place.Root == "" {
 		place.Root = "deploy"
 	}
@@ -190,7 +190,7 @@ func (h *history) crash(c *command) {
 func (h *history) push() {
 	for _, c := range h.live() {
 		for _, r := range c.machine.asked {
-			if _, foreign := ParseName(r.Tag); foreign || r.Repository == Repository || !version_(r.Tag) || h.look(h.world, r.Repository, r.Tag) != "" {
+			if _, foreign := ParseName(r.Tag); foreign || r.Repository == Repository || !isVersion(r.Tag) || h.look(h.world, r.Repository, r.Tag) != "" {
 				continue
 			}
 			tag := Content{r.Repository, r.Tag, sha(fmt.Sprint("foreign", h.now))}
@@ -202,4 +202,4 @@ func (h *history) push() {
 	}
 }
 
-func version_(tag string) bool { return len(tag) > 2 && tag[0] == '0' }
+func isVersion(tag string) bool { return len(tag) > 2 && tag[0] == '0' }

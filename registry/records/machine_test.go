@@ -1,0 +1,143 @@
+package records
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestTheHintIsOnlyAHint(t *testing.T) {
+	for _, hint := range []string{"", "not a record", "an old one"} {
+		for count := range 12 {
+			e := &explorer{numbers: newNumbers()}
+			var w world
+			for i := range count {
+				m := e.machine(i+1, set("dev", []string{"0.1.0", "0.2.0"}[i%2]))
+				if _, _, err := alone(e.numbers, &w, m, nil, 100); err != nil {
+					t.Fatal(err)
+				}
+			}
+			switch hint {
+			case "an old one":
+				e.write(&w, Content{Repository, string(Hint), e.look(w, Repository, "record-00000001")})
+			case "":
+				e.write(&w, Content{Repository, string(Hint), ""})
+			default:
+				e.write(&w, Content{Repository, string(Hint), sha(hint)})
+			}
+			m := e.machine(99, set("users", "0.1.0"))
+			requests, _, err := alone(e.numbers, &w, m, nil, 100)
+			if err != nil || m.Result().Outcome != Success || m.Result().Record.Record.Sequence != uint64(count)+1 {
+				t.Fatalf("%d records, hint %q: %v %+v", count, hint, err, m.Result())
+			}
+			if requests > 20+2*count {
+				t.Errorf("%d records, hint %q: %d requests", count, hint, requests)
+			}
+		}
+	}
+}
+
+// What the next command says of what was changed by hand.
+func TestTheNextCommandNamesTampering(t *testing.T) {
+	for name, test := range map[string]struct {
+		change  func(*explorer, *world)
+		outcome Outcome
+		want    string
+	}{
+		"a ring tag":                {func(e *explorer, w *world) { e.write(w, Content{"deploy", "dev", sha("evil")}) }, Foreign, "deploy:dev is sha256:"},
+		"a version that was done":   {func(e *explorer, w *world) { e.write(w, Content{"deploy", "0.2.0", sha("evil")}) }, Foreign, "deploy:0.2.0 is sha256:"},
+		"the newest record gone":    {func(e *explorer, w *world) { e.write(w, Content{Repository, "record-00000002", ""}) }, Forked, "record 2; that is nothing"},
+		"the newest record altered": {func(e *explorer, w *world) { e.write(w, Content{Repository, "record-00000002", sha("evil")}) }, Forked, "record 2; that is sha256:"},
+		"a ring never used":         {func(e *explorer, w *world) { e.write(w, Content{"deploy", "users", sha("evil")}) }, Foreign, "deploy:users is sha256:"},
+		"the version to be":         {func(e *explorer, w *world) { e.write(w, Content{"deploy", "0.3.0", sha("evil")}) }, Refused, "versions are taken"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := &explorer{numbers: newNumbers()}
+			var w world
+			for i, operation := range []Operation{set("dev", "0.1.0"), publish("dev", "0.2.0", sha("0.1.0"))} {
+				if _, _, err := alone(e.numbers, &w, e.machine(i+1, operation), nil, 100); err != nil {
+					t.Fatal(err)
+				}
+			}
+			test.change(e, &w)
+			m := e.machine(3, publish("users", "0.3.0", ""))
+			_, _, err := alone(e.numbers, &w, m, nil, 100)
+			result := m.Result()
+			if err != nil || result.Outcome != test.outcome || !strings.Contains(result.Err.Error(), test.want) {
+				t.Errorf("got %v %s: %v", err, result.Outcome, result.Err)
+			}
+			if e.look(w, Repository, "record-00000003") != "" {
+				t.Error("it wrote a record nevertheless")
+			}
+		})
+	}
+}
+
+func TestStopping(t *testing.T) {
+	stop := errors.New("interrupted")
+	seen := map[Outcome]bool{}
+	for at := 0; ; at++ {
+		e := &explorer{numbers: newNumbers()}
+		var w world
+		m := e.machine(1, publish("dev", "0.1.0", ""))
+		more := true
+		for range at {
+			var batch []Request
+			if batch, more = m.Next(); !more {
+				break
+			}
+			var got []Response
+			for _, r := range batch {
+				got = append(got, e.answer(&w, r))
+			}
+			m.Took(got)
+		}
+		if !more {
+			break
+		}
+		exposed := m.Exposed()
+		m.Stop(stop)
+		result := m.Result()
+		seen[result.Outcome] = true
+		tried := false
+		for _, tag := range w.log {
+			tried = tried || strings.Contains(e.what[tag].Tag, "-try-")
+		}
+		switch {
+		case result.Outcome == Stopped && (exposed || tried), result.Outcome == Unknown && !exposed, result.Outcome != Success && !errors.Is(result.Err, stop):
+			t.Errorf("stopped at %d: %+v, exposed %v, tried %v", at, result, exposed, tried)
+		}
+	}
+	if !seen[Stopped] || !seen[Unknown] || !seen[Success] {
+		t.Errorf("only %v were seen", seen)
+	}
+}
+
+func TestMisuse(t *testing.T) {
+	if _, err := New(Options{}); err == nil {
+		t.Error("a machine without an id was made")
+	}
+	m, err := New(Options{Signature: signature(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Took(nil)
+	if result := m.Result(); result.Outcome != Stopped || !errors.Is(result.Err, errAnswers) {
+		t.Errorf("%+v", result)
+	}
+	for name, operation := range map[string]Operation{
+		"a void":           func(Record) (Record, error) { return Record{Operation: Void, Of: 0}, nil },
+		"a bad ring":       func(Record) (Record, error) { return Record{Operation: "set", After: Table{"A": {}}}, nil },
+		"a forgotten ring": func(Record) (Record, error) { return Record{Operation: "set"}, nil },
+	} {
+		e := &explorer{numbers: newNumbers()}
+		var w world
+		if _, _, err := alone(e.numbers, &w, e.machine(1, set("dev", "0.1.0")), nil, 100); err != nil {
+			t.Fatal(err)
+		}
+		m := e.machine(2, operation)
+		if _, _, err := alone(e.numbers, &w, m, nil, 100); err != nil || m.Result().Outcome != Refused {
+			t.Errorf("%s: %v %+v", name, err, m.Result())
+		}
+	}
+}

@@ -24,7 +24,7 @@ func (e *SchemaError) Error() string {
 // record. What it returns can be read again: it is an error if it gets longer
 // than [MaxRecord], or if the record is not what [Parse] promises.
 func Format(record Record) ([]byte, error) {
-	record.Schema = Schema
+	record = whole(record)
 	if err := check(record); err != nil {
 		return nil, fmt.Errorf("writing record %d: %w", record.Sequence, err)
 	}
@@ -72,3 +72,15 @@ func Parse(data []byte) (Record, error) {
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// whole is the record as [Parse] returns it.
+func whole(record Record) Record {
+	record.Schema = Schema
+	if record.Before == nil {
+		record.Before = Table{}
+	}
+	if record.After == nil {
+		record.After = Table{}
+	}
+	return record
+}

@@ -151,10 +151,22 @@ func histories(first, count uint64, change func(*history)) (h *history, seed uin
 }
 
 func TestRandomHistories(t *testing.T) {
-	first, count := uint64(1), uint64(3000)
+	count := uint64(3000)
 	if os.Getenv("QUOIT_TEST_LONG") == "1" {
 		count = 100_000
 	}
+	runHistories(t, count, nil)
+}
+
+// A registry whose pages hold next to nothing, and are older the earlier they are.
+func TestRandomHistoriesInTinyPages(t *testing.T) {
+	runHistories(t, 300, func(h *history) { h.lagging, h.order, h.page = true, "lexical", 1 })
+}
+
+// runHistories runs many, or the one that QUOIT_SEED names.
+func runHistories(t *testing.T, count uint64, change func(*history)) {
+	t.Helper()
+	first := uint64(1)
 	if text := os.Getenv("QUOIT_SEED"); text != "" {
 		seed, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {
@@ -162,19 +174,9 @@ func TestRandomHistories(t *testing.T) {
 		}
 		first, count = seed, 1
 	}
-	runHistories(t, first, count, nil)
-}
-
-// A registry whose pages hold next to nothing, and are older the earlier they are.
-func TestRandomHistoriesInTinyPages(t *testing.T) { runHistories(t, 1, 300, tinyPages) }
-
-func tinyPages(h *history) { h.lagging, h.order, h.page = true, "lexical", 1 }
-
-func runHistories(t *testing.T, first, count uint64, change func(*history)) {
-	t.Helper()
 	h, seed, ends, err := histories(first, count, change)
 	if err != nil {
-		t.Fatalf("QUOIT_SEED=%d: %v\n%s", seed, err, strings.Join(h.trace, "\n"))
+		t.Fatalf("QUOIT_SEED=%d go test -run '^%s$': %v\n%s", seed, t.Name(), err, strings.Join(h.trace, "\n"))
 	}
 	t.Logf("%d histories, commands ended: %v", count, ends)
 }

@@ -100,13 +100,14 @@ func (m *Machine) Next() ([]Request, bool) { return m.asked, !m.ended }
 // Result is how it ended; the zero Result before.
 func (m *Machine) Result() Result { return m.result }
 
-// Exposed reports whether the operation's first try tag may be out. Until then
-// the driver can stop; after it, it should go on, which is a matter of seconds.
+// Exposed reports whether the operation is in the log or may get there by others,
+// as a try tag of it may be out. If not, the driver can stop; if so, it should go
+// on, which is a matter of seconds.
 func (m *Machine) Exposed() bool { return m.exposed }
 
 // Stop ends the machine where it is, because the driver cannot or does not want
-// to go on. The outcome is Stopped, or Unknown after the first try tag, and
-// Success if the record is known to be in the log and its tags to follow.
+// to go on. The outcome is Stopped, or Unknown if [Machine.Exposed], and what it
+// was to be anyway if only the hint was missing.
 func (m *Machine) Stop(err error) {
 	switch {
 	case m.ended:

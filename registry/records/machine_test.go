@@ -141,3 +141,35 @@ func TestMisuse(t *testing.T) {
 		}
 	}
 }
+
+// A ring tag may lag by many records, and is then known nevertheless.
+func TestRingsThatLagFar(t *testing.T) {
+	for _, lag := range []int{1, 2, 3, 30, 50} {
+		e := &explorer{numbers: newNumbers()}
+		var w world
+		for i := range 52 {
+			if _, _, err := alone(e.numbers, &w, e.machine(i+1, set("dev", "0.1."+strings.Repeat("1", 1+i%12)[:1+i%12])), nil, 100); err != nil {
+				t.Fatal(err)
+			}
+		}
+		only := sha("only")
+		for i, operation := range []Operation{place("users", Place{"deploy", version("7.7.7"), only})} {
+			if _, _, err := alone(e.numbers, &w, e.machine(200+i, operation), nil, 100); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range lag {
+			if _, _, err := alone(e.numbers, &w, e.machine(300+i, set("users", []string{"0.1.1", "0.1.11"}[i%2])), nil, 100); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e.write(&w, Content{"deploy", "users", only})
+		m := e.machine(99, nil)
+		if _, _, err := alone(e.numbers, &w, m, nil, 100); err != nil || m.Result().Outcome != Settled {
+			t.Errorf("by %d records: %v %v", lag, err, m.Result().Err)
+		}
+		if got := e.look(w, "deploy", "users"); got == only {
+			t.Errorf("by %d records: the ring stays behind", lag)
+		}
+	}
+}

@@ -37,7 +37,7 @@ func Seal(record Record) (Sealed, error) {
 	if err != nil {
 		return Sealed{}, err
 	}
-	record.Schema = Schema
+	record = whole(record)
 	sealed, err := seal(ArtifactType, map[string]string{labels.Record: string(data)})
 	if err != nil {
 		return Sealed{}, fmt.Errorf("writing record %d: %w", record.Sequence, err)

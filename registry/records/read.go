@@ -82,6 +82,9 @@ func (m *Machine) reached(sequence uint64, digest string) {
 	if m.mine == nil {
 		return
 	}
+	if !m.side && m.mine.Digest != digest {
+		m.exposed = false // the slot is another's for ever
+	}
 	if m.mine.Digest == digest {
 		m.latest = sequence
 		switch {

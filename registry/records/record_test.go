@@ -61,7 +61,7 @@ func TestBytesAreFrozen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const config = `{"architecture":"amd64","os":"linux","config":{"Labels":{"io.github.quoitbuild.record":"{\"schema\":1,\"sequence\":1,\"operation\":\"set\",\"id\":\"00000000000000000000000000000001\",\"actor\":\"tester\",\"time\":\"2026-01-02T03:04:05Z\",\"before\":null,\"after\":{\"dev\":{\"root\":\"deploy\",\"version\":\"0.1.0\",\"digest\":\"sha256:abababababababababababababababababababababababababababababababab\"}}}"}},"rootfs":{"type":"layers","diff_ids":[]}}`
+	const config = `{"architecture":"amd64","os":"linux","config":{"Labels":{"io.github.quoitbuild.record":"{\"schema\":1,\"sequence\":1,\"operation\":\"set\",\"id\":\"00000000000000000000000000000001\",\"actor\":\"tester\",\"time\":\"2026-01-02T03:04:05Z\",\"before\":{},\"after\":{\"dev\":{\"root\":\"deploy\",\"version\":\"0.1.0\",\"digest\":\"sha256:abababababababababababababababababababababababababababababababab\"}}}"}},"rootfs":{"type":"layers","diff_ids":[]}}`
 	if diff := cmp.Diff(config, string(sealed.Config)); diff != "" {
 		t.Error(diff)
 	}

@@ -21,10 +21,11 @@ const (
 	// Forked: the log contradicts itself, so the registry's listings are out of
 	// order or somebody else wrote there.
 	Forked Outcome = "forked"
-	// Stopped: the driver ended it before the first try tag. Not in the log.
+	// Stopped: the driver ended it. It is not in the log, and will not be.
 	Stopped Outcome = "stopped"
-	// Unknown: it ended after the first try tag, so another writer may have
-	// carried it into the log, or still may: ask `quoit history`.
+	// Unknown: the driver ended it when a try tag was out, so another writer may
+	// have carried it into the log, or still may: ask `quoit history`. With
+	// [Result.Record] it is in the log.
 	Unknown Outcome = "unknown"
 )
 

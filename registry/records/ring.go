@@ -70,26 +70,48 @@ func (m *Machine) moveNext() {
 // every second record is enough.
 func (m *Machine) search(record Record) {
 	tag := m.rings[0]
-	known := tag.Digest == "" || tag.Digest == Nothing().Digest
-	for _, table := range []Table{record.After, record.Before} {
-		place, found := table[tag.Tag]
-		known = known || found && place.Digest == tag.Digest
-	}
 	switch {
-	case known:
+	case tag.Digest == "" || tag.Digest == Nothing().Digest || record.placed(tag):
 		m.ask(guarding, headRecord(m.number+1))
 	case m.walk > 2:
-		m.walk -= 2
-		m.ask(older, getRecord(m.walk))
+		looks, most := []Request(nil), 1 // mostly the next one knows
+		if m.walk < m.number {
+			most = manyRecords
+		}
+		for ; len(looks) < most && m.walk > 2; m.walk -= 2 {
+			looks = append(looks, getRecord(m.walk-2))
+		}
+		m.ask(older, looks...)
 	default:
 		m.finish(Result{Outcome: Foreign, Tags: []Found{tag}, Err: &TagError{[]Found{tag}, "somebody moved it by hand: run `quoit verify`, and put it back to what the log says"}}, true)
 	}
 }
 
-func (m *Machine) older(r []Response) {
-	if m.readable(m.walk, r[0]) {
-		m.search(*r[0].Record)
+// placed reports whether a table of the record has a ring's contents.
+func (r Record) placed(tag Found) bool {
+	for _, table := range []Table{r.After, r.Before} {
+		if place, found := table[tag.Tag]; found && place.Digest == tag.Digest {
+			return true
+		}
 	}
+	return false
+}
+
+// manyRecords is how many are read at once to find what a ring was given.
+const manyRecords = 16
+
+func (m *Machine) older(r []Response) {
+	last := Record{}
+	for i, response := range r {
+		name, _ := ParseName(m.asked[i].Tag)
+		if !m.readable(name.Sequence, response) {
+			return
+		}
+		if last = *response.Record; last.placed(m.rings[0]) {
+			break
+		}
+	}
+	m.search(last)
 }
 
 func (m *Machine) guarded(r []Response) {

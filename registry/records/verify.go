@@ -107,12 +107,14 @@ func (v *verifier) slot(sequence uint64) {
 	if sequence < uint64(len(v.decided)) {
 		digest = v.decided[sequence]
 	}
-	chosen := false
+	chosen, voted := false, false
 	for _, name := range v.names[sequence] {
 		switch name.Mark {
 		case Yes:
 			yes[name.Round] = append(yes[name.Round], name.Value)
-			chosen = chosen || name.Value == digest
+			chosen, voted = chosen || name.Value == digest, true
+		case Try, No:
+			voted = true
 		case Done:
 			if name.Value != digest {
 				v.tag(Contested, name, fmt.Sprintf("a writer has completed this record, and record %d is %s", sequence, orNothing(digest)), nextFork)
@@ -124,7 +126,7 @@ func (v *verifier) slot(sequence uint64) {
 			v.tag(Disordered, Name{Yes, sequence, round, yes[round][0]}, "in the same round there are votes for "+strings.Join(yes[round][1:], ", "), nextOrder)
 		}
 	}
-	if digest != "" && !chosen {
+	if digest != "" && voted && !chosen { // old votes may have been cleaned up, all of them
 		v.tag(Altered, Name{Sequence: sequence}, "nobody has voted for it", nextForged)
 	}
 }

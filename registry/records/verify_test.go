@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// whole is a log of four records: a publish, one that was voided, and a set.
-func whole(t *testing.T) (*explorer, world) {
+// wholeWorld has a log of four records: a publish, one that was voided, and a set.
+func wholeWorld(t *testing.T) (*explorer, world) {
 	t.Helper()
 	e := &explorer{numbers: newNumbers()}
 	var w world
@@ -32,7 +32,7 @@ func whole(t *testing.T) (*explorer, world) {
 }
 
 func TestNothingIsWrongWithAWholeLog(t *testing.T) {
-	e, w := whole(t)
+	e, w := wholeWorld(t)
 	log := e.wholeLog(w)
 	if len(log.Tags) < 10 || log.Tags["record-00000004"] == "" {
 		t.Fatalf("the log is too short for this test: %v", log.Tags)
@@ -78,7 +78,7 @@ func TestTampering(t *testing.T) {
 		}, Twice, 4, "record-00000004"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e, w := whole(t)
+			e, w := wholeWorld(t)
 			log := e.wholeLog(w)
 			test.change(&log)
 			for _, finding := range Verify(log) {

@@ -6,8 +6,14 @@ import (
 	"testing"
 )
 
-// The checkers have to find these mistakes: a check that cannot fail is none.
-func TestPlantedBugsAreFound(t *testing.T) {
+// planted is a mistake, where it shows, and what the checker says of it.
+type planted struct {
+	scenario scenario
+	variant  func(*Machine, []Response) bool
+	want     string
+}
+
+func plantedBugs() map[string]planted {
 	a := sha("0.1.0")
 	both := scenario{
 		operations: []Operation{publish("dev", "0.2.0", a), set("dev", "0.3.0")},
@@ -28,22 +34,27 @@ func TestPlantedBugsAreFound(t *testing.T) {
 	partly.begin = []Operation{set("dev", "0.1.0"), publishTwo("dev", "0.2.0", a)}
 	partly.settled, partly.impatient = false, true
 	partly.operations = []Operation{nil, publishAPI("dev", "0.2.0")}
-	for name, test := range map[string]struct {
-		scenario scenario
-		variant  func(*Machine, []Response) bool
-		want     string
-	}{
+	refused := both
+	refused.begin, refused.settled, refused.impatient = []Operation{set("dev", "0.1.0"), publish("dev", "0.2.0", a)}, false, true
+	refused.operations = []Operation{publish("dev", "0.4.0", a), set("dev", "0.3.0")}
+	return map[string]planted{
 		"claims that expire":                {both, claims, "was overwritten"},
 		"the smallest in the listing wins":  {both, smallest, "was overwritten"},
 		"one phase":                         {both, onePhase, "was overwritten"},
 		"no closing check":                  {both, noClosing, "nobody crashed, and ring dev"},
+		"no closing check when refused":     {refused, noClosingRefused, "nobody crashed, and ring dev"},
 		"not awaiting the own tag":          {lagging, noAwait, "was overwritten"},
 		"unordered listings, not looked at": {unordered, noEvidence, "not reported"},
 		"one listing of several pages":      {tiny, onePages, "the log says"},
 		"no doubt":                          {taken, noDoubt, "success of writer 0 is taken back"},
 		"versions that were not looked at":  {assigned, noVersions, "again"},
 		"a void before the other versions":  {partly, voidAtOnce, "again"},
-	} {
+	}
+}
+
+// The checkers have to find these mistakes: a check that cannot fail is none.
+func TestPlantedBugsAreFound(t *testing.T) {
+	for name, test := range plantedBugs() {
 		t.Run(name, func(t *testing.T) {
 			s := test.scenario
 			s.variant = test.variant
@@ -160,6 +171,14 @@ func onePhase(m *Machine, r []Response) bool {
 
 func noClosing(m *Machine, r []Response) bool {
 	if m.phase == closing {
+		r[0].Found = false
+	}
+	return false
+}
+
+// noClosingRefused makes it for a success only.
+func noClosingRefused(m *Machine, r []Response) bool {
+	if m.phase == closing && m.pending != nil {
 		r[0].Found = false
 	}
 	return false

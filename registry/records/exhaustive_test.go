@@ -98,7 +98,6 @@ func lengthen(s map[string]scenario) {
 	foreign.rounds = 1
 	s["a foreign push"] = foreign
 	push := foreign
-	push.operations, push.crashes = append(append([]Operation{}, push.operations...), nil), 1
-	push.impatient = true
+	push.operations, push.crashes, push.impatient = []Operation{push.operations[0], nil, nil}, 1, true
 	s["three writers, a foreign push"] = push
 }

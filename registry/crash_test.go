@@ -9,6 +9,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/quoitbuild/quoit/registry/records"
+	"github.com/quoitbuild/quoit/versioning"
 )
 
 var errDead = errors.New("the process died")
@@ -95,10 +98,11 @@ func (at situation) crash(t *testing.T, m *mortal, want map[string]map[string]st
 	before := count(s.tags())
 	m.inner = &http.Transport{}
 	outcome, err := s.open(func(o *Options) { o.Transport = m }).Publish(context.Background(), publication)
-	if m.dead != (err != nil) {
+	if m.dead != (err != nil) && !(m.dead && outcome.Moved) { // without the hint it is a success too
 		t.Fatalf("dead %v, error %v", m.dead, err)
 	}
 	s.whole()
+	s.recorded()
 	s.honest(err, outcome, before)
 	s.requests()
 
@@ -121,6 +125,40 @@ func (at situation) crash(t *testing.T, m *mortal, want map[string]map[string]st
 	if diff := cmp.Diff(want, s.tags()); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// recorded checks that every version that has a tag has a record.
+func (s *server) recorded() {
+	s.t.Helper()
+	log := map[records.Content]bool{}
+	for tag := range s.everyTag()[records.Repository] {
+		if name, ok := records.ParseName(tag); ok && name.Mark == records.Decided {
+			for _, version := range s.record(tag).Versions() {
+				log[version] = true
+			}
+		}
+	}
+	for image, tags := range s.tags() {
+		for tag, digest := range tags {
+			_, err := versioning.Parse(tag)
+			if version := (records.Content{Repository: image, Tag: tag, Digest: digest}); err == nil && !log[version] {
+				s.t.Errorf("%s:%s has no record", image, tag)
+			}
+		}
+	}
+}
+
+// record reads a record past all faults.
+func (s *server) record(tag string) records.Record {
+	s.t.Helper()
+	at := "/v2/" + acmeShop + "/" + records.Repository
+	_, manifest := s.do("GET", at+"/manifests/"+tag, "", nil)
+	digest, _, err := records.ConfigOf(manifest)
+	must(s.t, err)
+	_, config := s.do("GET", at+"/blobs/"+digest, "", nil)
+	sealed, err := records.Open(manifest, config)
+	must(s.t, err)
+	return sealed.Record
 }
 
 func count(tags map[string]map[string]string) int {

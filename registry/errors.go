@@ -1,10 +1,14 @@
 package registry
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/quoitbuild/quoit/registry/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -20,6 +24,7 @@ type RequestError struct {
 
 	wait time.Duration // before the next attempt, as the registry asks
 	once bool          // another attempt would end the same way
+	said []transport.Diagnostic
 }
 
 // Error names the reference, what happened and what to do.
@@ -38,20 +43,35 @@ func (e *RequestError) Unwrap() error { return e.Err }
 type MovedError struct {
 	Ring string
 	Was  *versioning.Held // what the plan has seen, nil for nothing
-	Is   *versioning.Held // nil for nothing; without a version if that could not be read
-	// Commit is the one that the release which is there now was built from, if
-	// it says so.
-	Commit string
+	Is   *versioning.Held // what the log says, nil for nothing
+	// Record is the one that moved it, nil if the log does not say so.
+	Record *records.Record
 }
 
 // Error says who moved, from where to where, and what to do.
 func (e *MovedError) Error() string {
 	is := describe(e.Is)
-	if e.Commit != "" {
-		is += " (built from commit " + e.Commit + ")"
+	if e.Record != nil {
+		is += " by " + credit(*e.Record)
 	}
 	return fmt.Sprintf("ring %s moved since the plan was made, from %s to %s: run the build again, it continues from there",
 		e.Ring, describe(e.Was), is)
+}
+
+// credit says in one line who made a record, when, and of what.
+func credit(r records.Record) string {
+	actor := clean(r.Actor)
+	if actor == "" {
+		actor = "somebody"
+	}
+	details := []string{fmt.Sprintf("record %d", r.Sequence)}
+	if r.Commit != "" {
+		details = append(details, "commit "+clean(r.Commit))
+	}
+	if r.Message != "" {
+		details = append(details, fmt.Sprintf("%q", clean(r.Message)))
+	}
+	return fmt.Sprintf("%s at %s (%s)", actor, r.Time.Format(time.RFC3339), strings.Join(details, ", "))
 }
 
 func describe(held *versioning.Held) string {
@@ -77,6 +97,52 @@ func (e *TakenError) Error() string {
 	return fmt.Sprintf("%s %s is taken by %s, and versions are never overwritten: run the build again, it takes the next free version",
 		e.Image, e.Version, e.Digest)
 }
+
+// VoidError says that a publish was taken back, because somebody who does not
+// write through the log took a version of it between the last look and the write.
+type VoidError struct {
+	Record uint64 // of the publish
+	Taken  TakenError
+}
+
+// Error says what to do about it.
+func (e *VoidError) Error() string {
+	return fmt.Sprintf("the publish was taken back (record %d of the log): %v", e.Record, &e.Taken)
+}
+
+// Unwrap returns the [*TakenError].
+func (e *VoidError) Unwrap() error { return &e.Taken }
+
+// ForeignError says that somebody wrote a tag past the log.
+type ForeignError struct {
+	Reference string // the tag
+	Wanted    string // the digest that the log says
+	Got       string // the digest that is there
+	Hint      string // what to do
+}
+
+// Error names the tag, both digests, and what to do.
+func (e *ForeignError) Error() string {
+	return fmt.Sprintf("%s is %s, the log says %s; it was not written by quoit: %s", e.Reference, e.Got, e.Wanted, e.Hint)
+}
+
+// UnknownError says that a command ended when others could already carry its
+// operation through.
+type UnknownError struct {
+	Record uint64 // that of the operation, 0 if it is not known to be in the log
+	Err    error
+}
+
+// Error says what to ask, or what happens next.
+func (e *UnknownError) Error() string {
+	if e.Record > 0 {
+		return fmt.Sprintf("%v; the release is in the log as record %d, the next command completes it", e.Err, e.Record)
+	}
+	return fmt.Sprintf("%v; whether the release is in the log is not known, ask `quoit history`", e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *UnknownError) Unwrap() error { return e.Err }
 
 // ReadBackError says that a tag does not name what was written to it.
 type ReadBackError struct {
@@ -114,10 +180,14 @@ func (e *PublishError) Error() string {
 
 func (e *PublishError) state() string {
 	var state string
+	var unknown *UnknownError
 	doubt := ", and perhaps "
 	switch e.Written {
 	case 0:
 		state, doubt = "nothing was written", ", except perhaps "
+		if errors.As(e.Err, &unknown) {
+			state = "no version or ring was written"
+		}
 	case 1:
 		state = "1 tag was written"
 	default:
@@ -126,7 +196,7 @@ func (e *PublishError) state() string {
 	if len(e.Unclear) > 0 {
 		state += doubt + strings.Join(e.Unclear, ", ")
 	}
-	if e.Written+len(e.Unclear) > 0 && !restarts(e.Err) {
+	if (e.Written+len(e.Unclear) > 0 || unknown != nil) && !restarts(e.Err) {
 		state += "; run the same command again, it resumes"
 	}
 	return state

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,11 +84,14 @@ func cut(w http.ResponseWriter, r *http.Request) {
 func forEveryRequest(t *testing.T, onlyPassing bool, test func(t *testing.T, at situation, fault string, n int, want map[string]map[string]string)) {
 	at := situations[1]
 	want, requests := at.finished(t)
-	for fault, how := range faults {
-		if onlyPassing && !how.passes {
+	for i, fault := range slices.Sorted(maps.Keys(faults)) {
+		if onlyPassing && !faults[fault].passes {
 			continue
 		}
 		for n := range requests {
+			if os.Getenv("QUOIT_TEST_LONG") == "" && (n+i)%4 != 0 {
+				continue // every request, and every fault, but not each with each
+			}
 			t.Run(fmt.Sprintf("%s at %d", fault, n), func(t *testing.T) {
 				t.Parallel()
 				test(t, at, fault, n, want)
@@ -126,6 +132,9 @@ func TestAFaultThatStays(t *testing.T) {
 		outcome, err := s.open(nil).Publish(context.Background(), publication)
 		var failed *PublishError
 		var request *RequestError
+		if err == nil && outcome.Moved { // only the hint was not written
+			return
+		}
 		if !errors.As(err, &failed) || !errors.As(err, &request) {
 			t.Fatalf("error %v", err)
 		}
@@ -133,6 +142,7 @@ func TestAFaultThatStays(t *testing.T) {
 			t.Errorf("error %s", text)
 		}
 		s.whole()
+		s.recorded()
 		s.honest(err, outcome, before)
 		s.setFault(nil)
 		_, err = s.open(nil).Publish(context.Background(), publication)
@@ -159,7 +169,7 @@ func TestAWriteWhoseAnswerIsLostIsNotRepeated(t *testing.T) {
 	outcome, err := s.open(func(o *Options) { o.Jobs = 1 }).Publish(context.Background(), publication)
 	must(t, err)
 	for request, n := range counted(s.requests()) {
-		if strings.HasPrefix(request, "PUT") && n != 1 {
+		if strings.HasPrefix(request, "PUT") && !strings.HasPrefix(request, "PUT records") && n != 1 {
 			t.Errorf("%s: %d times", request, n)
 		}
 	}
@@ -195,8 +205,8 @@ func TestALostWriteThatSomebodyElseFollowed(t *testing.T) {
 
 func TestTagsAreReadBack(t *testing.T) {
 	for tag, want := range map[string]string{
-		"0.1.0":      "publishing acme/shop 0.1.0 to developers: HOST/acme/shop/deploy:0.1.0 was written as DIGEST and is not there: the registry forgets, or is not consistent (6 tags were written; run the same command again, it resumes)",
-		"developers": "publishing acme/shop 0.1.0 to developers: HOST/acme/shop/deploy:developers was written as DIGEST and is not there: the registry forgets, or is not consistent (7 tags were written; run the same command again, it resumes)",
+		"0.1.0":      "publishing acme/shop 0.1.0 to developers: HOST/acme/shop/deploy:0.1.0 was written as DIGEST and is not there: the registry forgets, or is not consistent; the release is in the log as record 1, the next command completes it (6 tags were written; run the same command again, it resumes)",
+		"developers": "publishing acme/shop 0.1.0 to developers: HOST/acme/shop/deploy:developers was written as DIGEST and is not there: the registry forgets, or is not consistent; the release is in the log as record 1, the next command completes it (7 tags were written; run the same command again, it resumes)",
 	} {
 		t.Run(tag, func(t *testing.T) {
 			s := newServer(t)

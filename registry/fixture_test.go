@@ -17,6 +17,7 @@ import (
 	memory "github.com/google/go-containerregistry/pkg/registry"
 
 	"github.com/quoitbuild/quoit/labels"
+	"github.com/quoitbuild/quoit/registry/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -112,14 +113,28 @@ func (s *server) put(image, identifier, mediaType string, body []byte) string {
 	return digestOf(body)
 }
 
-// tags returns image → tag → digest of all that has a tag.
+// tags returns image → tag → digest of all that has a tag, without the log's.
 func (s *server) tags() map[string]map[string]string {
+	s.t.Helper()
+	return s.tagsOf(func(repository string) bool { return !strings.HasSuffix(repository, "/"+records.Repository) })
+}
+
+// everyTag also has the log's tags.
+func (s *server) everyTag() map[string]map[string]string {
+	s.t.Helper()
+	return s.tagsOf(func(string) bool { return true })
+}
+
+func (s *server) tagsOf(which func(repository string) bool) map[string]map[string]string {
 	s.t.Helper()
 	all := map[string]map[string]string{}
 	_, data := s.do("GET", "/v2/_catalog", "", nil)
 	var catalog struct{ Repositories []string }
 	must(s.t, json.Unmarshal(data, &catalog))
 	for _, repository := range catalog.Repositories {
+		if !which(repository) {
+			continue
+		}
 		_, data := s.do("GET", "/v2/"+repository+"/tags/list", "", nil)
 		var list struct{ Tags []string }
 		must(s.t, json.Unmarshal(data, &list))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"mime"
 	"net/http"
@@ -79,7 +80,7 @@ func (r repository) blob(ctx context.Context, digest string, size int64) ([]byte
 	case err != nil:
 		return nil, err
 	case a.status == http.StatusNotFound:
-		return nil, r.strange(digest, "the registry lost it (404)")
+		return nil, r.lost(digest)
 	case digestOf(a.body) != digest:
 		return nil, r.strange(digest, "the contents have another digest, "+digestOf(a.body))
 	}
@@ -108,10 +109,35 @@ func (r repository) put(ctx context.Context, tag string, manifest stored) error 
 	})
 }
 
+// lost is the error for what has to be there.
+func (r repository) lost(identifier string) error {
+	err := r.strange(identifier, "the registry lost it (404)")
+	err.Status = http.StatusNotFound
+	return err
+}
+
 // strange is the error for an answer that no registry should give.
-func (r repository) strange(identifier, problem string) error {
+func (r repository) strange(identifier, problem string) *RequestError {
 	return &RequestError{
 		Doing: reading, Reference: r.reference(identifier), Problem: problem, once: true,
 		Hint: "check the registry's address, and a proxy before it",
 	}
+}
+
+// children are the manifests that an index names.
+func children(top stored) []string {
+	if !slices.Contains(indexes, top.mediaType) {
+		return nil
+	}
+	var parsed struct{ Manifests []descriptor }
+	if json.Unmarshal(top.bytes, &parsed) != nil {
+		return nil // reading its image says what is wrong
+	}
+	var digests []string
+	for _, d := range parsed.Manifests {
+		if digestForm.MatchString(d.Digest) {
+			digests = append(digests, d.Digest)
+		}
+	}
+	return digests
 }

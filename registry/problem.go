@@ -43,7 +43,7 @@ func diagnostics(body []byte) []transport.Diagnostic {
 
 // declined is the error for an answer that is neither a success nor "absent".
 func (p *Project) declined(doing, reference string, status int, header http.Header, said []transport.Diagnostic) error {
-	e := &RequestError{Doing: doing, Reference: reference, Status: status, wait: retryAfter(header)}
+	e := &RequestError{Doing: doing, Reference: reference, Status: status, wait: retryAfter(header), said: said}
 	login := "docker login " + p.host()
 	switch {
 	case status == http.StatusUnauthorized:

@@ -17,9 +17,21 @@ type Publication struct {
 	// Digests are those of the images of Plan.PublishOrder(), sha256:<hex> of
 	// what the version's tag shall name: an index, or an image manifest.
 	Digests map[string]string
+	// Author signs the record.
+	Author Author
+	// First states that nobody has published to the project yet, for registries
+	// that deny whatever is not there.
+	First bool
 	// Progress is called for every tag when it is known to be there, one call
 	// at a time; nil: not at all.
 	Progress func(Event)
+}
+
+// Author says who does something, and from which sources; what is not known is "".
+// A plan's own source and commit go before these.
+type Author struct {
+	Actor, Message string
+	Source, Commit string
 }
 
 // Event says that a tag names what it shall name.

@@ -165,11 +165,9 @@ func TestOpen(t *testing.T) {
 func TestManifestsAreHeldUpToALimit(t *testing.T) {
 	s := newServer(t)
 	publication := s.next(firstShop, "developers")
-	w, err := publication.writes(acmeShop)
-	must(t, err)
-	p := &publisher{project: s.open(nil), publication: publication, plan: w, manifests: map[string]stored{}}
-	p.held.Store(maxHeld)
-	if err := p.fetch(context.Background()); err == nil || err.Error() != "the manifests of this release have more than 256 MiB" {
+	d := newDriver(s.open(nil))
+	d.held.Store(maxHeld)
+	if _, _, err := d.manifest(context.Background(), "api", publication.Digests["api"]); err == nil || err.Error() != "the manifests of this release have more than 256 MiB" {
 		t.Errorf("error %v", err)
 	}
 }

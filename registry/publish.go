@@ -1,53 +1,59 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
-	"sync/atomic"
+	"time"
 
-	"github.com/quoitbuild/quoit/versioning"
+	"github.com/quoitbuild/quoit/registry/records"
 )
 
 // maxHeld bounds the manifests that are held until they are written.
 const maxHeld = 256 << 20
 
-// Publish gives the images that were pushed their version tags, dependencies
-// first and the root image last, and then moves the ring's tag. Wherever it is
-// stopped, the ring names a release whose images all have their tags, and the
-// same call again completes it. It never overwrites a version, and moves the
-// ring only if that still holds what the plan has seen. It looks right before it
-// writes; registries have no compare-and-swap, so two publishers that write one
-// tag in the same moment are not kept apart here.
+// Publish makes a plan whose images were pushed by digest a release: it appends
+// a record to the log, and then gives the images their version tags,
+// dependencies first and the root image last, and moves the ring's tag. Wherever
+// it is stopped, the ring names a release whose images all have their tags, and
+// the publish is either not in the log or completed by the next command. It never
+// overwrites a version, and publishes only if the log says that the rings hold
+// what the plan has seen.
 //
 // A plan whose release the ring has already makes no request. Otherwise, with k
-// built and a adopted images and r rings to look at (the plan's own, and the
-// later ones up to that of plan.Next), it makes exactly
+// built and a adopted images, if nobody else writes and everything is in order,
+// it makes
 //
-//	r + a    HEAD of rings and of adopted images' versions
-//	k        GET of manifests by digest (k + 1 if the root image is not built)
-//	k        HEAD of version tags, k PUT of those that are absent
-//	k        HEAD to read these back
-//	3        HEAD, PUT, HEAD of the ring's tag
+//	5·k  a GET by digest, two HEAD and a PUT of the version's tag, a HEAD to read it back
+//	a    HEAD of adopted images' versions
+//	n    HEAD of the versions that the newest record assigned
+//	21   for the log and the ring, and one for every other ring that was ever used
 //
 // and before these one GET of /v2/ and, where the registry wants tokens, one
 // request for each repository. A registry that does not identify itself in its
-// answers costs a GET for each absent tag. A plan that changes no image of a
-// ring that is empty only moves the ring.
+// answers costs a GET for each absent tag. A project that was published before
+// it had a log gets a record of what its rings hold first.
+//
+// When ctx ends before others may carry the publish through, it stops; after
+// that it goes on for a few seconds.
 //
 // The error is a [*PublishError]; the [Outcome] next to it is what was done.
 func (p *Project) Publish(ctx context.Context, publication Publication) (Outcome, error) {
 	plan := publication.Plan
-	pub := &publisher{project: p, publication: publication, manifests: map[string]stored{}, outcome: Outcome{
+	pub := &publisher{project: p, publication: publication, known: map[string]string{}, outcome: Outcome{
 		Project: plan.Project, Ring: plan.Ring, Root: plan.Root, Version: plan.Version(), Written: []Tag{}, Existed: []Tag{},
 	}}
+	pub.driver = newDriver(p)
+	pub.driver.first, pub.driver.rank, pub.driver.saw, pub.driver.lost = publication.First, pub.rank, pub.saw, pub.doubt
 	err := pub.publish(ctx)
 	pub.sort()
 	if err != nil {
 		return pub.outcome, &PublishError{
 			Project: plan.Project, Version: plan.Version(), Ring: plan.Ring,
-			Written: len(pub.outcome.Written), Unclear: pub.unclear, Err: err,
+			Written: len(pub.outcome.Written), Unclear: pub.references(), Err: err,
 		}
 	}
 	pub.outcome.Done = true
@@ -59,28 +65,43 @@ type publisher struct {
 	project     *Project
 	publication Publication
 	plan        writes
-	held        atomic.Int64 // bytes of manifests
+	position    map[Tag]int // of what is to be written, by its level
+	driver      *driver
+	known       map[string]string // digests of versions that are not built, image:version
+	tookOver    bool              // the log has what the rings hold
 
-	mu        sync.Mutex
-	manifests map[string]stored // by image
-	outcome   Outcome
-	unclear   []string
+	mu      sync.Mutex
+	outcome Outcome
+	unclear []Tag
 }
 
 func (p *publisher) publish(ctx context.Context) (err error) {
 	if p.plan, err = p.publication.writes(p.project.project); err != nil {
 		return err
 	}
+	p.outcome.Digest = p.plan.ring.Digest
 	if p.publication.none() {
-		p.outcome.Digest = p.plan.ring.Digest
 		return nil
 	}
-	for _, step := range []func(context.Context) error{p.adopt, p.unmoved, p.fetch, p.versions, p.readBack, p.move} {
-		if err := step(ctx); err != nil {
+	if err := p.adopt(ctx); err != nil {
+		return err
+	}
+	p.positions()
+	for {
+		err := p.append(ctx)
+		var unknown *unknownImages
+		switch {
+		case errors.Is(err, errNotTaken):
+			err = p.takeOver(ctx)
+		case errors.As(err, &unknown):
+			err = p.learn(ctx, unknown)
+		default:
+			return err
+		}
+		if err != nil {
 			return err
 		}
 	}
-	return nil
 }
 
 // adopt looks up the versions that have to be there already.
@@ -95,124 +116,109 @@ func (p *publisher) adopt(ctx context.Context) error {
 		if err == nil && !found {
 			err = fmt.Errorf("%s, which the plan adopts, is not there any more: run the build again", repository.reference(tag))
 		}
-		if err == nil && name == plan.Root {
-			p.plan.ring.Digest = digest
-		}
-		return err
-	})
-}
-
-// unmoved checks that the rings hold what the plan has seen. If the ring holds
-// the new release, this publication was complete before, and nothing else matters.
-func (p *publisher) unmoved(ctx context.Context) error {
-	p.outcome.Digest = p.plan.ring.Digest
-	root := p.repository(p.publication.Plan.Root)
-	digests := make([]string, len(p.plan.expected))
-	err := p.project.each(len(digests), func(i int) (err error) {
-		digests[i], _, err = root.head(ctx, p.plan.expected[i].ring)
-		return err
-	})
-	if err != nil || digests[0] == p.plan.ring.Digest {
-		return err
-	}
-	for i, expected := range p.plan.expected {
-		if err := p.asExpected(ctx, expected, digests[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// asExpected compares what a ring holds, "" for nothing, with what the plan has seen.
-func (p *publisher) asExpected(ctx context.Context, expected expectation, digest string) error {
-	if expected.held == nil && digest == "" || expected.held != nil && expected.held.Digest == digest {
-		return nil
-	}
-	moved := &MovedError{Ring: expected.ring, Was: expected.held}
-	if digest == "" {
-		return moved
-	}
-	moved.Is = &versioning.Held{Ring: expected.ring, Digest: digest}
-	// Only for the message, which does without it.
-	if is, err := p.project.Ring(ctx, p.publication.Plan.Root, expected.ring); err == nil && is != nil {
-		moved.Is = &versioning.Held{Ring: expected.ring, Version: is.Release.Version(), Digest: is.Digest}
-		moved.Commit = is.Release.Commit
-	}
-	return moved
-}
-
-// fetch reads every manifest that will be written, which shows that it is there.
-func (p *publisher) fetch(ctx context.Context) error {
-	tags := []Tag{}
-	for _, level := range p.plan.levels {
-		tags = append(tags, level...)
-	}
-	if root, _ := p.publication.Plan.Image(p.plan.ring.Image); !root.Built() {
-		tags = append(tags, p.plan.ring)
-	}
-	return p.project.each(len(tags), func(i int) error {
-		repository := p.repository(tags[i].Image)
-		manifest, found, err := repository.get(ctx, tags[i].Digest)
-		switch {
-		case err != nil:
-			return err
-		case !found:
-			return fmt.Errorf("%s is not in the registry: run the build again, it pushes it", repository.reference(tags[i].Digest))
-		case p.held.Add(int64(len(manifest.bytes))) > maxHeld:
-			return fmt.Errorf("the manifests of this release have more than %d MiB", maxHeld>>20)
-		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.manifests[tags[i].Image] = manifest
-		return nil
-	})
-}
-
-// versions writes the version tags, level by level.
-func (p *publisher) versions(ctx context.Context) error {
-	for _, level := range p.plan.levels {
-		err := p.project.each(len(level), func(i int) error {
-			return p.write(ctx, level[i], func(digest string, found bool) error {
-				if !found {
-					return nil
-				}
-				return &TakenError{Image: level[i].Image, Version: level[i].Tag, Digest: digest, Wanted: level[i].Digest}
-			})
-		})
-		if err != nil {
-			return err
+		p.known[name+":"+tag] = digest
+		if name == plan.Root {
+			p.plan.ring.Digest, p.outcome.Digest = digest, digest
 		}
-	}
-	return nil
-}
-
-// readBack checks that the tags that were written are there.
-func (p *publisher) readBack(ctx context.Context) error {
-	return p.project.each(len(p.outcome.Written), func(i int) error {
-		return p.verify(ctx, p.outcome.Written[i])
+		return err
 	})
 }
 
-func (p *publisher) verify(ctx context.Context, tag Tag) error {
-	repository := p.repository(tag.Image)
-	digest, _, err := repository.head(ctx, tag.Tag)
-	if err == nil && digest != tag.Digest {
-		err = &ReadBackError{Reference: repository.reference(tag.Tag), Wanted: tag.Digest, Got: digest}
-	}
-	return err
-}
-
-// move writes the ring's tag, if the ring still holds what the plan has seen.
-func (p *publisher) move(ctx context.Context) error {
-	before := len(p.outcome.Written)
-	err := p.write(ctx, p.plan.ring, func(digest string, _ bool) error {
-		return p.asExpected(ctx, p.plan.expected[0], digest)
-	})
-	if err != nil || len(p.outcome.Written) == before {
+// append runs the log's protocol once.
+func (p *publisher) append(ctx context.Context) error {
+	machine, err := records.New(records.Options{Operation: p.operation, Signature: p.signature(), Rings: p.publication.Rings})
+	if err != nil {
 		return err
 	}
-	p.outcome.Moved = true
-	return p.verify(ctx, p.plan.ring)
+	return p.judge(ctx, p.driver.run(ctx, machine))
+}
+
+func (p *publisher) signature() records.Signature {
+	author, plan := p.publication.Author, p.publication.Plan
+	return records.Signature{
+		ID: newID(), Actor: author.Actor, Message: author.Message, Time: time.Now().UTC().Truncate(time.Second),
+		Source: cmp.Or(plan.Source, author.Source), Commit: cmp.Or(plan.Commit, author.Commit),
+	}
+}
+
+// positions numbers what is to be written: by level, the ring's tag last.
+func (p *publisher) positions() {
+	p.position = map[Tag]int{p.plan.ring: len(p.plan.levels)}
+	for level, tags := range p.plan.levels {
+		for _, tag := range tags {
+			p.position[tag] = level
+		}
+	}
+}
+
+// rank lets dependencies be written first.
+func (p *publisher) rank(request records.Request) int {
+	if request.Action != records.Put {
+		return 0
+	}
+	return p.position[Tag{request.Repository, request.Tag, request.Digest}]
+}
+
+// saw notes the tags that are there now.
+func (p *publisher) saw(request records.Request, response records.Response) {
+	tag := Tag{request.Repository, request.Tag, request.Digest}
+	put := request.Action == records.Put && !response.Lost && !response.Refused
+	if request.Action == records.Head && response.Found {
+		tag.Digest = response.Digest
+	} else if !put {
+		return
+	}
+	if _, ours := p.position[tag]; !ours || slices.Contains(p.outcome.Written, tag) || slices.Contains(p.outcome.Existed, tag) {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	doubted := slices.Contains(p.unclear, tag)
+	p.unclear = slices.DeleteFunc(p.unclear, func(other Tag) bool { return other == tag })
+	existed := !put && !doubted
+	if existed {
+		p.outcome.Existed = append(p.outcome.Existed, tag)
+	} else {
+		p.outcome.Written = append(p.outcome.Written, tag)
+	}
+	p.outcome.Moved = p.outcome.Moved || !existed && tag == p.plan.ring
+	if progress := p.publication.Progress; progress != nil {
+		progress(Event{Tag: tag, Existed: existed, Done: len(p.outcome.Existed) + len(p.outcome.Written), Total: p.plan.total()})
+	}
+}
+
+// doubt notes that nobody knows whether a tag was written.
+func (p *publisher) doubt(content records.Content) {
+	tag := Tag{content.Repository, content.Tag, content.Digest}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ours := p.position[tag]; ours && !slices.Contains(p.unclear, tag) {
+		p.unclear = append(p.unclear, tag)
+	}
+}
+
+func (p *publisher) references() []string {
+	var references []string
+	for _, tag := range p.unclear {
+		references = append(references, p.repository(tag.Image).reference(tag.Tag))
+	}
+	slices.Sort(references)
+	return references
+}
+
+// sort puts the tags of the outcome in the order of the plan.
+func (p *publisher) sort() {
+	position := map[Tag]int{p.plan.ring: p.plan.total()}
+	for _, level := range p.plan.levels {
+		for _, tag := range level {
+			position[tag] = len(position)
+		}
+	}
+	for _, tags := range [][]Tag{p.outcome.Written, p.outcome.Existed} {
+		slices.SortFunc(tags, func(a, b Tag) int { return cmp.Compare(position[a], position[b]) })
+	}
 }
 
 func (p *publisher) repository(image string) repository { return p.project.repository(image, push) }
@@ -221,6 +227,6 @@ func (p *publisher) repository(image string) repository { return p.project.repos
 func restarts(err error) bool {
 	var moved *MovedError
 	var taken *TakenError
-	var changed *ReadBackError
-	return errors.As(err, &moved) || errors.As(err, &taken) || errors.As(err, &changed) && changed.Got != ""
+	var foreign *ForeignError
+	return errors.As(err, &moved) || errors.As(err, &taken) || errors.As(err, &foreign)
 }

@@ -63,7 +63,7 @@ func (r repository) reference(identifier string) string {
 // question is one request.
 type question struct {
 	method     string
-	kind       string // manifests or blobs
+	kind       string // manifests, blobs, uploads or tags
 	identifier string // a tag or digest
 	mediaType  string // of body
 	body       []byte
@@ -99,27 +99,46 @@ func (r repository) send(ctx context.Context, client *http.Client, q question) (
 	if !tagForm.MatchString(q.identifier) && !digestForm.MatchString(q.identifier) {
 		return answer{}, &RequestError{Doing: doing, Reference: r.name.Name(), Problem: fmt.Sprintf("%.130q is neither a tag nor a digest", q.identifier), once: true}
 	}
+	return r.exchange(ctx, client, exchange{
+		question: q, doing: doing, reference: reference,
+		url: fmt.Sprintf("%s/%s/%s", r.url(), q.kind, q.identifier),
+	})
+}
+
+// url is where the repository is.
+func (r repository) url() string {
 	scheme := "https"
 	if r.project.greeting.challenge.Insecure {
 		scheme = "http"
 	}
-	url := fmt.Sprintf("%s://%s/v2/%s/%s/%s", scheme, r.project.host(), r.name.RepositoryStr(), q.kind, q.identifier)
-	request, err := http.NewRequestWithContext(ctx, q.method, url, bytes.NewReader(q.body))
+	return fmt.Sprintf("%s://%s/v2/%s", scheme, r.project.host(), r.name.RepositoryStr())
+}
+
+// exchange is a request to a URL, and what it is called in errors.
+type exchange struct {
+	question
+	url              string
+	doing, reference string
+}
+
+// exchange sends a request and reads the answer, in one attempt.
+func (r repository) exchange(ctx context.Context, client *http.Client, e exchange) (answer, error) {
+	request, err := http.NewRequestWithContext(ctx, e.method, e.url, bytes.NewReader(e.body))
 	if err != nil {
-		return answer{}, &RequestError{Doing: doing, Reference: reference, Problem: "it is not a valid reference", Err: err, once: true}
+		return answer{}, &RequestError{Doing: e.doing, Reference: e.reference, Problem: "it is not a valid reference", Err: err, once: true}
 	}
-	if q.kind == "manifests" && q.method != http.MethodPut {
+	if e.kind == "manifests" && e.method != http.MethodPut {
 		request.Header.Set("Accept", accept)
 	}
-	if q.mediaType != "" {
-		request.Header.Set("Content-Type", q.mediaType)
+	if e.mediaType != "" {
+		request.Header.Set("Content-Type", e.mediaType)
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return answer{}, r.project.refused(ctx, doing, reference, err)
+		return answer{}, r.project.refused(ctx, e.doing, e.reference, err)
 	}
 	defer response.Body.Close()
-	return r.project.read(ctx, doing, reference, response, q.limit)
+	return r.project.read(ctx, e.doing, e.reference, response, e.limit)
 }
 
 // read takes the answer in, up to its limit.

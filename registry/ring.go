@@ -31,30 +31,39 @@ func (p *Project) Ring(ctx context.Context, root, ring string) (*versioning.Plac
 
 // release reads the label of a root image. All its platforms have the same.
 func (r repository) release(ctx context.Context, top stored) (versioning.Release, error) {
+	found, err := r.labels(ctx, top)
+	if err != nil {
+		return versioning.Release{}, err
+	}
+	return labels.Parse(found)
+}
+
+// labels reads those of an image; of several platforms those of the first.
+func (r repository) labels(ctx context.Context, top stored) (map[string]string, error) {
 	manifest := top
 	if slices.Contains(indexes, top.mediaType) {
 		digest, err := platformImage(top.bytes)
 		if err != nil {
-			return versioning.Release{}, err
+			return nil, err
 		}
 		found := false
 		if manifest, found, err = r.get(ctx, digest); err != nil {
-			return versioning.Release{}, err
+			return nil, err
 		}
 		if !found {
-			return versioning.Release{}, fmt.Errorf("its index names %s, which is not in the registry", digest)
+			return nil, fmt.Errorf("its index names %s, which is not in the registry", digest)
 		}
 		if slices.Contains(indexes, manifest.mediaType) {
-			return versioning.Release{}, fmt.Errorf("its index names %s, which is an index too", digest)
+			return nil, fmt.Errorf("its index names %s, which is an index too", digest)
 		}
 	}
 	digest, size, err := configOf(manifest.bytes)
 	if err != nil {
-		return versioning.Release{}, err
+		return nil, err
 	}
 	config, err := r.blob(ctx, digest, size)
 	if err != nil {
-		return versioning.Release{}, err
+		return nil, err
 	}
 	return parseConfig(config)
 }
@@ -98,13 +107,13 @@ func configOf(manifest []byte) (string, int64, error) {
 	return parsed.Config.Digest, parsed.Config.Size, nil
 }
 
-// parseConfig returns the release in the labels of an image's config.
-func parseConfig(data []byte) (versioning.Release, error) {
+// parseConfig returns the labels in an image's config.
+func parseConfig(data []byte) (map[string]string, error) {
 	var config struct {
 		Config struct{ Labels map[string]string }
 	}
 	if err := json.Unmarshal(data, &config); err != nil {
-		return versioning.Release{}, fmt.Errorf("its config is broken: %w", err)
+		return nil, fmt.Errorf("its config is broken: %w", err)
 	}
-	return labels.Parse(config.Config.Labels)
+	return config.Config.Labels, nil
 }

@@ -153,7 +153,11 @@ func FuzzRelease(f *testing.F) {
 		if digest, _, err := configOf(data); err == nil && !digestForm.MatchString(digest) {
 			t.Errorf("configOf: %q", digest)
 		}
-		release, err := parseConfig(data)
+		all, err := parseConfig(data)
+		if err != nil {
+			return
+		}
+		release, err := labels.Parse(all)
 		if err == nil && release.Images[release.Root].Revision == "" {
 			t.Errorf("parseConfig: %+v", release)
 		}

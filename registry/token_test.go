@@ -47,13 +47,13 @@ func TestOneTokenForEachRepository(t *testing.T) {
 	_, err := s.open(func(o *Options) { o.Keychain, o.Jobs = user{}, 1 }).Publish(context.Background(), publication)
 	must(t, err)
 	var want []string
-	for _, name := range shopOrder {
+	for _, name := range append(slices.Clone(shopOrder), "records") {
 		want = append(want, "ann:s3cr3t repository:acme/shop/"+name+":push,pull")
 	}
 	if diff := cmp.Diff(slices.Sorted(slices.Values(want)), slices.Sorted(slices.Values(*given))); diff != "" {
 		t.Error(diff)
 	}
-	if all := s.requests(); counted(all)["GET /v2/"] != 1 || len(all) != 1+6+4+6*4+3 {
+	if all := s.requests(); counted(all)["GET /v2/"] != 1 || len(all) != 1+7+6*5+19 {
 		t.Errorf("%d requests: %q", len(all), all)
 	}
 }
@@ -87,7 +87,7 @@ func TestATokenThatEndsBeforeAWrite(t *testing.T) {
 	})
 	_, err := s.open(func(o *Options) { o.Keychain, o.Transport = user{}, whole; o.Jobs = 1 }).Publish(context.Background(), publication)
 	must(t, err)
-	if n := counted(s.requests())["PUT api 0.1.0"]; n != 2 || len(ended) != 7 {
+	if n := counted(s.requests())["PUT api 0.1.0"]; n != 2 || len(ended) != 6+1+6 {
 		t.Errorf("%d writes of api, %d in all", n, len(ended))
 	}
 	s.whole()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,6 +21,7 @@ type buildFlags struct {
 	plan       planFlags
 	build      buildkitFlags
 	push       bool
+	message    string
 	provenance string
 	sbom       string
 	output     string
@@ -31,8 +33,9 @@ func newBuildCmd() *cobra.Command {
 		Use:   "build",
 		Short: "Build what changed, and with --push publish it as a release",
 		Long: `Build builds every changed image of the project in one solve. With --push the
-images are pushed by digest, then tagged with their versions, and then the ring's
-tag moves to the new root image: at every moment the ring names a complete release.
+images are pushed by digest, the release is recorded in the project's log, the images
+are tagged with their versions, and then the ring's tag moves to the new root image:
+at every moment the ring names a complete release.
 If nothing changed, nothing is built, pushed or moved.`,
 		Example: `  quoit build                         # build what changed, publish nothing
   quoit build --push                  # publish a release into the first ring
@@ -45,6 +48,7 @@ If nothing changed, nothing is built, pushed or moved.`,
 	f.plan.register(cmd.Flags())
 	f.build.register(cmd.Flags())
 	cmd.Flags().BoolVar(&f.push, "push", false, "publish the release")
+	cmd.Flags().StringVar(&f.message, "message", "", "what the history says of this release")
 	cmd.Flags().StringVar(&f.provenance, "provenance", "mode=min", "provenance of pushed images: mode=min, mode=max, or false")
 	cmd.Flags().StringVar(&f.sbom, "sbom", "false", "SBOM of pushed images: true, generator=IMAGE, or false")
 	outputFlag(cmd, &f.output)
@@ -70,6 +74,9 @@ func (f *buildFlags) run(cmd *cobra.Command) error {
 		return usagef("--ring none builds without looking at any ring, and such a build is not published: leave out --push or choose a ring")
 	}
 	if err := checkRing(m, f.plan.ring); err != nil {
+		return err
+	}
+	if err := checkMessage(f.message); err != nil {
 		return err
 	}
 	attrs, err := f.plan.attrs(f.project.registry)
@@ -112,8 +119,12 @@ func (f *buildFlags) finish(cmd *cobra.Command, m *manifest.Manifest, out *outco
 			return err
 		}
 		published, err := project.Publish(cmd.Context(), registry.Publication{
-			Plan: out.plan, Rings: m.RingOrder(), Digests: out.digests,
+			Plan: out.plan, Rings: m.RingOrder(), Digests: out.digests, First: f.plan.first,
+			Author: author(cmd.Context(), f.project.dir, f.message),
 		})
+		if unknown := new(registry.UnknownError); errors.As(err, &unknown) && cmd.Context().Err() != nil {
+			printError(os.Stderr, err) // an interrupted command says nothing more
+		}
 		if err != nil {
 			return err
 		}

@@ -18,7 +18,7 @@ container registry is its only state.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%w\nsee: %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(newBuildCmd(), newPlanCmd(), newStatusCmd())
+	root.AddCommand(newBuildCmd(), newPlanCmd(), newStatusCmd(), newHistoryCmd(), newVerifyCmd())
 	return root
 }
 

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/quoitbuild/quoit/registry"
+)
+
+// actorVariables name who does something: what the user says, then what CI
+// systems say of whoever started them.
+var actorVariables = []string{
+	"QUOIT_ACTOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILDKITE_BUILD_CREATOR", "CIRCLE_USERNAME",
+	"BUILD_REQUESTEDFOREMAIL", "DRONE_COMMIT_AUTHOR", "CI_COMMIT_AUTHOR", "BITBUCKET_STEP_TRIGGERER_UUID", "BUILD_USER_ID",
+}
+
+// maxText is how long a line of a signature gets, in bytes.
+const maxText = 1024
+
+// author says who publishes from a folder.
+func author(ctx context.Context, dir, message string) registry.Author {
+	commit, source := gitState(ctx, dir)
+	return registry.Author{Actor: actor(), Message: message, Source: source, Commit: commit}
+}
+
+// actor is the first of the variables that is set, else the user at the host.
+func actor() string {
+	for _, name := range actorVariables {
+		if value := oneLine(os.Getenv(name)); value != "" {
+			return value
+		}
+	}
+	name := os.Getenv("USER")
+	if current, err := user.Current(); err == nil {
+		name = current.Username
+	}
+	if host, err := os.Hostname(); err == nil && host != "" {
+		name += "@" + host
+	}
+	return oneLine(name)
+}
+
+// checkMessage says what is wrong with a message for the log.
+func checkMessage(message string) error {
+	control := func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
+	switch {
+	case len(message) > 64<<10:
+		return usagef("--message has %d bytes, at most 65536 are kept", len(message))
+	case !utf8.ValidString(message) || strings.ContainsFunc(message, control):
+		return usagef("--message: leave out control characters, and write it in UTF-8")
+	}
+	return nil
+}
+
+// oneLine makes a short line of what others wrote.
+func oneLine(text string) string {
+	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(text, ""))
+	return strings.ToValidUTF8(text[:min(len(text), maxText)], "")
+}
+
+// gitTime bounds each question to git.
+const gitTime = 5 * time.Second
+
+// gitState is the commit of a git work tree and where it came from, both "" if
+// the folder is none or there is no git.
+func gitState(ctx context.Context, dir string) (commit, source string) {
+	if commit = git(ctx, dir, "rev-parse", "--verify", "HEAD"); commit == "" {
+		return "", ""
+	}
+	return commit, bareURL(git(ctx, dir, "config", "--get", "remote.origin.url"))
+}
+
+// git asks git with settings under which it starts no hook, pager, monitor or prompt.
+func git(ctx context.Context, dir string, args ...string) string {
+	ctx, cancel := context.WithTimeout(ctx, gitTime)
+	defer cancel()
+	fixed := []string{"-C", dir, "--no-pager", "--no-optional-locks", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"}
+	cmd := exec.CommandContext(ctx, "git", append(fixed, args...)...)
+	cmd.Env = append(os.Environ(), "GIT_TERMINAL_PROMPT=0", "LC_ALL=C")
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	if err := cmd.Run(); err != nil {
+		return "" // no work tree, no commit, no git: there is nothing to record
+	}
+	return oneLine(out.String())
+}
+
+// bareURL takes credentials, query and fragment off a remote's address.
+func bareURL(remote string) string {
+	parsed, err := url.Parse(remote)
+	if err != nil || parsed.Scheme == "" || parsed.Host == "" {
+		// git@host:path has no secret in it, other forms may.
+		if before, _, found := strings.Cut(remote, "@"); found && before != "git" || strings.Contains(remote, "://") {
+			return ""
+		}
+		return remote
+	}
+	parsed.User, parsed.RawQuery, parsed.Fragment = nil, "", ""
+	return parsed.String()
+}

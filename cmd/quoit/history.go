@@ -1,0 +1,165 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/quoitbuild/quoit/registry/records"
+)
+
+func newHistoryCmd() *cobra.Command {
+	var project projectFlags
+	var output string
+	var most int
+	cmd := &cobra.Command{
+		Use:   "history",
+		Short: "Show what was done to the project's rings, newest first",
+		Example: `  quoit history
+  quoit history -n 100 -o json`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkOutput(output); err != nil {
+				return err
+			}
+			if most < 1 {
+				return usagef("-n %d: choose 1 or more", most)
+			}
+			m, err := project.load()
+			if err != nil {
+				return err
+			}
+			p, err := open(m)
+			if err != nil {
+				return err
+			}
+			history, err := p.History(cmd.Context(), most)
+			if err != nil {
+				return err
+			}
+			result := newHistoryResult(m.Project, history)
+			if output == "json" {
+				return printJSON(cmd.OutOrStdout(), result)
+			}
+			return result.print(cmd.OutOrStdout())
+		},
+	}
+	project.register(cmd.Flags())
+	outputFlag(cmd, &output)
+	cmd.Flags().IntVarP(&most, "number", "n", 20, "how many records are shown at most")
+	return cmd
+}
+
+// historyResult is the JSON of quoit history.
+type historyResult struct {
+	Schema  int            `json:"schema"`
+	Project string         `json:"project"`
+	Records []historyEntry `json:"records"` // newest first; never null
+}
+
+// historyEntry is one record of the log.
+type historyEntry struct {
+	Number    uint64        `json:"number"`
+	Digest    string        `json:"digest"` // of the record
+	Time      time.Time     `json:"time"`
+	Operation string        `json:"operation"`
+	Of        uint64        `json:"of,omitempty"` // the record that it takes back or keeps
+	Actor     string        `json:"actor"`
+	Message   string        `json:"message,omitempty"`
+	Source    string        `json:"source,omitempty"`
+	Commit    string        `json:"commit,omitempty"`
+	Moves     []historyMove `json:"moves"` // never null
+}
+
+// historyMove says what a ring held before and after; "" is nothing.
+type historyMove struct {
+	Ring string `json:"ring"`
+	From string `json:"from,omitempty"`
+	To   string `json:"to,omitempty"`
+}
+
+func newHistoryResult(project string, history []records.Sealed) historyResult {
+	result := historyResult{Schema: 1, Project: project, Records: []historyEntry{}}
+	for _, sealed := range history {
+		r := sealed.Record
+		entry := historyEntry{
+			Number: r.Sequence, Digest: sealed.Digest, Time: r.Time, Operation: r.Operation, Of: r.Of,
+			Actor: r.Actor, Message: r.Message, Source: r.Source, Commit: r.Commit, Moves: []historyMove{},
+		}
+		for _, ring := range r.Moved() {
+			entry.Moves = append(entry.Moves, historyMove{ring, held(r.Before[ring]), held(r.After[ring])})
+		}
+		result.Records = append(result.Records, entry)
+	}
+	return result
+}
+
+func held(place records.Place) string {
+	if place.Digest == "" {
+		return ""
+	}
+	return place.Version.String()
+}
+
+// print writes a table; messages and commits are cut to one short line.
+func (r historyResult) print(out io.Writer) error {
+	if len(r.Records) == 0 {
+		_, err := fmt.Fprintf(out, "nothing was published to %s yet\n", r.Project)
+		return err
+	}
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "NUMBER\tTIME\tOPERATION\tRINGS\tACTOR\tCOMMIT\tMESSAGE\n")
+	for _, e := range r.Records {
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Number, e.Time.Format("2006-01-02 15:04:05Z"),
+			e.what(), e.moves(), short(e.Actor, 40), short(e.Commit, 12), short(e.Message, 72))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for line := range strings.Lines(text.String()) {
+		if _, err := fmt.Fprintln(out, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e historyEntry) what() string {
+	if e.Of > 0 {
+		return fmt.Sprintf("%s of %d", e.Operation, e.Of)
+	}
+	return e.Operation
+}
+
+func (e historyEntry) moves() string {
+	var moves []string
+	for _, move := range e.Moves {
+		switch {
+		case move.From == "":
+			moves = append(moves, fmt.Sprintf("%s: %s", move.Ring, move.To))
+		case move.To == "":
+			moves = append(moves, fmt.Sprintf("%s: %s → empty", move.Ring, move.From))
+		default:
+			moves = append(moves, fmt.Sprintf("%s: %s → %s", move.Ring, move.From, move.To))
+		}
+	}
+	if len(moves) == 0 {
+		return "-"
+	}
+	return strings.Join(moves, ", ")
+}
+
+// short is the beginning of the first line, for a terminal.
+func short(text string, most int) string {
+	text, _, _ = strings.Cut(text, "\n")
+	text = harmless(strings.ReplaceAll(text, "\t", " "))
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return text
+}

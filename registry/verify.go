@@ -1,0 +1,205 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/quoitbuild/quoit/registry/records"
+)
+
+// Finding is one thing that is wrong, and what to do about it.
+type Finding struct {
+	Reference string `json:"reference"`
+	Problem   string `json:"problem"`
+	Next      string `json:"next"`
+}
+
+// String is the finding in one line.
+func (f Finding) String() string { return f.Reference + ": " + f.Problem + ": " + f.Next }
+
+// Report is what [Project.Verify] has found, and what it looked at.
+type Report struct {
+	Records  int       `json:"records"`
+	Rings    []string  `json:"rings"` // those with a release
+	Images   int       `json:"images"`
+	Findings []Finding `json:"findings"` // never null
+}
+
+// Verify holds the log against itself, all version and ring tags against the log,
+// and the releases of rings (none: all that the log knows) against the registry:
+// their images exist, have the digests that the log says, and labels that agree
+// with the release. It writes nothing. The error is a [*RequestError] if the
+// registry does not answer; what is wrong with its contents is a finding.
+func (p *Project) Verify(ctx context.Context, rings []string) (Report, error) {
+	v := &verifier{project: p, driver: newDriver(p), report: Report{Rings: []string{}, Findings: []Finding{}}}
+	v.driver.reader = true
+	if err := v.read(ctx); err != nil {
+		return v.report, err
+	}
+	v.report.Records = len(v.log.Records)
+	for _, finding := range records.Verify(v.log) {
+		if v.goneWithTraces(finding) {
+			continue
+		}
+		problem := finding.What
+		if got := finding.Tag.Digest; got != "" {
+			problem = "it is " + got + ": " + problem
+		} else if finding.Fault == records.Disagrees || finding.Fault == records.Unfinished {
+			problem = "it is not there: " + problem
+		}
+		v.find(v.repository(finding.Tag.Repository).reference(finding.Tag.Tag), problem, finding.Next)
+	}
+	if len(rings) == 0 {
+		rings = v.rings()
+	}
+	for _, ring := range rings {
+		if err := v.ring(ctx, ring); err != nil {
+			return v.report, err
+		}
+	}
+	return v.report, nil
+}
+
+// goneWithTraces turns the finding of a done tag without its record into one of
+// the record, which can be put back.
+func (v *verifier) goneWithTraces(finding records.Finding) bool {
+	name, _ := records.ParseName(finding.Tag.Tag)
+	record := records.Name{Sequence: name.Sequence}.String()
+	if finding.Fault != records.Contested || name.Mark != records.Done || v.log.Tags[record] != "" {
+		return false
+	}
+	log := v.repository(records.Repository)
+	v.find(log.reference(record), fmt.Sprintf("record %d was completed, and is not there any more", name.Sequence),
+		fmt.Sprintf("restore the tag with `crane tag %s %s`", log.reference(name.Value), record))
+	return true
+}
+
+type verifier struct {
+	project *Project
+	driver  *driver
+	log     records.Log
+	newest  records.Record
+	digests map[records.Content]string // of versions, as the log says
+	report  Report
+}
+
+func (v *verifier) repository(image string) repository { return v.project.repository(image, pull) }
+
+func (v *verifier) find(reference, problem, next string) {
+	v.report.Findings = append(v.report.Findings, Finding{reference, problem, next})
+}
+
+func (v *verifier) rings() []string {
+	var rings []string
+	for ring := range v.newest.After {
+		rings = append(rings, ring)
+	}
+	slices.Sort(rings)
+	return rings
+}
+
+// read reads the whole log, and what the tags name that follow it.
+func (v *verifier) read(ctx context.Context) error {
+	log := v.repository(records.Repository)
+	tags, err := log.allTags(ctx)
+	if err != nil {
+		return err
+	}
+	v.log = records.Log{
+		Tags: map[string]string{}, Records: map[string]records.Record{}, Errors: map[string]error{}, Images: map[records.Content]string{},
+	}
+	v.digests = map[records.Content]string{}
+	err = v.all(len(tags), func(i int) (func(), error) {
+		digest, found, err := log.head(ctx, tags[i])
+		return func() {
+			if found {
+				v.log.Tags[tags[i]] = digest
+			}
+		}, err
+	})
+	if err != nil {
+		return err
+	}
+	if err := v.open(ctx); err != nil {
+		return err
+	}
+	return v.follow(ctx)
+}
+
+// all calls a function for 0 … n-1, several at a time, and what it returns one
+// at a time.
+func (v *verifier) all(n int, f func(i int) (note func(), err error)) error {
+	return v.project.each(n, func(i int) error {
+		note, err := f(i)
+		if err == nil && note != nil {
+			v.driver.mu.Lock()
+			defer v.driver.mu.Unlock()
+			note()
+		}
+		return err
+	})
+}
+
+// open reads the decided records.
+func (v *verifier) open(ctx context.Context) error {
+	var decided []string
+	for tag := range v.log.Tags {
+		if name, ok := records.ParseName(tag); ok && name.Mark == records.Decided {
+			decided = append(decided, tag)
+		}
+	}
+	return v.all(len(decided), func(i int) (func(), error) {
+		response, err := v.driver.get(ctx, decided[i])
+		err, broken := contents(err)
+		return func() {
+			digest := v.log.Tags[decided[i]]
+			if response.Record == nil {
+				v.log.Errors[digest] = errors.Join(response.Err, broken)
+				return
+			}
+			v.log.Records[digest] = *response.Record
+			if response.Record.Sequence > v.newest.Sequence {
+				v.newest = *response.Record
+			}
+		}, err
+	})
+}
+
+// contents tells errors of the registry from what is wrong with its contents.
+func contents(err error) (failure, broken error) {
+	var failed *RequestError
+	if errors.As(err, &failed) && failed.once && failed.Err == nil && (failed.Status == 0 || failed.Status == http.StatusNotFound) {
+		return nil, err
+	}
+	return err, nil
+}
+
+// follow looks what version and ring tags name. Contents that a record took
+// back and a later one assigned differ, and the later one counts.
+func (v *verifier) follow(ctx context.Context) error {
+	var tags []records.Content
+	add := func(tag records.Content) {
+		key := records.Content{Repository: tag.Repository, Tag: tag.Tag}
+		if !slices.Contains(tags, key) {
+			tags = append(tags, key)
+		}
+	}
+	for _, record := range v.log.Records {
+		for _, tag := range record.Versions() {
+			add(tag)
+		}
+		for name, image := range record.Images {
+			v.digests[records.Content{Repository: name, Tag: image.Version.String()}] = image.Digest
+		}
+	}
+	for ring := range v.newest.After {
+		add(v.newest.After.Tag(ring))
+	}
+	return v.all(len(tags), func(i int) (func(), error) {
+		digest, _, err := v.repository(tags[i].Repository).head(ctx, tags[i].Tag)
+		return func() { v.log.Images[tags[i]] = digest }, err
+	})
+}

@@ -23,6 +23,7 @@ import (
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/auth/authprovider"
 	"github.com/moby/buildkit/util/appdefaults"
+	"github.com/opencontainers/go-digest"
 	"github.com/tonistiigi/fsutil"
 	"golang.org/x/sync/errgroup"
 
@@ -166,6 +167,7 @@ func (j job) solveOpt() (client.SolveOpt, error) {
 	maps.Copy(attrs, j.attrs)
 	opt := client.SolveOpt{
 		Ref:           identity.NewID(),
+		SharedKey:     sharedKey(j.project.dir),
 		FrontendAttrs: attrs,
 		LocalMounts:   map[string]fsutil.FS{"context": root, "dockerfile": manifestDir},
 		Session: []session.Attachable{authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{
@@ -190,3 +192,13 @@ func buildkitAddress() string {
 }
 
 var errNotStatic = errors.New("to build without a frontend image this command has to be a Linux binary without C libraries: name the frontend in the manifest's first line, # syntax=…")
+
+// sharedKey tells the folders of different checkouts apart: BuildKit sends only
+// what differs in size or time from what it last got under the same key.
+func sharedKey(dir string) string {
+	host, _ := os.Hostname() // without one, folders of the same name share
+	if absolute, err := filepath.Abs(dir); err == nil {
+		dir = absolute
+	}
+	return digest.FromString(host + " " + dir).String()
+}

@@ -29,6 +29,7 @@ import (
 // everything is there.
 type exporters struct {
 	manifest *manifest.Manifest // decides where images may go, whatever a frontend says
+	epoch    string             // SOURCE_DATE_EPOCH; "" leaves the files' times as they are
 	images   []string           // in the order of the exporters
 }
 
@@ -46,6 +47,10 @@ func (e *exporters) attachable() session.Attachable {
 			attrs, err := imageAttrs(plan, name, meta)
 			if err != nil {
 				return nil, err
+			}
+			if e.epoch != "" {
+				attrs[string(exptypes.OptKeySourceDateEpoch)] = e.epoch
+				attrs[string(exptypes.OptKeyRewriteTimestamp)] = "true"
 			}
 			e.images = append(e.images, name)
 			requests = append(requests, &exporter.ExporterRequest{Type: client.ExporterImage, Attrs: attrs})

@@ -67,7 +67,7 @@ func (j job) run(ctx context.Context, progress io.Writer) (*outcome, error) {
 		return nil, err
 	}
 	out := &outcome{}
-	exp := &exporters{manifest: j.manifest}
+	exp := &exporters{manifest: j.manifest, epoch: j.attrs["build-arg:SOURCE_DATE_EPOCH"]}
 	if j.push {
 		opt.EnableSessionExporter = true
 		opt.Session = append(opt.Session, exp.attachable())

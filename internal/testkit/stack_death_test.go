@@ -19,7 +19,21 @@ func TestMain(m *testing.M) {
 		hold()
 		return
 	}
+	if err := fillCache(); err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
+}
+
+// fillCache builds what a stack is made of, so that no test's deadline has to
+// be long enough for that.
+func fillCache() error {
+	s, err := Start(context.Background(), Options{})
+	if err != nil {
+		return err
+	}
+	return s.Stop()
 }
 
 func hold() {

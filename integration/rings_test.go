@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -220,4 +221,17 @@ func TestExternals(t *testing.T) {
 			t.Error("s000 is unchanged")
 		}
 	})
+}
+
+func TestTheReleaseNamesItsCommit(t *testing.T) {
+	dir, prefix := small(t)
+	gitServer(t, dir) // commits all of it
+	publish(t, dir, prefix, "developers")
+	want, err := exec.Command("git", "-C", dir, "rev-parse", "HEAD").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := release(t, prefix+"/deploy:developers").Commit; got != strings.TrimSpace(string(want)) {
+		t.Errorf("the release is of commit %q, git says %s", got, want)
+	}
 }

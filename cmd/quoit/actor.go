@@ -11,8 +11,6 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/quoitbuild/quoit/registry"
 )
 
 // actorVariables name who does something: what the user says, then what CI
@@ -24,12 +22,6 @@ var actorVariables = []string{
 
 // maxText is how long a line of a signature gets, in bytes.
 const maxText = 1024
-
-// author says who publishes from a folder.
-func author(ctx context.Context, dir, message string) registry.Author {
-	commit, source := gitState(ctx, dir)
-	return registry.Author{Actor: actor(), Message: message, Source: source, Commit: commit}
-}
 
 // actor is the first of the variables that is set, else the user at the host.
 func actor() string {

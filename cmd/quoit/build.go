@@ -84,6 +84,10 @@ func (f *buildFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	attrs[frontend.OptionExport] = "1"
+	commit, source := gitState(cmd.Context(), f.project.dir)
+	if commit != "" {
+		attrs["vcs:revision"], attrs["vcs:source"] = commit, source
+	}
 	if f.push {
 		f.attest(attrs)
 	}
@@ -92,6 +96,7 @@ func (f *buildFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	out.commit, out.source = commit, source
 	if err := confirmEmpty(cmd.Context(), m, out.plan, f.plan.first); err != nil {
 		return err
 	}
@@ -120,7 +125,7 @@ func (f *buildFlags) finish(cmd *cobra.Command, m *manifest.Manifest, out *outco
 		}
 		published, err := project.Publish(cmd.Context(), registry.Publication{
 			Plan: out.plan, Rings: m.RingOrder(), Digests: out.digests, First: f.plan.first,
-			Author: author(cmd.Context(), f.project.dir, f.message),
+			Author: registry.Author{Actor: actor(), Message: f.message, Source: out.source, Commit: out.commit},
 		})
 		if unknown := new(registry.UnknownError); errors.As(err, &unknown) && cmd.Context().Err() != nil {
 			printError(os.Stderr, err) // an interrupted command says nothing more

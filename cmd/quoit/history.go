@@ -29,11 +29,7 @@ func newHistoryCmd() *cobra.Command {
 			if most < 1 {
 				return usagef("-n %d: choose 1 or more", most)
 			}
-			m, err := project.load()
-			if err != nil {
-				return err
-			}
-			p, err := open(m)
+			m, p, err := project.open()
 			if err != nil {
 				return err
 			}

@@ -106,6 +106,16 @@ func confirmEmpty(ctx context.Context, m *manifest.Manifest, plan versioning.Pla
 	return nil
 }
 
+// open reads the manifest and opens its project's repositories.
+func (f *projectFlags) open() (*manifest.Manifest, *registry.Project, error) {
+	m, err := f.load()
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := open(m)
+	return m, p, err
+}
+
 // open opens the project's repositories.
 func open(m *manifest.Manifest) (*registry.Project, error) {
 	return registry.Open(m.Registry, m.Project, registry.Options{UserAgent: "quoit/" + version})

@@ -50,6 +50,8 @@ type outcome struct {
 	plan    versioning.Plan
 	answer  []byte            // of a subrequest, its JSON
 	digests map[string]string // by image, if pushed
+	// commit and source are what git says of the project, "" if nothing.
+	commit, source string
 }
 
 // run connects to BuildKit, runs the job as one build, and shows its progress.

@@ -26,11 +26,7 @@ func newStatusCmd() *cobra.Command {
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			m, err := project.load()
-			if err != nil {
-				return err
-			}
-			p, err := open(m)
+			m, p, err := project.open()
 			if err != nil {
 				return err
 			}

@@ -26,7 +26,7 @@ with its release. It changes nothing. Without an argument it checks all rings.`,
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			m, err := project.load()
+			m, p, err := project.open()
 			if err != nil {
 				return err
 			}
@@ -34,10 +34,6 @@ with its release. It changes nothing. Without an argument it checks all rings.`,
 				if !slices.Contains(m.RingOrder(), ring) {
 					return usagef("there is no ring %q: choose of %s", ring, strings.Join(m.RingOrder(), ", "))
 				}
-			}
-			p, err := open(m)
-			if err != nil {
-				return err
 			}
 			report, err := p.Verify(cmd.Context(), rings)
 			if err != nil {

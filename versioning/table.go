@@ -2,10 +2,7 @@ package versioning
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 )
 
 // Table says what each ring holds. A ring that was emptied stays in it.
@@ -47,96 +44,84 @@ func (p Place) Descends(ancestor Place) bool {
 	return p.Digest == ancestor.Digest || p.Lineage.Has(ancestor.Release)
 }
 
-// MaxRelease is the greatest number that a release has.
-const MaxRelease = 99_999_999
-
-// Lineage is a set of release numbers as sorted, disjoint intervals that do not
-// touch: "1-40,57", "" for none. It is a string so that a [Place] compares with
-// ==, and only this one form of a set is valid. An invalid lineage counts as an
-// empty one: it is nobody's descendant, so it replaces nothing unasked.
-type Lineage string
-
-// interval is a range of numbers, both ends in it.
-type interval struct{ first, last uint64 }
-
-// Valid reports whether l is canonical: numbers from 1 to [MaxRelease], no
-// zeros in front, 1-2 and not 1,2, 1 and not 1-1.
-func (l Lineage) Valid() bool {
-	_, valid := l.intervals()
-	return valid
+// RingState is what shift, unshift and set start from. None of them changes it.
+type RingState struct {
+	Rings []string // in order, ante first and post last, as [Rings] has them
+	// Table may have other rings, which are no longer declared: they stay as
+	// they are.
+	Table Table
+	Holds []string // the held rings
 }
 
-// Has reports whether n is in the set.
-func (l Lineage) Has(n uint64) bool {
-	intervals, _ := l.intervals()
-	return slices.ContainsFunc(intervals, func(i interval) bool { return i.first <= n && n <= i.last })
+// RingPlan is what a shift, an unshift or a set does. Its lists are never nil.
+type RingPlan struct {
+	// Moves are, innermost first, every take of a shift, also those that change
+	// nothing, or those that an unshift undoes. A set has none.
+	Moves []Move `json:"moves"`
+	// Left are the moves of an unshift's shift that are still not undone.
+	Left []Move `json:"left"`
+	// Changes are the rings that get another release or lose theirs, in order.
+	Changes []RingChange `json:"changes"`
+	Table   Table        `json:"table"` // afterwards
+	Holds   []string     `json:"holds"` // the held rings afterwards, sorted
+	// Dropped are, by version, the releases that were in a ring and are lost
+	// from sight: none that is in a ring afterwards descends from them.
+	Dropped []Place `json:"dropped"`
 }
 
-// Union returns the numbers that are in either set.
-func (l Lineage) Union(other Lineage) Lineage {
-	mine, _ := l.intervals()
-	others, _ := other.intervals()
-	return lineageOf(append(mine, others...))
+// RingChange is what a ring holds before and after.
+type RingChange struct {
+	Ring string `json:"ring"`
+	From Place  `json:"from"`
+	To   Place  `json:"to"`
 }
 
-// With returns the set with n in it. A number that no release can have, 0 or
-// above [MaxRelease], is left out.
-func (l Lineage) With(n uint64) Lineage {
-	intervals, _ := l.intervals()
-	if n >= 1 && n <= MaxRelease {
-		intervals = append(intervals, interval{n, n})
-	}
-	return lineageOf(intervals)
-}
-
-// intervals returns nil and false for an invalid lineage.
-func (l Lineage) intervals() ([]interval, bool) {
-	if l == "" {
-		return nil, true
-	}
-	var all []interval
-	for part := range strings.SplitSeq(string(l), ",") {
-		first, last, isRange := strings.Cut(part, "-")
-		i := interval{release(first), release(first)}
-		if isRange {
-			i.last = release(last)
+// known returns a [*RingError] if one of the rings is none.
+func (s RingState) known(rings ...string) error {
+	for _, ring := range rings {
+		if !slices.Contains(s.Rings, ring) {
+			return &RingError{Ring: ring, Rings: slices.Clone(s.Rings)}
 		}
-		if i.first == 0 || i.last < i.first || isRange && i.last == i.first ||
-			len(all) > 0 && i.first <= all[len(all)-1].last+1 {
-			return nil, false
-		}
-		all = append(all, i)
 	}
-	return all, true
+	return nil
 }
 
-// release reads a number as lineages have it, 0 if it is none.
-func release(text string) uint64 {
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil || n > MaxRelease || strconv.FormatUint(n, 10) != text {
-		return 0
+// plan gives some rings new places, all at once, and holds some more.
+func (s RingState) plan(gives map[string]Place, holds []string) RingPlan {
+	holds = slices.Sorted(slices.Values(append(slices.Clone(s.Holds), holds...)))
+	p := RingPlan{
+		Moves: []Move{}, Left: []Move{}, Changes: []RingChange{},
+		Table: copied(s.Table), Holds: append([]string{}, slices.Compact(holds)...),
 	}
-	return n
-}
-
-// lineageOf sorts the intervals in place and joins those that touch.
-func lineageOf(intervals []interval) Lineage {
-	slices.SortFunc(intervals, func(a, b interval) int { return cmp.Compare(a.first, b.first) })
-	var joined []interval
-	for _, i := range intervals {
-		if end := len(joined) - 1; end >= 0 && i.first <= joined[end].last+1 {
-			joined[end].last = max(joined[end].last, i.last)
+	for _, ring := range s.Rings {
+		from := s.Table[ring]
+		to, given := gives[ring]
+		if !given || to.Same(from) {
 			continue
 		}
-		joined = append(joined, i)
+		if to.Empty() {
+			to = Place{Root: from.Root} // the repository whose tag has to go
+		}
+		p.Table[ring] = to
+		p.Changes = append(p.Changes, RingChange{ring, from, to})
 	}
-	var parts []string
-	for _, i := range joined {
-		if i.first == i.last {
-			parts = append(parts, fmt.Sprint(i.first))
-		} else {
-			parts = append(parts, fmt.Sprintf("%d-%d", i.first, i.last))
+	p.Dropped = dropped(s.Table, p.Table)
+	return p
+}
+
+// dropped looks into rings that are no longer declared, too: their releases are
+// still in sight.
+func dropped(before, after Table) []Place {
+	gone := []Place{}
+	for _, ring := range sortedKeys(before) {
+		place := before[ring]
+		kept := func(other string) bool { return after[other].Descends(place) }
+		if !place.Empty() && !slices.ContainsFunc(sortedKeys(after), kept) {
+			gone = append(gone, place)
 		}
 	}
-	return Lineage(strings.Join(parts, ","))
+	slices.SortStableFunc(gone, func(a, b Place) int {
+		return cmp.Or(a.Version.Compare(b.Version), cmp.Compare(a.Digest, b.Digest))
+	})
+	return slices.CompactFunc(gone, func(a, b Place) bool { return a.Digest == b.Digest })
 }

@@ -1,0 +1,165 @@
+package versioning
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Move is one ring's take of a shift: the release went from one ring to the
+// next one.
+type Move struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+// ShiftRequest bounds a shift. The zero value shifts everything.
+type ShiftRequest struct {
+	From string // keeps its own release; "" for the first declared ring
+	To   string // the last one that takes; "" for post
+	// Discard names rings whose release may be replaced by one that does not
+	// descend from it. It does no harm where that is not so.
+	Discard []string
+}
+
+// Shift copies releases one ring outward: each ring after From up to To takes
+// what the ring before it held before the shift. An empty ring gives nothing,
+// so that the next one keeps its own. A held ring neither takes nor gives, and
+// is never jumped over.
+//
+// A plan without changes means that there is nothing to do: no record is to be
+// written, as an unshift of it would do nothing either. Moves may be there
+// nevertheless.
+//
+// Errors are a [*RingError] for a ring that there is not, a [*BoundsError], a
+// [*HeldError] if nothing moves only because of holds, and a [*DiscardError].
+func Shift(state RingState, request ShiftRequest) (RingPlan, error) {
+	first, last, err := state.bounds(request)
+	if err != nil {
+		return RingPlan{}, err
+	}
+	if err := state.known(request.Discard...); err != nil {
+		return RingPlan{}, err
+	}
+	moves, held := state.moves(state.Rings[first : last+1])
+	if len(moves) == 0 && len(held) > 0 {
+		return RingPlan{}, &HeldError{From: state.Rings[first], To: state.Rings[last], Rings: held}
+	}
+	gives := map[string]Place{}
+	for _, move := range moves {
+		gives[move.To] = state.Table[move.From]
+	}
+	plan := state.plan(gives, nil)
+	plan.Moves = append(plan.Moves, moves...)
+	if err := plan.discards(request.Discard); err != nil {
+		return RingPlan{}, err
+	}
+	return plan, nil
+}
+
+// bounds returns the indices of the first and the last ring of a shift.
+func (s RingState) bounds(request ShiftRequest) (first, last int, err error) {
+	from, to := request.From, request.To
+	if from == "" {
+		from = s.Rings[1]
+	}
+	if to == "" {
+		to = Post
+	}
+	if err := s.known(from, to); err != nil {
+		return 0, 0, err
+	}
+	first, last = slices.Index(s.Rings, from), slices.Index(s.Rings, to)
+	if first >= last {
+		return 0, 0, &BoundsError{From: from, To: to, Rings: slices.Clone(s.Rings)}
+	}
+	return first, last, nil
+}
+
+// moves returns all takes among the rings, and the held rings that prevent some.
+func (s RingState) moves(rings []string) (moves []Move, held []string) {
+	for i, to := range rings[1:] {
+		from, free := rings[i], true
+		if s.Table[from].Empty() {
+			continue
+		}
+		for _, ring := range []string{from, to} {
+			if !slices.Contains(s.Holds, ring) {
+				continue
+			}
+			free = false
+			if !slices.Contains(held, ring) {
+				held = append(held, ring)
+			}
+		}
+		if free {
+			moves = append(moves, Move{from, to})
+		}
+	}
+	return moves, held
+}
+
+// discards returns a [*DiscardError] if the plan replaces a release by one that
+// does not descend from it, in another ring than those where it may.
+func (p RingPlan) discards(may []string) error {
+	var lost []RingChange
+	for _, change := range p.Changes {
+		if !change.To.Descends(change.From) && !slices.Contains(may, change.Ring) {
+			lost = append(lost, change)
+		}
+	}
+	if len(lost) > 0 {
+		return &DiscardError{lost}
+	}
+	return nil
+}
+
+// BoundsError says that a shift would not go outward.
+type BoundsError struct {
+	From, To string
+	Rings    []string // in order
+}
+
+// Error says in which order the rings are.
+func (e *BoundsError) Error() string {
+	return fmt.Sprintf("nothing shifts from %s to %s: choose --from and a later --to, the rings are %s in this order",
+		e.From, e.To, strings.Join(e.Rings, ", "))
+}
+
+// HeldError says that a shift moves nothing because rings are held.
+type HeldError struct {
+	From, To string
+	Rings    []string // the held rings in the way, in order
+}
+
+// Error names the rings, and what to do about them.
+func (e *HeldError) Error() string {
+	return fmt.Sprintf("nothing moves from %s to %s, a held ring neither takes nor gives: end the hold of %s, or choose --from and --to beyond it",
+		e.From, e.To, strings.Join(e.Rings, ", "))
+}
+
+// DiscardError says that releases would be replaced by others that do not
+// descend from them, so that what was made for their ring would be lost there.
+type DiscardError struct {
+	Changes []RingChange // at least one, in the order of the rings; From is what would be lost
+}
+
+// Error names the rings, what they hold, what would replace it, and both ways on.
+func (e *DiscardError) Error() string {
+	var lost, discard, merge []string
+	for _, change := range e.Changes {
+		lost = append(lost, fmt.Sprintf("%s holds %s, and %s does not descend from it", change.Ring, change.From.text(change.To), change.To.text(change.From)))
+		discard = append(discard, "--discard "+change.Ring)
+		merge = append(merge, "--merge "+change.Ring)
+	}
+	return fmt.Sprintf("%s: give it up with %s, or contain it in a new build with quoit build %s",
+		strings.Join(lost, "; "), strings.Join(discard, " "), strings.Join(merge, " "))
+}
+
+// text is the version, and the digest too where the other's version is equal.
+func (p Place) text(other Place) string {
+	if p.Version != other.Version {
+		return p.Version.String()
+	}
+	return fmt.Sprintf("%s (%s)", p.Version, short(p.Digest))
+}

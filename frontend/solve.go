@@ -62,6 +62,9 @@ func (s *solver) prepare(ctx context.Context) error {
 	if err := s.lookUpDigests(ctx, slices.Sorted(maps.Keys(needed))); err != nil {
 		return err
 	}
+	for i, image := range s.plan.Images {
+		s.plan.Images[i].Digest = s.digests[image.Name]
+	}
 	selection := s.project.selection()
 	s.builder = &llb.Builder{
 		Compiler:  s.compiler,

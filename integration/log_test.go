@@ -96,6 +96,11 @@ var tampering = map[string]struct {
 	"a version's tag is overwritten": {
 		tag:  "s000:0.1.1",
 		do:   func(t *testing.T, ref, _ string) { putLabels(t, ref, map[string]string{"whose": "another's"}) },
+		next: "put the tag back to what the log says",
+	},
+	"a version's tag that another image is built on is overwritten": {
+		tag:  "base:0.1.0",
+		do:   func(t *testing.T, ref, _ string) { putLabels(t, ref, map[string]string{"whose": "another's"}) },
 		next: "put the tag back to what the log says", publish: "put it back with `crane tag ",
 	},
 	"an older version's tag is deleted": {
@@ -106,7 +111,7 @@ var tampering = map[string]struct {
 	"a release's label is forged": {
 		tag:  "deploy:0.1.1",
 		do:   forge(func(release map[string]any) { release["source"] = "https://example.com/another" }),
-		next: "put the tag back to what the log says", publish: "put it back with `crane tag ",
+		next: "put the tag back to what the log says",
 	},
 	"the newest record is removed": {
 		tag:  "records:record-00000002",

@@ -36,7 +36,10 @@ func (p *publisher) refused(ctx context.Context, result records.Result) error {
 	var departed *departure
 	var missing *records.MissingError
 	var taken *records.TakenError
+	var altered *altered
 	switch {
+	case errors.As(result.Err, &altered):
+		return p.putBack(altered.tag)
 	case errors.Is(result.Err, errHeld):
 		return nil
 	case errors.As(result.Err, &departed):
@@ -121,7 +124,6 @@ func (p *publisher) foreign(ctx context.Context, result records.Result) error {
 	if result.Record != nil {
 		return &VoidError{Record: result.Record.Record.Sequence, Taken: p.taken(tag)}
 	}
-	repository := p.repository(tag.Repository)
 	if tag.Wanted == "" { // a ring that the log does not know
 		moved := &MovedError{Ring: tag.Tag, Is: &versioning.Held{Ring: tag.Tag, Digest: tag.Digest}}
 		// Only for the message, which does without it.
@@ -130,6 +132,12 @@ func (p *publisher) foreign(ctx context.Context, result records.Result) error {
 		}
 		return moved
 	}
+	return p.putBack(tag)
+}
+
+// putBack is for a tag that does not name what the log says.
+func (p *publisher) putBack(tag records.Found) error {
+	repository := p.repository(tag.Repository)
 	return &ForeignError{
 		Reference: repository.reference(tag.Tag), Wanted: tag.Wanted, Got: or(tag.Digest, "nothing"),
 		Hint: fmt.Sprintf("put it back with `crane tag %s %s`", repository.reference(tag.Wanted), tag.Tag),

@@ -87,14 +87,15 @@ func (r repository) blob(ctx context.Context, digest string, size int64) ([]byte
 	return a.body, nil
 }
 
-// put writes a manifest under a tag, in one attempt. Any success but 201 may be
-// a proxy's and is an error, after which the tag has to be looked at.
-func (r repository) put(ctx context.Context, tag string, manifest stored) error {
+// put writes a manifest under a tag, in one attempt, and returns the digest that
+// the registry says it has stored, "" if it says nothing. Any success but 201 may
+// be a proxy's and is an error, after which the tag has to be looked at.
+func (r repository) put(ctx context.Context, tag string, manifest stored) (said string, err error) {
 	client, err := r.project.client(ctx, r.scope)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return r.project.attempt(ctx, func(ctx context.Context) error {
+	err = r.project.attempt(ctx, func(ctx context.Context) error {
 		a, err := r.send(ctx, client, question{
 			method: http.MethodPut, kind: "manifests", identifier: tag,
 			mediaType: string(manifest.mediaType), body: manifest.bytes, limit: maxProblem,
@@ -105,8 +106,10 @@ func (r repository) put(ctx context.Context, tag string, manifest stored) error 
 				Hint: "check the registry's address, and a proxy before it",
 			}
 		}
+		said = a.header.Get("Docker-Content-Digest")
 		return err
 	})
+	return said, err
 }
 
 // lost is the error for what has to be there.

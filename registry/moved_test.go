@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"errors"
-	"maps"
 	"net/http"
 	"regexp"
 	"strings"
@@ -62,9 +61,9 @@ func (s *server) set(ring string, placed *versioning.Placed) {
 	s.t.Helper()
 	machine, err := records.New(records.Options{
 		Operation: func(newest records.Record) (records.Record, error) {
-			after := maps.Clone(newest.After)
-			after[ring] = records.Place{Root: "deploy", Version: placed.Release.Version(), Digest: placed.Digest}
-			return records.Record{Operation: "set", After: after}, nil
+			record := newest.Following("set")
+			record.After[ring] = records.Place{Root: "deploy", Version: placed.Release.Version(), Digest: placed.Digest}
+			return record, nil
 		},
 		Signature: records.Signature{ID: newID(), Actor: "bob", Time: time.Now().UTC().Truncate(time.Second)},
 		Rings:     fiveRings,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/quoitbuild/quoit/registry/records"
 	"github.com/quoitbuild/quoit/versioning"
@@ -24,10 +25,16 @@ type departure struct {
 
 func (e *departure) Error() string { return "ring " + e.ring + " moved" }
 
+// altered is an image that others were built on, and that is not what the log
+// says.
+type altered struct{ tag records.Found }
+
+func (e *altered) Error() string { return e.tag.Repository + " has other contents" }
+
 // unknownImages are images that were not built, and whose digests are not in
 // the newest record.
 type unknownImages struct {
-	newest uint64
+	record uint64 // that published the release which the plan continues; 0 if it is older than the log
 	images []versioning.ImagePlan
 }
 
@@ -36,8 +43,8 @@ func (e *unknownImages) Error() string { return "the digests of unchanged images
 // operation makes the record of the publish, on top of the newest one.
 func (p *publisher) operation(newest records.Record) (records.Record, error) {
 	plan := p.publication.Plan
-	place := records.Place{Root: plan.Root, Version: plan.Version(), Digest: p.plan.ring.Digest}
-	if newest.After[plan.Ring] == place {
+	place := p.place(newest)
+	if held := newest.After[plan.Ring]; held.Same(place) && held.Version == place.Version {
 		return records.Record{}, errHeld
 	}
 	if err := p.unmoved(newest); err != nil {
@@ -47,14 +54,28 @@ func (p *publisher) operation(newest records.Record) (records.Record, error) {
 	if err != nil {
 		return records.Record{}, err
 	}
-	after := maps.Clone(newest.After)
-	if after == nil {
-		after = records.Table{}
+	record := newest.Following(records.Publish)
+	record.After[plan.Ring], record.Images, record.Parents = place, images, plan.Parents
+	record.Releases = place.Release
+	return record, nil
+}
+
+// place is the new release. It descends from what the log knows of its parents.
+func (p *publisher) place(newest records.Record) records.Place {
+	plan := p.publication.Plan
+	place := records.Place{
+		Root: plan.Root, Version: plan.Version(), Digest: p.plan.ring.Digest,
+		Record: newest.Sequence + 1, Release: newest.Releases + 1,
 	}
-	after[plan.Ring] = place
-	return records.Record{
-		Operation: records.Publish, After: after, Holds: newest.Holds, Images: images, Parents: plan.Parents,
-	}, nil
+	for _, parent := range plan.Parents {
+		for _, ring := range slices.Sorted(maps.Keys(newest.After)) {
+			if held := newest.After[ring]; held.Digest != "" && held.Digest == parent.Digest {
+				place.Lineage = place.Lineage.Union(held.Lineage).With(held.Release)
+				break
+			}
+		}
+	}
+	return place
 }
 
 // unmoved checks that the rings hold what the plan has seen.
@@ -87,7 +108,10 @@ func (p *publisher) unmoved(newest records.Record) error {
 func (p *publisher) images(newest records.Record) (map[string]records.Image, error) {
 	plan := p.publication.Plan
 	images := map[string]records.Image{}
-	unknown := &unknownImages{newest: newest.Sequence}
+	unknown := &unknownImages{}
+	if plan.Current != nil {
+		unknown.record = newest.After[plan.Current.Ring].Record
+	}
 	for _, image := range plan.Images {
 		entry := records.Image{Version: image.Version, New: image.Built()}
 		recorded := newest.Images[image.Name]
@@ -101,6 +125,10 @@ func (p *publisher) images(newest records.Record) (map[string]records.Image, err
 		case recorded.Version == image.Version:
 			entry.Digest = recorded.Digest
 		}
+		if image.Digest != "" && entry.Digest != "" && image.Digest != entry.Digest {
+			tag := records.Found{Content: records.Content{Repository: image.Name, Tag: image.Version.String(), Digest: image.Digest}, Wanted: entry.Digest}
+			return nil, &altered{tag}
+		}
 		if entry.Digest == "" {
 			unknown.images = append(unknown.images, image)
 		}
@@ -112,28 +140,26 @@ func (p *publisher) images(newest records.Record) (map[string]records.Image, err
 	return images, nil
 }
 
-// maxWalk is how many records are searched for the digests of unchanged images,
-// and for who moved a ring.
+// maxWalk is how many records are searched for who moved a ring.
 const maxWalk = 50
 
-// learn finds the digests of versions: in the newest records, else what their
-// tags name, which are older than the log.
+// learn finds the digests of versions: in the record of the release that has
+// them, else what their tags name, which are older than the log.
 func (p *publisher) learn(ctx context.Context, unknown *unknownImages) error {
-	left := unknown.images
-	err := p.driver.walk(ctx, unknown.newest, func(sealed records.Sealed) bool {
-		var rest []versioning.ImagePlan
-		for _, image := range left {
-			if recorded := sealed.Record.Images[image.Name]; recorded.Version == image.Version {
-				p.known[image.Name+":"+image.Version.String()] = recorded.Digest
-			} else {
-				rest = append(rest, image)
-			}
+	var left []versioning.ImagePlan
+	var published records.Sealed
+	if unknown.record > 0 {
+		var err error
+		if published, err = p.driver.record(ctx, unknown.record); err != nil {
+			return err
 		}
-		left = rest
-		return len(left) > 0
-	})
-	if err != nil {
-		return err
+	}
+	for _, image := range unknown.images {
+		if recorded := published.Record.Images[image.Name]; recorded.Version == image.Version {
+			p.known[image.Name+":"+image.Version.String()] = recorded.Digest
+		} else {
+			left = append(left, image)
+		}
 	}
 	return p.project.each(len(left), func(i int) error {
 		repository, tag := p.repository(left[i].Name), left[i].Version.String()

@@ -27,14 +27,14 @@ const maxHeld = 256 << 20
 // built and a adopted images, if nobody else writes and everything is in order,
 // it makes
 //
-//	5·k  a GET by digest, two HEAD and a PUT of the version's tag, a HEAD to read it back
+//	4·k  a GET by digest, two HEAD and a PUT of the version's tag
 //	a    HEAD of adopted images' versions
-//	n    HEAD of the versions that the newest record assigned
-//	21   for the log and the ring, and one for every other ring that was ever used
+//	20   for the log and the ring, and one for every other ring that was ever used
 //
 // and before these one GET of /v2/ and, where the registry wants tokens, one
 // request for each repository. A registry that does not identify itself in its
-// answers costs a GET for each absent tag. A project that was published before
+// answers costs a GET for each absent tag, and one that does not say what it
+// stored a HEAD for each written one. A project that was published before
 // it had a log gets a record of what its rings hold first.
 //
 // When ctx ends before others may carry the publish through, it stops; after

@@ -9,13 +9,14 @@ import (
 	"github.com/quoitbuild/quoit/registry/records"
 )
 
-// put lets a tag name a manifest. Versions and rings are read back.
+// put lets a tag name a manifest. Versions and rings are read back, unless the
+// registry says what it has stored.
 func (d *driver) put(ctx context.Context, request records.Request) (records.Response, error) {
 	manifest, err := d.contents(ctx, request)
 	if err != nil {
 		return records.Response{}, err
 	}
-	err = d.write(ctx, request, manifest)
+	said, err := d.write(ctx, request, manifest)
 	switch {
 	case immutable(err):
 		d.mu.Lock()
@@ -38,6 +39,9 @@ func (d *driver) put(ctx context.Context, request records.Request) (records.Resp
 		return records.Response{}, nil
 	}
 	d.tell(request, records.Response{})
+	if said == request.Digest {
+		return records.Response{}, nil
+	}
 	return d.readBack(ctx, request)
 }
 
@@ -47,26 +51,29 @@ var errOther = errors.New("the tag has other contents")
 // write sends the write: of a tag that may move once, else until it has an
 // answer. What may have been done is looked for first, so that no attempt hits
 // what somebody else wrote meanwhile.
-func (d *driver) write(ctx context.Context, request records.Request, manifest stored) error {
+func (d *driver) write(ctx context.Context, request records.Request, manifest stored) (said string, err error) {
 	repository := d.repository(request.Repository)
 	if request.Register {
 		return repository.put(ctx, request.Tag, manifest)
 	}
 	again := false
-	return d.project.attempts(ctx, func(ctx context.Context) error {
+	err = d.project.attempts(ctx, func(ctx context.Context) error {
 		if again && request.Repository != records.Repository {
 			switch digest, found, err := repository.head(ctx, request.Tag); {
 			case err != nil:
 				return err
 			case found && digest == request.Digest:
+				said = digest
 				return nil
 			case found:
 				return errOther
 			}
 		}
 		again = true
-		return repository.put(ctx, request.Tag, manifest)
+		said, err = repository.put(ctx, request.Tag, manifest)
+		return err
 	})
+	return said, err
 }
 
 func contentOf(r records.Request) records.Content {

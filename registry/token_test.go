@@ -53,7 +53,7 @@ func TestOneTokenForEachRepository(t *testing.T) {
 	if diff := cmp.Diff(slices.Sorted(slices.Values(want)), slices.Sorted(slices.Values(*given))); diff != "" {
 		t.Error(diff)
 	}
-	if all := s.requests(); counted(all)["GET /v2/"] != 1 || len(all) != 1+7+6*5+19 {
+	if all := s.requests(); counted(all)["GET /v2/"] != 1 || len(all) != 1+7+6*4+17 {
 		t.Errorf("%d requests: %q", len(all), all)
 	}
 }

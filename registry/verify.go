@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 
@@ -41,9 +40,6 @@ func (p *Project) Verify(ctx context.Context, rings []string) (Report, error) {
 	}
 	v.report.Records = len(v.log.Records)
 	for _, finding := range records.Verify(v.log) {
-		if v.goneWithTraces(finding) {
-			continue
-		}
 		problem := finding.What
 		if got := finding.Tag.Digest; got != "" {
 			problem = "it is " + got + ": " + problem
@@ -61,20 +57,6 @@ func (p *Project) Verify(ctx context.Context, rings []string) (Report, error) {
 		}
 	}
 	return v.report, nil
-}
-
-// goneWithTraces turns the finding of a done tag without its record into one of
-// the record, which can be put back.
-func (v *verifier) goneWithTraces(finding records.Finding) bool {
-	name, _ := records.ParseName(finding.Tag.Tag)
-	record := records.Name{Sequence: name.Sequence}.String()
-	if finding.Fault != records.Contested || name.Mark != records.Done || v.log.Tags[record] != "" {
-		return false
-	}
-	log := v.repository(records.Repository)
-	v.find(log.reference(record), fmt.Sprintf("record %d was completed, and is not there any more", name.Sequence),
-		fmt.Sprintf("restore the tag with `crane tag %s %s`", log.reference(name.Value), record))
-	return true
 }
 
 type verifier struct {
@@ -196,7 +178,7 @@ func (v *verifier) follow(ctx context.Context) error {
 		}
 	}
 	for ring := range v.newest.After {
-		add(v.newest.After.Tag(ring))
+		add(records.TagOf(v.newest.After, ring))
 	}
 	return v.all(len(tags), func(i int) (func(), error) {
 		digest, _, err := v.repository(tags[i].Repository).head(ctx, tags[i].Tag)

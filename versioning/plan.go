@@ -53,6 +53,9 @@ type ImagePlan struct {
 	Previous Version `json:"previous,omitzero"`
 	Revision string  `json:"revision"`
 	Identity string  `json:"identity"`
+	// Digest is, of an image that is not built and that a built one is made
+	// from, what its version's tag named.
+	Digest string `json:"digest,omitempty"`
 	// Changed images have a new version, and at least one reason.
 	Changed bool `json:"changed"`
 	// Adopted images are changed ones whose new version exists already, with

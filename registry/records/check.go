@@ -1,13 +1,15 @@
 package records
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/quoitbuild/quoit/versioning"
 )
 
 var (
@@ -76,12 +78,24 @@ func checkContents(r Record) error {
 	if err := checkTables(r.Before, r.After); err != nil {
 		return err
 	}
-	if !slices.IsSorted(r.Holds) {
-		return fmt.Errorf("its holds are not sorted")
+	if err := checkPlaces(r); err != nil {
+		return err
 	}
-	for _, ring := range r.Holds {
+	for _, ring := range sortedKeys(r.Holds) {
+		hold := r.Holds[ring]
 		if err := checkName("held ring", ring); err != nil {
 			return err
+		}
+		if hold.Record < 1 || hold.Record > r.Sequence || len(hold.Reason) > maxText || !printable(hold.Reason) {
+			return fmt.Errorf("ring %s is held by record %d, for the reason %.40q", ring, hold.Record, hold.Reason)
+		}
+	}
+	if err := checkShifts(r); err != nil {
+		return err
+	}
+	for _, gate := range r.Gates {
+		if checkName("ring", gate.Ring) != nil || checkName("image", gate.Image) != nil || !isDigest(gate.Digest) {
+			return fmt.Errorf("the gate of ring %.40q is %.40q, %.80q", gate.Ring, gate.Image, gate.Digest)
 		}
 	}
 	for _, name := range sortedKeys(r.Images) {
@@ -101,6 +115,37 @@ func checkContents(r Record) error {
 	for _, tag := range r.Taken {
 		if checkName("image", tag.Repository) != nil || checkName("tag", tag.Tag) != nil || !isDigest(tag.Digest) {
 			return fmt.Errorf("it is void for the tag %.80q of %.80q, which is none", tag.Tag, tag.Repository)
+		}
+	}
+	return nil
+}
+
+// checkPlaces holds what the tables say of releases to what the record can know.
+func checkPlaces(r Record) error {
+	for _, table := range []Table{r.Before, r.After} {
+		for _, ring := range sortedKeys(table) {
+			place := table[ring]
+			numbers := place.Record > r.Sequence || place.Release > r.Releases || r.Releases > versioning.MaxRelease
+			if numbers || !place.Lineage.Valid() || place.Lineage.Has(place.Release) {
+				return fmt.Errorf("ring %s: release %d of %d, by record %d, descends from %.80q", ring, place.Release, r.Releases, place.Record, place.Lineage)
+			}
+		}
+	}
+	return nil
+}
+
+func checkShifts(r Record) error {
+	for _, shift := range []*Shifted{r.Undo, r.Below} {
+		if shift == nil {
+			continue
+		}
+		if shift.Record < 1 || shift.Record > r.Sequence || shift == r.Below && shift.Record == r.Sequence {
+			return fmt.Errorf("it says that record %d can be undone", shift.Record)
+		}
+		for _, move := range shift.Moves {
+			if err := cmp.Or(checkName("ring", move.From), checkName("ring", move.To)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -4,7 +4,7 @@ package records
 // the operation is in the log, else step 3.
 func (m *Machine) closing() {
 	switch {
-	case m.own != nil && !m.marked && m.undone == nil:
+	case m.own != nil && !m.marked && m.undone == nil && len(m.own.Record.Versions()) > 0:
 		m.ask(marking, m.write(m.done(*m.own), m.own.Digest))
 	case m.own != nil:
 		m.closeUp(nil)
@@ -26,14 +26,9 @@ func (m *Machine) closeUp([]Response) {
 	m.lookAgain(looks...)
 }
 
-// lookAgain is the closing check: there is no newer record, and the newest is
-// what it was, which it is on every registry that lists in order.
+// lookAgain is the closing check: there is no newer record.
 func (m *Machine) lookAgain(more ...Request) {
-	looks := []Request{headRecord(m.number + 1)}
-	if m.number > 0 {
-		looks = append(looks, headRecord(m.number))
-	}
-	m.ask(closing, append(looks, more...)...)
+	m.ask(closing, append([]Request{headRecord(m.number + 1)}, more...)...)
 }
 
 // doubtful reports whether the operation's record could still be taken back.
@@ -43,14 +38,14 @@ func (m *Machine) doubtful() bool {
 
 func (m *Machine) closed(r []Response) {
 	switch pending := m.pending; {
-	case m.number > 0 && r[1].Digest != m.digest:
-		m.forked("record %d was %s and is %s", m.number, m.digest, orNothing(r[1].Digest))
 	case r[0].Found:
 		m.climb(r)
 	case pending != nil:
 		m.end(*pending)
-	case len(r) > 2 && r[2].Found:
-		m.propose(Record{Operation: Keep, Of: m.number, After: m.newest.Record.After, Holds: m.newest.Record.Holds}, true)
+	case len(r) > 1 && r[1].Found:
+		keep := m.newest.Record.Following(Keep)
+		keep.Of = m.number
+		m.propose(keep, true)
 	default:
 		m.dirty = false
 		m.ask(hinting, m.write(Name{Mark: Hint}, m.digest))

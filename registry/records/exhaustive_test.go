@@ -48,6 +48,14 @@ func scenarios(long bool) map[string]scenario {
 		"a ring that is emptied, and completing only": {
 			operations: []Operation{place("dev", Place{}), nil}, begin: one, crashes: 2, rounds: 2,
 		},
+		"a shift over three rings": {
+			operations: []Operation{shiftTwice(3), publish("dev", "0.2.0", a)}, settled: true, crashes: 1, rounds: 1,
+			begin: []Operation{set("dev", "0.1.0"), set("testers", "0.0.2"), set("users", "0.0.1")},
+		},
+		"two shifts over three rings": {
+			operations: []Operation{shiftTwice(3), shiftTwice(3)}, settled: true, crashes: 1, rounds: 1,
+			begin: []Operation{set("dev", "0.1.0"), set("testers", "0.0.2"), set("users", "0.0.1")},
+		},
 		"a foreign push": {
 			operations: []Operation{publish("dev", "0.2.0", a), set("users", "0.1.0")}, begin: one, settled: true, rounds: 1,
 			foreign: []Content{{"deploy", "0.2.0", sha("foreign")}}, impatient: true,

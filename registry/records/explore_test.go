@@ -82,13 +82,13 @@ func (e *explorer) untag(w *world) {
 		e.write(w, Content{tag.Repository, tag.Tag, ""})
 	}
 	for _, ring := range newest.Record.Moved() {
-		e.write(w, newest.Record.Before.Tag(ring))
+		e.write(w, TagOf(newest.Record.Before, ring))
 	}
 	e.write(w, Content{Repository, Name{Mark: Done, Sequence: newest.Record.Sequence, Value: newest.Digest}.String(), ""})
 }
 
 func (e *explorer) machine(id int, operation Operation) *Machine {
-	m, err := New(Options{Operation: operation, Signature: signature(id), Rings: []string{"dev", "users"}})
+	m, err := New(Options{Operation: operation, Signature: signature(id), Rings: []string{"dev", "testers", "users"}})
 	if err != nil {
 		panic(err) // a bug of the test
 	}

@@ -16,7 +16,7 @@ func (v *verifier) images() {
 	}
 	if record, found := v.Records[v.decided[newest]]; found {
 		for _, ring := range sortedKeys(record.After) {
-			v.ring(newest, record.After.Tag(ring))
+			v.ring(newest, TagOf(record.After, ring))
 		}
 	}
 }

@@ -150,7 +150,7 @@ func build(ring, v, expected string, id int) Operation {
 			"deploy": {Version: version(v), Digest: digest, New: true},
 			"api":    {Version: version(v), Digest: sha(fmt.Sprint("api", v, id)), New: true},
 		}
-		return Record{Operation: Publish, After: newest.After.with(ring, Place{"deploy", version(v), digest}), Images: images}, nil
+		return Record{Operation: Publish, After: with(newest.After, ring, Place{Root: "deploy", Version: version(v), Digest: digest}), Images: images}, nil
 	}
 }
 
@@ -161,7 +161,7 @@ func shift(sequence int) Operation {
 		if newest.Sequence != uint64(sequence) || !found {
 			return Record{}, movedError{"dev"}
 		}
-		return Record{Operation: "shift", After: newest.After.with("users", place)}, nil
+		return Record{Operation: "shift", After: with(newest.After, "users", place)}, nil
 	}
 }
 
@@ -171,7 +171,7 @@ func place(ring string, place Place) Operation {
 		place.Root = "deploy"
 	}
 	return func(newest Record) (Record, error) {
-		return Record{Operation: "set", After: newest.After.with(ring, place)}, nil
+		return Record{Operation: "set", After: with(newest.After, ring, place)}, nil
 	}
 }
 

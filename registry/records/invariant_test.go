@@ -79,7 +79,7 @@ func (e *explorer) auditImage(s *state, tag Content, old string) error {
 				return nil
 			}
 		}
-		if _, found := record.After[tag.Tag]; found && record.After.Tag(tag.Tag) == tag {
+		if _, found := record.After[tag.Tag]; found && TagOf(record.After, tag.Tag) == tag {
 			return nil
 		}
 	}
@@ -167,7 +167,7 @@ func (e *explorer) agree(w world, s state) error {
 		}
 	}
 	for ring := range newest.Record.After {
-		tag := newest.Record.After.Tag(ring)
+		tag := TagOf(newest.Record.After, ring)
 		got := e.look(w, tag.Repository, tag.Tag)
 		if got != tag.Digest && (got != "" || tag.Digest != Nothing().Digest) {
 			return fmt.Errorf("ring %s is %.13q, record %d says %.13q", ring, got, newest.Record.Sequence, tag.Digest)

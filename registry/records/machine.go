@@ -74,6 +74,7 @@ type Machine struct {
 	checked []Content // manifests that the operation names, which are there
 	patient uint64    // the record for which politeness is over
 	fresh   bool      // the ring tags were looked at just before number was decided
+	clear   bool      // no newer record was there before the first of them was written
 	missing []Content // versions without a tag
 	taken   []Found   // versions with other contents
 	rings   []Found   // ring tags that have to move

@@ -153,7 +153,7 @@ func TestRingsThatLagFar(t *testing.T) {
 			}
 		}
 		only := sha("only")
-		for i, operation := range []Operation{place("users", Place{"deploy", version("7.7.7"), only})} {
+		for i, operation := range []Operation{place("users", Place{Root: "deploy", Version: version("7.7.7"), Digest: only})} {
 			if _, _, err := alone(e.numbers, &w, e.machine(200+i, operation), nil, 100); err != nil {
 				t.Fatal(err)
 			}

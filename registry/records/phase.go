@@ -11,6 +11,7 @@ const (
 	newer                   // the next record, until there is none
 	loading                 // the newest record
 	succeeding              // the record after the operation's
+	followed                // the done tag of the newest record
 	versions                // version tags of the newest record
 	filling                 // those that were absent
 	doubting                // the doubt tag
@@ -42,7 +43,7 @@ func init() {
 	steps = [phases]func(*Machine, []Response){
 		reading: (*Machine).read, hinted: (*Machine).trust, probing: (*Machine).double, halving: (*Machine).halve,
 		newer: (*Machine).climb, loading: (*Machine).load, succeeding: (*Machine).succeed,
-		versions: (*Machine).versions, filling: (*Machine).filled, doubting: (*Machine).doubted, asking: (*Machine).asksDone,
+		followed: (*Machine).follows, versions: (*Machine).versions, filling: (*Machine).filled, doubting: (*Machine).doubted, asking: (*Machine).asksDone,
 		rings: (*Machine).rang, older: (*Machine).older, guarding: (*Machine).guarded, moving: (*Machine).moved,
 		waiting: (*Machine).waited, marking: (*Machine).closeUp, closing: (*Machine).closed, hinting: (*Machine).succeedOrNot,
 		checking: (*Machine).checks, trying: (*Machine).tried, polling: (*Machine).page, looking: (*Machine).vote,

@@ -48,7 +48,7 @@ func (m *Machine) looks(record Record) []Request {
 	}
 	for _, ring := range record.Moved() {
 		if _, used := m.newest.Record.After[ring]; !used {
-			looks = append(looks, head(record.After.Tag(ring)))
+			looks = append(looks, head(TagOf(record.After, ring)))
 		}
 	}
 	return looks

@@ -5,6 +5,7 @@
 package records
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -43,8 +44,16 @@ type Record struct {
 	// After has every ring of Before.
 	Before Table `json:"before"`
 	After  Table `json:"after"`
-	// Holds are the rings that are held, sorted.
-	Holds []string `json:"holds,omitempty"`
+	// Holds are the rings that are held.
+	Holds map[string]Hold `json:"holds,omitempty"`
+	// Releases is how many releases have a number, see [Place].
+	Releases uint64 `json:"releases,omitempty"`
+	// Undo is the newest shift that can be undone, nil if there is none.
+	Undo *Shifted `json:"undo,omitempty"`
+	// Below is, of a shift, what Undo was before it.
+	Below *Shifted `json:"below,omitempty"`
+	// Gates are what was run before a release was moved, in order.
+	Gates []Gate `json:"gates,omitempty"`
 	// Images are all images of the release that a publish made, by name.
 	Images map[string]Image `json:"images,omitempty"`
 	// Parents are the releases that this one descends from.
@@ -66,15 +75,30 @@ type Signature struct {
 	Time time.Time `json:"time"`
 }
 
-// Table says what each ring holds. A ring that was emptied stays in it.
-type Table map[string]Place
+// What rings hold, by the rules that move it.
+type (
+	Table = versioning.Table
+	Place = versioning.Place
+)
 
-// Place is the release that a ring holds. Without a digest the ring is empty.
-type Place struct {
-	// Root is the root image, whose repository has the ring's tag.
-	Root    string             `json:"root"`
-	Version versioning.Version `json:"version,omitzero"`
-	Digest  string             `json:"digest,omitempty"` // of the root image
+// Hold says that a ring takes and gives nothing in a shift.
+type Hold struct {
+	Record uint64 `json:"record"` // which says who, and when
+	Reason string `json:"reason,omitempty"`
+}
+
+// Shifted is a shift that can be undone, with those of its moves that were not.
+type Shifted struct {
+	Record uint64            `json:"record"`
+	Moves  []versioning.Move `json:"moves"`
+}
+
+// Gate is what an image of a release said before the release was moved.
+type Gate struct {
+	Ring   string `json:"ring"` // before which it stands
+	Image  string `json:"image"`
+	Digest string `json:"digest"`
+	Passed bool   `json:"passed"`
 }
 
 // Image is one image of a published release.
@@ -90,6 +114,16 @@ type Content struct {
 	Repository string `json:"repository"` // the image's name, or [Repository]
 	Tag        string `json:"tag"`
 	Digest     string `json:"digest,omitempty"`
+}
+
+// Following is the beginning of the record after this one: everything stays as
+// it is.
+func (r Record) Following(operation string) Record {
+	after := maps.Clone(r.After)
+	if after == nil {
+		after = Table{}
+	}
+	return Record{Operation: operation, After: after, Holds: maps.Clone(r.Holds), Releases: r.Releases, Undo: r.Undo}
 }
 
 // Versions are the version tags that the record assigns, sorted by image.
@@ -114,9 +148,9 @@ func (r Record) Moved() []string {
 	return moved
 }
 
-// Tag is the ring's tag as the table wants it; an empty ring's names [Nothing].
-func (t Table) Tag(ring string) Content {
-	place := t[ring]
+// TagOf is a ring's tag as a table wants it; an empty ring's names [Nothing].
+func TagOf(table Table, ring string) Content {
+	place := table[ring]
 	if place.Digest == "" {
 		return Content{place.Root, ring, Nothing().Digest}
 	}

@@ -16,9 +16,11 @@ import (
 func sample() Record {
 	return Record{
 		Schema: Schema, Sequence: 42, Parent: sha("41"), Operation: Publish, Signature: signature(7),
-		Before: Table{"dev": {"deploy", version("0.1.0"), sha("1")}, "users": {Root: "deploy"}},
-		After:  Table{"dev": {"deploy", version("0.2.0"), sha("2")}, "users": {Root: "deploy"}},
-		Holds:  []string{"users"},
+		Before: Table{"dev": {Root: "deploy", Version: version("0.1.0"), Digest: sha("1"), Record: 3, Release: 1}, "users": {Root: "deploy"}},
+		After:  Table{"dev": {Root: "deploy", Version: version("0.2.0"), Digest: sha("2"), Record: 42, Release: 2, Lineage: "1"}, "users": {Root: "deploy"}},
+		Holds:  map[string]Hold{"users": {Record: 40, Reason: "an audit"}}, Releases: 2,
+		Undo:  &Shifted{Record: 41, Moves: []versioning.Move{{From: "dev", To: "users"}}},
+		Gates: []Gate{{Ring: "users", Image: "smoke", Digest: sha("5"), Passed: true}},
 		Images: map[string]Image{
 			"deploy": {version("0.2.0"), sha("2"), true},
 			"base":   {version("1.0.0"), sha("3"), false},
@@ -57,7 +59,7 @@ func TestRecordsComeBack(t *testing.T) {
 
 // Golden: other bytes would make records of different versions of Quoit differ.
 func TestBytesAreFrozen(t *testing.T) {
-	sealed, err := Seal(Record{Sequence: 1, Operation: "set", Signature: signature(1), After: Table{"dev": {"deploy", version("0.1.0"), "sha256:" + strings.Repeat("ab", 32)}}})
+	sealed, err := Seal(Record{Sequence: 1, Operation: "set", Signature: signature(1), After: Table{"dev": {Root: "deploy", Version: version("0.1.0"), Digest: "sha256:" + strings.Repeat("ab", 32)}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,12 +94,21 @@ func TestBrokenRecords(t *testing.T) {
 		"a long actor":       {func(r *Record) { r.Actor = strings.Repeat("x", 3000) }, "its actor "},
 		"a ring's name":      {func(r *Record) { r.After["A"] = Place{Root: "x"} }, `"A" is not a name for the ring`},
 		"a root's name":      {func(r *Record) { r.After["dev"] = Place{} }, `ring dev: "" is not a name for the root image`},
-		"a ring's digest":    {func(r *Record) { r.After["dev"] = Place{"deploy", version("1.0.0"), "x"} }, `ring dev: version 1.0.0 has the digest "x"`},
+		"a ring's digest":    {func(r *Record) { r.After["dev"] = Place{Root: "deploy", Version: version("1.0.0"), Digest: "x"} }, `ring dev: version 1.0.0 has the digest "x"`},
 		"a forgotten ring":   {func(r *Record) { delete(r.After, "users") }, "ring users is in the table before and not in the one after"},
 		"an image":           {func(r *Record) { r.Images["x"] = Image{} }, `image "x" has version 0.0.0 and digest ""`},
 		"an image's name":    {func(r *Record) { r.Images[".."] = Image{} }, `".." is not a name for the image`},
 		"a parent":           {func(r *Record) { r.Parents[0].Digest = "y" }, `a parent has version 0.1.0 and digest "y"`},
-		"holds":              {func(r *Record) { r.Holds = []string{"b", "a"} }, "its holds are not sorted"},
+		"a hold":             {func(r *Record) { r.Holds["users"] = Hold{Record: 43} }, "ring users is held by record 43"},
+		"a hold's reason":    {func(r *Record) { r.Holds["users"] = Hold{1, "\x1b"} }, "ring users is held by record 1"},
+		"a release's number": {func(r *Record) { r.Releases = 1 }, "ring dev: release 2 of 1, by record 42"},
+		"a place's record":   {func(r *Record) { r.Releases, r.Sequence = 2, 41 }, "ring dev: release 2 of 2, by record 42"},
+		"a lineage":          {func(r *Record) { p := r.After["dev"]; p.Lineage = "2-1"; r.After["dev"] = p }, `descends from "2-1"`},
+		"its own ancestor":   {func(r *Record) { p := r.After["dev"]; p.Lineage = "1-2"; r.After["dev"] = p }, `descends from "1-2"`},
+		"a shift to undo":    {func(r *Record) { r.Undo.Record = 43 }, "record 43 can be undone"},
+		"a shift below":      {func(r *Record) { r.Below = &Shifted{Record: 42} }, "record 42 can be undone"},
+		"a shift's ring":     {func(r *Record) { r.Undo.Moves[0].To = "Users" }, `"Users" is not a name for the ring`},
+		"a gate":             {func(r *Record) { r.Gates[0].Digest = "x" }, `the gate of ring "users" is "smoke", "x"`},
 		"what is taken":      {func(r *Record) { r.Taken = []Content{{"a", "b", ""}} }, `it is void for the tag "b" of "a"`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 // they were looked at right before.
 func (m *Machine) lookAtRings() {
 	record := m.newest.Record
+	m.clear = false
 	if m.fresh {
 		m.rings = nil
 		for _, ring := range outermost(record.Moved(), m.options.Rings) {
@@ -20,7 +21,7 @@ func (m *Machine) lookAtRings() {
 	}
 	var looks []Request
 	for _, ring := range m.allRings() {
-		looks = append(looks, head(record.After.Tag(ring)))
+		looks = append(looks, head(TagOf(record.After, ring)))
 	}
 	if len(looks) == 0 {
 		m.closing()
@@ -35,7 +36,7 @@ func (m *Machine) allRings() []string {
 
 // wanted is a ring tag whose contents are not known.
 func wanted(table Table, ring string) Found {
-	tag := table.Tag(ring)
+	tag := TagOf(table, ring)
 	return Found{Content{Repository: tag.Repository, Tag: ring}, tag.Digest}
 }
 
@@ -71,6 +72,8 @@ func (m *Machine) moveNext() {
 func (m *Machine) search(record Record) {
 	tag := m.rings[0]
 	switch {
+	case m.fresh && m.clear:
+		m.move()
 	case tag.Digest == "" || tag.Digest == Nothing().Digest || record.placed(tag):
 		m.ask(guarding, headRecord(m.number+1))
 	case m.walk > 2:
@@ -119,6 +122,11 @@ func (m *Machine) guarded(r []Response) {
 		m.climb(r)
 		return
 	}
+	m.clear = true
+	m.move()
+}
+
+func (m *Machine) move() {
 	tag := m.rings[0]
 	move := put(Content{tag.Repository, tag.Tag, tag.Wanted})
 	move.Register = true

@@ -1,7 +1,26 @@
 package records
 
+import "maps"
+
 // roll rolls the newest record forward, PROTOCOL's step 1: version tags first.
+// Where its writer says that they are there, that is one request for all.
 func (m *Machine) roll() {
+	if m.latest != m.number && len(m.newest.Record.Versions()) > 1 {
+		m.ask(followed, head(Content{Repository: Repository, Tag: m.done(m.newest).String()}))
+		return
+	}
+	m.lookAtVersions()
+}
+
+func (m *Machine) follows(r []Response) {
+	if r[0].Found {
+		m.lookAtRings()
+		return
+	}
+	m.lookAtVersions()
+}
+
+func (m *Machine) lookAtVersions() {
 	var looks []Request
 	for _, tag := range m.newest.Record.Versions() {
 		looks = append(looks, head(tag))
@@ -42,7 +61,7 @@ func (m *Machine) versions(r []Response) {
 func (m *Machine) filled(r []Response) {
 	for _, response := range r {
 		if response.Refused { // somebody was faster, with other contents
-			m.roll()
+			m.lookAtVersions()
 			return
 		}
 	}
@@ -80,14 +99,12 @@ func (m *Machine) asksDone(r []Response) {
 // void proposes to take the newest record back.
 func (m *Machine) void() {
 	record := m.newest.Record
-	after := Table{}
+	void := record.Following(Void)
+	void.Of = m.number
 	for ring, place := range record.After {
-		after[ring] = Place{Root: place.Root}
+		void.After[ring] = Place{Root: place.Root}
 	}
-	for ring, place := range record.Before {
-		after[ring] = place
-	}
-	void := Record{Operation: Void, Of: m.number, After: after, Holds: record.Holds}
+	maps.Copy(void.After, record.Before)
 	for _, tag := range m.taken {
 		void.Taken = append(void.Taken, tag.Content)
 	}

@@ -116,7 +116,10 @@ func (v *verifier) slot(sequence uint64) {
 		case Try, No:
 			voted = true
 		case Done:
-			if name.Value != digest {
+			switch {
+			case digest == "" && sequence >= uint64(len(v.decided)):
+				v.tag(Gone, Name{Sequence: sequence}, "the record was completed, and is not there any more", nextRestore)
+			case name.Value != digest:
 				v.tag(Contested, name, fmt.Sprintf("a writer has completed this record, and record %d is %s", sequence, orNothing(digest)), nextFork)
 			}
 		}
@@ -156,7 +159,15 @@ func (v *verifier) twice() {
 
 func (v *verifier) hint() {
 	digest := v.Tags[string(Hint)]
-	if digest != "" && !slices.Contains(v.decided, digest) {
-		v.tag(Disagrees, Name{Mark: Hint}, "the hint names no record of the log", nextHint)
+	if digest == "" || slices.Contains(v.decided, digest) {
+		return
 	}
+	newest := uint64(len(v.decided))
+	for _, name := range v.names[newest] {
+		if name.Mark == Yes && name.Value == digest {
+			v.tag(Gone, Name{Sequence: newest}, "the record is the hint's, and is not there any more", nextRestore)
+			return
+		}
+	}
+	v.tag(Disagrees, Name{Mark: Hint}, "the hint names no record of the log", nextHint)
 }

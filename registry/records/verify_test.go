@@ -46,7 +46,7 @@ func TestNothingIsWrongWithAWholeLog(t *testing.T) {
 }
 
 func TestTampering(t *testing.T) {
-	other, err := Seal(Record{Sequence: 2, Parent: sha("x"), Operation: "set", Signature: signature(9), After: Table{"dev": {"deploy", version("6.6.6"), sha("6")}}})
+	other, err := Seal(Record{Sequence: 2, Parent: sha("x"), Operation: "set", Signature: signature(9), After: Table{"dev": {Root: "deploy", Version: version("6.6.6"), Digest: sha("6")}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestTampering(t *testing.T) {
 		"a version tag overwritten":      {func(l *Log) { l.Images[Content{"deploy", "0.1.0", ""}] = sha("evil") }, Disagrees, 1, "0.1.0"},
 		"a version tag deleted":          {func(l *Log) { l.Images[Content{"deploy", "0.1.0", ""}] = "" }, Gone, 1, "0.1.0"},
 		"a record removed":               {func(l *Log) { delete(l.Tags, two) }, Gone, 2, two},
-		"the newest record removed":      {func(l *Log) { delete(l.Tags, "record-00000004") }, Contested, 4, "record-00000004-done-"},
+		"the newest record removed":      {func(l *Log) { delete(l.Tags, "record-00000004") }, Gone, 4, "record-00000004"},
 		"a record replaced":              {func(l *Log) { l.Tags[two], l.Records[other.Digest] = other.Digest, other.Record }, Altered, 2, two},
 		"a record of another chain":      {func(l *Log) { l.Tags[two], l.Records[other.Digest] = other.Digest, other.Record }, Chain, 3, "record-00000003"},
 		"a record that cannot be read":   {func(l *Log) { delete(l.Records, l.Tags[two]) }, Broken, 2, two},

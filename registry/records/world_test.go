@@ -159,7 +159,7 @@ type movedError struct{ ring string }
 
 func (e movedError) Error() string { return "ring " + e.ring + " moved" }
 
-func (t Table) with(ring string, place Place) Table {
+func with(t Table, ring string, place Place) Table {
 	after := Table{}
 	for name, held := range t {
 		after[name] = held
@@ -175,14 +175,26 @@ func publish(ring, v, expected string) Operation {
 			return Record{}, movedError{ring}
 		}
 		images := map[string]Image{"deploy": {Version: version(v), Digest: sha(v), New: true}}
-		return Record{Operation: Publish, After: newest.After.with(ring, Place{"deploy", version(v), sha(v)}), Images: images}, nil
+		return Record{Operation: Publish, After: with(newest.After, ring, Place{Root: "deploy", Version: version(v), Digest: sha(v)}), Images: images}, nil
 	}
 }
 
 // set is an operation that always fits.
 func set(ring, v string) Operation {
 	return func(newest Record) (Record, error) {
-		return Record{Operation: "set", After: newest.After.with(ring, Place{"deploy", version(v), sha(v)})}, nil
+		return Record{Operation: "set", After: with(newest.After, ring, Place{Root: "deploy", Version: version(v), Digest: sha(v)})}, nil
+	}
+}
+
+// shiftTwice moves two rings, on the very record that it was planned on.
+func shiftTwice(sequence uint64) Operation {
+	return func(newest Record) (Record, error) {
+		if newest.Sequence != sequence {
+			return Record{}, movedError{"dev"}
+		}
+		record := newest.Following("shift")
+		record.After["testers"], record.After["users"] = newest.After["dev"], newest.After["testers"]
+		return record, nil
 	}
 }
 

@@ -27,12 +27,12 @@ type ShiftRequest struct {
 // so that the next one keeps its own. A held ring neither takes nor gives, and
 // is never jumped over.
 //
-// A plan without changes means that there is nothing to do: no record is to be
-// written, as an unshift of it would do nothing either. Moves may be there
-// nevertheless.
+// A plan without changes means that there is nothing to do, and no record is to
+// be written, though there may be moves.
 //
 // Errors are a [*RingError] for a ring that there is not, a [*BoundsError], a
-// [*HeldError] if nothing moves only because of holds, and a [*DiscardError].
+// [*HeldError] if there would be changes without holds and there are none with
+// them, and a [*DiscardError].
 func Shift(state RingState, request ShiftRequest) (RingPlan, error) {
 	first, last, err := state.bounds(request)
 	if err != nil {
@@ -42,15 +42,15 @@ func Shift(state RingState, request ShiftRequest) (RingPlan, error) {
 		return RingPlan{}, err
 	}
 	moves, held := state.moves(state.Rings[first : last+1])
-	if len(moves) == 0 && len(held) > 0 {
-		return RingPlan{}, &HeldError{From: state.Rings[first], To: state.Rings[last], Rings: held}
-	}
 	gives := map[string]Place{}
 	for _, move := range moves {
 		gives[move.To] = state.Table[move.From]
 	}
 	plan := state.plan(gives, nil)
 	plan.Moves = append(plan.Moves, moves...)
+	if len(plan.Changes) == 0 && len(held) > 0 {
+		return RingPlan{}, &HeldError{From: state.Rings[first], To: state.Rings[last], Rings: held}
+	}
 	if err := plan.discards(request.Discard); err != nil {
 		return RingPlan{}, err
 	}
@@ -76,27 +76,23 @@ func (s RingState) bounds(request ShiftRequest) (first, last int, err error) {
 	return first, last, nil
 }
 
-// moves returns all takes among the rings, and the held rings that prevent some.
+// moves returns all takes among the rings, and the held rings that prevent
+// changes, in order.
 func (s RingState) moves(rings []string) (moves []Move, held []string) {
 	for i, to := range rings[1:] {
-		from, free := rings[i], true
+		from := rings[i]
 		if s.Table[from].Empty() {
 			continue
 		}
-		for _, ring := range []string{from, to} {
-			if !slices.Contains(s.Holds, ring) {
-				continue
-			}
-			free = false
-			if !slices.Contains(held, ring) {
-				held = append(held, ring)
-			}
-		}
-		if free {
+		inTheWay := slices.DeleteFunc([]string{from, to}, func(ring string) bool { return !slices.Contains(s.Holds, ring) })
+		switch {
+		case len(inTheWay) == 0:
 			moves = append(moves, Move{from, to})
+		case !s.Table[from].Same(s.Table[to]):
+			held = append(held, inTheWay...)
 		}
 	}
-	return moves, held
+	return moves, slices.Compact(held) // a ring is there twice as the end of one and the start of the next
 }
 
 // discards returns a [*DiscardError] if the plan replaces a release by one that
@@ -126,7 +122,7 @@ func (e *BoundsError) Error() string {
 		e.From, e.To, strings.Join(e.Rings, ", "))
 }
 
-// HeldError says that a shift moves nothing because rings are held.
+// HeldError says that a shift changes nothing because rings are held.
 type HeldError struct {
 	From, To string
 	Rings    []string // the held rings in the way, in order
@@ -134,7 +130,7 @@ type HeldError struct {
 
 // Error names the rings, and what to do about them.
 func (e *HeldError) Error() string {
-	return fmt.Sprintf("nothing moves from %s to %s, a held ring neither takes nor gives: end the hold of %s, or choose --from and --to beyond it",
+	return fmt.Sprintf("nothing shifts from %s to %s, a held ring neither takes nor gives: end the hold of %s, or choose --from and --to around it",
 		e.From, e.To, strings.Join(e.Rings, ", "))
 }
 

@@ -116,7 +116,7 @@ func dropped(before, after Table) []Place {
 	for _, ring := range sortedKeys(before) {
 		place := before[ring]
 		kept := func(other string) bool { return after[other].Descends(place) }
-		if !place.Empty() && !slices.ContainsFunc(sortedKeys(after), kept) {
+		if !slices.ContainsFunc(sortedKeys(after), kept) {
 			gone = append(gone, place)
 		}
 	}

@@ -17,10 +17,11 @@ type Shifted struct {
 // them if none are named, and holds these rings. Ring by ring, with everything
 // read before anything is changed:
 //
-//   - If the ring also gave, and that is not undone yet, it takes back what the
-//     ring that it gave to holds now: its release, or one made of it meanwhile.
-//   - Otherwise it takes what it held before the shift. If that is nothing, it
-//     becomes empty and keeps only its root.
+//   - If the ring also gave, and no earlier call undid that, it takes back what
+//     the ring that it gave to holds now: its release, or what replaced it
+//     meanwhile. It is the same whether this call undoes that ring, too.
+//   - Otherwise, or if that ring is empty now, it takes what it held before the
+//     shift. If that is nothing, it becomes empty and keeps only its root.
 //
 // What the ring holds now is not asked after: what nothing descends from any
 // more is in Dropped and is no error. Held rings are undone like others, as

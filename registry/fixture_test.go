@@ -29,7 +29,8 @@ const (
 
 var fiveRings = versioning.Rings([]string{"developers", "testers", "users"})
 
-// server is a registry in memory that logs what it is asked, and can fail.
+// server is a registry, in memory unless a test wants another one, that logs what
+// it is asked, and can fail.
 type server struct {
 	t     *testing.T
 	inner http.Handler
@@ -43,7 +44,12 @@ type server struct {
 
 func newServer(t *testing.T) *server {
 	t.Helper()
-	s := &server{t: t, inner: memory.New(memory.Logger(log.New(io.Discard, "", 0)))}
+	return serve(t, memory.New(memory.Logger(log.New(io.Discard, "", 0))))
+}
+
+func serve(t *testing.T, inner http.Handler) *server {
+	t.Helper()
+	s := &server{t: t, inner: inner}
 	s.http = httptest.NewUnstartedServer(s)
 	s.http.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.http.Start()
@@ -97,6 +103,7 @@ func (s *server) setFault(fault func(n int, w http.ResponseWriter, r *http.Reque
 // do asks the registry itself, past the log and the faults.
 func (s *server) do(method, path, mediaType string, body []byte) (int, []byte) {
 	r := httptest.NewRequest(method, path, strings.NewReader(string(body)))
+	r.Header.Set("Accept", accept)
 	if mediaType != "" {
 		r.Header.Set("Content-Type", mediaType)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -13,21 +14,31 @@ import (
 	"github.com/quoitbuild/quoit/versioning"
 )
 
-const rounds = 200
-
 // race is two publishers who publish from the same state at the same time, over
 // and over, and somebody who pushes past the log now and then.
 type race struct {
 	*server
 	sources shop
+	rounds  int
 	foreign map[string]string // image:version → digest, of what others pushed
 
 	mu    sync.Mutex
 	first map[string]string // image:version → the first digest that Quoit wrote
 }
 
-func TestTwoPublishersRacing(t *testing.T) {
-	r := &race{server: newServer(t), sources: firstShop, foreign: map[string]string{}, first: map[string]string{}}
+func TestTwoPublishersRacing(t *testing.T) { raceOn(newServer(t), 200) }
+
+func TestTwoPublishersRacingOnARealRegistry(t *testing.T) {
+	rounds := 20
+	if os.Getenv("QUOIT_TEST_LONG") == "1" {
+		rounds = 200
+	}
+	raceOn(realServer(t), rounds)
+}
+
+func raceOn(s *server, rounds int) {
+	t := s.t
+	r := &race{server: s, sources: firstShop, rounds: rounds, foreign: map[string]string{}, first: map[string]string{}}
 	r.release(firstShop, "developers")
 	for round := range rounds {
 		rings := [2]string{"developers", "developers"}
@@ -152,7 +163,7 @@ func (r *race) chain() {
 			}
 		}
 	}
-	if len(all) < 2*rounds || len(void) == 0 {
+	if len(all) < 2*r.rounds || len(void) == 0 {
 		r.t.Errorf("%d records, %d void", len(all), len(void))
 	}
 }

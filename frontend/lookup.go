@@ -90,6 +90,9 @@ func (s *store) ring(ctx context.Context, ring string) (*versioning.Placed, erro
 		return nil, err
 	}
 	release, err := labels.Parse(image.labels)
+	if errors.Is(err, labels.ErrEmpty) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("ring %s (%s): %w", ring, ref, err)
 	}

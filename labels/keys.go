@@ -26,6 +26,8 @@ const (
 	Identity = Prefix + "identity" // sha256:<hex>: equal means interchangeable
 	Release  = Prefix + "release"  // root image only: JSON
 	Record   = Prefix + "record"   // records only: JSON
+	Versions = Prefix + "versions" // annotation of a publish's record only: image → version, JSON
+	Empty    = Prefix + "empty"    // what an emptied ring's tag names has it
 )
 
 // Reserved reports whether only Quoit may set a label: it is one of the keys

@@ -15,6 +15,9 @@ import (
 // that Quoit built.
 var ErrNotOurs = errors.New("an image without our labels: it carries no release")
 
+// ErrEmpty says that labels are those of what an emptied ring's tag names.
+var ErrEmpty = errors.New("the ring was emptied")
+
 // SchemaError says that a release was written by a newer Quoit.
 type SchemaError struct {
 	Got   int // the schema number found
@@ -41,8 +44,11 @@ func (e *KeyError) Unwrap() error { return e.Err }
 // Parse reads the release from the labels of a root image. The result is whole:
 // every dependency names an image of the release at its version there, without
 // a circle, and the other labels agree where they exist. Errors are
-// [ErrNotOurs], a [*SchemaError], or a [*KeyError] for what is broken.
+// [ErrNotOurs], [ErrEmpty], a [*SchemaError], or a [*KeyError] for what is broken.
 func Parse(labels map[string]string) (versioning.Release, error) {
+	if _, empty := labels[Empty]; empty {
+		return versioning.Release{}, ErrEmpty
+	}
 	data, found := labels[Release]
 	if !found {
 		return versioning.Release{}, ErrNotOurs

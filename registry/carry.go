@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/quoitbuild/quoit/registry/records"
+	"github.com/quoitbuild/quoit/versioning"
 )
 
 // carry carries out one request.
@@ -96,11 +97,23 @@ func (d *driver) open(ctx context.Context, manifest stored) (sealed records.Seal
 
 // head looks what a tag names.
 func (d *driver) head(ctx context.Context, request records.Request) (records.Response, error) {
-	digest, found, err := d.repository(request.Repository).head(ctx, request.Tag)
+	digest, found, err := d.look(ctx, request)
 	if adopted := d.adopting[records.Content{Repository: request.Repository, Tag: request.Tag}]; found && digest == adopted {
 		digest, found = "", false
 	}
 	return records.Response{Found: found, Digest: digest}, d.denied(request.Repository, err)
+}
+
+func (d *driver) look(ctx context.Context, request records.Request) (digest string, found bool, err error) {
+	repository := d.repository(request.Repository)
+	if _, notVersion := versioning.Parse(request.Tag); !d.whole || request.Repository == records.Repository || notVersion == nil {
+		return repository.head(ctx, request.Tag)
+	}
+	manifest, found, err := repository.get(ctx, request.Tag)
+	if found {
+		d.keep(records.Content{Repository: request.Repository, Digest: manifest.digest}, manifest)
+	}
+	return manifest.digest, found, err
 }
 
 // manifest reads one by its digest, once.

@@ -37,6 +37,9 @@ type driver struct {
 	// is about to take over with the contents given here. To the machine they
 	// are still absent: what it does not know it would call foreign.
 	adopting map[records.Content]string
+	// whole reads ring tags with what they name, which is about to be written
+	// elsewhere.
+	whole bool
 	// reader makes it stop before the first thing that is not reading the log.
 	reader bool
 

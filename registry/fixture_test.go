@@ -225,7 +225,7 @@ func (s *server) whole() {
 	tags := s.tags()
 	for _, ring := range fiveRings {
 		digest, holds := tags["deploy"][ring]
-		if !holds {
+		if !holds || digest == records.Nothing().Digest {
 			continue
 		}
 		placed := s.ring(ring)

@@ -19,16 +19,21 @@ func (p *publisher) judge(ctx context.Context, result records.Result) error {
 	case records.Foreign:
 		return p.foreign(ctx, result)
 	case records.Unknown:
-		unknown := &UnknownError{Err: result.Err}
-		if failed := new(RequestError); p.driver.refusal != nil && !errors.As(result.Err, &failed) {
-			unknown.Err = p.driver.refusal // says more
-		}
-		if result.Record != nil {
-			unknown.Record = result.Record.Record.Sequence
-		}
-		return unknown
+		return p.driver.unknown(result)
 	}
 	return result.Err
+}
+
+// unknown is for a command that ended when others could carry it through.
+func (d *driver) unknown(result records.Result) error {
+	unknown := &UnknownError{Err: result.Err}
+	if failed := new(RequestError); d.refusal != nil && !errors.As(result.Err, &failed) {
+		unknown.Err = d.refusal // says more
+	}
+	if result.Record != nil {
+		unknown.Record = result.Record.Record.Sequence
+	}
+	return unknown
 }
 
 // refused is for a record that was not written.
@@ -39,7 +44,7 @@ func (p *publisher) refused(ctx context.Context, result records.Result) error {
 	var altered *altered
 	switch {
 	case errors.As(result.Err, &altered):
-		return p.putBack(altered.tag)
+		return p.driver.putBack(altered.tag)
 	case errors.Is(result.Err, errHeld):
 		return nil
 	case errors.As(result.Err, &departed):
@@ -132,12 +137,12 @@ func (p *publisher) foreign(ctx context.Context, result records.Result) error {
 		}
 		return moved
 	}
-	return p.putBack(tag)
+	return p.driver.putBack(tag)
 }
 
 // putBack is for a tag that does not name what the log says.
-func (p *publisher) putBack(tag records.Found) error {
-	repository := p.repository(tag.Repository)
+func (d *driver) putBack(tag records.Found) error {
+	repository := d.repository(tag.Repository)
 	return &ForeignError{
 		Reference: repository.reference(tag.Tag), Wanted: tag.Wanted, Got: or(tag.Digest, "nothing"),
 		Hint: fmt.Sprintf("put it back with `crane tag %s %s`", repository.reference(tag.Wanted), tag.Tag),

@@ -208,15 +208,22 @@ func TestTheSameBuildAgain(t *testing.T) {
 	}
 }
 
-func TestAProjectWithoutALog(t *testing.T) {
-	s := newServer(t)
+// older publishes the first release into rings as if there was no log yet.
+func (s *server) older(rings ...string) {
+	s.t.Helper()
 	publication := s.next(firstShop, "developers")
 	for _, name := range publication.Plan.PublishOrder() {
 		_, index := s.do("GET", "/v2/"+acmeShop+"/"+name+"/manifests/"+publication.Digests[name], "", nil)
 		s.put(name, "0.1.0", ociIndex, index)
 	}
-	s.move("developers", publication.Digests["deploy"])
-	s.move("users", publication.Digests["deploy"])
+	for _, ring := range rings {
+		s.move(ring, publication.Digests["deploy"])
+	}
+}
+
+func TestAProjectWithoutALog(t *testing.T) {
+	s := newServer(t)
+	s.older("developers", "users")
 	s.several(2)
 	history, err := s.open(nil).History(context.Background(), 10)
 	must(t, err)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/quoitbuild/quoit/registry/records"
 )
@@ -92,7 +91,8 @@ func (p *publisher) publish(ctx context.Context) (err error) {
 		var unknown *unknownImages
 		switch {
 		case errors.Is(err, errNotTaken):
-			err = p.takeOver(ctx)
+			p.tookOver = true
+			err = p.driver.takeOver(ctx, p.adoption())
 		case errors.As(err, &unknown):
 			err = p.learn(ctx, unknown)
 		default:
@@ -137,9 +137,18 @@ func (p *publisher) append(ctx context.Context) error {
 
 func (p *publisher) signature() records.Signature {
 	author, plan := p.publication.Author, p.publication.Plan
-	return records.Signature{
-		ID: newID(), Actor: author.Actor, Message: author.Message, Time: time.Now().UTC().Truncate(time.Second),
-		Source: cmp.Or(plan.Source, author.Source), Commit: cmp.Or(plan.Commit, author.Commit),
+	author.Source, author.Commit = cmp.Or(plan.Source, author.Source), cmp.Or(plan.Commit, author.Commit)
+	return signatureOf(author)
+}
+
+func (p *publisher) adoption() adoption {
+	author := p.publication.Author
+	return adoption{
+		root: p.publication.Plan.Root, rings: p.publication.Rings,
+		needed: func(ring string) bool {
+			return slices.ContainsFunc(p.plan.expected, func(e expectation) bool { return e.ring == ring })
+		},
+		signature: signatureOf(Author{Actor: author.Actor, Message: author.Message}),
 	}
 }
 

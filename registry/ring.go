@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -23,6 +24,9 @@ func (p *Project) Ring(ctx context.Context, root, ring string) (*versioning.Plac
 		return nil, err
 	}
 	release, err := repository.release(ctx, top)
+	if errors.Is(err, labels.ErrEmpty) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("ring %s (%s): %w", ring, repository.reference(ring), err)
 	}

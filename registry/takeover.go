@@ -16,51 +16,73 @@ import (
 // tag was written by hand when the log did not know it.
 const Adopt = "adopt"
 
+// adoption is what to take over.
+type adoption struct {
+	root      string
+	rings     []string
+	needed    func(ring string) bool // nil: all; what is in another ring may be anything
+	signature records.Signature
+}
+
 // takeOver appends a record of what the rings hold that the log does not know.
 // Their tags are not changed.
-func (p *publisher) takeOver(ctx context.Context) error {
-	untaken, err := p.untaken(ctx)
+func (d *driver) takeOver(ctx context.Context, a adoption) error {
+	untaken, err := d.untaken(ctx, a)
 	if err != nil {
 		return err
 	}
-	p.tookOver = true
-	p.driver.adopting = map[records.Content]string{}
+	d.adopting = map[records.Content]string{}
 	for ring, placed := range untaken {
-		p.driver.adopting[records.Content{Repository: p.publication.Plan.Root, Tag: ring}] = placed.Digest
+		d.adopting[records.Content{Repository: a.root, Tag: ring}] = placed.Digest
 	}
-	defer func() { p.driver.adopting = nil }()
+	defer func() { d.adopting = nil }()
 	operation := func(newest records.Record) (records.Record, error) {
 		record := newest.Following(Adopt)
-		number(&record, p.publication.Plan.Root, untaken)
+		number(&record, a.root, untaken)
 		if len(record.After) == len(newest.After) {
 			return records.Record{}, errHeld
 		}
 		return record, nil
 	}
-	signature := p.signature()
-	signature.Source, signature.Commit = "", ""
-	machine, err := records.New(records.Options{Operation: operation, Signature: signature, Rings: p.publication.Rings})
+	machine, err := records.New(records.Options{Operation: operation, Signature: a.signature, Rings: a.rings})
 	if err != nil {
 		return err
 	}
-	return p.judge(ctx, p.driver.run(ctx, machine))
+	switch result := d.run(ctx, machine); {
+	case result.Outcome == records.Success || errors.Is(result.Err, errHeld):
+		return nil
+	case result.Outcome == records.Foreign && result.Tags[0].Wanted != "":
+		return d.putBack(result.Tags[0])
+	case result.Outcome == records.Unknown:
+		return d.unknown(result)
+	default:
+		return result.Err
+	}
 }
 
-// untaken reads what the rings hold. What is in one that the plan does not need
-// may be anything.
-func (p *publisher) untaken(ctx context.Context) (map[string]*versioning.Placed, error) {
-	rings, root := p.publication.Rings, p.publication.Plan.Root
-	placed := make([]*versioning.Placed, len(rings))
-	err := p.project.each(len(rings), func(i int) (err error) {
-		placed[i], err = p.project.Ring(ctx, root, rings[i])
-		needed := slices.ContainsFunc(p.plan.expected, func(e expectation) bool { return e.ring == rings[i] })
-		if errors.Is(err, labels.ErrNotOurs) && !needed {
+// adopted is what the newest record would be after a takeover.
+func (d *driver) adopted(ctx context.Context, newest records.Record, a adoption) (records.Record, error) {
+	untaken, err := d.untaken(ctx, a)
+	if err != nil {
+		return records.Record{}, err
+	}
+	record := newest.Following(Adopt)
+	number(&record, a.root, untaken)
+	return record, nil
+}
+
+// untaken reads what the rings hold.
+func (d *driver) untaken(ctx context.Context, a adoption) (map[string]*versioning.Placed, error) {
+	placed := make([]*versioning.Placed, len(a.rings))
+	err := d.project.each(len(a.rings), func(i int) (err error) {
+		placed[i], err = d.project.Ring(ctx, a.root, a.rings[i])
+		if errors.Is(err, labels.ErrNotOurs) && a.needed != nil && !a.needed(a.rings[i]) {
 			return nil
 		}
 		return err
 	})
 	untaken := map[string]*versioning.Placed{}
-	for i, ring := range rings {
+	for i, ring := range a.rings {
 		if placed[i] != nil {
 			untaken[ring] = placed[i]
 		}

@@ -130,8 +130,8 @@ type HeldError struct {
 
 // Error names the rings, and what to do about them.
 func (e *HeldError) Error() string {
-	return fmt.Sprintf("nothing shifts from %s to %s, a held ring neither takes nor gives: end the hold of %s, or choose --from and --to around it",
-		e.From, e.To, strings.Join(e.Rings, ", "))
+	return fmt.Sprintf("nothing shifts from %s to %s, a held ring neither takes nor gives: use `quoit unhold %s`, or choose --from and --to around it",
+		e.From, e.To, strings.Join(e.Rings, " "))
 }
 
 // DiscardError says that releases would be replaced by others that do not

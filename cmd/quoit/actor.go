@@ -52,6 +52,14 @@ func checkMessage(message string) error {
 	return nil
 }
 
+// checkReason says what is wrong with a reason for the log.
+func checkReason(reason string) error {
+	if len(reason) > maxText || !utf8.ValidString(reason) || strings.ContainsFunc(reason, unicode.IsControl) {
+		return usagef("--reason: write one line of at most %d bytes in UTF-8", maxText)
+	}
+	return nil
+}
+
 // oneLine makes a short line of what others wrote.
 func oneLine(text string) string {
 	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")

@@ -25,10 +25,11 @@ func report(err error) int {
 	printError(os.Stderr, err)
 	var usage *usageError
 	var moved *registry.MovedError
+	var overtaken *registry.OvertakenError
 	switch {
 	case errors.As(err, &usage):
 		return exitUsage
-	case errors.As(err, &moved):
+	case errors.As(err, &moved), errors.As(err, &overtaken):
 		return exitMoved
 	}
 	return exitFailed

@@ -96,12 +96,12 @@ func confirmEmpty(ctx context.Context, m *manifest.Manifest, plan versioning.Pla
 	if err != nil {
 		return err
 	}
-	digest, found, err := p.Digest(ctx, m.Root, plan.Ring)
+	placed, err := p.Ring(ctx, m.Root, plan.Ring)
 	if err != nil {
 		return fmt.Errorf("making sure that ring %s is empty: %w", plan.Ring, err)
 	}
-	if found {
-		return fmt.Errorf("ring %s holds %s, but BuildKit was told that there is nothing: check what lies between BuildKit and the registry", plan.Ring, digest)
+	if placed != nil {
+		return fmt.Errorf("ring %s holds %s, but BuildKit was told that there is nothing: check what lies between BuildKit and the registry", plan.Ring, placed.Digest)
 	}
 	return nil
 }

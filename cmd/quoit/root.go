@@ -18,7 +18,10 @@ container registry is its only state.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%w\nsee: %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(newBuildCmd(), newPlanCmd(), newStatusCmd(), newHistoryCmd(), newVerifyCmd())
+	root.AddCommand(
+		newBuildCmd(), newPlanCmd(), newStatusCmd(), newHistoryCmd(), newVerifyCmd(),
+		newShiftCmd(), newUnshiftCmd(), newSetCmd(), newHoldCmd(), newUnholdCmd(),
+	)
 	return root
 }
 
@@ -28,4 +31,19 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return usagef("%s takes no argument, found %q\nsee: %s --help", cmd.CommandPath(), args[0], cmd.CommandPath())
 	}
 	return nil
+}
+
+// oneArg wants one argument, or it is a usage error.
+func oneArg(names string) cobra.PositionalArgs { return exactly(1, names) }
+
+// twoArgs wants two arguments, or it is a usage error.
+func twoArgs(names string) cobra.PositionalArgs { return exactly(2, names) }
+
+func exactly(count int, names string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != count {
+			return usagef("%s wants %s, found %d arguments\nsee: %[1]s --help", cmd.CommandPath(), names, len(args))
+		}
+		return nil
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/quoitbuild/quoit/labels"
+	"github.com/quoitbuild/quoit/versioning"
 )
 
 // The types of what a record is stored as. The config's is an ordinary image's:
@@ -38,7 +39,11 @@ func Seal(record Record) (Sealed, error) {
 		return Sealed{}, err
 	}
 	record = whole(record)
-	sealed, err := seal(ArtifactType, map[string]string{labels.Record: string(data)})
+	versions, err := versionsOf(record)
+	if err != nil {
+		return Sealed{}, err
+	}
+	sealed, err := seal(ArtifactType, map[string]string{labels.Record: string(data)}, versions)
 	if err != nil {
 		return Sealed{}, fmt.Errorf("writing record %d: %w", record.Sequence, err)
 	}
@@ -46,11 +51,44 @@ func Seal(record Record) (Sealed, error) {
 	return sealed, nil
 }
 
+// versionsOf is the annotation of a publish's record: who wants to know what is
+// in a release reads that and not the config.
+func versionsOf(record Record) (map[string]string, error) {
+	if len(record.Images) == 0 {
+		return nil, nil
+	}
+	versions := map[string]versioning.Version{}
+	for name, image := range record.Images {
+		versions[name] = image.Version
+	}
+	data, err := json.Marshal(versions)
+	return map[string]string{labels.Versions: string(data)}, err
+}
+
+// VersionsOf returns the versions of all images of the release that a record's
+// manifest is about, by name; none if it is not a publish. The error is
+// [ErrNotRecord], or says what is broken.
+func VersionsOf(manifestBytes []byte) (map[string]versioning.Version, error) {
+	if _, _, err := ConfigOf(manifestBytes); err != nil {
+		return nil, err
+	}
+	var m manifest
+	var versions map[string]versioning.Version
+	err := json.Unmarshal(manifestBytes, &m)
+	if data := m.Annotations[labels.Versions]; err == nil && data != "" {
+		err = json.Unmarshal([]byte(data), &versions)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the record's versions are broken: %w", err)
+	}
+	return versions, nil
+}
+
 // Nothing is what the tag of an emptied ring names; its Record is zero.
 func Nothing() Sealed { return nothing() }
 
 var nothing = sync.OnceValue(func() Sealed {
-	sealed, _ := seal(emptyType, nil) // of two constants
+	sealed, _ := seal(emptyType, map[string]string{labels.Empty: "true"}, nil) // of constants
 	return sealed
 })
 
@@ -72,6 +110,8 @@ type manifest struct {
 	ArtifactType  string       `json:"artifactType"`
 	Config        descriptor   `json:"config"`
 	Layers        []descriptor `json:"layers"`
+
+	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
 type descriptor struct {
@@ -80,7 +120,7 @@ type descriptor struct {
 	Size      int64  `json:"size"`
 }
 
-func seal(artifact string, imageLabels map[string]string) (Sealed, error) {
+func seal(artifact string, imageLabels, annotations map[string]string) (Sealed, error) {
 	c := config{Architecture: "amd64", OS: "linux"}
 	c.Config.Labels = imageLabels
 	c.RootFS.Type, c.RootFS.DiffIDs = "layers", []string{}
@@ -90,7 +130,7 @@ func seal(artifact string, imageLabels map[string]string) (Sealed, error) {
 	}
 	manifestBytes, err := json.Marshal(manifest{
 		SchemaVersion: 2, MediaType: ManifestType, ArtifactType: artifact,
-		Config: descriptor{ConfigType, digestOf(configBytes), int64(len(configBytes))}, Layers: []descriptor{},
+		Config: descriptor{ConfigType, digestOf(configBytes), int64(len(configBytes))}, Layers: []descriptor{}, Annotations: annotations,
 	})
 	return Sealed{Digest: digestOf(manifestBytes), Manifest: manifestBytes, Config: configBytes}, err
 }
@@ -134,6 +174,15 @@ func Open(manifestBytes, configBytes []byte) (Sealed, error) {
 	record, err := Parse([]byte(data))
 	if err != nil {
 		return Sealed{}, err
+	}
+	said, err := VersionsOf(manifestBytes)
+	if err != nil {
+		return Sealed{}, err
+	}
+	for name, image := range record.Images {
+		if said[name] != image.Version || len(said) != len(record.Images) {
+			return Sealed{}, fmt.Errorf("the record was altered: its manifest says %s of image %s, the record %s", said[name], name, image.Version)
+		}
 	}
 	return Sealed{Record: record, Digest: digestOf(manifestBytes), Manifest: manifestBytes, Config: configBytes}, nil
 }

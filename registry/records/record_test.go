@@ -71,7 +71,7 @@ func TestBytesAreFrozen(t *testing.T) {
 	if diff := cmp.Diff(manifest, string(sealed.Manifest)); diff != "" {
 		t.Error(diff)
 	}
-	if got, want := Nothing().Digest, "sha256:ca3b0d9246b2a738307da9197c883084746dd8f7b9808e05de5a29b4b3d83685"; got != want {
+	if got, want := Nothing().Digest, "sha256:a4d3dd9cf02967551bea9238324ef8ed2adcca7ed3e044a63891ab705121274c"; got != want {
 		t.Errorf("an emptied ring's manifest is %s, not %s", got, want)
 	}
 }

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/quoitbuild/quoit/internal/diag"
+	"github.com/quoitbuild/quoit/manifest"
+	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// ringFlags are those of every command that changes what rings hold.
+type ringFlags struct {
+	project projectFlags
+	message string
+	dryRun  bool
+	output  string
+}
+
+func (f *ringFlags) register(cmd *cobra.Command) {
+	f.project.register(cmd.Flags())
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only say what would happen")
+	cmd.Flags().StringVar(&f.message, "message", "", "what the history says of this")
+	outputFlag(cmd, &f.output)
+}
+
+// ringOperation is one of the operations of [registry.Project] on rings.
+type ringOperation func(context.Context, *registry.Project, registry.RingOptions) (registry.RingOutcome, error)
+
+// run carries out an operation and prints what it did.
+func (f *ringFlags) run(cmd *cobra.Command, operation ringOperation) error {
+	if err := errors.Join(checkOutput(f.output), checkMessage(f.message)); err != nil {
+		return err
+	}
+	m, p, err := f.project.open()
+	if err != nil {
+		return err
+	}
+	outcome, err := operation(cmd.Context(), p, registry.RingOptions{
+		Root: m.Root, Rings: m.RingOrder(), DryRun: f.dryRun,
+		Author: registry.Author{Actor: actor(), Message: f.message},
+	})
+	if err != nil {
+		return ringMistake(m, err)
+	}
+	if f.output == "json" {
+		return printJSON(cmd.OutOrStdout(), ringResult{1, outcome})
+	}
+	_, err = io.WriteString(cmd.OutOrStdout(), harmless(outcome.String()))
+	return err
+}
+
+// ringResult is the JSON of every command that changes what rings hold, with
+// --dry-run or without.
+type ringResult struct {
+	Schema int `json:"schema"`
+	registry.RingOutcome
+}
+
+// ringMistake makes an unknown ring a mistake of the command line.
+func ringMistake(m *manifest.Manifest, err error) error {
+	var unknown *versioning.RingError
+	var bounds *versioning.BoundsError
+	switch {
+	case errors.As(err, &unknown):
+		if near := diag.Nearest(unknown.Ring, m.RingOrder()); near != "" {
+			return usagef("%w; did you mean %q?", unknown, near)
+		}
+		return usagef("%w", unknown)
+	case errors.As(err, &bounds):
+		return usagef("%w", bounds)
+	}
+	return err
+}
+
+func newShiftCmd() *cobra.Command {
+	var f ringFlags
+	var request versioning.ShiftRequest
+	cmd := &cobra.Command{
+		Use:   "shift",
+		Short: "Move releases one ring outward",
+		Long: `Shift gives each ring the release of the ring before it. Nothing is built and no
+digest changes; what moves is tags. An empty ring gives nothing; a held ring neither
+takes nor gives. A release that would be replaced by one that does not contain it, like
+a hotfix, stops the shift.`,
+		Example: `  quoit shift --dry-run               # what would move, and what changes by it
+  quoit shift                         # every ring takes from the one before it
+  quoit shift --from testers --to users
+  quoit shift --discard users         # although users has a hotfix of its own`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return f.run(cmd, func(ctx context.Context, p *registry.Project, o registry.RingOptions) (registry.RingOutcome, error) {
+				return p.Shift(ctx, o, request)
+			})
+		},
+	}
+	f.register(cmd)
+	cmd.Flags().StringVar(&request.From, "from", "", "the ring that keeps its release (default the manifest's first)")
+	cmd.Flags().StringVar(&request.To, "to", "", "the last ring that takes a release (default post)")
+	cmd.Flags().StringSliceVar(&request.Discard, "discard", nil, "rings whose release may be lost")
+	return cmd
+}
+
+func newUnshiftCmd() *cobra.Command {
+	var f ringFlags
+	cmd := &cobra.Command{
+		Use:   "unshift [RING…]",
+		Short: "Undo the newest shift",
+		Long: `Unshift gives back what the newest shift that is not undone has replaced, in the
+named rings or in all that it moved, and holds them: the next shift leaves them alone
+until quoit unhold. Nothing is built; what drops out of all rings is named.`,
+		Example: `  quoit unshift --dry-run
+  quoit unshift                       # take the release back everywhere
+  quoit unshift users                 # only in the ring users`,
+		RunE: func(cmd *cobra.Command, rings []string) error {
+			return f.run(cmd, func(ctx context.Context, p *registry.Project, o registry.RingOptions) (registry.RingOutcome, error) {
+				return p.Unshift(ctx, o, rings)
+			})
+		},
+	}
+	f.register(cmd)
+	return cmd
+}
+
+func newSetCmd() *cobra.Command {
+	var f ringFlags
+	var discard []string
+	cmd := &cobra.Command{
+		Use:   "set RING VERSION",
+		Short: "Place one release in one ring",
+		Long: `Set places a release, by the version of its root image, in a ring. Nothing is built.
+A release that would be replaced by one that does not contain it stops it.`,
+		Example: `  quoit set users 0.9.1
+  quoit set users 0.9.0 --discard users   # back to an older release`,
+		Args: twoArgs("RING VERSION"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			version, err := versioning.Parse(args[1])
+			if err != nil {
+				return usagef("%w", err)
+			}
+			may := false
+			for _, ring := range discard {
+				if ring != args[0] {
+					return usagef("--discard %s: only %s changes", ring, args[0])
+				}
+				may = true
+			}
+			return f.run(cmd, func(ctx context.Context, p *registry.Project, o registry.RingOptions) (registry.RingOutcome, error) {
+				return p.Set(ctx, o, args[0], version, may)
+			})
+		},
+	}
+	f.register(cmd)
+	cmd.Flags().StringSliceVar(&discard, "discard", nil, "the ring, whose release may be lost")
+	return cmd
+}
+
+func newHoldCmd() *cobra.Command {
+	var f ringFlags
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "hold RING",
+		Short: "Let shifts leave a ring alone",
+		Example: `  quoit hold users --reason "audit until Friday"
+  quoit unhold users`,
+		Args: oneArg("RING"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if reason == "" {
+				return usagef("say why with --reason, whoever shifts next will want to know")
+			}
+			if err := checkReason(reason); err != nil {
+				return err
+			}
+			return f.run(cmd, func(ctx context.Context, p *registry.Project, o registry.RingOptions) (registry.RingOutcome, error) {
+				return p.Hold(ctx, o, args[0], reason)
+			})
+		},
+	}
+	f.register(cmd)
+	cmd.Flags().StringVar(&reason, "reason", "", "why (needed)")
+	return cmd
+}
+
+func newUnholdCmd() *cobra.Command {
+	var f ringFlags
+	cmd := &cobra.Command{
+		Use:   "unhold RING…",
+		Short: "Let shifts move rings again",
+		Example: `  quoit unhold users
+  quoit unhold testers users`,
+		RunE: func(cmd *cobra.Command, rings []string) error {
+			if len(rings) == 0 {
+				return usagef("name the rings: `quoit status` shows which are held")
+			}
+			return f.run(cmd, func(ctx context.Context, p *registry.Project, o registry.RingOptions) (registry.RingOutcome, error) {
+				return p.Unhold(ctx, o, rings)
+			})
+		},
+	}
+	f.register(cmd)
+	return cmd
+}

@@ -36,6 +36,27 @@ type Document struct {
 	// with a tag or a digest. A release records their digests. A name may not
 	// be the name of an image.
 	Externals map[string]string `json:"externals,omitempty" jsonschema:"example={postgres: \"docker.io/library/postgres:17\"}"`
+	// What has to pass before a ring takes a release, by ring: an image of
+	// that very release, which the builder runs. If it fails, nothing is
+	// moved. The rings ante and post may have a gate too.
+	Gates map[string]GateDocument `json:"gates,omitempty" jsonschema:"example={users: {image: smoke\\, command: [/smoke]}}"`
+}
+
+// GateDocument is what has to pass before a ring takes a release.
+type GateDocument struct {
+	// The image of the project that is run, as it is in the release that is
+	// to be moved.
+	Image string `json:"image" jsonschema:"example=smoke"`
+	// The program and its arguments, in place of the image's own entrypoint
+	// and command. No shell reads it.
+	Command []Text `json:"command,omitempty" jsonschema:"minItems=1,default=what the image runs,example=[/smoke\\, --quick]"`
+	// Whether it has a network.
+	Network bool `json:"network,omitempty" jsonschema:"default=false,example=true"`
+	// The secrets that it gets as files /run/secrets/NAME, by name. What they
+	// are comes from --secret.
+	Secrets []string `json:"secrets,omitempty" jsonschema:"uniqueItems=true,example=[token]"`
+	// How long it may take: numbers with units, from 1s to 24h.
+	Timeout string `json:"timeout,omitempty" jsonschema:"default=10m,example=5m"`
 }
 
 // Defaults are what all images share.

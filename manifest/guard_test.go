@@ -46,6 +46,13 @@ func TestCostIsLinear(t *testing.T) {
 		}
 		return fmt.Sprintf("x-%d: &a%d {<<: *a%d, k%d: 1}\n", i, i, i-1, i)
 	}
+	many := func(piece string) string {
+		var b strings.Builder
+		for i := range 40_000 {
+			fmt.Fprintf(&b, piece, i)
+		}
+		return b.String()
+	}
 	images := strings.TrimSuffix(head, "images: {a: ., b: b}\n")
 	cases := map[string]string{
 		"one long line":            head + "x-y: [" + fill(func(int) string { return "a," }) + "]\n",
@@ -58,6 +65,8 @@ func TestCostIsLinear(t *testing.T) {
 		"brackets":                 head + "x-y: " + fill(func(int) string { return "[" }),
 		"brackets and quotes":      images + "images: {a: {args: {" + fill(func(i int) string { return fmt.Sprintf(`k%d: [[["x"]]], `, i) }) + "}}}",
 		"shared mapping":           images + "x-a: &a {" + fill(func(i int) string { return fmt.Sprintf("k%d: 1, ", i) }) + "}\nimages: {a: {args: *a}, b: {args: *a}, c: {args: *a}, d: {args: *a}, e: {args: *a}, f: {args: *a}, g: {args: *a}}\n",
+		"unknown rings with gates": head + "gates: {" + fill(func(i int) string { return fmt.Sprintf("é%d: {image: []}, ", i) }) + "}\n",
+		"gates without images":     head + "rings: [" + many("r%d,") + "]\ngates: {" + many("r%d: {},") + "}\n",
 		"comments":                 head + fill(func(int) string { return "# x\n" }),
 		"anchors":                  head + "x-y: [" + fill(func(i int) string { return fmt.Sprintf("&a%d b, ", i) }) + "]\n",
 	}

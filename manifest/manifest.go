@@ -38,6 +38,7 @@ type Manifest struct {
 	Images   []Image  // sorted by name, with the defaults merged in
 
 	Externals []External // sorted by name
+	Gates     []Gate     // in the order of the rings
 
 	// Warnings are no mistakes: what was written has no effect.
 	Warnings diag.List

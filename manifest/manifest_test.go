@@ -109,6 +109,16 @@ func dump(out *bytes.Buffer, m *Manifest) {
 		line(e.Range, "external %q", e.Name)
 		line(e.Value, "  reference %q", e.Reference)
 	}
+	for _, g := range m.Gates {
+		line(g.Range, "gate %q", g.Ring)
+		line(g.Position("image"), "  image %q", g.Image)
+		line(g.Position("command"), "  command %q", g.Command)
+		line(g.Position("network"), "  network %v", g.Network)
+		for _, name := range g.Secrets {
+			line(g.Position("secrets", name), "  secret %q", name)
+		}
+		line(g.Position("timeout"), "  timeout %s", g.Timeout)
+	}
 }
 
 // FuzzParse checks that any bytes give a manifest or mistakes, and that every
@@ -153,6 +163,11 @@ func FuzzParse(f *testing.F) {
 				inside(t, x, at, path)
 			}
 		}
+		for _, g := range m.Gates {
+			for path, at := range g.Fields {
+				inside(t, x, at, path)
+			}
+		}
 	})
 }
 
@@ -172,7 +187,7 @@ func inside(t *testing.T, x *diag.Index, r diag.Range, what string) {
 }
 
 func TestLookups(t *testing.T) {
-	m := mustParse(t, "project: acme/shop\nregistry: r.example.com\nroot: deploy\nimages: {b: b, deploy: d, a: a}\nexternals: {db: postgres:17}\n")
+	m := mustParse(t, "project: acme/shop\nregistry: r.example.com\nroot: deploy\nimages: {b: b, deploy: d, a: a}\nexternals: {db: postgres:17}\ngates: {post: {image: b}, developers: {image: a}}\n")
 	if diff := cmp.Diff([]string{"a", "b", "deploy"}, m.ImageNames()); diff != "" {
 		t.Error(diff)
 	}
@@ -184,6 +199,12 @@ func TestLookups(t *testing.T) {
 	}
 	if e, ok := m.External("db"); !ok || e.Reference != "docker.io/library/postgres:17" {
 		t.Errorf("External(db) is %v, %v", e, ok)
+	}
+	if g, ok := m.Gate("post"); !ok || g.Image != "b" || len(m.Gates) != 2 || m.Gates[0].Ring != "developers" {
+		t.Errorf("Gate(post) is %v, %v; the gates are %v", g, ok, m.Gates)
+	}
+	if _, ok := m.Gate("users"); ok {
+		t.Error("Gate(users) exists")
 	}
 	if got, want := m.Repository("a"), "r.example.com/acme/shop/a"; got != want {
 		t.Errorf("Repository(a) is %q, want %q", got, want)

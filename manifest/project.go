@@ -86,6 +86,7 @@ func (d *decoder) finish(m *draft) {
 	d.checkRoot(m)
 	d.checkDepends(m)
 	d.checkExternals(m)
+	d.checkGates(m)
 	d.checkRepositories(m)
 }
 

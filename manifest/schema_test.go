@@ -74,6 +74,7 @@ func TestReferencesNameTheKeysThatParseKnows(t *testing.T) {
 	check(Document{}, fieldNames(manifestFields()))
 	check(ImageDocument{}, fieldNames(imageFields()))
 	check(Defaults{}, fieldNames(defaultFields()))
+	check(GateDocument{}, fieldNames(gateFields()))
 }
 
 func fieldNames[T any](fields []field[T]) []string {
@@ -104,7 +105,9 @@ func documentSchema(r *jsonschema.Reflector) *jsonschema.Schema {
 	s.ID, s.Title, s.Description = schemaID, "quoit.yaml", intro
 	s.Definitions["Defaults"].Description = "What all images share."
 	s.Definitions["ImageDocument"] = image
-	for _, part := range []*jsonschema.Schema{s, image, s.Definitions["Defaults"]} {
+	gate := s.Definitions["GateDocument"]
+	gate.Description = "What has to pass before a ring takes a release."
+	for _, part := range []*jsonschema.Schema{s, image, gate, s.Definitions["Defaults"]} {
 		part.PatternProperties = map[string]*jsonschema.Schema{"^x-": jsonschema.TrueSchema}
 		for pair := part.Properties.Oldest(); pair != nil; pair = pair.Next() {
 			// Defaults and examples of the tags are text for the reference;
@@ -121,6 +124,9 @@ func documentSchema(r *jsonschema.Reflector) *jsonschema.Schema {
 	s.Properties.Value("externals").PropertyNames = name
 	s.Properties.Value("rings").Default = defaultRings
 	image.Properties.Value("context").Default = DefaultContext
+	gate.Properties.Value("network").Default = false
+	gate.Properties.Value("timeout").Default = strings.TrimSuffix(DefaultGateTimeout.String(), "0s")
+	s.Properties.Value("gates").PropertyNames = &jsonschema.Schema{Pattern: ringName.String()}
 	return s
 }
 
@@ -160,9 +166,22 @@ images:
     version: 5.2.0
     depends: [mailer]
   mailer: services/mailer
+  smoke: tests/smoke
   deploy: deploy
 externals:
   postgres: docker.io/library/postgres:17
+gates:
+  users: {image: smoke, command: [/smoke]}
+`
+
+const gateText = `A gate is run each time, never taken from the cache, on the builder's default platform and before anything moves. It finds
+
+| what | where |
+| --- | --- |
+| the project, the ring that is to take the release, the release's version, the root image's digest | environment: ` + "`QUOIT_PROJECT`, `QUOIT_RING`, `QUOIT_VERSION`, `QUOIT_RELEASE_DIGEST`" + ` |
+| every image of the release: a JSON object of names to references with digests | the file that ` + "`QUOIT_RELEASE`" + ` names, ` + "`/run/quoit/release.json`" + ` |
+| its secrets | the files ` + "`/run/secrets/NAME`" + ` |
+
 `
 
 // referencePage renders docs/manifest.md.
@@ -179,6 +198,8 @@ func referencePage(t *testing.T, r *jsonschema.Reflector) string {
 	table(t, &out, r, "## Keys of the manifest", Document{})
 	table(t, &out, r, "## Keys of an image", ImageDocument{})
 	table(t, &out, r, "## Keys of defaults", Defaults{})
+	table(t, &out, r, "## Keys of a gate", GateDocument{})
+	out.WriteString(gateText)
 	out.WriteString("## Rules of the whole file\n\n" + wholeFile())
 	return out.String()
 }
@@ -239,6 +260,8 @@ func typeName(t reflect.Type) string {
 	switch t {
 	case reflect.TypeFor[Entry]():
 		return "context or keys of an image"
+	case reflect.TypeFor[GateDocument]():
+		return "keys of a gate"
 	case reflect.TypeFor[Text]():
 		return "text, number or truth value"
 	case reflect.TypeFor[Scalar]():
@@ -251,6 +274,8 @@ func typeName(t reflect.Type) string {
 		return "list of " + typeName(t.Elem())
 	case reflect.Struct:
 		return "mapping"
+	case reflect.Bool:
+		return "truth value"
 	}
 	return "text"
 }

@@ -55,7 +55,8 @@ type GateDocument struct {
 	// The secrets that it gets as files /run/secrets/NAME, by name. What they
 	// are comes from --secret.
 	Secrets []string `json:"secrets,omitempty" jsonschema:"uniqueItems=true,example=[token]"`
-	// How long it may take: numbers with units, from 1s to 24h.
+	// How long it may take, with the download of its image: numbers with
+	// units, from 1s to 24h.
 	Timeout string `json:"timeout,omitempty" jsonschema:"default=10m,example=5m"`
 }
 

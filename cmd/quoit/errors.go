@@ -53,6 +53,10 @@ func printError(out io.Writer, err error) {
 		// A failure to print an excerpt must not hide the error itself.
 		_ = source.Print(&text)
 	}
+	var gate *gateError
+	if errors.As(err, &gate) && len(gate.output) > 0 {
+		fmt.Fprintf(&text, "%s printed at last:\n  %s\n", gate.task, strings.Join(gate.output, "\n  "))
+	}
 	fmt.Fprintln(&text, "error:", strings.TrimPrefix(err.Error(), "failed to solve: "))
 	_, _ = io.WriteString(out, harmless(text.String())) // nobody to tell
 }

@@ -30,6 +30,13 @@ func (f *buildkitFlags) register(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.allow, "allow", nil, "an entitlement to give: network.host, security.insecure")
 }
 
+// registerGates registers those that are for running gates.
+func (f *buildkitFlags) registerGates(flags *pflag.FlagSet) {
+	flags.StringVar(&f.addr, "addr", "", "address of the BuildKit that runs the gates (default $BUILDKIT_HOST)")
+	flags.StringVar(&f.progress, "progress", "auto", "how the gates' progress is shown: auto, plain, tty, rawjson, quiet")
+	flags.StringArrayVar(&f.secrets, "secret", nil, "a secret for the gates: id=NAME,src=FILE or id=NAME,env=VARIABLE")
+}
+
 func (f *buildkitFlags) address() string {
 	if f.addr != "" {
 		return f.addr

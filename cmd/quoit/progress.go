@@ -72,6 +72,9 @@ func drain(status chan *client.SolveStatus) {
 	}
 }
 
+// endsShown tells whether a mode shows the last lines of a step that failed.
+func endsShown(mode string) bool { return mode != "quiet" && mode != "rawjson" }
+
 func newDisplay(out io.Writer, mode string) (progressui.Display, error) {
 	display, err := progressui.NewDisplay(out, progressui.DisplayMode(mode))
 	if err != nil {

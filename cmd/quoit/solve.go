@@ -56,14 +56,11 @@ type outcome struct {
 
 // run connects to BuildKit, runs the job as one build, and shows its progress.
 func (j job) run(ctx context.Context, progress io.Writer) (*outcome, error) {
-	c, err := client.New(ctx, j.build.address())
+	c, err := j.build.connect(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to BuildKit at %s: %w", j.build.address(), err)
+		return nil, err
 	}
 	defer c.Close()
-	if _, err := c.Info(ctx); err != nil {
-		return nil, fmt.Errorf("BuildKit does not answer at %s: start buildkitd, or name another one with --addr or BUILDKIT_HOST: %w", j.build.address(), err)
-	}
 	opt, err := j.solveOpt()
 	if err != nil {
 		return nil, err
@@ -99,6 +96,19 @@ func (j job) run(ctx context.Context, progress io.Writer) (*outcome, error) {
 		out.digests, err = exp.digests(ctx, c, opt.Ref)
 	}
 	return out, err
+}
+
+// connect connects to a BuildKit that answers.
+func (f *buildkitFlags) connect(ctx context.Context) (*client.Client, error) {
+	c, err := client.New(ctx, f.address())
+	if err != nil {
+		return nil, fmt.Errorf("connecting to BuildKit at %s: %w", f.address(), err)
+	}
+	if _, err := c.Info(ctx); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("BuildKit does not answer at %s: start buildkitd, or name another one with --addr or BUILDKIT_HOST: %w", f.address(), err)
+	}
+	return c, nil
 }
 
 // grace is how long BuildKit may take to give up a build after an interrupt. It
@@ -172,9 +182,7 @@ func (j job) solveOpt() (client.SolveOpt, error) {
 		SharedKey:     sharedKey(j.project.dir),
 		FrontendAttrs: attrs,
 		LocalMounts:   map[string]fsutil.FS{"context": root, "dockerfile": manifestDir},
-		Session: []session.Attachable{authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{
-			AuthConfigProvider: authprovider.LoadAuthConfig(config.LoadDefaultConfigFile(os.Stderr)),
-		})},
+		Session:       []session.Attachable{registryLogins()},
 	}
 	if err := j.build.apply(&opt); err != nil {
 		return opt, err
@@ -183,6 +191,13 @@ func (j job) solveOpt() (client.SolveOpt, error) {
 		opt.LocalMounts[runnerLocal], err = selfFS()
 	}
 	return opt, err
+}
+
+// registryLogins gives BuildKit the logins of docker login.
+func registryLogins() session.Attachable {
+	return authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{
+		AuthConfigProvider: authprovider.LoadAuthConfig(config.LoadDefaultConfigFile(os.Stderr)),
+	})
 }
 
 // buildkitAddress is where BuildKit is looked for by default.

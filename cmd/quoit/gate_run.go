@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/moby/buildkit/client"
+	bk "github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/client/llb/sourceresolver"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	gatewaypb "github.com/moby/buildkit/frontend/gateway/pb"
+	"github.com/moby/buildkit/identity"
+	"github.com/moby/buildkit/session"
+	"github.com/moby/buildkit/solver/pb"
+	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+)
+
+// gateRunner runs gates on a BuildKit.
+type gateRunner struct {
+	client   *client.Client
+	build    buildkitFlags
+	progress io.Writer
+}
+
+// run runs a gate once, whatever the cache has, and shows its progress. Unless
+// ctx ends, an error is a [*gateError].
+func (g gateRunner) run(ctx context.Context, task gateTask) error {
+	limited, cancel := context.WithTimeout(ctx, task.gate.Timeout)
+	defer cancel()
+	output := newTail(task.step())
+	err := g.solve(ctx, limited, task, output)
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	failed := &gateError{task: task, output: output.lines(), err: err}
+	var exit *gatewaypb.ExitError
+	switch {
+	case limited.Err() != nil:
+		failed.problem = "took longer than " + task.gate.Timeout.String()
+	case errors.As(err, &exit):
+		failed.problem = fmt.Sprintf("failed with exit code %d", exit.ExitCode)
+		if endsShown(g.build.progress) {
+			failed.output = nil
+		}
+	default:
+		failed.problem = "could not be run: " + strings.TrimPrefix(err.Error(), "failed to solve: ")
+	}
+	return failed
+}
+
+// solve lets BuildKit run a gate until limited ends.
+func (g gateRunner) solve(ctx, limited context.Context, task gateTask, output *tail) error {
+	opt := client.SolveOpt{Ref: identity.NewID(), Session: []session.Attachable{registryLogins()}}
+	if err := g.build.apply(&opt); err != nil {
+		return err
+	}
+	status, shown := make(chan *client.SolveStatus), make(chan *client.SolveStatus)
+	eg, egCtx := errgroup.WithContext(limited)
+	eg.Go(func() error {
+		_, err := g.client.Build(egCtx, opt, "quoit", task.build, status)
+		return err
+	})
+	eg.Go(func() error {
+		output.watch(status, shown)
+		return nil
+	})
+	eg.Go(func() error { return showProgress(ctx, g.progress, g.build.progress, shown) })
+	return wait(limited, eg)
+}
+
+// build is the build that runs the gate; its result has nothing.
+func (t gateTask) build(ctx context.Context, gw gateway.Client) (*gateway.Result, error) {
+	platform, err := defaultPlatform(gw.BuildOpts().Workers)
+	if err != nil {
+		return nil, err
+	}
+	_, _, config, err := gw.ResolveImageConfig(ctx, t.reference, sourceresolver.Opt{
+		LogName:  "[quoit] load metadata for " + t.reference,
+		ImageOpt: &sourceresolver.ResolveImageOpt{Platform: &platform},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", t.reference, err)
+	}
+	state, err := t.state(config, platform)
+	if err != nil {
+		return nil, err
+	}
+	def, err := state.Marshal(ctx, bk.Platform(platform), bk.WithCaps(gw.BuildOpts().LLBCaps))
+	if err != nil {
+		return nil, fmt.Errorf("writing the graph: %w", err)
+	}
+	if _, err := gw.Solve(ctx, gateway.SolveRequest{Definition: def.ToPB(), Evaluate: true}); err != nil {
+		return nil, err
+	}
+	return gateway.NewResult(), nil
+}
+
+// state is the gate's run as a build step.
+func (t gateTask) state(config []byte, platform ocispecs.Platform) (bk.State, error) {
+	var image dockerspec.DockerOCIImage
+	if err := json.Unmarshal(config, &image); err != nil {
+		return bk.State{}, fmt.Errorf("reading the config of %s: %w", t.reference, err)
+	}
+	args := t.gate.Command
+	if args == nil {
+		args = slices.Concat(image.Config.Entrypoint, image.Config.Cmd)
+	}
+	if len(args) == 0 {
+		return bk.State{}, errors.New("the image has no entrypoint and no command: give the gate a command in the manifest")
+	}
+	state, err := bk.Image(t.reference, bk.Platform(platform)).WithImageConfig(config)
+	if err != nil {
+		return bk.State{}, fmt.Errorf("reading the config of %s: %w", t.reference, err)
+	}
+	// No two runs are the same step, so that builds at the same time share none.
+	state = state.User(image.Config.User).Hostname("gate-" + identity.NewID()[:12])
+	for _, name := range slices.Sorted(maps.Keys(t.environment)) {
+		state = state.AddEnv(name, t.environment[name])
+	}
+	return state.Run(t.options(args)...).Root(), nil
+}
+
+func (t gateTask) options(args []string) []bk.RunOption {
+	release := bk.Scratch().File(bk.Mkfile("/"+releaseName, 0o444, t.release), bk.WithCustomName("[quoit] list the images of the release"))
+	options := []bk.RunOption{
+		bk.Args(args), bk.IgnoreCache, bk.WithCustomName(t.step()),
+		bk.AddMount(releaseDir, release, bk.Readonly),
+	}
+	if !t.gate.Network {
+		options = append(options, bk.Network(pb.NetMode_NONE))
+	}
+	for _, name := range t.gate.Secrets {
+		// Whoever the image runs as is the only one there.
+		options = append(options, bk.AddSecret(secretsDir+"/"+name, bk.SecretID(name), bk.SecretFileOpt(0, 0, 0o444)))
+	}
+	return options
+}
+
+// defaultPlatform is what BuildKit builds for if nothing is said.
+func defaultPlatform(workers []gateway.WorkerInfo) (ocispecs.Platform, error) {
+	for _, worker := range workers {
+		if len(worker.Platforms) > 0 {
+			return worker.Platforms[0], nil
+		}
+	}
+	return ocispecs.Platform{}, errors.New("BuildKit names no platform that it builds for")
+}
+
+// gateError says that a gate did not let a release pass.
+type gateError struct {
+	task    gateTask
+	problem string
+	output  []string // the last lines of what it printed, unless they were shown
+	err     error
+}
+
+// Error is one line; the output is shown by [printError].
+func (e *gateError) Error() string {
+	return fmt.Sprintf("gate of ring %s: %s %s", e.task.gate.Ring, e.task, e.problem)
+}
+
+// Unwrap returns what BuildKit said.
+func (e *gateError) Unwrap() error { return e.err }

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/solver/pb"
+	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
+	"github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quoitbuild/quoit/manifest"
+	"github.com/quoitbuild/quoit/registry/records"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// gated is a manifest with a gate before the ring users.
+func gated(t *testing.T, gate string) *manifest.Manifest {
+	t.Helper()
+	m, err := manifest.Parse("quoit.yaml", []byte("project: acme/shop\nregistry: registry.example.com\nroot: deploy\n"+
+		"images: {deploy: d, smoke: s, new: n}\ngates:\n  users: "+gate+"\n  post: {image: smoke, secrets: [token]}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// someRelease is a release that is to move into a ring.
+func someRelease(ring string) gateJob {
+	image := func(version, content string) records.Image {
+		v, err := versioning.Parse(version)
+		if err != nil {
+			panic(err)
+		}
+		return records.Image{Version: v, Digest: digest.FromString(content).String()}
+	}
+	images := map[string]records.Image{"deploy": image("2.0.0", "deploy"), "smoke": image("1.4.2", "smoke")}
+	return gateJob{Ring: ring, Version: images["deploy"].Version, Digest: images["deploy"].Digest, Images: images}
+}
+
+// nobody is where no BuildKit is.
+var nobody = buildkitFlags{addr: "unix:///nonexistent/buildkitd.sock"}
+
+func TestGatesAreRunBeforeTheirRingsOnly(t *testing.T) {
+	m := gated(t, "{image: smoke}")
+	jobs := []gateJob{someRelease("testers"), {Ring: "ante"}}
+	if got, err := runGates(t.Context(), m, nobody, jobs, io.Discard); got != nil || err != nil {
+		t.Errorf("rings without gates: %v, %v", got, err)
+	}
+	if _, err := runGates(t.Context(), m, nobody, append(jobs, someRelease("users")), io.Discard); err == nil {
+		t.Error("a ring with a gate needs no BuildKit")
+	}
+}
+
+func TestWhatGatesLackIsSaidBeforeAnyIsRun(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("QUOIT_TEST_SECRET", "x")
+	for name, test := range map[string]struct {
+		gate    string
+		secrets []string
+		want    string
+	}{
+		"an image that the release does not have": {gate: "{image: new}", want: "gate of ring users: release 2.0.0 has no image new"},
+		"secrets of several gates": {gate: "{image: smoke, secrets: [key, token]}",
+			want: "gate of ring users: there is no secret key: give it with --secret id=key,src=FILE or --secret id=key,env=VARIABLE\n" +
+				"gate of ring users: there is no secret token: give it with --secret id=token,src=FILE or --secret id=token,env=VARIABLE"},
+		"an empty file": {gate: "{image: smoke}", secrets: []string{"id=token,src=" + empty},
+			want: "gate of ring post: the secret token is empty: does its file or variable have it?"},
+		"an unset variable": {gate: "{image: smoke}", secrets: []string{"id=token,env=QUOIT_TEST_SECRET_UNSET"},
+			want: "gate of ring post: the secret token is empty: does its file or variable have it?"},
+		"no file": {gate: "{image: smoke}", secrets: []string{"id=token,src=/nonexistent"},
+			want: "--secret: failed to stat /nonexistent: stat /nonexistent: no such file or directory"},
+		"nothing": {gate: "{image: smoke, secrets: [key]}", secrets: []string{"id=token,env=QUOIT_TEST_SECRET", "id=key,env=QUOIT_TEST_SECRET"},
+			want: "BuildKit does not answer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			build := nobody
+			build.secrets = test.secrets
+			_, err := runGates(t.Context(), gated(t, test.gate), build, []gateJob{someRelease("users"), someRelease("post")}, io.Discard)
+			if err == nil || !strings.HasPrefix(err.Error(), test.want) {
+				t.Errorf("got  %v\nwant %s", err, test.want)
+			}
+		})
+	}
+}
+
+// step is the build step of the gate before the ring users.
+func step(t *testing.T, gate string, image dockerspec.DockerOCIImage) (run *pb.ExecOp, options *pb.OpMetadata, release string, err error) {
+	t.Helper()
+	tasks, err := gateTasks(gated(t, gate), []gateJob{someRelease("users")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := json.Marshal(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	state, err := tasks[0].state(config, ocispecs.Platform{OS: "linux", Architecture: "amd64"})
+	if err != nil {
+		return nil, nil, "", err
+	}
+	def, err := state.Marshal(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, data := range def.Def {
+		var op pb.Op
+		if err := op.UnmarshalVT(data); err != nil {
+			t.Fatal(err)
+		}
+		if exec := op.GetExec(); exec != nil {
+			run, options = exec, def.Metadata[digest.FromBytes(data)].ToPB()
+		}
+		if file := op.GetFile(); file != nil {
+			release = string(file.Actions[0].GetMkfile().Data)
+		}
+		if source := op.GetSource(); source != nil && source.Identifier != "docker-image://"+tasks[0].reference {
+			t.Errorf("it is run on %s, want %s", source.Identifier, tasks[0].reference)
+		}
+	}
+	return run, options, release, nil
+}
+
+func TestGateIsOneStepOnTheExactImage(t *testing.T) {
+	var image dockerspec.DockerOCIImage
+	image.Config.Env, image.Config.WorkingDir, image.Config.User = []string{"A=b", "QUOIT_RING=x"}, "/work", "1000:1000"
+	image.Config.Entrypoint, image.Config.Cmd = []string{"/entry"}, []string{"point"}
+	run, options, release, err := step(t, "{image: smoke, secrets: [token]}", image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	meta, dgst := run.Meta, someRelease("users").Digest
+	if diff := cmp.Diff([]string{"/entry", "point"}, meta.Args); diff != "" {
+		t.Errorf("args (-want +got):\n%s", diff)
+	}
+	slices.Sort(meta.Env)
+	if diff := cmp.Diff([]string{"A=b", "QUOIT_PROJECT=acme/shop", "QUOIT_RELEASE=/run/quoit/release.json",
+		"QUOIT_RELEASE_DIGEST=" + dgst, "QUOIT_RING=users", "QUOIT_VERSION=2.0.0"}, meta.Env); diff != "" {
+		t.Errorf("environment (-want +got):\n%s", diff)
+	}
+	if meta.Cwd != "/work" || meta.User != "1000:1000" || run.Network != pb.NetMode_NONE || !options.IgnoreCache {
+		t.Errorf("folder %s, user %s, network %s, uncached %v", meta.Cwd, meta.User, run.Network, options.IgnoreCache)
+	}
+	var mounts []string
+	for _, m := range run.Mounts {
+		mounts = append(mounts, fmt.Sprintf("%s %s %v %s", m.MountType, m.Dest, m.Readonly, m.SecretOpt.GetID()))
+	}
+	if diff := cmp.Diff([]string{"BIND / false ", "BIND /run/quoit true ", "SECRET /run/secrets/token false token"}, mounts); diff != "" {
+		t.Errorf("mounts (-want +got):\n%s", diff)
+	}
+	want := fmt.Sprintf("{\n  \"deploy\": \"registry.example.com/acme/shop/deploy@%s\",\n  \"smoke\": \"registry.example.com/acme/shop/smoke@%s\"\n}\n",
+		dgst, digest.FromString("smoke"))
+	if release != want {
+		t.Errorf("release.json is %s\nwant %s", release, want)
+	}
+	again, _, _, err := step(t, "{image: smoke, secrets: [token]}", image)
+	if err != nil || again.Meta.Hostname == meta.Hostname {
+		t.Errorf("two runs are the same step: %v", err)
+	}
+}
+
+func TestGateThatSaysMore(t *testing.T) {
+	var image dockerspec.DockerOCIImage
+	run, _, _, err := step(t, "{image: smoke, command: [/smoke, $HOME], network: true}", image)
+	if err != nil || !slices.Equal(run.Meta.Args, []string{"/smoke", "$HOME"}) || run.Network != pb.NetMode_UNSET {
+		t.Errorf("%v, %v", run, err)
+	}
+	if _, _, _, err := step(t, "{image: smoke}", image); err == nil || !strings.Contains(err.Error(), "no entrypoint and no command") {
+		t.Errorf("an image that runs nothing: %v", err)
+	}
+}
+
+func TestTailIsTheEndOfOneStep(t *testing.T) {
+	output := newTail("wanted")
+	from, to := make(chan *client.SolveStatus), make(chan *client.SolveStatus)
+	go output.watch(from, to)
+	passed := 0
+	pass := func(s *client.SolveStatus) {
+		from <- s
+		<-to
+		passed++
+	}
+	one, two := digest.FromString("1"), digest.FromString("2")
+	pass(&client.SolveStatus{Vertexes: []*client.Vertex{{Name: "wanted", Digest: one}, {Name: "other", Digest: two}}})
+	pass(&client.SolveStatus{Logs: []*client.VertexLog{{Vertex: two, Data: []byte("no\n")}}})
+	for i := range 5000 {
+		pass(&client.SolveStatus{Logs: []*client.VertexLog{{Vertex: one, Data: fmt.Appendf(nil, "this is the li")}, {Vertex: one, Data: fmt.Appendf(nil, "ne %d\n", i)}}})
+	}
+	close(from)
+	if _, open := <-to; open || passed != 5002 {
+		t.Errorf("%d were passed on, and more are", passed)
+	}
+	lines := output.lines()
+	if len(lines) != tailLines || lines[0] != "this is the line 4990" || lines[9] != "this is the line 4999" || len(output.data) > tailBytes {
+		t.Errorf("%d bytes: %q", len(output.data), lines)
+	}
+}
+
+func TestFailedGatesShowTheirLastLines(t *testing.T) {
+	tasks, err := gateTasks(gated(t, "{image: smoke}"), []gateJob{someRelease("users")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	failed := &gateError{task: tasks[0], problem: "failed with exit code 3", output: []string{"one", "\x1b[2J"}, err: errors.New("x")}
+	printError(&out, fmt.Errorf("shift: %w", failed))
+	want := "smoke 1.4.2 printed at last:\n  one\n  \\x1b[2J\nerror: shift: gate of ring users: smoke 1.4.2 failed with exit code 3\n"
+	if out.String() != want {
+		t.Errorf("got  %s\nwant %s", out.String(), want)
+	}
+}

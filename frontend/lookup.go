@@ -61,6 +61,28 @@ func (s *store) state(ctx context.Context, ring string) (versioning.State, error
 	}
 }
 
+// merged reads the releases that a build is said to contain.
+func (s *store) merged(ctx context.Context, rings []string) ([]versioning.Placed, error) {
+	order := s.manifest.RingOrder()
+	for _, ring := range rings {
+		if !slices.Contains(order, ring) {
+			return nil, fmt.Errorf("%s: %w", ArgMerge, &versioning.RingError{Ring: ring, Rings: order})
+		}
+	}
+	placed := map[string]*versioning.Placed{}
+	if err := s.readRings(ctx, rings, placed); err != nil {
+		return nil, err
+	}
+	var merged []versioning.Placed
+	for _, ring := range rings {
+		if placed[ring] == nil {
+			return nil, fmt.Errorf("%s names %s, which holds nothing: leave it out", ArgMerge, ring)
+		}
+		merged = append(merged, *placed[ring])
+	}
+	return merged, nil
+}
+
 func (s *store) readRings(ctx context.Context, rings []string, placed map[string]*versioning.Placed) error {
 	results := make([]*versioning.Placed, len(rings))
 	eg, ctx := errgroup.WithContext(ctx)

@@ -18,6 +18,7 @@ const (
 	ArgRing     = "QUOIT_RING"
 	ArgMajor    = "QUOIT_MAJOR"
 	ArgRebuild  = "QUOIT_REBUILD"
+	ArgMerge    = "QUOIT_MERGE"
 	ArgFirst    = "QUOIT_FIRST"
 	ArgPull     = "QUOIT_PULL"
 	ArgRegistry = "QUOIT_REGISTRY"
@@ -39,6 +40,7 @@ type options struct {
 	registry  string // overrides the manifest's
 	major     selection
 	rebuild   selection
+	merge     []string // rings whose release this build contains
 	first     bool
 	pull      bool
 	export    bool
@@ -60,6 +62,7 @@ func readOptions(opts map[string]string) (options, error) {
 		registry: opts["build-arg:"+ArgRegistry],
 		major:    newSelection(opts["build-arg:"+ArgMajor]),
 		rebuild:  newSelection(opts["build-arg:"+ArgRebuild]),
+		merge:    splitList(opts["build-arg:"+ArgMerge]),
 		export:   opts[OptionExport] != "",
 		request:  opts["requestid"],
 		target:   opts["target"],
@@ -86,6 +89,13 @@ func readOptions(opts map[string]string) (options, error) {
 	}
 	o.pull = o.pull || opts["image-resolve-mode"] == "pull"
 	return o, o.readPlatforms(opts["platform"])
+}
+
+// splitList reads a list with commas, without what is empty.
+func splitList(list string) []string {
+	parts := strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
+	slices.Sort(parts)
+	return slices.Compact(parts)
 }
 
 // withoutCredentials takes user, password and query out of a repository's URL.

@@ -62,6 +62,7 @@ func (p *planner) makePlan(ctx context.Context) error {
 func (p *planner) makeRingPlan(ctx context.Context, ring string) error {
 	var state versioning.State
 	var request versioning.Request
+	var merged []versioning.Placed
 	eg, egCtx := errgroup.WithContext(ctx)
 	known := make(chan struct{})
 	eg.Go(func() (err error) {
@@ -69,6 +70,10 @@ func (p *planner) makeRingPlan(ctx context.Context, ring string) error {
 		if err == nil {
 			close(known)
 		}
+		return p.ringProblem(err)
+	})
+	eg.Go(func() (err error) {
+		merged, err = p.store.merged(egCtx, p.opts.merge)
 		return p.ringProblem(err)
 	})
 	eg.Go(func() (err error) {
@@ -82,7 +87,7 @@ func (p *planner) makeRingPlan(ctx context.Context, ring string) error {
 	if err := eg.Wait(); err != nil {
 		return err
 	}
-	request.State = state
+	request.State, request.Merge = state, merged
 	return p.decide(ctx, request)
 }
 

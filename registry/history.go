@@ -36,6 +36,15 @@ func (p *Project) History(ctx context.Context, n int) ([]records.Sealed, error) 
 	return history, nil
 }
 
+// Held returns the rings that shifts leave alone, by the newest record. Errors
+// are those of [Project.History].
+func (p *Project) Held(ctx context.Context) (map[string]records.Hold, error) {
+	d := newDriver(p)
+	d.reader = true
+	newest, err := d.newest(ctx)
+	return newest.Record.Holds, err
+}
+
 // epoch signs what is never written.
 var epoch = time.Unix(0, 0).UTC()
 

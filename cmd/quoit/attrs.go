@@ -18,6 +18,7 @@ func (f *planFlags) attrs(registry string) (map[string]string, error) {
 	arg(frontend.ArgRing, f.ring)
 	arg(frontend.ArgMajor, strings.Join(f.major, ","))
 	arg(frontend.ArgRebuild, strings.Join(f.rebuild, ","))
+	arg(frontend.ArgMerge, strings.Join(f.merge, ","))
 	arg(frontend.ArgRegistry, registry)
 	arg(frontend.ArgFirst, flagValue(f.first))
 	arg(frontend.ArgPull, flagValue(f.pull))

@@ -40,7 +40,8 @@ If nothing changed, nothing is built, pushed or moved.`,
 		Example: `  quoit build                         # build what changed, publish nothing
   quoit build --push                  # publish a release into the first ring
   quoit build --push --ring users     # a hotfix, built against another ring
-  quoit build --push --major api      # api gets its next major version`,
+  quoit build --push --major api      # api gets its next major version
+  quoit build --push --merge users    # the sources contain the hotfix in users`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}

@@ -80,6 +80,7 @@ type planFlags struct {
 	ring      string
 	major     []string
 	rebuild   []string
+	merge     []string
 	first     bool
 	pull      bool
 	noCache   bool
@@ -92,6 +93,7 @@ func (f *planFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.ring, "ring", os.Getenv("QUOIT_RING"), "the ring to build against, or none (default the manifest's first)")
 	flags.StringSliceVar(&f.major, "major", nil, "images that get a new major version, * for all")
 	flags.StringSliceVar(&f.rebuild, "rebuild", nil, "images to build although nothing changed, * for all")
+	flags.StringSliceVar(&f.merge, "merge", nil, "rings whose release the sources contain, so that a shift may replace it")
 	flags.BoolVar(&f.first, "first", false, "state that the project has no release yet, instead of looking")
 	flags.BoolVar(&f.pull, "pull", false, "follow the tags of external images in a later ring too")
 	flags.BoolVar(&f.noCache, "no-cache", false, "run every step of what is built")

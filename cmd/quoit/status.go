@@ -34,6 +34,15 @@ func newStatusCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			held, err := p.Held(cmd.Context())
+			if err != nil {
+				return err
+			}
+			for i := range rings {
+				if hold, found := held[rings[i].Ring]; found {
+					rings[i].Held = &ringHold{hold.Reason, hold.Record}
+				}
+			}
 			if output == "json" {
 				return printJSON(cmd.OutOrStdout(), statusResult{Schema: 1, Project: m.Project, Rings: rings})
 			}
@@ -58,6 +67,13 @@ type ringStatus struct {
 	Version string                        `json:"version,omitempty"`
 	Digest  string                        `json:"digest,omitempty"`
 	Images  map[string]versioning.Version `json:"images,omitempty"`
+	Held    *ringHold                     `json:"held,omitempty"`
+}
+
+// ringHold says why shifts leave a ring alone, and which record says so.
+type ringHold struct {
+	Reason string `json:"reason,omitempty"`
+	Record uint64 `json:"record"`
 }
 
 func readRings(cmd *cobra.Command, p *registry.Project, m *manifest.Manifest) ([]ringStatus, error) {
@@ -92,5 +108,16 @@ func printRings(out io.Writer, project string, rings []ringStatus) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", r.Ring, r.Version, len(r.Images), r.Digest)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, r := range rings {
+		if r.Held == nil {
+			continue
+		}
+		if _, err := fmt.Fprintf(out, "held: %s, %s (record %d)\n", r.Ring, printable(r.Held.Reason), r.Held.Record); err != nil {
+			return err
+		}
+	}
+	return nil
 }

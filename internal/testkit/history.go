@@ -48,6 +48,10 @@ func (b *Buildkit) HistoryMark(ctx context.Context) (HistoryMark, error) {
 // for each solve that a client asked for, none for those a frontend asks for
 // within. It waits until all of them have ended.
 func (b *Buildkit) BuildsSince(ctx context.Context, mark HistoryMark) ([]*controlapi.BuildHistoryRecord, error) {
+	return b.buildsSince(ctx, mark, func(*controlapi.BuildHistoryRecord) bool { return true })
+}
+
+func (b *Buildkit) buildsSince(ctx context.Context, mark HistoryMark, match func(*controlapi.BuildHistoryRecord) bool) ([]*controlapi.BuildHistoryRecord, error) {
 	var records []*controlapi.BuildHistoryRecord
 	err := poll(ctx, func() (bool, error) {
 		events, err := b.history(ctx)
@@ -56,7 +60,7 @@ func (b *Buildkit) BuildsSince(ctx context.Context, mark HistoryMark) ([]*contro
 		}
 		records = records[:0]
 		for _, e := range events {
-			if mark.known[e.Record.Ref] || e.Type == controlapi.BuildHistoryEventType_DELETED {
+			if mark.known[e.Record.Ref] || e.Type == controlapi.BuildHistoryEventType_DELETED || !match(e.Record) {
 				continue
 			}
 			if e.Type == controlapi.BuildHistoryEventType_STARTED {

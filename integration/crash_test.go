@@ -5,11 +5,15 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/internal/testkit"
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/registry/records"
@@ -24,7 +28,8 @@ func tagging(r testkit.Request) bool {
 	})(r)
 }
 
-// crashProject makes a project with one release and a change that is to be published.
+// crashProject makes a project with one release and a change that is to be
+// published: a new step, which no cache can have, below other images.
 type crashProject struct {
 	name string
 	make func(t *testing.T) (dir, prefix string)
@@ -33,35 +38,41 @@ type crashProject struct {
 var crashSmall = crashProject{"small", func(t *testing.T) (string, string) {
 	dir, prefix := small(t)
 	publish(t, dir, prefix, "developers")
-	write(t, dir, "base/Dockerfile", "FROM busybox\nRUN echo 2 > /base\n")
+	write(t, dir, "base/Dockerfile", "FROM busybox\nRUN echo "+prefix+" > /base\n")
 	return dir, prefix
 }}
 
 var crashShop = crashProject{"shop", func(t *testing.T) (string, string) {
 	dir, prefix := project(t, "shop")
 	publish(t, dir, prefix, "developers")
-	replace(t, dir, "images/base/Dockerfile", "FROM ", "# changed\nFROM ")
+	replace(t, dir, "images/base/Dockerfile", "COPY motd", "RUN echo "+prefix+" > /etc/changed\nCOPY motd")
 	return dir, prefix
 }}
 
-func TestCrashAtEveryTag(t *testing.T) {
-	projects := []crashProject{crashSmall}
+// crashProjects are those whose every point is tried.
+func crashProjects() []crashProject {
 	if os.Getenv("QUOIT_TEST_LONG") != "" {
-		projects = append(projects, crashShop)
+		return []crashProject{crashSmall, crashShop}
 	}
-	for _, p := range projects {
-		want, tags := p.undisturbed(t)
-		for k, tag := range tags {
+	return []crashProject{crashSmall}
+}
+
+func TestCrashAtEveryTag(t *testing.T) {
+	points := 0
+	logPoints(t, &points)
+	for _, p := range crashProjects() {
+		want, requests := p.undisturbed(t)
+		for k, tag := range tagNames(requests) {
 			for _, done := range []bool{false, true} {
 				if !done && k > 0 && os.Getenv("QUOIT_TEST_LONG") == "" {
 					continue // the registry is as after the tag before
 				}
-				moment := map[bool]string{false: "before", true: "after"}[done]
-				t.Run(fmt.Sprintf("%s, killed %s %s", p.name, moment, tag), func(t *testing.T) {
+				points++
+				t.Run(fmt.Sprintf("%s, killed %s %s", p.name, moment(done), tag), func(t *testing.T) {
 					t.Parallel()
-					dir, prefix := p.make(t)
-					kill(t, dir, prefix, k+1, tagging, done)
-					afterwards(t, dir, prefix, want)
+					v := p.victim(t)
+					v.kill(t, k+1, tagging, done)
+					v.afterwards(t, want)
 				})
 			}
 		}
@@ -71,35 +82,55 @@ func TestCrashAtEveryTag(t *testing.T) {
 // TestCrashAtAVoteAgainst is killed at the no tag that it writes because of what
 // an earlier one, killed too, has tried.
 func TestCrashAtAVoteAgainst(t *testing.T) {
-	want, _ := crashSmall.undisturbed(t)
 	marked := func(mark records.Mark) func(testkit.Request) bool {
 		return func(r testkit.Request) bool {
 			name, _ := records.ParseName(r.Identifier())
 			return tagging(r) && name.Mark == mark
 		}
 	}
-	for _, done := range []bool{false, true} {
-		t.Run(fmt.Sprintf("done %v", done), func(t *testing.T) {
-			t.Parallel()
-			dir, prefix := crashSmall.make(t)
-			kill(t, dir, prefix, 1, marked(records.Try), true)
-			kill(t, dir, prefix, 1, marked(records.No), done)
-			afterwards(t, dir, prefix, want)
-		})
+	for _, p := range crashProjects() {
+		want, _ := p.undisturbed(t)
+		for _, done := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, killed %s it", p.name, moment(done)), func(t *testing.T) {
+				t.Parallel()
+				v := p.victim(t)
+				v.kill(t, 1, marked(records.Try), true)
+				v.kill(t, 1, marked(records.No), done)
+				v.afterwards(t, want)
+			})
+		}
 	}
 }
 
-// undisturbed publishes without a crash, and returns the release and what was
-// tagged, in order.
-func (p crashProject) undisturbed(t *testing.T) (versioning.Release, []string) {
+func moment(done bool) string {
+	if done {
+		return "after"
+	}
+	return "before"
+}
+
+// logPoints tells at the end how many points there were.
+func logPoints(t *testing.T, points *int) {
+	begin := time.Now()
+	t.Cleanup(func() { t.Logf("%d points in %s", *points, time.Since(begin).Round(time.Second)) })
+}
+
+// undisturbed publishes without a crash, and returns the release and what the
+// registry was asked, in order.
+func (p crashProject) undisturbed(t *testing.T) (versioning.Release, []testkit.Request) {
 	t.Helper()
 	dir, prefix := p.make(t)
 	through := proxy(t)
 	if got := runQuoit(t.Context(), dir, through.Host, "build", "--push"); got.code != 0 {
 		t.Fatalf("exit code %d\n%s", got.code, got.stderr)
 	}
+	return release(t, prefix+"/deploy:developers"), through.Requests()
+}
+
+// tagNames names the tags that quoit wrote, for people.
+func tagNames(requests []testkit.Request) []string {
 	var tags []string
-	for _, request := range through.Requests() {
+	for _, request := range requests {
 		if !tagging(request) {
 			continue
 		}
@@ -112,19 +143,50 @@ func (p crashProject) undisturbed(t *testing.T) (versioning.Release, []string) {
 		}
 		tags = append(tags, tag)
 	}
-	return release(t, prefix+"/deploy:developers"), tags
+	return tags
 }
 
-// kill publishes and kills the process at its k-th request that match chooses.
-func kill(t *testing.T, dir, prefix string, k int, match func(testkit.Request) bool, done bool) {
+// victim is a project whose publishes are killed.
+type victim struct {
+	dir, prefix  string
+	was, planned versioning.Release // before the first of them
+	mark         testkit.HistoryMark
+	registries   []string // one for each of them
+}
+
+func (p crashProject) victim(t *testing.T) *victim {
+	t.Helper()
+	dir, prefix := p.make(t)
+	mark, err := stack.HistoryMark(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &victim{
+		dir: dir, prefix: prefix, mark: mark,
+		was: release(t, prefix+"/deploy:developers"), planned: plan(t, dir).Release(),
+	}
+}
+
+// proxy is one for a single publish, to know its build by.
+func (v *victim) proxy(t *testing.T) *testkit.Proxy {
 	t.Helper()
 	p := proxy(t)
+	v.registries = append(v.registries, p.Host)
+	return p
+}
+
+// kill publishes and kills the process at its k-th request that match chooses,
+// when everything is built.
+func (v *victim) kill(t *testing.T, k int, match func(testkit.Request) bool, done bool) {
+	t.Helper()
+	p := v.proxy(t)
 	cmd := stack.Command(t.Context(), quoitFile, "build", "--push")
 	cmd.Env = append(cmd.Env, "QUOIT_REGISTRY="+p.Host)
 	var output bytes.Buffer
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &output, &output
+	cmd.Dir, cmd.Stdout, cmd.Stderr = v.dir, &output, &output
 	dead, killed := make(chan struct{}), false
-	p.Use(testkit.CrashAt(k, match, done, func(testkit.Request) {
+	p.Use(testkit.CrashAt(k, match, done, func(r testkit.Request) {
+		t.Logf("killed %s %s %s", moment(done), r.Method, r.Path)
 		killed = true
 		_ = cmd.Process.Kill() // if it is gone already, the test fails below
 		<-dead
@@ -134,35 +196,80 @@ func kill(t *testing.T, dir, prefix string, k int, match func(testkit.Request) b
 	}
 	_ = cmd.Wait() // it was killed
 	close(dead)
-	p.Close()
 	if !killed || cmd.ProcessState.ExitCode() != -1 {
 		t.Fatalf("it was not killed: exit code %d\n%s", cmd.ProcessState.ExitCode(), output.String())
 	}
-	checkWhole(t, prefix)
-	recorded(t, prefix)
+	checkWhole(t, v.prefix)
+	recorded(t, v.prefix)
 }
 
 // afterwards runs the same command again, which has to end as if nothing had been.
-func afterwards(t *testing.T, dir, prefix string, want versioning.Release) {
+func (v *victim) afterwards(t *testing.T, want versioning.Release) {
 	t.Helper()
-	before := recorded(t, prefix)
-	mustQuoit(t, dir, "build", "--push")
-	if diff := cmp.Diff(unnamed(want), unnamed(release(t, prefix+"/deploy:developers"))); diff != "" {
+	before := recorded(t, v.prefix)
+	again := v.proxy(t)
+	if got := runQuoit(t.Context(), v.dir, again.Host, "build", "--push"); got.code != 0 {
+		t.Fatalf("again: exit code %d\n%s", got.code, got.stderr)
+	}
+	got := release(t, v.prefix+"/deploy:developers")
+	if diff := cmp.Diff(unnamed(want), unnamed(got)); diff != "" {
 		t.Errorf("release (-undisturbed +disturbed):\n%s", diff)
 	}
-	checkWhole(t, prefix)
-	after := recorded(t, prefix)
+	if diff := cmp.Diff(v.planned, got, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("release (-planned +disturbed):\n%s", diff)
+	}
+	v.checkExecuted(t, before)
+	checkWhole(t, v.prefix)
+	after := recorded(t, v.prefix)
 	for tag, digest := range before {
 		if after[tag] != digest {
 			t.Errorf("%s:%s was %s and is %s", tag.Repository, tag.Tag, digest, after[tag])
 		}
 	}
-	if out := mustQuoit(t, dir, "build", "--push"); !strings.Contains(out, "nothing to do") {
+	if out := mustQuoit(t, v.dir, "build", "--push"); !strings.Contains(out, "nothing to do") {
 		t.Errorf("what was released is not what the sources are:\n%s", out)
 	}
-	if out, _, code := quoit(t, dir, "verify"); code != 0 {
+	if out, _, code := quoit(t, v.dir, "verify"); code != 0 {
 		t.Errorf("verify: exit code %d\n%s", code, out)
 	}
+}
+
+// checkExecuted checks that the first publish, which was killed when all was
+// built, executed the changed step, and that no later one executed a step of an
+// image again. The last of them found these tags.
+func (v *victim) checkExecuted(t *testing.T, tags map[records.Content]string) {
+	t.Helper()
+	for i, registry := range v.registries {
+		steps, err := stack.ExecutedSince(t.Context(), v.mark, "build-arg:"+frontend.ArgRegistry, registry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed := func(step string) bool { return strings.Contains(step, "RUN echo "+v.prefix) }
+		if i == 0 && !slices.ContainsFunc(steps, changed) {
+			t.Errorf("the changed step was not executed: %q", steps)
+		}
+		steps = slices.DeleteFunc(steps, func(step string) bool { return v.mayExecute(step, tags) })
+		if i > 0 && len(steps) > 0 {
+			t.Errorf("executed again: %q", steps)
+		}
+	}
+}
+
+// mayExecute is for the frontend's own steps, which are executed every time, and
+// for those of an image upon one whose new version has its tag: they begin with
+// the registry's image then, which is another step to BuildKit.
+func (v *victim) mayExecute(step string, tags map[records.Content]string) bool {
+	image, _, _ := strings.Cut(strings.TrimPrefix(step, "["), "]")
+	image, _, _ = strings.Cut(image, " ")
+	if image == v.planned.Root {
+		return false // needs all, but is built upon none
+	}
+	for name, version := range v.planned.Images[image].Dependencies {
+		if tags[records.Content{Repository: name, Tag: version.String()}] != "" && version != v.was.Images[name].Version {
+			return true
+		}
+	}
+	return image == "internal"
 }
 
 // unnamed is what has to be equal in releases of projects of two names. Revisions

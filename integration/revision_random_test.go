@@ -15,17 +15,10 @@ import (
 // Random trees, container files and changes: the revision changes if and only
 // if what stock BuildKit builds does. QUOIT_TEST_SEED replays a run.
 func TestRevisionsOfRandomTrees(t *testing.T) {
-	samples, seed := 40, rand.Uint64()
+	samples, seed := 40, seed(t)
 	if os.Getenv("QUOIT_TEST_LONG") == "1" {
 		samples = 400
 	}
-	if text := os.Getenv("QUOIT_TEST_SEED"); text != "" {
-		var err error
-		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("QUOIT_TEST_SEED=%d", seed)
 	p := newRevisionProject(t)
 	cases, changes := make([]revisionCase, samples), make([]change, samples)
 	for i := range cases {
@@ -52,6 +45,20 @@ func TestRevisionsOfRandomTrees(t *testing.T) {
 	if built < samples/3 {
 		t.Errorf("only %d of %d container files can be built", built, samples)
 	}
+}
+
+// seed is where a random test begins: it is logged, and QUOIT_TEST_SEED sets it.
+func seed(t *testing.T) uint64 {
+	t.Helper()
+	seed := rand.Uint64()
+	if text := os.Getenv("QUOIT_TEST_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("QUOIT_TEST_SEED=%d", seed)
+	return seed
 }
 
 // generator draws cases. No two files have the same base name, so that none

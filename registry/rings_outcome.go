@@ -36,6 +36,8 @@ type RingChange struct {
 	To   *ReleaseName `json:"to,omitempty"`
 	// Images are those whose version differs, by name.
 	Images []ImageChange `json:"images"`
+	// Place is To as the log has it; see [Project.Images].
+	Place records.Place `json:"-"`
 }
 
 // ReleaseName is a release by version and digest of its root image.
@@ -80,6 +82,7 @@ func (r *ringer) describe(ctx context.Context, newest records.Record, c change) 
 		outcome.Changes = append(outcome.Changes, RingChange{
 			Ring: change.Ring, From: nameOf(change.From), To: nameOf(change.To),
 			Images: compare(r.versions[change.From.Digest], r.versions[change.To.Digest]),
+			Place:  change.To,
 		})
 	}
 	for _, ring := range r.options.Rings {

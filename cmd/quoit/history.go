@@ -69,6 +69,8 @@ type historyEntry struct {
 	Source    string        `json:"source,omitempty"`
 	Commit    string        `json:"commit,omitempty"`
 	Moves     []historyMove `json:"moves"` // never null
+	// Gates are what was run before, in order.
+	Gates []records.Gate `json:"gates,omitempty"`
 }
 
 // historyMove says what a ring held before and after; "" is nothing.
@@ -84,7 +86,7 @@ func newHistoryResult(project string, history []records.Sealed) historyResult {
 		r := sealed.Record
 		entry := historyEntry{
 			Number: r.Sequence, Digest: sealed.Digest, Time: r.Time, Operation: r.Operation, Of: r.Of,
-			Actor: r.Actor, Message: r.Message, Source: r.Source, Commit: r.Commit, Moves: []historyMove{},
+			Actor: r.Actor, Message: r.Message, Source: r.Source, Commit: r.Commit, Moves: []historyMove{}, Gates: r.Gates,
 		}
 		for _, ring := range r.Moved() {
 			entry.Moves = append(entry.Moves, historyMove{ring, held(r.Before[ring]), held(r.After[ring])})

@@ -3,13 +3,16 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/registry/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -19,6 +22,7 @@ type ringFlags struct {
 	message string
 	dryRun  bool
 	output  string
+	gates   *buildkitFlags // nil: gates are not asked
 }
 
 func (f *ringFlags) register(cmd *cobra.Command) {
@@ -26,6 +30,12 @@ func (f *ringFlags) register(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only say what would happen")
 	cmd.Flags().StringVar(&f.message, "message", "", "what the history says of this")
 	outputFlag(cmd, &f.output)
+}
+
+// registerGates lets an operation ask the gates.
+func (f *ringFlags) registerGates(cmd *cobra.Command) {
+	f.gates = &buildkitFlags{}
+	f.gates.registerGates(cmd.Flags())
 }
 
 // ringOperation is one of the operations of [registry.Project] on rings.
@@ -40,10 +50,16 @@ func (f *ringFlags) run(cmd *cobra.Command, operation ringOperation) error {
 	if err != nil {
 		return err
 	}
-	outcome, err := operation(cmd.Context(), p, registry.RingOptions{
+	options := registry.RingOptions{
 		Root: m.Root, Rings: m.RingOrder(), DryRun: f.dryRun,
 		Author: registry.Author{Actor: actor(), Message: f.message},
-	})
+	}
+	if f.gates != nil {
+		options.Before = func(ctx context.Context, outcome registry.RingOutcome) ([]records.Gate, error) {
+			return passGates(ctx, m, p, *f.gates, outcome)
+		}
+	}
+	outcome, err := operation(cmd.Context(), p, options)
 	if err != nil {
 		return ringMistake(m, err)
 	}
@@ -52,6 +68,22 @@ func (f *ringFlags) run(cmd *cobra.Command, operation ringOperation) error {
 	}
 	_, err = io.WriteString(cmd.OutOrStdout(), harmless(outcome.String()))
 	return err
+}
+
+// passGates runs the gates of the rings that would take a release.
+func passGates(ctx context.Context, m *manifest.Manifest, p *registry.Project, build buildkitFlags, outcome registry.RingOutcome) ([]records.Gate, error) {
+	var jobs []gateJob
+	for _, change := range outcome.Changes {
+		if _, gated := m.Gate(change.Ring); !gated || change.To == nil {
+			continue
+		}
+		images, err := p.Images(ctx, change.Place)
+		if err != nil {
+			return nil, fmt.Errorf("gate of ring %s: reading release %s: %w", change.Ring, change.To, err)
+		}
+		jobs = append(jobs, gateJob{Ring: change.Ring, Version: change.To.Version, Digest: change.To.Digest, Images: images})
+	}
+	return runGates(ctx, m, build, jobs, os.Stderr)
 }
 
 // ringResult is the JSON of every command that changes what rings hold, with
@@ -86,7 +118,7 @@ func newShiftCmd() *cobra.Command {
 		Long: `Shift gives each ring the release of the ring before it. Nothing is built and no
 digest changes; what moves is tags. An empty ring gives nothing; a held ring neither
 takes nor gives. A release that would be replaced by one that does not contain it, like
-a hotfix, stops the shift.`,
+a hotfix, stops the shift. The gates of the rings that take a release are run first.`,
 		Example: `  quoit shift --dry-run               # what would move, and what changes by it
   quoit shift                         # every ring takes from the one before it
   quoit shift --from testers --to users
@@ -99,6 +131,7 @@ a hotfix, stops the shift.`,
 		},
 	}
 	f.register(cmd)
+	f.registerGates(cmd)
 	cmd.Flags().StringVar(&request.From, "from", "", "the ring that keeps its release (default the manifest's first)")
 	cmd.Flags().StringVar(&request.To, "to", "", "the last ring that takes a release (default post)")
 	cmd.Flags().StringSliceVar(&request.Discard, "discard", nil, "rings whose release may be lost")
@@ -133,7 +166,8 @@ func newSetCmd() *cobra.Command {
 		Use:   "set RING VERSION",
 		Short: "Place one release in one ring",
 		Long: `Set places a release, by the version of its root image, in a ring. Nothing is built.
-A release that would be replaced by one that does not contain it stops it.`,
+A release that would be replaced by one that does not contain it stops it. The ring's
+gate is run first.`,
 		Example: `  quoit set users 0.9.1
   quoit set users 0.9.0 --discard users   # back to an older release`,
 		Args: twoArgs("RING VERSION"),
@@ -155,6 +189,7 @@ A release that would be replaced by one that does not contain it stops it.`,
 		},
 	}
 	f.register(cmd)
+	f.registerGates(cmd)
 	cmd.Flags().StringSliceVar(&discard, "discard", nil, "the ring, whose release may be lost")
 	return cmd
 }

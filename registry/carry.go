@@ -59,6 +59,9 @@ func (d *driver) get(ctx context.Context, tag string) (records.Response, error) 
 	if err != nil || !found {
 		return records.Response{}, d.denied(records.Repository, err)
 	}
+	if origin, is := manifest.origin(); is && tag == string(records.Hint) && !d.reader {
+		return records.Response{}, &MirrorError{Mirror: d.project.host() + "/" + d.project.path, Origin: origin}
+	}
 	d.keep(records.Content{Repository: records.Repository, Digest: manifest.digest}, manifest)
 	sealed, broken, err := d.open(ctx, manifest)
 	response := records.Response{Found: true, Digest: manifest.digest, Err: broken}

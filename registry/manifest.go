@@ -95,21 +95,27 @@ func (r repository) put(ctx context.Context, tag string, manifest stored) (said 
 	if err != nil {
 		return "", err
 	}
-	err = r.project.attempt(ctx, func(ctx context.Context) error {
-		a, err := r.send(ctx, client, question{
-			method: http.MethodPut, kind: "manifests", identifier: tag,
-			mediaType: string(manifest.mediaType), body: manifest.bytes, limit: maxProblem,
-		})
-		if err == nil && a.status != http.StatusCreated {
-			err = &RequestError{
-				Doing: writing, Reference: r.reference(tag), Problem: fmt.Sprintf("the answer is %d %s, not 201 Created", a.status, http.StatusText(a.status)),
-				Hint: "check the registry's address, and a proxy before it",
-			}
-		}
-		said = a.header.Get("Docker-Content-Digest")
+	err = r.project.attempt(ctx, func(ctx context.Context) (err error) {
+		said, _, err = r.putOnce(ctx, client, tag, manifest)
 		return err
 	})
 	return said, err
+}
+
+// putOnce is put, without a deadline. Subject is that of the manifest if the
+// registry says that it lists its referrers.
+func (r repository) putOnce(ctx context.Context, client *http.Client, identifier string, manifest stored) (said, subject string, err error) {
+	a, err := r.send(ctx, client, question{
+		method: http.MethodPut, kind: "manifests", identifier: identifier,
+		mediaType: string(manifest.mediaType), body: manifest.bytes, limit: maxProblem,
+	})
+	if err == nil && a.status != http.StatusCreated {
+		err = &RequestError{
+			Doing: writing, Reference: r.reference(identifier), Problem: fmt.Sprintf("the answer is %d %s, not 201 Created", a.status, http.StatusText(a.status)),
+			Hint: "check the registry's address, and a proxy before it",
+		}
+	}
+	return a.header.Get("Docker-Content-Digest"), a.header.Get("Oci-Subject"), err
 }
 
 // lost is the error for what has to be there.

@@ -49,7 +49,7 @@ type repository struct {
 }
 
 func (p *Project) repository(image, right string) repository {
-	return repository{project: p, scope: scope{image, right}, name: p.server.Repo(p.path, image)}
+	return repository{project: p, scope: scope{image: image, right: right}, name: p.server.Repo(p.path, image)}
 }
 
 // reference is a tag or digest of the repository, for people.

@@ -18,7 +18,10 @@ const (
 )
 
 // scope is a repository and the right to it.
-type scope struct{ image, right string }
+type scope struct {
+	image, right string
+	from         string // the repository from which a blob is mounted, or ""
+}
 
 // session is a connection to one repository, made when it is first needed.
 type session struct {
@@ -100,6 +103,9 @@ func (p *Project) authorize(ctx context.Context, s scope, challenge *transport.C
 	if strings.EqualFold(challenge.Scheme, "bearer") {
 		err := p.attempts(ctx, func(ctx context.Context) (err error) {
 			scopes := []string{repository.name.Scope(s.right)}
+			if s.from != "" {
+				scopes = append(scopes, p.repository(s.from, pull).name.Scope(pull))
+			}
 			token, err = transport.Exchange(ctx, p.server, auth, p.carrier, scopes, challenge)
 			return p.refused(ctx, doing, repository.name.Name(), err)
 		})

@@ -21,6 +21,8 @@ func (f Finding) String() string { return f.Reference + ": " + f.Problem + ": " 
 
 // Report is what [Project.Verify] has found, and what it looked at.
 type Report struct {
+	// Mirror is the project that this is a mirror of, see [Copy]; "" if it is none.
+	Mirror   string    `json:"mirror,omitempty"`
 	Records  int       `json:"records"`
 	Rings    []string  `json:"rings"` // those with a release
 	Images   int       `json:"images"`
@@ -30,7 +32,8 @@ type Report struct {
 // Verify holds the log against itself, all version and ring tags against the log,
 // and the releases of rings (none: all that the log knows) against the registry:
 // their images exist, have the digests that the log says, and labels that agree
-// with the release. It writes nothing. The error is a [*RequestError] if the
+// with the release. Of a mirror it checks all releases that are there, and misses
+// none that was not copied. It writes nothing. The error is a [*RequestError] if the
 // registry does not answer; what is wrong with its contents is a finding.
 func (p *Project) Verify(ctx context.Context, rings []string) (Report, error) {
 	v := &verifier{project: p, driver: newDriver(p), report: Report{Rings: []string{}, Findings: []Finding{}}}
@@ -48,12 +51,20 @@ func (p *Project) Verify(ctx context.Context, rings []string) (Report, error) {
 		}
 		v.find(v.repository(finding.Tag.Repository).reference(finding.Tag.Tag), problem, finding.Next)
 	}
-	if len(rings) == 0 {
+	all := len(rings) == 0
+	if all {
 		rings = v.rings()
 	}
 	for _, ring := range rings {
 		if err := v.ring(ctx, ring); err != nil {
 			return v.report, err
+		}
+	}
+	if all && v.report.Mirror != "" {
+		for _, place := range v.others() {
+			if err := v.release(ctx, place, "its tag"); err != nil {
+				return v.report, err
+			}
 		}
 	}
 	return v.report, nil
@@ -108,7 +119,14 @@ func (v *verifier) read(ctx context.Context) error {
 	if err := v.open(ctx); err != nil {
 		return err
 	}
-	return v.follow(ctx)
+	if err := v.mirror(ctx); err != nil {
+		return err
+	}
+	if err := v.follow(ctx); err != nil || v.report.Mirror == "" {
+		return err
+	}
+	v.asCopied()
+	return nil
 }
 
 // all calls a function for 0 … n-1, several at a time, and what it returns one

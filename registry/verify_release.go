@@ -21,6 +21,11 @@ func (v *verifier) ring(ctx context.Context, ring string) error {
 		return nil
 	}
 	v.report.Rings = append(v.report.Rings, ring)
+	return v.release(ctx, place, "ring "+ring)
+}
+
+// release checks one that something holds, by the log.
+func (v *verifier) release(ctx context.Context, place records.Place, holder string) error {
 	root := v.repository(place.Root)
 	top, err := v.image(ctx, root, place.Digest)
 	if err != nil || top == nil {
@@ -34,7 +39,7 @@ func (v *verifier) ring(ctx context.Context, ring string) error {
 		return nil
 	}
 	if release.Version() != place.Version {
-		v.find(root.reference(place.Digest), fmt.Sprintf("its label says release %s, the log says that ring %s holds %s", release.Version(), ring, place.Version), "somebody forged the label: build again with --rebuild "+place.Root)
+		v.find(root.reference(place.Digest), fmt.Sprintf("its label says release %s, the log says that %s holds %s", release.Version(), holder, place.Version), "somebody forged the label: build again with --rebuild "+place.Root)
 	}
 	names := slices.Sorted(maps.Keys(release.Images))
 	return v.project.each(len(names), func(i int) error { return v.member(ctx, release, names[i], place) })

@@ -1,0 +1,282 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/quoitbuild/quoit/internal/testkit"
+	"github.com/quoitbuild/quoit/registry/records"
+)
+
+// another is a second registry, for a test.
+func another(t *testing.T) *testkit.Stack {
+	t.Helper()
+	other, err := testkit.Start(context.Background(), testkit.Options{NoBuildkit: true, NoBases: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := other.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return other
+}
+
+// withExternal publishes a small project that runs an image of others.
+func withExternal(t *testing.T) (dir, prefix string) {
+	t.Helper()
+	dir, prefix = small(t)
+	replace(t, dir, "quoit.yaml", "images:", "externals: {box: "+stack.Ref("library/busybox:latest")+"}\nimages:")
+	publish(t, dir, prefix, "developers")
+	return dir, prefix
+}
+
+// inside are all manifests and blobs that a reference names, with their sizes.
+func inside(t *testing.T, ref string) (manifests []string, blobs map[string]int64) {
+	t.Helper()
+	repository, _, _ := strings.Cut(ref[strings.LastIndex(ref, "/"):], ":")
+	repository = ref[:strings.LastIndex(ref, "/")] + strings.TrimSuffix(repository, "@sha256")
+	blobs = map[string]int64{}
+	var walk func(ref string)
+	walk = func(ref string) {
+		parsed, err := name.ParseReference(ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := remote.Get(parsed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		manifests = append(manifests, got.Digest.String())
+		var manifest struct {
+			Manifests, Layers []v1.Descriptor
+			Config            *v1.Descriptor
+		}
+		if err := json.Unmarshal(got.Manifest, &manifest); err != nil {
+			t.Fatal(err)
+		}
+		for _, child := range manifest.Manifests {
+			walk(repository + "@" + child.Digest.String())
+		}
+		if manifest.Config != nil {
+			manifest.Layers = append(manifest.Layers, *manifest.Config)
+		}
+		for _, blob := range manifest.Layers {
+			blobs[blob.Digest.String()] = blob.Size
+		}
+	}
+	walk(ref)
+	return manifests, blobs
+}
+
+// ofRelease is what inside finds for all images of a ring's release, by image.
+func ofRelease(t *testing.T, prefix, ring string) (manifests map[string][]string, blobs map[string]int64) {
+	t.Helper()
+	manifests, blobs = map[string][]string{}, map[string]int64{}
+	released := release(t, prefix+"/deploy:"+ring)
+	for image, entry := range released.Images {
+		found, parts := inside(t, prefix+"/"+image+":"+entry.Version.String())
+		manifests[image] = found
+		for digest, size := range parts {
+			blobs[digest] = size
+		}
+	}
+	return manifests, blobs
+}
+
+// uploads counts the bytes that are sent to a registry, of blobs.
+func uploads(bytes *atomic.Int64) testkit.Rule {
+	match := func(r testkit.Request) bool { return r.Kind() == "uploads" }
+	return testkit.Rule{Match: match, Fault: func(w http.ResponseWriter, r *http.Request, forward http.HandlerFunc) {
+		r.Body = &counted{r.Body, bytes}
+		forward(w, r)
+	}}
+}
+
+type counted struct {
+	io.ReadCloser
+	bytes *atomic.Int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.bytes.Add(int64(n))
+	return n, err
+}
+
+func proxyTo(t *testing.T, registry string) *testkit.Proxy {
+	t.Helper()
+	p, err := testkit.StartProxy(registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+func TestCopy(t *testing.T) {
+	other := another(t)
+	through := proxyTo(t, other.Registry)
+	dir, prefix := withExternal(t)
+	media := filepath.Join(t.TempDir(), "media")
+	target := other.Registry + "/mirror/" + repository(prefix)
+
+	mustQuoit(t, dir, "copy", "developers", media)
+	out := mustQuoit(t, dir, "copy", "--from", media, "--project", repository(prefix), "developers", through.Host+"/mirror")
+	t.Log(out)
+	check := func() map[string]int64 {
+		t.Helper()
+		want, blobs := ofRelease(t, prefix, "developers")
+		got, _ := ofRelease(t, target, "developers")
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("manifests (-source +target):\n%s", diff)
+		}
+		if out := runQuoit(t.Context(), dir, other.Registry+"/mirror", "verify"); out.code != 0 {
+			t.Errorf("verify: exit code %d\n%s%s", out.code, out.stdout, out.stderr)
+		}
+		checkWhole(t, target)
+		return blobs
+	}
+	before := check()
+	box := crane(t, "digest", stack.Ref("library/busybox:latest"))
+	if got := crane(t, "digest", target+"/externals/box:0.1.0"); got != box {
+		t.Errorf("the external is %s, want %s", got, box)
+	}
+	if here, there := crane(t, "digest", prefix+"/records:record-00000001"), crane(t, "digest", target+"/records:record-00000001"); here != there {
+		t.Errorf("record 1 is %s here and %s there", here, there)
+	}
+
+	edit(t, dir, "2")
+	publish(t, dir, prefix, "developers")
+	var sent atomic.Int64
+	through.Use(uploads(&sent))
+	mustQuoit(t, dir, "copy", "developers", through.Host+"/mirror")
+	want := int64(0)
+	for digest, size := range check() {
+		if before[digest] == 0 {
+			want += size
+		}
+	}
+	record := crane(t, "config", prefix+"/records:record-00000002")
+	if got := sent.Load(); got != want+int64(len(record)) {
+		t.Errorf("the second copy sent %d bytes, the new blobs have %d, and the record %d", got, want, len(record))
+	}
+	all := int64(0)
+	for _, size := range before {
+		all += size
+	}
+	t.Logf("the first release has %d bytes of blobs, the second copy sent %d", all, sent.Load())
+
+	through.Use()
+	mustQuoit(t, dir, "copy", "developers", through.Host+"/mirror")
+	for _, request := range through.Requests() {
+		if testkit.IsWrite(request) {
+			t.Errorf("with nothing to do it makes %s %s", request.Method, request.Path)
+		}
+	}
+	if got := runQuoit(t.Context(), dir, other.Registry+"/mirror", "history"); got.code != 0 || !strings.Contains(got.stdout, "0.1.0 → 0.1.1") {
+		t.Errorf("history: %s%s", got.stdout, got.stderr)
+	}
+	edit(t, dir, "3")
+	if got := runQuoit(t.Context(), dir, other.Registry+"/mirror", "build", "--push"); got.code != 1 || !strings.Contains(got.stderr, "is a mirror of "+prefix) {
+		t.Errorf("publishing to a mirror: exit code %d\n%s", got.code, got.stderr)
+	}
+}
+
+// TestCopyKilledAtEveryWrite kills copies of the next release.
+func TestCopyKilledAtEveryWrite(t *testing.T) {
+	other := another(t)
+	dir, prefix := withExternal(t)
+	first := filepath.Join(t.TempDir(), "first")
+	mustQuoit(t, dir, "copy", "developers", first)
+	edit(t, dir, "2")
+	publish(t, dir, prefix, "developers")
+	through := proxyTo(t, other.Registry)
+	setUp := func(place string) {
+		mustQuoit(t, dir, "copy", "--from", first, "developers", other.Registry+"/"+place)
+	}
+	setUp("undisturbed")
+	through.Use()
+	mustQuoit(t, dir, "copy", "developers", through.Host+"/undisturbed")
+	var writes []string
+	for _, request := range through.Requests() {
+		if testkit.IsWrite(request) {
+			writes = append(writes, request.Method+" "+request.Kind())
+		}
+	}
+	t.Logf("%d writes", len(writes))
+	want := mirrored(t, other.Registry+"/undisturbed/"+repository(prefix))
+	for k, write := range writes {
+		for _, done := range []bool{false, true} {
+			if !done && k > 0 && os.Getenv("QUOIT_TEST_LONG") == "" {
+				continue // the registry is as after the write before
+			}
+			t.Run(fmt.Sprintf("at write %d, %s, done %v", k+1, write, done), func(t *testing.T) {
+				place := fmt.Sprintf("k%d-%v", k, done)
+				setUp(place)
+				killCopy(t, dir, proxyTo(t, other.Registry), place, k+1, done)
+				target := other.Registry + "/" + place + "/" + repository(prefix)
+				checkWhole(t, target)
+				if out := runQuoit(t.Context(), dir, other.Registry+"/"+place, "verify"); out.code != 0 {
+					t.Errorf("verify: %s%s", out.stdout, out.stderr)
+				}
+				mustQuoit(t, dir, "copy", "developers", other.Registry+"/"+place)
+				if diff := cmp.Diff(want, mirrored(t, target)); diff != "" {
+					t.Errorf("(-undisturbed +killed):\n%s", diff)
+				}
+				if out := runQuoit(t.Context(), dir, other.Registry+"/"+place, "verify"); out.code != 0 {
+					t.Errorf("verify: %s%s", out.stdout, out.stderr)
+				}
+			})
+		}
+	}
+}
+
+// mirrored are the tags of a mirror of a small project.
+func mirrored(t *testing.T, prefix string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, image := range []string{"base", "s000", "deploy", "externals/box", records.Repository} {
+		for _, tag := range strings.Fields(crane(t, "ls", prefix+"/"+image)) {
+			all[image+":"+tag] = crane(t, "digest", prefix+"/"+image+":"+tag)
+		}
+	}
+	return all
+}
+
+// killCopy copies, and kills the process at its k-th write.
+func killCopy(t *testing.T, dir string, p *testkit.Proxy, place string, k int, done bool) {
+	t.Helper()
+	cmd := stack.Command(t.Context(), quoitFile, "copy", "developers", p.Host+"/"+place)
+	var output bytes.Buffer
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &output, &output
+	dead, killed := make(chan struct{}), false
+	p.Use(testkit.CrashAt(k, testkit.IsWrite, done, func(testkit.Request) {
+		killed = true
+		_ = cmd.Process.Kill() // if it is gone already, the test fails below
+		<-dead
+	}))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // it was killed
+	close(dead)
+	if !killed || cmd.ProcessState.ExitCode() != -1 {
+		t.Fatalf("it was not killed: exit code %d\n%s", cmd.ProcessState.ExitCode(), output.String())
+	}
+}

@@ -8,12 +8,14 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	bk "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/frontend/gateway/client"
 
 	"github.com/quoitbuild/quoit/llb"
+	"github.com/quoitbuild/quoit/versioning"
 )
 
 // Keys of a result's metadata that clients see in the exporter's response.
@@ -74,12 +76,24 @@ func build(ctx context.Context, c client.Client, runner Runner) (*client.Result,
 	if answer, ok, err := p.planRequest(); ok || err != nil {
 		return answer, err
 	}
+	if p.opts.unsettled && Unsettled(p.plan) {
+		res := client.NewResult()
+		return res, p.describe(res)
+	}
 	s := &solver{planner: p, ui: ui}
 	res, err := s.result(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return res, p.describe(res)
+}
+
+// Unsettled reports whether a plan builds images although versions of others are
+// there already, as an interrupted publish leaves them. What is built upon those
+// comes from the registry, so BuildKit would not know steps again that it has run.
+func Unsettled(plan versioning.Plan) bool {
+	adopted := slices.ContainsFunc(plan.Images, func(i versioning.ImagePlan) bool { return i.Adopted })
+	return adopted && len(plan.PublishOrder()) > 0
 }
 
 // newPlanner reads the manifest and the files that it names.

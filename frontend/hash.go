@@ -119,11 +119,13 @@ func runHash(ctx context.Context, c client.Client, runner Runner, tree bk.State,
 		return res, err
 	}
 	request := bk.Scratch().File(bk.Mkfile(requestFile, 0o444, data), dockerui.WithInternalName("what the images read"))
-	step := root.Run(
-		bk.Args([]string{binary, HashCommand, "/project", "/request/" + requestFile, "/answer/" + responseFile}),
+	// The runner is a mount, as BuildKit knows those by their contents, and a
+	// local source in the place of the root by its session.
+	step := bk.Scratch().Run(
+		bk.Args([]string{"/runner" + binary, HashCommand, "/project", "/request/" + requestFile, "/answer/" + responseFile}),
+		bk.AddMount("/runner", root, bk.Readonly),
 		bk.AddMount("/project", tree, bk.Readonly),
 		bk.AddMount("/request", request, bk.Readonly),
-		bk.ReadonlyRootFS(),
 		bk.Network(bk.NetModeNone),
 		dockerui.WithInternalName("hash what the images read"),
 	)

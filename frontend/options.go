@@ -27,6 +27,12 @@ const (
 	ArgExitCode = "QUOIT_DETAILED_EXITCODE"
 )
 
+// OptionUnsettled is the frontend option by which the quoit command says that it
+// would rather complete an interrupted publish than build upon a part of it: if
+// versions are there already and others are to be built, the result is the plan
+// alone, see [Unsettled].
+const OptionUnsettled = "quoit.unsettled"
+
 // OptionExport is the frontend option by which the quoit command asks for every
 // changed image as a ref of its own and nothing else; see [New].
 const OptionExport = "quoit.export"
@@ -44,6 +50,7 @@ type options struct {
 	first     bool
 	pull      bool
 	export    bool
+	unsettled bool
 	request   string // the subrequest, if any
 	target    string // IMAGE, IMAGE/STAGE, AllImages or ""
 	platforms []ocispecs.Platform
@@ -63,7 +70,7 @@ func readOptions(opts map[string]string) (options, error) {
 		major:    newSelection(opts["build-arg:"+ArgMajor]),
 		rebuild:  newSelection(opts["build-arg:"+ArgRebuild]),
 		merge:    splitList(opts["build-arg:"+ArgMerge]),
-		export:   opts[OptionExport] != "",
+		export:   opts[OptionExport] != "", unsettled: opts[OptionUnsettled] != "",
 		request:  opts["requestid"],
 		target:   opts["target"],
 		contexts: map[string]string{},

@@ -36,6 +36,25 @@ func (p *Project) History(ctx context.Context, n int) ([]records.Sealed, error) 
 	return history, nil
 }
 
+// Settle completes what the newest record says, if its writer did not: versions
+// that have no tag yet, then ring tags, of which rings gives the order. Errors are
+// those of [Project.History], or a [*ForeignError].
+func (p *Project) Settle(ctx context.Context, rings []string) error {
+	d := newDriver(p)
+	machine, err := records.New(records.Options{Signature: signatureOf(Author{}), Rings: rings})
+	if err != nil {
+		return err
+	}
+	switch result := d.run(ctx, machine); result.Outcome {
+	case records.Settled:
+		return nil
+	case records.Foreign:
+		return d.putBack(result.Tags[0])
+	default:
+		return result.Err
+	}
+}
+
 // Held returns the rings that shifts leave alone, by the newest record. Errors
 // are those of [Project.History].
 func (p *Project) Held(ctx context.Context) (map[string]records.Hold, error) {

@@ -28,7 +28,7 @@ func (p *publisher) judge(ctx context.Context, result records.Result) error {
 func (d *driver) unknown(result records.Result) error {
 	unknown := &UnknownError{Err: result.Err}
 	if failed := new(RequestError); d.refusal != nil && !errors.As(result.Err, &failed) {
-		unknown.Err = d.refusal // says more
+		unknown.Err = fmt.Errorf("%w: %w", result.Err, d.refusal)
 	}
 	if result.Record != nil {
 		unknown.Record = result.Record.Record.Sequence

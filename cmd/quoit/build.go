@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -93,7 +94,7 @@ func (f *buildFlags) run(cmd *cobra.Command) error {
 		f.attest(attrs)
 	}
 	j := job{project: f.project, build: f.build, manifest: m, attrs: attrs, push: f.push}
-	out, err := j.run(cmd.Context(), os.Stderr)
+	out, err := f.solve(cmd.Context(), j)
 	if err != nil {
 		return err
 	}
@@ -102,6 +103,28 @@ func (f *buildFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	return f.finish(cmd, m, out)
+}
+
+// solve runs the job. Versions that an interrupted publish has left are a reason
+// to complete that first, after which there may be nothing to build.
+func (f *buildFlags) solve(ctx context.Context, j job) (*outcome, error) {
+	if f.push {
+		j.attrs[frontend.OptionUnsettled] = "1"
+	}
+	out, err := j.run(ctx, os.Stderr)
+	if err != nil || !f.push || !frontend.Unsettled(out.plan) {
+		return out, err
+	}
+	fmt.Fprintln(os.Stderr, "an earlier publish was interrupted: completing it first")
+	project, err := open(j.manifest)
+	if err != nil {
+		return nil, err
+	}
+	if err := project.Settle(ctx, j.manifest.RingOrder()); err != nil {
+		return nil, fmt.Errorf("completing an earlier publish: %w", err)
+	}
+	delete(j.attrs, frontend.OptionUnsettled)
+	return j.run(ctx, os.Stderr)
 }
 
 func (f *buildFlags) attest(attrs map[string]string) {
@@ -125,7 +148,7 @@ func (f *buildFlags) finish(cmd *cobra.Command, m *manifest.Manifest, out *outco
 			return err
 		}
 		published, err := project.Publish(cmd.Context(), registry.Publication{
-			Plan: out.plan, Rings: m.RingOrder(), Digests: out.digests, First: f.plan.first,
+			Plan: out.plan, Rings: m.RingOrder(), Digests: out.digests, First: f.plan.first, Progress: f.build.tagging(os.Stderr),
 			Author: registry.Author{Actor: actor(), Message: f.message, Source: out.source, Commit: out.commit},
 		})
 		if unknown := new(registry.UnknownError); errors.As(err, &unknown) && cmd.Context().Err() != nil {

@@ -30,7 +30,9 @@ import (
 type exporters struct {
 	manifest *manifest.Manifest // decides where images may go, whatever a frontend says
 	epoch    string             // SOURCE_DATE_EPOCH; "" leaves the files' times as they are
-	images   []string           // in the order of the exporters
+	// unsettled exports nothing while an interrupted publish is to be completed.
+	unsettled bool
+	images    []string // in the order of the exporters
 }
 
 func (e *exporters) attachable() session.Attachable {
@@ -41,6 +43,9 @@ func (e *exporters) attachable() session.Attachable {
 		}
 		if err := e.check(plan); err != nil {
 			return nil, err
+		}
+		if e.unsettled && frontend.Unsettled(plan) {
+			return nil, nil
 		}
 		var requests []*exporter.ExporterRequest
 		for _, name := range plan.PublishOrder() {

@@ -66,7 +66,9 @@ func (j job) run(ctx context.Context, progress io.Writer) (*outcome, error) {
 		return nil, err
 	}
 	out := &outcome{}
-	exp := &exporters{manifest: j.manifest, epoch: j.attrs["build-arg:SOURCE_DATE_EPOCH"]}
+	exp := &exporters{
+		manifest: j.manifest, epoch: j.attrs["build-arg:SOURCE_DATE_EPOCH"], unsettled: j.attrs[frontend.OptionUnsettled] != "",
+	}
 	if j.push {
 		opt.EnableSessionExporter = true
 		opt.Session = append(opt.Session, exp.attachable())

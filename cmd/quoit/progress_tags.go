@@ -1,0 +1,24 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/quoitbuild/quoit/registry"
+)
+
+// often is how long long work may be silent.
+const often = 2 * time.Second
+
+// tagging tells how far a publish is, if that takes long.
+func (f *buildkitFlags) tagging(out io.Writer) func(registry.Event) {
+	last := time.Now()
+	return func(event registry.Event) {
+		if !endsShown(f.progress) || time.Since(last) < often {
+			return
+		}
+		last = time.Now()
+		_, _ = fmt.Fprintf(out, "tagged %d of %d\n", event.Done, event.Total) // nobody to tell
+	}
+}

@@ -19,7 +19,8 @@ var errDead = errors.New("the process died")
 // mortal is a transport of a process that dies at its nth request: before it
 // is sent, or after it was carried out and before the answer is seen.
 type mortal struct {
-	inner http.RoundTripper
+	inner  http.RoundTripper
+	counts func(*http.Request) bool // which requests; nil: all
 
 	mu    sync.Mutex
 	left  int
@@ -32,6 +33,9 @@ func (m *mortal) RoundTrip(r *http.Request) (*http.Response, error) {
 	defer m.mu.Unlock()
 	if m.dead {
 		return nil, errDead
+	}
+	if m.counts != nil && !m.counts(r) {
+		return m.inner.RoundTrip(r)
 	}
 	if m.left--; m.left < 0 {
 		m.dead = true

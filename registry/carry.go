@@ -41,15 +41,21 @@ func (d *driver) right() string {
 	return push
 }
 
-// denied forgives that a registry denies to read a log that nobody has written yet.
+// denied forgives that a registry denies to read a log that nobody has written
+// yet, if that is stated, and else says how to state it.
 func (d *driver) denied(image string, err error) error {
 	var failed *RequestError
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.first && !d.wrote && image == records.Repository && errors.As(err, &failed) && failed.Status == http.StatusForbidden {
+	if d.wrote || image != records.Repository || !errors.As(err, &failed) || failed.Status != http.StatusForbidden {
+		return err
+	}
+	if d.first {
 		return nil
 	}
-	return err
+	denied := *failed
+	denied.Hint += "; or say --first if nothing was published to the project yet, as some registries deny what is not there"
+	return &denied
 }
 
 // get reads the record that a tag of the log names.

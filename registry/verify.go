@@ -33,13 +33,38 @@ type Report struct {
 // and the releases of rings (none: all that the log knows) against the registry:
 // their images exist, have the digests that the log says, and labels that agree
 // with the release. Of a mirror it checks all releases that are there, and misses
-// none that was not copied. It writes nothing. The error is a [*RequestError] if the
-// registry does not answer; what is wrong with its contents is a finding.
+// none that was not copied. It writes nothing, and looks again if others wrote
+// meanwhile. The error is a [*RequestError] if the registry does not answer, or says
+// that the log grows too fast; what is wrong with its contents is a finding.
 func (p *Project) Verify(ctx context.Context, rings []string) (Report, error) {
+	for range looksAgain {
+		report, newest, err := p.verify(ctx, rings)
+		if err != nil || len(report.Findings) == 0 {
+			return report, err
+		}
+		d := newDriver(p)
+		d.reader = true
+		// A log that cannot be read is what the findings are about.
+		if now, err := d.newest(ctx); err != nil || now.Record.Sequence <= newest {
+			return report, nil
+		}
+		if err := rest(ctx, d.waits.unit); err != nil {
+			return Report{}, err
+		}
+	}
+	return Report{}, errors.New("the log grew while it was read, again and again: run `quoit verify` when less is published")
+}
+
+// looksAgain is how often a log is verified that grows, or that the registry
+// lists late.
+const looksAgain = 20
+
+// verify does it once, and returns the number of the newest record that it saw.
+func (p *Project) verify(ctx context.Context, rings []string) (Report, uint64, error) {
 	v := &verifier{project: p, driver: newDriver(p), report: Report{Rings: []string{}, Findings: []Finding{}}}
 	v.driver.reader = true
 	if err := v.read(ctx); err != nil {
-		return v.report, err
+		return v.report, 0, err
 	}
 	v.report.Records = len(v.log.Records)
 	for _, finding := range records.Verify(v.log) {
@@ -57,17 +82,17 @@ func (p *Project) Verify(ctx context.Context, rings []string) (Report, error) {
 	}
 	for _, ring := range rings {
 		if err := v.ring(ctx, ring); err != nil {
-			return v.report, err
+			return v.report, 0, err
 		}
 	}
 	if all && v.report.Mirror != "" {
 		for _, place := range v.others() {
 			if err := v.release(ctx, place, "its tag"); err != nil {
-				return v.report, err
+				return v.report, 0, err
 			}
 		}
 	}
-	return v.report, nil
+	return v.report, v.newest.Sequence, nil
 }
 
 type verifier struct {

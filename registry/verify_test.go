@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/quoitbuild/quoit/labels"
@@ -99,5 +100,28 @@ func TestVerifyOfARegistryThatFails(t *testing.T) {
 		if _, err := s.open(nil).Verify(context.Background(), nil); err == nil || !isRequest(err) {
 			t.Errorf("at request %d: %v", n, err)
 		}
+	}
+}
+
+func TestAPublishWhileVerifying(t *testing.T) {
+	for _, at := range []string{"HEAD deploy developers", "HEAD records records"} {
+		t.Run(at, func(t *testing.T) {
+			s := newServer(t)
+			s.release(firstShop, "developers")
+			mine := s.next(with(firstShop, shop{"mail": 2}), "developers")
+			var begun atomic.Bool
+			s.setFault(func(_ int, _ http.ResponseWriter, r *http.Request) bool {
+				if line(r) == at && begun.CompareAndSwap(false, true) {
+					_, err := s.open(nil).Publish(context.Background(), mine)
+					must(t, err)
+				}
+				return false
+			})
+			report, err := s.open(nil).Verify(context.Background(), nil)
+			must(t, err)
+			if !begun.Load() || len(report.Findings) > 0 || report.Records != 2 {
+				t.Errorf("published %v, %d records, findings %v", begun.Load(), report.Records, report.Findings)
+			}
+		})
 	}
 }

@@ -161,17 +161,32 @@ func (o RingOutcome) String() string {
 	if o.Undone != nil {
 		fmt.Fprintf(&b, "undone: the shift by %s\n", o.Undone.By)
 	}
-	for _, held := range o.Held {
-		fmt.Fprintf(&b, "held: %s", held.Ring)
-		if held.Reason != "" {
-			fmt.Fprintf(&b, ", %s", held.Reason)
-		}
-		fmt.Fprintf(&b, " (`quoit unhold %s` lets it shift again)\n", held.Ring)
+	for _, held := range o.byReason() {
+		fmt.Fprintf(&b, "held: %s, %s: end it with `quoit unhold %s`\n", strings.Join(held.rings, ", "), held.reason, strings.Join(held.rings, " "))
 	}
 	for _, dropped := range o.Dropped {
 		fmt.Fprintf(&b, "dropped: %s is in no ring any more (`quoit set RING %[1]s` places it)\n", dropped.Version)
 	}
 	return b.String()
+}
+
+// heldTogether are rings that are held for one reason.
+type heldTogether struct {
+	reason string
+	rings  []string
+}
+
+func (o RingOutcome) byReason() []heldTogether {
+	var all []heldTogether
+	for _, held := range o.Held {
+		at := slices.IndexFunc(all, func(h heldTogether) bool { return h.reason == held.Reason })
+		if at < 0 {
+			at = len(all)
+			all = append(all, heldTogether{reason: held.Reason})
+		}
+		all[at].rings = append(all[at].rings, held.Ring)
+	}
+	return all
 }
 
 // String is the version, or a dash for nothing.

@@ -114,9 +114,7 @@ testers  0.3.0  0.2.0  deploy 0.3.0 → 0.2.0, mail 0.3.0 → 0.2.0
 users    0.2.0  0.1.0  deploy 0.2.0 → 0.1.0, mail 0.2.0 → 0.1.0
 post     0.1.0  -      6 images
 undone: the shift by ann at NOW (record 6)
-held: testers, the shift of record 6 was undone (` + "`quoit unhold testers`" + ` lets it shift again)
-held: users, the shift of record 6 was undone (` + "`quoit unhold users`" + ` lets it shift again)
-held: post, the shift of record 6 was undone (` + "`quoit unhold post`" + ` lets it shift again)
+held: testers, users, post, the shift of record 6 was undone: end it with ` + "`quoit unhold testers users post`" + `
 `
 	if diff := cmp.Diff(want, text); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -86,4 +86,9 @@ run build --push
 idle=$(since "$idle")
 test -z "$(changed)" || { echo "error: nothing changed and there is something to do" >&2; exit 1; }
 
+title "6. The release goes to the testers, turns out bad, and is taken back. Nothing is built."
+run shift --to testers
+run unshift
+run history
+
 title "Two releases in $(since "$start"). The first built $(echo "$first" | wc -w) images ($first), the second $(echo "$second" | wc -w) ($second), the third found nothing to do in $idle."

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -51,7 +52,24 @@ func (r repository) list(ctx context.Context, after, page string) (tags []string
 		return nil, "", r.oddList("the list of tags is broken: " + clean(err.Error()))
 	}
 	next, err = r.nextPage(a.header.Values("Link"))
+	if err == nil && next == "" {
+		next = unlinked(list.Tags, after, page)
+	}
 	return list.Tags, next, err
+}
+
+// unlinked is what to ask for after a full page that links to no other: a registry
+// may leave that out. One that does not know last answers the same page again,
+// which does not go on.
+func unlinked(tags []string, after, page string) string {
+	if page != "" {
+		query, _ := url.ParseQuery(page) // what is broken in it is not last
+		after = query.Get("last")
+	}
+	if len(tags) != pageSize || tags[pageSize-1] <= after {
+		return ""
+	}
+	return url.Values{"n": {fmt.Sprint(pageSize)}, "last": {tags[pageSize-1]}}.Encode()
 }
 
 // nextPage reads RFC 5988's Link: the query of the next page. Where it is said
@@ -72,7 +90,7 @@ func (r repository) nextPage(links []string) (string, error) {
 	return "", nil
 }
 
-// allTags are the tags of a repository.
+// allTags are the tags of a repository, sorted.
 func (r repository) allTags(ctx context.Context) ([]string, error) {
 	var all []string
 	page := ""
@@ -83,7 +101,8 @@ func (r repository) allTags(ctx context.Context) ([]string, error) {
 		}
 		all = append(all, tags...)
 		if next == "" {
-			return all, nil
+			slices.Sort(all)
+			return slices.Compact(all), nil
 		}
 		if next == page {
 			break

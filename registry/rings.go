@@ -139,6 +139,27 @@ func knownRing(rings []string, ring string) error {
 	return &versioning.RingError{Ring: ring, Rings: rings}
 }
 
+// tables are what the rings hold after a change, and which are held.
+func tables(newest records.Record, c change) (records.Table, map[string]records.Hold) {
+	if c.none() {
+		return newest.After, newest.Holds
+	}
+	after, holds := c.record.After, c.record.Holds
+	if c.plan.Table != nil {
+		after = c.plan.Table
+	}
+	if c.undone != nil {
+		var rings []string // the other held ones keep their reasons
+		for _, move := range c.plan.Moves {
+			if slices.Contains(c.plan.Holds, move.To) { // unless it is no longer declared
+				rings = append(rings, move.To)
+			}
+		}
+		holds = withHolds(newest, rings, fmt.Sprintf("the shift of record %d was undone", c.undone.Sequence))
+	}
+	return after, holds
+}
+
 // withHolds adds holds to those of the newest record.
 func withHolds(newest records.Record, rings []string, reason string) map[string]records.Hold {
 	holds := newest.Following("").Holds

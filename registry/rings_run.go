@@ -161,21 +161,6 @@ func (r *ringer) make(ctx context.Context, newest records.Record) (change, error
 	return c, nil
 }
 
-// tables are what the rings hold after a change, and which are held.
-func tables(newest records.Record, c change) (records.Table, map[string]records.Hold) {
-	if c.none() {
-		return newest.After, newest.Holds
-	}
-	after, holds := c.record.After, c.record.Holds
-	if c.plan.Table != nil {
-		after = c.plan.Table
-	}
-	if c.undone != nil {
-		holds = withHolds(newest, c.plan.Holds, fmt.Sprintf("the shift of record %d was undone", c.undone.Sequence))
-	}
-	return after, holds
-}
-
 // decide applies the rule, and reads what it asks for.
 func (r *ringer) decide(ctx context.Context, newest records.Record) (change, error) {
 	for {

@@ -144,6 +144,20 @@ held: testers, users, post, the shift of record 6 was undone: end it with ` + "`
 	s.wantHolds("- 0.3.0 0.3.1 - -")
 }
 
+func TestUnshiftLeavesOtherHoldsAlone(t *testing.T) {
+	s := newServer(t)
+	s.steps(2)
+	s.shift()
+	_, err := s.open(nil).Hold(context.Background(), ringOptions(), "testers", "an audit")
+	must(t, err)
+	outcome, err := s.open(nil).Unshift(context.Background(), ringOptions(), []string{"users"})
+	must(t, err)
+	want := []HeldRing{{"testers", "an audit"}, {"users", "the shift of record 6 was undone"}}
+	if diff := cmp.Diff(want, outcome.Held); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestADryRunSaysTheSameAndWritesNothing(t *testing.T) {
 	s := newServer(t)
 	s.steps(2)

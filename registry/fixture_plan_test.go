@@ -19,13 +19,23 @@ var (
 	shopOrder = []string{"base", "mail", "api", "web", "jobs", "deploy"}
 )
 
-// plan plans a build of the sources for a ring.
-func (s *server) plan(p *Project, sources shop, ring string) versioning.Plan {
+// shape is what a project has.
+type shape struct {
+	rings  []string
+	needs  map[string][]string // of images
+	images []string            // those that are needed come first, the root image last
+}
+
+var acme = shape{fiveRings, shopNeeds, shopOrder}
+
+// plan plans a build of the sources for a ring, that contains the releases of
+// some other rings.
+func (s *server) plan(p *Project, sources shop, ring string, merge ...string) versioning.Plan {
 	s.t.Helper()
 	ctx := context.Background()
 	placed := map[string]*versioning.Placed{}
 	for {
-		unread, err := versioning.Unread(fiveRings, ring, placed)
+		unread, err := versioning.Unread(s.rings, ring, placed)
 		must(s.t, err)
 		if len(unread) == 0 {
 			break
@@ -35,14 +45,19 @@ func (s *server) plan(p *Project, sources shop, ring string) versioning.Plan {
 			must(s.t, err)
 		}
 	}
-	state, err := versioning.Select(fiveRings, ring, placed)
+	state, err := versioning.Select(s.rings, ring, placed)
 	must(s.t, err)
 	request := versioning.Request{Project: acmeShop, Root: "deploy", State: state, Commit: "c0ffee"}
-	for _, name := range shopOrder {
+	for _, name := range merge {
+		merged, err := p.Ring(ctx, "deploy", name)
+		must(s.t, err)
+		request.Merge = append(request.Merge, *merged)
+	}
+	for _, name := range s.images {
 		if revision, present := sources[name]; present {
 			request.Images = append(request.Images, versioning.Source{
 				Name: name, Revision: digestOf(fmt.Append(nil, revision)), Platforms: []string{"linux/amd64"},
-				Dependencies: slices.DeleteFunc(slices.Clone(shopNeeds[name]), func(need string) bool { return sources[need] == 0 }),
+				Dependencies: slices.DeleteFunc(slices.Clone(s.needs[name]), func(need string) bool { return sources[need] == 0 }),
 			})
 		}
 	}
@@ -76,7 +91,7 @@ func (s *server) release(sources shop, ring string) Publication {
 	s.t.Helper()
 	p := s.open(nil)
 	plan := s.plan(p, sources, ring)
-	publication := Publication{Plan: plan, Rings: fiveRings, Digests: s.pushPlan(plan)}
+	publication := Publication{Plan: plan, Rings: s.rings, Digests: s.pushPlan(plan)}
 	_, err := p.Publish(context.Background(), publication)
 	must(s.t, err)
 	s.requests()
@@ -84,10 +99,10 @@ func (s *server) release(sources shop, ring string) Publication {
 }
 
 // next plans and pushes a change, and publishes nothing.
-func (s *server) next(sources shop, ring string) Publication {
+func (s *server) next(sources shop, ring string, merge ...string) Publication {
 	s.t.Helper()
-	plan := s.plan(s.open(nil), sources, ring)
-	publication := Publication{Plan: plan, Rings: fiveRings, Digests: s.pushPlan(plan)}
+	plan := s.plan(s.open(nil), sources, ring, merge...)
+	publication := Publication{Plan: plan, Rings: s.rings, Digests: s.pushPlan(plan)}
 	s.requests()
 	return publication
 }

@@ -32,6 +32,7 @@ var fiveRings = versioning.Rings([]string{"developers", "testers", "users"})
 // server is a registry, in memory unless a test wants another one, that logs what
 // it is asked, and can fail.
 type server struct {
+	shape
 	t     *testing.T
 	inner http.Handler
 	http  *httptest.Server
@@ -49,7 +50,7 @@ func newServer(t *testing.T) *server {
 
 func serve(t *testing.T, inner http.Handler) *server {
 	t.Helper()
-	s := &server{t: t, inner: inner}
+	s := &server{shape: acme, t: t, inner: inner}
 	s.http = httptest.NewUnstartedServer(s)
 	s.http.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.http.Start()
@@ -223,7 +224,7 @@ func (s *server) open(change func(*Options)) *Project {
 func (s *server) whole() {
 	s.t.Helper()
 	tags := s.tags()
-	for _, ring := range fiveRings {
+	for _, ring := range s.rings {
 		digest, holds := tags["deploy"][ring]
 		if !holds || digest == records.Nothing().Digest {
 			continue

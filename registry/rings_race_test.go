@@ -121,7 +121,7 @@ func (in *interleaving) run(t *testing.T, n int) {
 	if exclusive := in.at.name == Shift && in.other.name != Hold; exclusive && between && is["first"]+is["rival"] != 1 {
 		t.Errorf("%v are in the log, and just one can have been made for the table", is)
 	}
-	s.sound(in.inTurn(t, s.order()))
+	s.sound(in.inTurn(t, s.authors()))
 }
 
 // end is how an operation ended.
@@ -160,8 +160,8 @@ func (in *interleaving) inTurn(t *testing.T, order []string) account {
 	return in.want[key]
 }
 
-// order are the actors of the log's records, oldest first.
-func (s *server) order() []string {
+// authors are the actors of the log's records, oldest first.
+func (s *server) authors() []string {
 	s.t.Helper()
 	history, err := s.open(nil).History(context.Background(), 1000)
 	must(s.t, err)

@@ -42,6 +42,14 @@ test: lint ## Check everything: format, vet, unit tests, then tests on a real Bu
 test-long: lint ## Run every test with the cases that take very long
 	QUOIT_TEST_LONG=1 go test -count=1 -timeout 120m ./...
 
+.PHONY: bench
+bench: ## Measure quoit beside bake, in turns, and write docs/bench; hours on a machine that does nothing else
+	go run ./integration/bench
+
+.PHONY: bench-quick
+bench-quick: ## Measure the rows of every day (N=100) into bin/bench
+	go run ./integration/bench -quick
+
 .PHONY: demo
 demo: build ## Show a release from manifest to registry, on a stack of its own unless one is up
 	@was_up=; test -f .stack/env && was_up=yes; \

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// goal is a line of the table of goals.
+type goal struct {
+	work, want string
+	// judge says what was reached; see [verdict].
+	judge func(*Report) verdict
+}
+
+// verdict is what was measured of a goal.
+type verdict struct {
+	reached string
+	// measured is false if there are no numbers, met says nothing then.
+	measured, met bool
+	// open is a row that is shown and has no goal.
+	open bool
+}
+
+// where finds a row.
+type where func(*Report) *Row
+
+func at(work string, s shape, images, delay int) where {
+	return func(r *Report) *Row { return r.find(work, s, images, delay) }
+}
+
+// compare judges what two contestants needed in the same rounds.
+func compare(row where, a, b string, of func(a, b float64) float64, unit string, good func(float64) bool) func(*Report) verdict {
+	return func(r *Report) verdict {
+		found := row(r)
+		values := paired(found.series(a).seconds(), found.series(b).seconds(), of)
+		return judged(spreadOf(values), unit, good)
+	}
+}
+
+func judged(s spread, unit string, good func(float64) bool) verdict {
+	if s.Count == 0 {
+		return verdict{}
+	}
+	v := verdict{measured: true, reached: fmt.Sprintf("%s (%s to %s, %d pairs)", number(s.Median, unit), number(s.Min, unit), number(s.Max, unit), s.Count)}
+	if good == nil {
+		v.open = true
+	} else {
+		v.met = good(s.Median)
+	}
+	return v
+}
+
+func atLeast(limit float64) func(float64) bool { return func(v float64) bool { return v >= limit } }
+func atMost(limit float64) func(float64) bool  { return func(v float64) bool { return v <= limit } }
+func below(limit float64) func(float64) bool   { return func(v float64) bool { return v < limit } }
+
+// goals are those of the issue, in its order.
+func goals() []goal {
+	small, middle, large := at(workNoop, star, 100, -1), at(workNoop, star, 300, -1), at(workNoop, star, 1000, -1)
+	one, edited := at(workOne, single, 1, -1), at(workOneEdit, single, 1, -1)
+	all := []goal{
+		{"no-op, N=100", "≥ 50× bake with push", compare(small, nameBake, nameQuoit, ratio, "×", atLeast(50))},
+		{"no-op, N=100", "≥ 10× bake without output", compare(small, nameBakeDry, nameQuoit, ratio, "×", atLeast(10))},
+		{"no-op, N=100", "≤ 0.3 s over an empty solve", compare(small, nameQuoit, nameEmpty, difference, " s", atMost(0.3))},
+		{"no-op, N=300", "≥ 150× bake with push", compare(middle, nameBake, nameQuoit, ratio, "×", atLeast(150))},
+		{"no-op, N=1000, 21k files", "< 1.5 s over an empty solve", compare(large, nameQuoit, nameEmpty, difference, " s", below(1.5))},
+		{"no-op, N=1000, 21k files", "frontend ≤ 200 MB, in process", memory(large, nameQuoit, func(s Sample) int64 { return s.CLI }, 200e6)},
+		{"no-op, N=1000, 21k files", "frontend ≤ 200 MB, its image", memory(large, nameImage, func(s Sample) int64 { return s.Frontend }, 200e6)},
+		{"plan, N=100", "≤ no-op", compare(small, namePlan, nameQuoit, ratio, "×", atMost(1))},
+		{"plan, N=1000", "≤ no-op", compare(large, namePlan, nameQuoit, ratio, "×", atMost(1))},
+		{"one leaf of 100 changed, published", "≤ 1.2× bake of that target with push", compare(at(workLeaf, star, 100, -1), nameQuoit, nameBake, ratio, "×", atMost(1.2))},
+		{"the first time after its base was published", "shown", compare(at(workFirst, star, 100, -1), nameQuoit, nameBake, ratio, "×", nil)},
+		{"base changed, 100 rebuilt", "≤ 0.7× bake", compare(at(workBase, star, 100, -1), nameQuoit, nameBake, ratio, "×", atMost(0.7))},
+		{"cold, N=100", "shown", compare(at(workCold, star, 100, -1), nameQuoit, nameBake, ratio, "×", nil)},
+		{"one image, nothing changed", "≤ 0.05 s over docker/dockerfile as a syntax image", compare(one, nameImage, nameDockerfile, difference, " s", atMost(0.05))},
+		{"one image, changed context", "shown", compare(edited, nameImage, nameDockerfile, difference, " s", nil)},
+		{"hashing", "≥ 0.8× the speed of parallel sha256sum", compare(at(workHash, single, 1, -1), nameSHA256Sum, nameHash, ratio, "×", atLeast(0.8))},
+		{"registry, no-op, N=100", "2 HEADs, nothing else", twoHeads(small)},
+		{"registry, no-op at 150 ms", "< 0.6 s more than at 0 ms", slower(150, 0.6)},
+	}
+	for _, work := range []string{workHuge, workHugeOne, workHugeAll} {
+		all = append(all, goal{work, "context and hash ≤ 1.5× docker/dockerfile's context", contexts(work, 1.5)})
+	}
+	return append(all, growthGoals()...)
+}
+
+// memory judges a contestant's largest peak.
+func memory(row where, contestant string, of func(Sample) int64, limit float64) func(*Report) verdict {
+	return func(r *Report) verdict {
+		s := row(r).series(contestant)
+		values := slices.Collect(maps.Values(s.values(func(sample Sample) float64 { return float64(of(sample)) / 1e6 })))
+		if len(values) == 0 || slices.Max(values) == 0 {
+			return verdict{}
+		}
+		return verdict{measured: true, reached: number(slices.Max(values), " MB"), met: slices.Max(values) <= limit/1e6}
+	}
+}
+
+// twoHeads judges what a no-op asks the registry of the project's images.
+func twoHeads(row where) func(*Report) verdict {
+	return func(r *Report) verdict {
+		s := row(r).series(nameQuoit)
+		if s == nil || len(s.Samples) == 0 {
+			return verdict{}
+		}
+		v := verdict{measured: true, met: true, reached: counts(s.Samples[0].Requests)}
+		for _, sample := range s.Samples {
+			if !maps.Equal(sample.Requests, map[string]int{"HEAD manifests": 2}) || sample.Stored != 0 {
+				v.met, v.reached = false, fmt.Sprintf("%s, %d bytes stored", counts(sample.Requests), sample.Stored)
+			}
+		}
+		return v
+	}
+}
+
+// slower judges the difference between a registry far away and one near.
+func slower(delay int, limit float64) func(*Report) verdict {
+	return func(r *Report) verdict {
+		far := r.find(workLatency, star, 100, delay).series(nameQuoit).seconds()
+		near := r.find(workLatency, star, 100, 0).series(nameQuoit).seconds()
+		return judged(spreadOf(paired(far, near, difference)), " s", below(limit))
+	}
+}
+
+// contexts judges the phases in which a huge image's files are read.
+func contexts(work string, limit float64) func(*Report) verdict {
+	return func(r *Report) verdict {
+		row := r.find(work, single, 1, -1)
+		ours := row.series(nameImage).values(func(s Sample) float64 { return s.Phases["context"] + s.Phases["hash"] })
+		theirs := row.series(nameDockerfile).values(func(s Sample) float64 { return s.Phases["context"] })
+		for round, seconds := range theirs {
+			if seconds == 0 {
+				delete(theirs, round)
+			}
+		}
+		return judged(spreadOf(paired(ours, theirs, ratio)), "×", atMost(limit))
+	}
+}

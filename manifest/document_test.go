@@ -36,6 +36,9 @@ type Document struct {
 	// with a tag or a digest. A release records their digests. A name may not
 	// be the name of an image.
 	Externals map[string]string `json:"externals,omitempty" jsonschema:"example={postgres: \"docker.io/library/postgres:17\"}"`
+	// The places where a release runs, by name. A name is lower-case letters
+	// and digits, with - between them, at most 40 characters.
+	Sites map[string]SiteDocument `json:"sites,omitempty" jsonschema:"example={eu: {environment: prod\\, ring: users}}"`
 	// What has to pass before a ring takes a release, by ring: an image of
 	// that very release, which the builder runs. If it fails, nothing is
 	// moved. The rings ante and post may have a gate too.
@@ -58,6 +61,27 @@ type GateDocument struct {
 	// How long it may take, with the download of its image: numbers with
 	// units, from 1s to 24h.
 	Timeout string `json:"timeout,omitempty" jsonschema:"default=10m,example=5m"`
+}
+
+// SiteDocument is a place where a release runs.
+type SiteDocument struct {
+	// The overlay of the root image that the site gets: /overlays/NAME.
+	Environment string `json:"environment" jsonschema:"example=prod"`
+	// The ring that the site follows.
+	Ring string `json:"ring" jsonschema:"example=users"`
+	// The context of the kubeconfig that leads to the cluster.
+	Cluster string `json:"cluster,omitempty" jsonschema:"default=the current context,minLength=1,maxLength=253,example=eu-cluster"`
+	// The namespace. By default site eu of acme/shop is in shop-eu; dots and
+	// underlines of the project become dashes.
+	Namespace string `json:"namespace,omitempty" jsonschema:"default=the project's last part - the site,maxLength=63,example=shop"`
+	// The registry, with an optional path, that the site pulls from: a mirror
+	// or a copy of the manifest's.
+	Registry string `json:"registry,omitempty" jsonschema:"default=the manifest's,example=mirror.eu.example.com/acme"`
+	// Where its objects may be: in its namespace, or anywhere in the cluster.
+	Scope string `json:"scope,omitempty" jsonschema:"default=namespace,enum=namespace,enum=cluster,example=cluster"`
+	// What quoit watch does when the ring goes back to an ancestor of what the
+	// site runs: nothing, or a downgrade. Deploying by hand always may.
+	Downgrade string `json:"downgrade,omitempty" jsonschema:"default=never,enum=never,enum=auto,example=auto"`
 }
 
 // Defaults are what all images share.

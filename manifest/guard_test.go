@@ -66,6 +66,8 @@ func TestCostIsLinear(t *testing.T) {
 		"brackets and quotes":      images + "images: {a: {args: {" + fill(func(i int) string { return fmt.Sprintf(`k%d: [[["x"]]], `, i) }) + "}}}",
 		"shared mapping":           images + "x-a: &a {" + fill(func(i int) string { return fmt.Sprintf("k%d: 1, ", i) }) + "}\nimages: {a: {args: *a}, b: {args: *a}, c: {args: *a}, d: {args: *a}, e: {args: *a}, f: {args: *a}, g: {args: *a}}\n",
 		"unknown rings with gates": head + "gates: {" + fill(func(i int) string { return fmt.Sprintf("é%d: {image: []}, ", i) }) + "}\n",
+		"sites of unknown rings":   head + "sites: {" + fill(func(i int) string { return fmt.Sprintf("s%d: {ring: é%d}, ", i, i) }) + "}\n",
+		"sites with long contexts": head + "sites: {" + fill(func(i int) string { return fmt.Sprintf("s%d: {environment: e, ring: users, cluster: c}, ", i) }) + "}\n",
 		"gates without images":     head + "rings: [" + many("r%d,") + "]\ngates: {" + many("r%d: {},") + "}\n",
 		"comments":                 head + fill(func(int) string { return "# x\n" }),
 		"anchors":                  head + "x-y: [" + fill(func(i int) string { return fmt.Sprintf("&a%d b, ", i) }) + "]\n",

@@ -39,6 +39,7 @@ type Manifest struct {
 
 	Externals []External // sorted by name
 	Gates     []Gate     // in the order of the rings
+	Sites     []Site     // sorted by name
 
 	// Warnings are no mistakes: what was written has no effect.
 	Warnings diag.List

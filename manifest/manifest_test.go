@@ -109,6 +109,16 @@ func dump(out *bytes.Buffer, m *Manifest) {
 		line(e.Range, "external %q", e.Name)
 		line(e.Value, "  reference %q", e.Reference)
 	}
+	for _, s := range m.Sites {
+		line(s.Range, "site %q", s.Name)
+		line(s.Position("environment"), "  environment %q", s.Environment)
+		line(s.Position("ring"), "  ring %q", s.Ring)
+		line(s.Position("cluster"), "  cluster %q", s.Cluster)
+		line(s.Position("namespace"), "  namespace %q", s.Namespace)
+		line(s.Position("registry"), "  registry %q", s.Registry)
+		line(s.Position("scope"), "  scope %q", s.Scope)
+		line(s.Position("downgrade"), "  downgrade %q", s.Downgrade)
+	}
 	for _, g := range m.Gates {
 		line(g.Range, "gate %q", g.Ring)
 		line(g.Position("image"), "  image %q", g.Image)
@@ -163,6 +173,11 @@ func FuzzParse(f *testing.F) {
 				inside(t, x, at, path)
 			}
 		}
+		for _, s := range m.Sites {
+			for path, at := range s.Fields {
+				inside(t, x, at, path)
+			}
+		}
 		for _, g := range m.Gates {
 			for path, at := range g.Fields {
 				inside(t, x, at, path)
@@ -187,7 +202,8 @@ func inside(t *testing.T, x *diag.Index, r diag.Range, what string) {
 }
 
 func TestLookups(t *testing.T) {
-	m := mustParse(t, "project: acme/shop\nregistry: r.example.com\nroot: deploy\nimages: {b: b, deploy: d, a: a}\nexternals: {db: postgres:17}\ngates: {post: {image: b}, developers: {image: a}}\n")
+	m := mustParse(t, "project: acme/shop\nregistry: r.example.com\nroot: deploy\nimages: {b: b, deploy: d, a: a}\nexternals: {db: postgres:17}\ngates: {post: {image: b}, developers: {image: a}}\n"+
+		"sites: {us: {environment: prod, ring: users}, eu: {environment: prod, ring: post}}\n")
 	if diff := cmp.Diff([]string{"a", "b", "deploy"}, m.ImageNames()); diff != "" {
 		t.Error(diff)
 	}
@@ -205,6 +221,15 @@ func TestLookups(t *testing.T) {
 	}
 	if _, ok := m.Gate("users"); ok {
 		t.Error("Gate(users) exists")
+	}
+	if s, ok := m.Site("us"); !ok || s.Ring != "users" || s.Namespace != "shop-us" || s.Downgrade != DowngradeNever || s.Scope != ScopeNamespace {
+		t.Errorf("Site(us) is %+v, %v", s, ok)
+	}
+	if _, ok := m.Site("as"); ok {
+		t.Error("Site(as) exists")
+	}
+	if diff := cmp.Diff([]string{"eu", "us"}, m.SiteNames()); diff != "" {
+		t.Error(diff)
 	}
 	if got, want := m.Repository("a"), "r.example.com/acme/shop/a"; got != want {
 		t.Errorf("Repository(a) is %q, want %q", got, want)

@@ -74,6 +74,7 @@ func manifestFields() []field[*draft] {
 		{"defaults", readDefaults},
 		{"images", readImages},
 		{"externals", readExternals},
+		{"sites", readSites},
 		{"gates", readGates},
 	}
 }
@@ -81,7 +82,6 @@ func manifestFields() []field[*draft] {
 // later are the keys that this version refuses, and what they will be for.
 // To open one, move it to its fields.
 var later = map[string]string{
-	"sites":     "the places where a release runs",
 	"artifacts": "charts and other files that are released with the images",
 	"policy":    "who must have signed what a ring takes",
 }

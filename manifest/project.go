@@ -87,6 +87,7 @@ func (d *decoder) finish(m *draft) {
 	d.checkDepends(m)
 	d.checkExternals(m)
 	d.checkGates(m)
+	d.checkSites(m)
 	d.checkRepositories(m)
 }
 

@@ -75,6 +75,7 @@ func TestReferencesNameTheKeysThatParseKnows(t *testing.T) {
 	check(ImageDocument{}, fieldNames(imageFields()))
 	check(Defaults{}, fieldNames(defaultFields()))
 	check(GateDocument{}, fieldNames(gateFields()))
+	check(SiteDocument{}, fieldNames(siteFields()))
 }
 
 func fieldNames[T any](fields []field[T]) []string {
@@ -107,7 +108,9 @@ func documentSchema(r *jsonschema.Reflector) *jsonschema.Schema {
 	s.Definitions["ImageDocument"] = image
 	gate := s.Definitions["GateDocument"]
 	gate.Description = "What has to pass before a ring takes a release."
-	for _, part := range []*jsonschema.Schema{s, image, gate, s.Definitions["Defaults"]} {
+	site := s.Definitions["SiteDocument"]
+	site.Description = "A place where a release runs."
+	for _, part := range []*jsonschema.Schema{s, image, gate, site, s.Definitions["Defaults"]} {
 		part.PatternProperties = map[string]*jsonschema.Schema{"^x-": jsonschema.TrueSchema}
 		for pair := part.Properties.Oldest(); pair != nil; pair = pair.Next() {
 			// Defaults and examples of the tags are text for the reference;
@@ -126,6 +129,12 @@ func documentSchema(r *jsonschema.Reflector) *jsonschema.Schema {
 	image.Properties.Value("context").Default = DefaultContext
 	gate.Properties.Value("network").Default = false
 	gate.Properties.Value("timeout").Default = strings.TrimSuffix(DefaultGateTimeout.String(), "0s")
+	site.Properties.Value("scope").Default = ScopeNamespace
+	site.Properties.Value("downgrade").Default = DowngradeNever
+	site.Properties.Value("environment").Pattern = environmentName.String()
+	site.Properties.Value("namespace").Pattern = ringName.String()
+	most40 := uint64(maxSite)
+	s.Properties.Value("sites").PropertyNames = &jsonschema.Schema{Pattern: ringName.String(), MaxLength: &most40}
 	s.Properties.Value("gates").PropertyNames = &jsonschema.Schema{Pattern: ringName.String()}
 	return s
 }
@@ -170,8 +179,15 @@ images:
   deploy: deploy
 externals:
   postgres: docker.io/library/postgres:17
+sites:
+  laptop: {environment: dev, ring: developers}
+  eu: {environment: prod, ring: users, cluster: eu-cluster, namespace: shop, registry: mirror.eu.example.com/acme}
 gates:
   users: {image: smoke, command: [/smoke]}
+`
+
+const siteText = `Two sites are never one namespace of one named cluster. Namespaces that begin with kube- are Kubernetes' own.
+
 `
 
 const gateText = `A gate is run each time, never taken from the cache, on the builder's default platform and before anything moves. It finds
@@ -198,6 +214,8 @@ func referencePage(t *testing.T, r *jsonschema.Reflector) string {
 	table(t, &out, r, "## Keys of the manifest", Document{})
 	table(t, &out, r, "## Keys of an image", ImageDocument{})
 	table(t, &out, r, "## Keys of defaults", Defaults{})
+	table(t, &out, r, "## Keys of a site", SiteDocument{})
+	out.WriteString(siteText)
 	table(t, &out, r, "## Keys of a gate", GateDocument{})
 	out.WriteString(gateText)
 	out.WriteString("## Rules of the whole file\n\n" + wholeFile())
@@ -260,6 +278,8 @@ func typeName(t reflect.Type) string {
 	switch t {
 	case reflect.TypeFor[Entry]():
 		return "context or keys of an image"
+	case reflect.TypeFor[SiteDocument]():
+		return "keys of a site"
 	case reflect.TypeFor[GateDocument]():
 		return "keys of a gate"
 	case reflect.TypeFor[Text]():

@@ -221,3 +221,17 @@ func (y *year) tell(kind, format string, values ...any) {
 	y.happened[kind]++
 	y.story = append(y.story, fmt.Sprintf("%3d %s %s", y.submitted.Sequence+1, kind, fmt.Sprintf(format, values...)))
 }
+
+// week lets what happens in so many of a hundred weeks happen, in any order.
+func (y *year) week() {
+	habits := []struct {
+		percent int
+		do      func()
+	}{{40, y.hotfix}, {25, y.hold}, {15, y.set}, {90, y.shift}, {30, y.unshift}, {40, y.unhold}, {30, y.shift}}
+	y.chance.Shuffle(len(habits), func(i, j int) { habits[i], habits[j] = habits[j], habits[i] })
+	for _, some := range habits {
+		if y.chance.IntN(100) < some.percent {
+			some.do()
+		}
+	}
+}

@@ -94,14 +94,7 @@ func (y *year) live() {
 			y.trunk = y.edited(y.trunk, 1+y.chance.IntN(3))
 			y.build(y.trunk, "developers")
 		}
-		for _, some := range []struct {
-			percent int
-			do      func()
-		}{{25, y.hotfix}, {25, y.hold}, {15, y.set}, {90, y.shift}, {20, y.unshift}, {40, y.unhold}, {30, y.shift}} {
-			if y.chance.IntN(100) < some.percent {
-				some.do()
-			}
-		}
+		y.week()
 		if week%13 == 12 {
 			y.verified()
 		}

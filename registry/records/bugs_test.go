@@ -76,7 +76,7 @@ func TestPlantedBugsAreFoundInHistories(t *testing.T) {
 	}{
 		"no closing check":         {noClosing, 1},
 		"not awaiting the own tag": {noAwait, 1},
-		"no doubt":                 {noDoubt, 5001},
+		"no doubt":                 {noDoubt, 4001},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, seed, _, err := histories(test.first, 5000, func(h *history) {

@@ -23,7 +23,9 @@ type history struct {
 	foreign   []Content
 	flying    []flight
 	commands  []*command
-	decisions []decision // records, in the order of their numbers
+	decisions []decision                                          // records, in the order of their numbers
+	planned   map[string]uint64                                   // by the ID of a shift or an unshift: the record that it was planned on
+	mistake   func(h *history, newest Record) (string, Operation) // a planted one
 	trace     []string
 	variant   func(*Machine, []Response) bool
 	landings  int // Puts that were carried out after nobody waited for them any more
@@ -57,7 +59,7 @@ type decision struct {
 }
 
 func newHistory(seed uint64) *history {
-	h := &history{numbers: newNumbers(), rng: rand.New(rand.NewPCG(seed, 1))}
+	h := &history{numbers: newNumbers(), rng: rand.New(rand.NewPCG(seed, 1)), planned: map[string]uint64{}}
 	h.lagging = h.rng.IntN(2) == 0
 	h.order = []string{"lexical", "lexical", "oldest", "newest"}[h.rng.IntN(4)]
 	h.page = []int{1000, 50, 10, 10, 3}[h.rng.IntN(5)]
@@ -74,7 +76,13 @@ func (h *history) run() error {
 	writers := 2 + h.rng.IntN(7)
 	total := writers + h.rng.IntN(writers+3)
 	crashes := h.rng.IntN(3)
-	for h.now = 1; ; h.now++ {
+	if h.rng.IntN(2) == 0 {
+		if err := h.begun(); err != nil {
+			return err
+		}
+		total += len(h.commands)
+	}
+	for h.now++; ; h.now++ {
 		live := h.live()
 		switch {
 		case len(h.commands) < total && len(live) < writers && (len(live) == 0 || h.rng.IntN(12) == 0):
@@ -107,7 +115,7 @@ func (h *history) log(format string, values ...any) {
 
 func (h *history) begin(kind string, operation Operation) {
 	c := &command{id: len(h.commands) + 1, kind: kind, operation: operation, start: h.now}
-	c.machine, _ = New(Options{Operation: operation, Signature: signature(c.id), Rings: []string{"dev", "users"}})
+	c.machine, _ = New(Options{Operation: operation, Signature: signature(c.id), Rings: simulated})
 	c.machine.seal, c.machine.variant = h.seal, h.variant
 	h.commands = append(h.commands, c)
 	h.log("%d begins: %s", c.id, kind)
@@ -117,16 +125,27 @@ func (h *history) begin(kind string, operation Operation) {
 func (h *history) draw() (string, Operation) {
 	newest, count := h.numbers.newest(h.world)
 	held := newest.Record.After
-	switch h.rng.IntN(8) {
+	if h.mistake != nil && h.rng.IntN(3) == 0 {
+		if kind, operation := h.mistake(h, newest.Record); operation != nil {
+			return kind, operation
+		}
+	}
+	switch h.rng.IntN(16) {
 	case 0:
 		return "settle", nil
-	case 1:
-		return "shift", shift(count)
-	case 2, 3:
+	case 1, 2:
+		return h.drawShift(count)
+	case 3:
+		if newest.Record.Undo != nil {
+			return h.drawUnshift(newest.Record)
+		}
+	case 4:
+		return h.drawHold(newest.Record)
+	case 5, 6:
 		if held["dev"].Digest != "" {
 			sequence := uint64(1 + h.rng.IntN(count))
 			record := h.store[h.look(h.world, Repository, Name{Sequence: sequence}.String())].Record
-			ring := []string{"dev", "users"}[h.rng.IntN(2)]
+			ring := h.ring()
 			return fmt.Sprintf("set %s as in record %d", ring, sequence), place(ring, record.After[ring])
 		}
 	}
@@ -150,28 +169,21 @@ func build(ring, v, expected string, id int) Operation {
 			"deploy": {Version: version(v), Digest: digest, New: true},
 			"api":    {Version: version(v), Digest: sha(fmt.Sprint("api", v, id)), New: true},
 		}
-		return Record{Operation: Publish, After: with(newest.After, ring, Place{Root: "deploy", Version: version(v), Digest: digest}), Images: images}, nil
+		record := newest.Following(Publish)
+		record.After[ring], record.Images = Place{Root: "deploy", Version: version(v), Digest: digest}, images
+		return record, nil
 	}
 }
 
-// shift copies dev to users, on the very record that it was planned on.
-func shift(sequence int) Operation {
-	return func(newest Record) (Record, error) {
-		place, found := newest.After["dev"]
-		if newest.Sequence != uint64(sequence) || !found {
-			return Record{}, movedError{"dev"}
-		}
-		return Record{Operation: "shift", After: with(newest.After, "users", place)}, nil
-	}
-}
-
-// put_ places a release, or nothing, whatever is there.
+// place places a release, or nothing, whatever is there.
 func place(ring string, place Place) Operation {
 	if place.Root == "" {
 		place.Root = "deploy"
 	}
 	return func(newest Record) (Record, error) {
-		return Record{Operation: "set", After: with(newest.After, ring, place)}, nil
+		record := newest.Following("set")
+		record.After[ring] = place
+		return record, nil
 	}
 }
 

@@ -33,6 +33,9 @@ func (h *history) judge() error {
 		}
 		at[record.ID] = i
 	}
+	if err := h.judgeRings(); err != nil {
+		return err
+	}
 	for _, c := range h.commands {
 		i, found := at[c.machine.options.Signature.ID]
 		if !found {
@@ -113,7 +116,7 @@ func (h *history) last() error {
 			return fmt.Errorf("at the end: %s", finding)
 		}
 	}
-	m, _ := New(Options{Signature: signature(0), Rings: []string{"dev", "users"}})
+	m, _ := New(Options{Signature: signature(0), Rings: simulated})
 	m.seal = h.seal
 	if _, _, err := alone(h.numbers, &h.world, m, nil, 200); err != nil {
 		return err

@@ -41,7 +41,7 @@ func (n *numbers) number(what Content) uint16 {
 
 // seal remembers what it sealed: sealing takes most of a check's time otherwise.
 func (n *numbers) seal(record Record) (Sealed, error) {
-	key := fmt.Sprint(record.Sequence, record.Parent, record.Operation, record.Of, record.ID, record.After["dev"].Digest, record.After["users"].Digest, len(record.Images), len(record.Taken))
+	key := fmt.Sprint(record.Sequence, record.Parent, record.Operation, record.Of, record.ID, record.After["dev"].Digest, record.After["testers"].Digest, record.After["users"].Digest, len(record.Images), len(record.Taken))
 	if sealed, found := n.seals[key]; found {
 		return sealed, nil
 	}

@@ -4,7 +4,7 @@ package records
 // the operation is in the log, else step 3.
 func (m *Machine) closing() {
 	switch {
-	case m.own != nil && !m.marked && m.undone == nil && len(m.own.Record.Versions()) > 0:
+	case m.own != nil && !m.marked && m.undone == nil:
 		m.ask(marking, m.write(m.done(*m.own), m.own.Digest))
 	case m.own != nil:
 		m.closeUp(nil)

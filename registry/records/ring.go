@@ -10,7 +10,8 @@ import (
 // they were looked at right before.
 func (m *Machine) lookAtRings() {
 	record := m.newest.Record
-	m.clear = false
+	// Between the last look and the first ring tag are only version tags.
+	m.clear = m.fresh && len(record.Versions()) == 0
 	if m.fresh {
 		m.rings = nil
 		for _, ring := range outermost(record.Moved(), m.options.Rings) {

@@ -129,8 +129,28 @@ func (v *verifier) slot(sequence uint64) {
 			v.tag(Disordered, Name{Yes, sequence, round, yes[round][0]}, "in the same round there are votes for "+strings.Join(yes[round][1:], ", "), nextOrder)
 		}
 	}
+	v.overtaken(sequence, digest, yes)
 	if digest != "" && voted && !chosen { // old votes may have been cleaned up, all of them
 		v.tag(Altered, Name{Sequence: sequence}, "nobody has voted for it", nextForged)
+	}
+}
+
+// overtaken looks for votes for others in a later round than all those for the
+// record: where a listing that shows a tag shows the earlier ones, every vote after
+// the decision is for the record.
+func (v *verifier) overtaken(sequence uint64, digest string, yes map[int][]string) {
+	last, other := 0, Name{}
+	for _, round := range slices.Sorted(maps.Keys(yes)) {
+		for _, value := range yes[round] {
+			if value == digest {
+				last = round
+			} else {
+				other = Name{Yes, sequence, round, value}
+			}
+		}
+	}
+	if last > 0 && other.Round > last {
+		v.tag(Disordered, other, fmt.Sprintf("it votes for another record in round %d, and the one that was decided was voted for in round %d", other.Round, last), nextOrder)
 	}
 }
 

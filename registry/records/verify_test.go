@@ -69,6 +69,7 @@ func TestTampering(t *testing.T) {
 		"another record under a number":  {func(l *Log) { l.Tags[two] = l.Tags["record-00000001"] }, Altered, 2, two},
 		"a vote moved":                   {func(l *Log) { l.Tags[vote(*l, 2, Yes)] = sha("evil") }, Altered, 2, "-yes-"},
 		"two votes in a round":           {func(l *Log) { l.Tags[Name{Yes, 2, 1, other.Digest}.String()] = other.Digest }, Disordered, 2, "-yes-"},
+		"a vote after the decision":      {func(l *Log) { l.Tags[Name{Yes, 2, 2, other.Digest}.String()] = other.Digest }, Disordered, 2, "-r02-yes-"},
 		"a completed record that lost":   {func(l *Log) { l.Tags[Name{Done, 2, 0, other.Digest}.String()] = other.Digest }, Contested, 2, "-done-"},
 		"the hint moved":                 {func(l *Log) { l.Tags["records"] = sha("evil") }, Disagrees, 0, "records"},
 		"a table before that was forged": {func(l *Log) { forge(l, 4, func(r *Record) { r.Before = Table{} }) }, Chain, 4, "record-00000004"},

@@ -27,6 +27,7 @@ const (
 	Release  = Prefix + "release"  // root image only: JSON
 	Record   = Prefix + "record"   // records only: JSON
 	Versions = Prefix + "versions" // annotation of a publish's record only: image → version, JSON
+	Pruned   = Prefix + "pruned"   // what the tag of a pruned version names has it
 	Empty    = Prefix + "empty"    // what an emptied ring's tag names has it
 )
 

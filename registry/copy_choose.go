@@ -70,6 +70,10 @@ func (c *copier) inRing(ctx context.Context, ring string) (records.Place, error)
 // was never released.
 func (c *copier) published(ctx context.Context, version versioning.Version) (records.Place, error) {
 	void := uint64(0)
+	newest, err := c.record(ctx, c.newest)
+	if err != nil {
+		return records.Place{}, err
+	}
 	for sequence := c.newest; sequence > 0; sequence-- {
 		sealed, err := c.record(ctx, sequence)
 		if err != nil {
@@ -80,6 +84,9 @@ func (c *copier) published(ctx context.Context, version versioning.Version) (rec
 		}
 		for _, place := range sealed.Record.After {
 			if place.Version == version && place.Digest != "" && sequence != void {
+				if newest.Record.Pruned.Has(place.Release) {
+					return place, &PrunedError{Version: version}
+				}
 				return place, nil
 			}
 		}

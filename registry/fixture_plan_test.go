@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/quoitbuild/quoit/labels"
+	"github.com/quoitbuild/quoit/registry/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -72,6 +73,9 @@ func (s *server) lookup(image string, version versioning.Version) (string, bool,
 	code, index := s.do("GET", at+"/manifests/"+version.String(), "", nil)
 	if code != http.StatusOK {
 		return "", false, nil
+	}
+	if digestOf(index) == records.Tombstone().Digest {
+		return "", true, nil
 	}
 	digest, err := platformImage(index)
 	must(s.t, err)

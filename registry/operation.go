@@ -50,6 +50,9 @@ func (p *publisher) operation(newest records.Record) (records.Record, error) {
 	if err := p.unmoved(newest); err != nil {
 		return records.Record{}, err
 	}
+	if len(p.plan.adopted) > 0 && newest.Pruned != p.pruned {
+		return records.Record{}, errPruned
+	}
 	images, err := p.images(newest)
 	if err != nil {
 		return records.Record{}, err

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/quoitbuild/quoit/registry/records"
+	"github.com/quoitbuild/quoit/versioning"
 )
 
 // maxHeld bounds the manifests that are held until they are written.
@@ -66,8 +67,9 @@ type publisher struct {
 	plan        writes
 	position    map[Tag]int // of what is to be written, by its level
 	driver      *driver
-	known       map[string]string // digests of versions that are not built, image:version
-	tookOver    bool              // the log has what the rings hold
+	known       map[string]string  // digests of versions that are not built, image:version
+	tookOver    bool               // the log has what the rings hold
+	pruned      versioning.Lineage // releases that have no adopted image alone
 
 	mu      sync.Mutex
 	outcome Outcome
@@ -95,6 +97,8 @@ func (p *publisher) publish(ctx context.Context) (err error) {
 			err = p.driver.takeOver(ctx, p.adoption())
 		case errors.As(err, &unknown):
 			err = p.learn(ctx, unknown)
+		case errors.Is(err, errPruned):
+			err = p.unpruned(ctx)
 		default:
 			return err
 		}

@@ -143,6 +143,9 @@ func (r *ringer) plan(ctx context.Context, newest records.Record) (records.Recor
 
 func (r *ringer) make(ctx context.Context, newest records.Record) (change, error) {
 	c, err := r.decide(ctx, newest)
+	if err == nil {
+		err = unpruned(newest, c.plan.Changes)
+	}
 	if err != nil {
 		return change{}, err
 	}

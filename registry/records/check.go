@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -122,6 +123,15 @@ func checkContents(r Record) error {
 
 // checkPlaces holds what the tables say of releases to what the record can know.
 func checkPlaces(r Record) error {
+	last, _ := strconv.ParseUint(string(r.Pruned[strings.LastIndexAny(string(r.Pruned), ",-")+1:]), 10, 64) // 0 for none
+	if !r.Pruned.Valid() || last > r.Releases {
+		return fmt.Errorf("%.80q of %d releases were pruned", r.Pruned, r.Releases)
+	}
+	for _, ring := range sortedKeys(r.After) {
+		if place := r.After[ring]; !place.Empty() && r.Pruned.Has(place.Release) {
+			return fmt.Errorf("ring %s: release %s was pruned", ring, place.Version)
+		}
+	}
 	for _, table := range []Table{r.Before, r.After} {
 		for _, ring := range sortedKeys(table) {
 			place := table[ring]

@@ -28,6 +28,7 @@ func (v *verifier) version(sequence uint64, newest bool, tag Content) {
 	what := fmt.Sprintf("the log says %s", tag.Digest)
 	switch {
 	case !looked || got == tag.Digest || v.voided[sequence] && got != "":
+	case !v.kept[Content{Repository: tag.Repository, Tag: tag.Tag}] && (got == "" || got == Tombstone().Digest):
 	case got == "" && newest:
 		v.image(Unfinished, sequence, tag, got, what, nextRun)
 	case got == "":

@@ -48,6 +48,9 @@ type Record struct {
 	Holds map[string]Hold `json:"holds,omitempty"`
 	// Releases is how many releases have a number, see [Place].
 	Releases uint64 `json:"releases,omitempty"`
+	// Pruned are the numbers of the releases that were given up, see [Prune]. No
+	// ring of After holds one.
+	Pruned versioning.Lineage `json:"pruned,omitempty"`
 	// Undo is the newest shift that can be undone, nil if there is none.
 	Undo *Shifted `json:"undo,omitempty"`
 	// Below is, of a shift, what Undo was before it.
@@ -123,7 +126,7 @@ func (r Record) Following(operation string) Record {
 	if after == nil {
 		after = Table{}
 	}
-	return Record{Operation: operation, After: after, Holds: maps.Clone(r.Holds), Releases: r.Releases, Undo: r.Undo}
+	return Record{Operation: operation, After: after, Holds: maps.Clone(r.Holds), Releases: r.Releases, Pruned: r.Pruned, Undo: r.Undo}
 }
 
 // Versions are the version tags that the record assigns, sorted by image.

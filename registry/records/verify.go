@@ -28,6 +28,7 @@ type verifier struct {
 	names    map[uint64][]Name // tags by sequence
 	decided  []string          // digests; the first record is at 1
 	voided   map[uint64]bool
+	kept     map[Content]bool // versions that were not pruned, without digest
 }
 
 // Verify compares a log with itself and with the tags that follow it. It finds
@@ -62,6 +63,7 @@ func Verify(log Log) []Finding {
 	}
 	v.twice()
 	v.hint()
+	v.kept = v.Kept(v.newest().Pruned)
 	v.images()
 	return sortFindings(v.findings)
 }

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"errors"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+type pruneFlags struct {
+	project projectFlags
+	keep    int
+	needed  []string
+	message string
+	dryRun  bool
+	output  string
+}
+
+func newPruneCmd() *cobra.Command {
+	var f pruneFlags
+	cmd := &cobra.Command{
+		Use:   "prune",
+		Short: "Give up old releases that nothing needs",
+		Long: `Prune gives up releases for ever: those that no ring holds, or held in the newest
+records, that no undo of the newest shifts brings back, and that have no image's
+newest version. A record says so; then the tags of versions that are in no other
+release name an empty image, and the registry can free what they named. The versions
+are never used again. Old votes of the log are deleted where the registry deletes
+single tags. The records themselves stay.
+
+What sites run is not known to the registry: name older releases with --needed.`,
+		Example: `  quoit prune --dry-run
+  quoit prune --keep 100 --needed 1.4.2`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	f.project.register(cmd.Flags())
+	cmd.Flags().IntVar(&f.keep, "keep", 20, "keep what rings held in this many of the newest records")
+	cmd.Flags().StringSliceVar(&f.needed, "needed", nil, "keep these releases too, by version")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only say what would happen")
+	cmd.Flags().StringVar(&f.message, "message", "", "what the history says of this")
+	outputFlag(cmd, &f.output)
+	return cmd
+}
+
+func (f *pruneFlags) run(cmd *cobra.Command) error {
+	if err := errors.Join(checkOutput(f.output), checkMessage(f.message)); err != nil {
+		return err
+	}
+	if f.keep < 1 {
+		return usagef("--keep %d: choose 1 or more", f.keep)
+	}
+	var needed []versioning.Version
+	for _, text := range f.needed {
+		parsed, err := versioning.Parse(text)
+		if err != nil {
+			return usagef("--needed: %w", err)
+		}
+		needed = append(needed, parsed)
+	}
+	m, p, err := f.project.open()
+	if err != nil {
+		return err
+	}
+	pruned, err := p.Prune(cmd.Context(), registry.PruneOptions{
+		Rings: m.RingOrder(), Author: registry.Author{Actor: actor(), Message: f.message},
+		Keep: f.keep, Needed: needed, DryRun: f.dryRun,
+	})
+	if err != nil {
+		return err
+	}
+	if f.output == "json" {
+		return printJSON(cmd.OutOrStdout(), pruneResult{1, pruned})
+	}
+	_, err = io.WriteString(cmd.OutOrStdout(), harmless(pruned.String()))
+	return err
+}
+
+// pruneResult is the JSON of quoit prune, with --dry-run or without.
+type pruneResult struct {
+	Schema int `json:"schema"`
+	registry.Pruned
+}

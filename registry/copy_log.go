@@ -124,6 +124,9 @@ func small(ctx context.Context, from store, image string, blob descriptor) ([]by
 	if blob.Size > maxConfig {
 		return nil, fmt.Errorf("%s has %d bytes, more than %d MiB", from.reference(image, blob.Digest), blob.Size, maxConfig>>20)
 	}
+	if at, is := from.(*shelf); is {
+		return at.at(image).blob(ctx, blob.Digest, blob.Size)
+	}
 	opened, err := from.open(ctx, image, blob)
 	if err != nil {
 		return nil, err

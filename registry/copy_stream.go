@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 )
@@ -140,6 +141,9 @@ func (v *verified) Read(p []byte) (int, error) {
 }
 
 func (v *verified) broken() error {
+	if v.stall == nil {
+		return nil // it was not opened
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.err
@@ -201,36 +205,42 @@ func (s *shelf) writeOnce(ctx context.Context, image string, blob descriptor, fr
 	return false, r.stream(ctx, client, location, blob, open)
 }
 
-// stream uploads a blob to where the registry wants it.
+// stream uploads a blob to where the registry wants it. The source is opened when
+// it is sent, and again if that has to be repeated with a fresh token.
 func (r repository) stream(ctx context.Context, client *http.Client, location *url.URL, blob descriptor, open opener) error {
-	source, err := open(ctx)
-	if err != nil {
-		return err
-	}
 	moving, watched := watch(ctx, r.project.options.Timeout)
 	defer watched.stop()
-	contents := &verified{ReadCloser: source, stall: watched, blob: blob, hash: sha256.New()}
-	defer contents.Close()
 	query := location.Query()
 	query.Set("digest", blob.Digest)
 	location.RawQuery = query.Encode()
 	reference := r.reference(blob.Digest)
-	request, err := http.NewRequestWithContext(moving, http.MethodPut, location.String(), io.NopCloser(contents))
+	request, err := http.NewRequestWithContext(moving, http.MethodPut, location.String(), nil)
 	if err != nil {
 		return r.project.refused(ctx, writing, reference, err)
 	}
-	if request.ContentLength = blob.Size; blob.Size == 0 {
-		request.Body = http.NoBody
+	contents := &verified{}
+	request.GetBody = func() (io.ReadCloser, error) {
+		source, err := open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		contents = &verified{ReadCloser: source, stall: watched, blob: blob, hash: sha256.New()}
+		return contents, nil
+	}
+	// Whatever carries the request asks for the body anew, see [carrier].
+	request.Body, request.ContentLength = io.NopCloser(strings.NewReader("")), blob.Size
+	if blob.Size == 0 {
+		request.Body, request.GetBody = http.NoBody, nil
 	}
 	request.Header.Set("Content-Type", "application/octet-stream")
 	response, err := client.Do(request)
-	switch {
-	case contents.broken() != nil:
+	if broken := contents.broken(); broken != nil {
 		if err == nil {
 			response.Body.Close()
 		}
-		return contents.broken()
-	case err != nil:
+		return broken
+	}
+	if err != nil {
 		return r.project.refused(ctx, writing, reference, watched.explain(err))
 	}
 	defer response.Body.Close()

@@ -1,0 +1,96 @@
+package deploy
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+)
+
+var digest = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+
+// check says what is broken about a record.
+func check(d document) error {
+	if d.Project == "" || d.Site == "" {
+		return errors.New("it names no project or no site")
+	}
+	if len(d.Results) > maxResults {
+		return fmt.Errorf("it has %d results, and may have %d", len(d.Results), maxResults)
+	}
+	for _, r := range slices.Concat(pointed(d.Installed), pointed(d.Attempted), d.Reached) {
+		if err := checkRelease(r); err != nil {
+			return err
+		}
+	}
+	for i, r := range d.Reached {
+		if slices.ContainsFunc(d.Reached[:i], r.Same) {
+			return fmt.Errorf("it has reached %s twice", r.Digest)
+		}
+	}
+	if d.Phase != nil {
+		if err := checkStep(*d.Phase); err != nil {
+			return err
+		}
+	}
+	for _, r := range d.Results {
+		if err := checkResult(r); err != nil {
+			return err
+		}
+	}
+	return checkState(d)
+}
+
+// checkState checks that the parts of a record tell one story.
+func checkState(d document) error {
+	has := func(r *Release) bool { return slices.ContainsFunc(d.Reached, r.Same) }
+	uninstalls := d.Phase != nil && d.Phase.Action == Uninstall
+	switch {
+	case d.Phase == nil && d.Attempted != nil:
+		return errors.New("something is attempted, and there is no phase")
+	case d.Phase != nil && uninstalls == (d.Attempted != nil):
+		return fmt.Errorf("the phase is %s, which does not fit what is attempted", d.Phase.Action)
+	case uninstalls && d.Installed != nil:
+		return errors.New("it is installed, and being uninstalled")
+	case d.Attempted != nil && !has(d.Attempted):
+		return errors.New("what is attempted is not among the reached")
+	case d.Phase != nil && len(d.Reached) == 0:
+		return errors.New("there is a phase, and nothing is reached")
+	case d.Phase == nil && d.Installed == nil && len(d.Reached) > 0:
+		return errors.New("nothing is installed, nothing is attempted, and something is reached")
+	case d.Phase == nil && d.Installed != nil && (len(d.Reached) != 1 || !has(d.Installed)):
+		return errors.New("it rests, and what is installed is not what is reached")
+	}
+	return nil
+}
+
+func checkRelease(r Release) error {
+	if !digest.MatchString(r.Digest) {
+		return fmt.Errorf("%q is not a digest", shorten(r.Digest))
+	}
+	return nil
+}
+
+func checkStep(s Step) error {
+	if !slices.Contains([]Action{Install, Upgrade, Downgrade, Restore, Uninstall}, s.Action) {
+		return fmt.Errorf("%q is not an action", shorten(string(s.Action)))
+	}
+	return checkRelease(s.Run)
+}
+
+func checkResult(r resultDocument) error {
+	if r.Time.Nanosecond() != 0 || r.Time.Location() != time.UTC {
+		return fmt.Errorf("the time %s is not in seconds and UTC", r.Time)
+	}
+	if len(r.Error) > maxError {
+		return fmt.Errorf("the error of a result has %d bytes, and may have %d", len(r.Error), maxError)
+	}
+	return checkStep(r.Step)
+}
+
+func pointed(r *Release) []Release {
+	if r == nil {
+		return nil
+	}
+	return []Release{*r}
+}

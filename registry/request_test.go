@@ -61,7 +61,7 @@ func TestErrorTextsOfWrites(t *testing.T) {
 		"401":       {plain(401, ""), tag + "not logged in, or no longer (401): docker login HOST"},
 		"403":       {plain(403, "DENIED: quota exceeded"), tag + "this account may not push there (403), it says DENIED: quota exceeded: docker login HOST with one that may"},
 		"404":       {plain(404, ""), tag + "the registry does not know this repository (404): create it first"},
-		"400":       {plain(400, "TAG_INVALID: tag is immutable"), tag + "the registry answered 400 Bad Request, it says TAG_INVALID: tag is immutable"},
+		"400":       {plain(400, "TAG_INVALID: tag is immutable"), "the registry refuses the tag deploy:0.1.0: " + tag + "the registry answered 400 Bad Request, it says TAG_INVALID: tag is immutable"},
 		"a proxy's": {html(200), tag + "the answer is 200 OK, not 201 Created: check the registry's address, and a proxy before it"},
 	} {
 		t.Run(name, func(t *testing.T) {

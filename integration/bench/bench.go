@@ -15,9 +15,6 @@ import (
 	"github.com/quoitbuild/quoit/internal/testkit"
 )
 
-// builder is the name that buildx has for the bench's BuildKit.
-const builder = "quoit-bench"
-
 // bench is the place where contestants meet: a registry, a BuildKit with an
 // empty cache, and the programs.
 type bench struct {
@@ -26,6 +23,7 @@ type bench struct {
 	quoit    string // the command
 	frontend string // reference of the frontend's image
 	dir      string // for projects
+	builder  string // buildx's name of the BuildKit
 	timeout  time.Duration
 	progress io.Writer
 	serial   int // of projects
@@ -58,11 +56,24 @@ func open(ctx context.Context, timeout time.Duration, progress io.Writer) (_ *be
 	if b.frontend, err = b.stack.PushFrontend(ctx); err != nil {
 		return nil, err
 	}
-	if b.buildkit, err = b.stack.StartBuildkit(ctx); err != nil {
-		return nil, err
+	return b, b.fresh(ctx)
+}
+
+// fresh replaces the bench's BuildKit by one with nothing in it: no cache, no
+// history, no memory of earlier builds.
+func (b *bench) fresh(ctx context.Context) (err error) {
+	if b.buildkit != nil {
+		if err := b.buildkit.Stop(); err != nil {
+			return err
+		}
 	}
-	return b, b.run(ctx, command{args: []string{
-		"buildx", "create", "--name", builder, "--driver", "remote", b.buildkit.Host,
+	if b.buildkit, err = b.stack.StartBuildkit(ctx); err != nil {
+		return err
+	}
+	b.serial++
+	b.builder = fmt.Sprintf("bench-%d", b.serial)
+	return b.run(ctx, command{args: []string{
+		"buildx", "create", "--name", b.builder, "--driver", "remote", b.buildkit.Host,
 	}})
 }
 

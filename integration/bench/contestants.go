@@ -52,7 +52,7 @@ func (b *bench) quoitPlan(p *project, host string) contestant {
 // quoitImage is docker buildx build with the frontend's image.
 func (b *bench) quoitImage(p *project, host string) contestant {
 	args := []string{
-		"buildx", "build", "--builder", builder, "--progress=quiet", "-f", "quoit.yaml",
+		"buildx", "build", "--builder", b.builder, "--progress=quiet", "-f", "quoit.yaml",
 		"--build-arg", "BUILDKIT_SYNTAX=" + b.frontend, "--build-arg", "QUOIT_REGISTRY=" + host, ".",
 	}
 	return contestant{nameImage, p, command{dir: p.dir, args: args}}
@@ -60,7 +60,7 @@ func (b *bench) quoitImage(p *project, host string) contestant {
 
 // bake is docker buildx bake of the targets, of all without any.
 func (b *bench) bake(name string, p *project, host string, targets ...string) contestant {
-	args := []string{"buildx", "bake", "--builder", builder, "--progress=quiet", "-f", "docker-bake.json"}
+	args := []string{"buildx", "bake", "--builder", b.builder, "--progress=quiet", "-f", "docker-bake.json"}
 	tag := "dev"
 	switch name {
 	case nameBake:
@@ -78,7 +78,7 @@ func (b *bench) bake(name string, p *project, host string, targets ...string) co
 // syntax image.
 func (b *bench) dockerfile(p *project) contestant {
 	args := []string{
-		"buildx", "build", "--builder", builder, "--progress=quiet",
+		"buildx", "build", "--builder", b.builder, "--progress=quiet",
 		"--build-arg", "BUILDKIT_SYNTAX=docker/dockerfile:1", ".",
 	}
 	return contestant{nameDockerfile, p, command{dir: p.dir, args: args}}

@@ -75,7 +75,7 @@ func parse(args []string, usage io.Writer) (o options, err error) {
 	f.SetOutput(usage)
 	quick := f.Bool("quick", false, "measure the rows of every day: N=100, fewer rounds, into bin/bench")
 	rows := f.String("rows", strings.Join(allRows, ","), "what is measured")
-	sizes := f.String("sizes", "10,100,300,1000", "numbers of images")
+	sizes := f.String("sizes", "10,100,300,1000", "numbers of images; empty for none")
 	delays := f.String("delays", "0,5,50,150", "milliseconds that the registry waits in the row latency")
 	f.IntVar(&o.short, "pairs", 5, "rounds of short rows")
 	f.IntVar(&o.long, "long-pairs", 2, "rounds of long rows")
@@ -113,7 +113,11 @@ func isSet(f *flag.FlagSet, name string) (set bool) {
 	return set
 }
 
+// numbers reads a list; an empty one has none.
 func numbers(list string) (out []int, err error) {
+	if list == "" {
+		return nil, nil
+	}
 	for _, text := range strings.Split(list, ",") {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 0 {

@@ -41,9 +41,15 @@ type runner struct {
 	keep func(*Row) error
 }
 
-// all runs everything in the order of what it needs.
+// all runs everything that is wanted, each part on an empty BuildKit.
 func (r *runner) all(ctx context.Context) error {
 	for _, images := range r.plan.sizes {
+		if !r.plan.wants("noop") && !r.plan.wants("cycle") && !r.plan.wants("cold") {
+			break
+		}
+		if err := r.fresh(ctx); err != nil {
+			return err
+		}
 		if err := r.project(ctx, star, images); err != nil {
 			return err
 		}
@@ -63,6 +69,9 @@ func (r *runner) all(ctx context.Context) error {
 		if !r.plan.wants(part.rows) {
 			continue
 		}
+		if err := r.fresh(ctx); err != nil {
+			return err
+		}
 		if err := part.run(ctx); err != nil {
 			return err
 		}
@@ -73,9 +82,6 @@ func (r *runner) all(ctx context.Context) error {
 // project measures one kind of project: nothing to do, then base, first leaf
 // and leaf in turns, then cold.
 func (r *runner) project(ctx context.Context, s shape, images int) error {
-	if !r.plan.wants("noop") && !r.plan.wants("cycle") && !r.plan.wants("cold") {
-		return nil
-	}
 	r.say("%s, N=%d", s, images)
 	ours, err := r.bench.project(s, images, usualFiles, usualSize)
 	if err != nil {

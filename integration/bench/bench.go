@@ -41,22 +41,27 @@ func open(ctx context.Context, timeout time.Duration, progress io.Writer) (_ *be
 		return nil, err
 	}
 	b.quoit = filepath.Join(b.dir, "quoit")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w -X main.version=bench", "-o", b.quoit,
-		"github.com/quoitbuild/quoit/cmd/quoit")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building quoit: %w\n%s", err, output)
-	}
-	if b.stack, err = testkit.Start(ctx, testkit.Options{Progress: progress}); err != nil {
+	if err := b.build(ctx, b.quoit, "cmd/quoit"); err != nil {
 		return nil, err
 	}
-	// The stack's own BuildKit has a cache from one run to the next, so that the
-	// image is there soon; nothing is measured on it.
-	fmt.Fprintln(progress, "building the frontend's image")
-	if b.frontend, err = b.stack.PushFrontend(ctx); err != nil {
+	if b.stack, err = testkit.Start(ctx, testkit.Options{NoBuildkit: true, Progress: progress}); err != nil {
+		return nil, err
+	}
+	if err := b.pushFrontend(ctx); err != nil {
 		return nil, err
 	}
 	return b, b.fresh(ctx)
+}
+
+// build builds a program of this repository without C libraries.
+func (b *bench) build(ctx context.Context, file, program string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w -X main.version=bench", "-o", file,
+		"github.com/quoitbuild/quoit/"+program)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", program, err, output)
+	}
+	return nil
 }
 
 // fresh replaces the bench's BuildKit by one with nothing in it: no cache, no

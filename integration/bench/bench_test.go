@@ -1,20 +1,17 @@
 package main
 
 import (
-	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"io"
 	"math"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/quoitbuild/quoit/manifest"
+	controlapi "github.com/moby/buildkit/api/services/control"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 func TestSpread(t *testing.T) {
@@ -114,58 +111,26 @@ func TestPhases(t *testing.T) {
 	}
 }
 
-// generatedProject writes a small project of a shape.
-func generatedProject(t *testing.T, s shape, images int) project {
-	t.Helper()
-	p := project{dir: filepath.Join(t.TempDir(), "p"), name: "bench/p1", salt: "project 1", shape: s, images: images, files: 3, size: 100}
-	if err := p.write(); err != nil {
-		t.Fatal(err)
+func TestBuildsThatEndedBeforeAreNotCounted(t *testing.T) {
+	since := time.Now()
+	h := &history{since: since, events: make(chan *controlapi.BuildHistoryEvent, 5), failed: make(chan error)}
+	record := func(ref string, created time.Duration, completed bool) {
+		r := &controlapi.BuildHistoryRecord{Ref: ref, CreatedAt: timestamppb.New(since.Add(created))}
+		if completed {
+			r.CompletedAt = timestamppb.New(since.Add(created + time.Second))
+		}
+		h.events <- &controlapi.BuildHistoryEvent{Record: r}
 	}
-	return p
-}
-
-func TestProjectsAndBakeFilesHaveTheSameImages(t *testing.T) {
-	for s, images := range map[shape]int{star: 5, rootContext: 5, chain: 10, single: 1} {
-		t.Run(string(s), func(t *testing.T) {
-			p := generatedProject(t, s, images)
-			data, err := os.ReadFile(filepath.Join(p.dir, "quoit.yaml"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			m, err := manifest.Parse("quoit.yaml", data)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if data, err = os.ReadFile(filepath.Join(p.dir, "docker-bake.json")); err != nil {
-				t.Fatal(err)
-			}
-			var bake struct{ Target map[string]bakeTarget }
-			if err := json.Unmarshal(data, &bake); err != nil {
-				t.Fatal(err)
-			}
-			if len(m.Images) != images || len(bake.Target) != images {
-				t.Fatalf("%d images, %d targets, want %d", len(m.Images), len(bake.Target), images)
-			}
-			for _, image := range m.Images {
-				target := bake.Target[image.Name]
-				if target.Context != image.Context || target.Dockerfile != image.File {
-					t.Errorf("%s: %+v, bake has %+v", image.Name, image, target)
-				}
-				file := image.File
-				if file == "" {
-					file = "Dockerfile"
-				}
-				text, err := os.ReadFile(filepath.Join(p.dir, image.Context, file))
-				if err != nil {
-					t.Fatal(err)
-				}
-				for reference := range target.Contexts {
-					if !strings.HasPrefix(string(text), "FROM "+reference+"\n") {
-						t.Errorf("%s does not build on %s:\n%s", image.Name, reference, text)
-					}
-				}
-			}
-		})
+	record("earlier", -time.Second, true)
+	record("in order", time.Second, false)
+	record("in order", time.Second, true)
+	record("in disorder", time.Second, true)
+	record("in disorder", time.Second, false)
+	done := make(chan struct{})
+	close(done)
+	builds, err := h.collect(done)
+	if err != nil || len(builds) != 2 || builds["in order"] == nil || builds["in disorder"].CompletedAt == nil {
+		t.Errorf("%v, %v", builds, err)
 	}
 }
 
@@ -230,6 +195,25 @@ func TestTable(t *testing.T) {
 	want := "| work  | s    |\n| ----- | ---- |\n| ≥ 1   | 12.5 |\n| short |      |\n"
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestFrontendImageIsAFrontend(t *testing.T) {
+	labels, err := frontendLabels()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"moby.buildkit.frontend.network.none", "moby.buildkit.frontend.caps"} {
+		if labels[key] == "" {
+			t.Errorf("label %s is missing: %v", key, labels)
+		}
+	}
+	image, err := frontendImage([]byte("binary"), labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if config, err := image.ConfigFile(); err != nil || !cmp.Equal(config.Config.Labels, labels) || len(config.RootFS.DiffIDs) != 1 {
+		t.Errorf("%+v, %v", config, err)
 	}
 }
 

@@ -15,6 +15,7 @@ const quiet = 50 * time.Millisecond
 // history follows BuildKit's builds while a command runs. It does not read
 // earlier ones, whose number would show in buildkitd's memory.
 type history struct {
+	since  time.Time
 	events chan *controlapi.BuildHistoryEvent
 	failed chan error
 	end    func()
@@ -27,7 +28,7 @@ func (b *bench) listen(ctx context.Context) (*history, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	h := &history{events: make(chan *controlapi.BuildHistoryEvent, 64), failed: make(chan error, 1)}
+	h := &history{since: time.Now(), events: make(chan *controlapi.BuildHistoryEvent, 64), failed: make(chan error, 1)}
 	h.end = func() { cancel(); c.Close() }
 	stream, err := c.ControlClient().ListenBuildHistory(ctx, &controlapi.BuildHistoryRequest{ActiveOnly: true})
 	if err == nil {
@@ -64,7 +65,8 @@ func (h *history) collect(done <-chan struct{}) (map[string]*controlapi.BuildHis
 		case <-done:
 			done, timer = nil, time.After(quiet)
 		case event := <-h.events:
-			if event.Record == nil {
+			// BuildKit reports a build once more when its record is tidied up.
+			if event.Record == nil || event.Record.CreatedAt.AsTime().Before(h.since) {
 				continue
 			}
 			if known := builds[event.Record.Ref]; known == nil || event.Record.CompletedAt != nil {

@@ -24,7 +24,6 @@ type Machine struct {
 	Go       string `json:"go"`
 	BuildKit string `json:"buildkit"`
 	Buildx   string `json:"buildx"`
-	Quoit    string `json:"quoit"` // commit, if known
 }
 
 // machine describes the machine and the programs.
@@ -63,7 +62,6 @@ func (b *bench) machine(ctx context.Context) (Machine, error) {
 	if fields := strings.Fields(string(version)); len(fields) > 1 {
 		m.Buildx = fields[1]
 	}
-	m.Quoit = commit(ctx)
 	return m, nil
 }
 

@@ -158,10 +158,17 @@ func measureAll(ctx context.Context, o options, report *Report, file string) (er
 		return err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
-	if report.Machine, err = b.machine(ctx); err != nil {
+	machine, err := b.machine(ctx)
+	if err != nil {
 		return err
 	}
+	if len(report.Rows) > 0 && report.Machine != machine {
+		return fmt.Errorf("%s has rows of another machine or of other versions: leave out -add, or choose another -out", file)
+	}
+	report.Machine = machine
+	at := commit(ctx)
 	r := &runner{bench: b, plan: o.plan, keep: func(row *Row) error {
+		row.Commit = at
 		report.put(row)
 		return report.save(file)
 	}}

@@ -51,8 +51,8 @@ func text(r *Report) string {
 	var out strings.Builder
 	m := r.Machine
 	if m.CPUs > 0 {
-		fmt.Fprintf(&out, "%d × %s, %.0f GB, %s %s; BuildKit %s, buildx %s, %s; quoit %.20s\n\n",
-			m.CPUs, m.CPU, float64(m.Memory)/1e9, m.OS, m.Kernel, m.BuildKit, m.Buildx, m.Go, m.Quoit)
+		fmt.Fprintf(&out, "%d × %s, %.0f GB, %s %s; BuildKit %s, buildx %s, %s; quoit %s\n\n",
+			m.CPUs, m.CPU, float64(m.Memory)/1e9, m.OS, m.Kernel, m.BuildKit, m.Buildx, m.Go, strings.Join(r.commits(), ", "))
 	}
 	out.WriteString("## Goals\n\n" + table(goalLines(r)) + "\n")
 	for _, row := range r.Rows {

@@ -26,6 +26,8 @@ type Row struct {
 	Files  int `json:"files"`
 	// DelayMS is what each request to the registry waited, -1 without a proxy.
 	DelayMS int `json:"delay_ms"`
+	// Commit is that of quoit, "" if git does not know.
+	Commit string `json:"commit"`
 	// Series has the contestants in the order of their turns.
 	Series []*Series `json:"series"`
 }
@@ -85,6 +87,17 @@ func (r *Report) put(row *Row) {
 		return
 	}
 	r.Rows = append(r.Rows, row)
+}
+
+// commits are those that the rows were measured at, in their order.
+func (r *Report) commits() []string {
+	var all []string
+	for _, row := range r.Rows {
+		if row.Commit != "" && !slices.Contains(all, row.Commit) {
+			all = append(all, row.Commit)
+		}
+	}
+	return all
 }
 
 // series is a contestant's, nil if it did not take part.

@@ -26,7 +26,8 @@ type bench struct {
 	builder  string // buildx's name of the BuildKit
 	timeout  time.Duration
 	progress io.Writer
-	serial   int // of projects
+	serial   int       // of projects
+	last     time.Time // when the last command ended
 }
 
 // open starts everything. Close has to be called, whatever happens.

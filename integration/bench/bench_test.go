@@ -88,6 +88,13 @@ func TestPeakOfAProcess(t *testing.T) {
 	}
 }
 
+func TestProcessorTime(t *testing.T) {
+	stat := "17 (build kit) d) S 1 17 17 0 -1 4194560 5 0 0 0 150 25 0 0 20 0 9 0 100 0 0"
+	if got := cpuTimeIn([]byte(stat)); got != 1750*time.Millisecond {
+		t.Errorf("%s", got)
+	}
+}
+
 func TestPhases(t *testing.T) {
 	at := func(ms int) time.Time { return time.Unix(0, 0).Add(time.Duration(ms) * time.Millisecond) }
 	got := divide(map[string]*span{

@@ -48,6 +48,7 @@ func (b *bench) run(ctx context.Context, c command) error {
 	var out bytes.Buffer
 	cmd := b.cmd(ctx, c)
 	cmd.Stdout, cmd.Stderr = &out, &out
+	defer func() { b.last = time.Now() }()
 	return explain(ctx, c, cmd.Run(), out.String())
 }
 
@@ -132,7 +133,8 @@ func (b *bench) timed(ctx context.Context, c command) (sample Sample, began time
 		w.follow(cmd.Process.Pid)
 		err = cmd.Wait()
 	}
-	sample.Seconds = time.Since(began).Seconds()
+	b.last = time.Now()
+	sample.Seconds = b.last.Sub(began).Seconds()
 	peaks := w.end()
 	if err := explain(limited, c, err, stderr.String()); err != nil {
 		return sample, began, err

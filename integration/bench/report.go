@@ -26,6 +26,7 @@ func page(r *Report) string {
 Written by ` + "`make bench`" + `; do not edit. Quoit and ` + "`docker buildx bake`" + ` did the same work on the same BuildKit and registry, in turns:
 A B, A B, … Ratios are those of a round, then the median with the smallest and largest. A ratio of two contestants on one machine
 can be compared with another machine's; a time cannot, so the empty solve, which is what BuildKit itself needs, stands beside it.
+Each turn begins when BuildKit rests: what it does after a build for its history is in no time, but in its CPU seconds.
 What was not measured is not here.
 
 ![no-op over the number of images](noop.svg)
@@ -89,7 +90,7 @@ func goalLines(r *Report) [][]string {
 func rowLines(row *Row) [][]string {
 	lines := [][]string{{
 		"contestant", "seconds", "× the first", "over empty solve", "solves", "requests", "others", "received", "stored",
-		"CLI MB", "frontend MB", "hash step MB", "buildkitd MB",
+		"CLI CPU s", "buildkitd CPU s", "CLI MB", "frontend MB", "hash step MB", "buildkitd MB",
 	}}
 	if len(row.Series) == 0 {
 		return lines
@@ -107,6 +108,7 @@ func rowLines(row *Row) [][]string {
 			s.Contestant, shown(s.seconds(), ""), shownSpread(paired(s.seconds(), first, ratio)),
 			shownSpread(paired(s.seconds(), empty, difference)),
 			fmt.Sprint(last.Solves), counts(last.Requests), fmt.Sprint(last.Others), size(last.Received), size(last.Stored),
+			median(s, func(x Sample) float64 { return x.CPU }), median(s, func(x Sample) float64 { return x.DaemonCPU }),
 			peakOf(s, func(x Sample) int64 { return x.CLI }), peakOf(s, func(x Sample) int64 { return x.Frontend }),
 			peakOf(s, func(x Sample) int64 { return x.Step }), peakOf(s, func(x Sample) int64 { return x.Daemon }),
 		})
@@ -153,6 +155,10 @@ func shownSpread(values []float64) string {
 		return ""
 	}
 	return fmt.Sprintf("%s (%s to %s)", number(s.Median, ""), number(s.Min, ""), number(s.Max, ""))
+}
+
+func median(s *Series, of func(Sample) float64) string {
+	return number(spreadOf(slices.Collect(maps.Values(s.values(of)))).Median, "")
 }
 
 func peakOf(s *Series, of func(Sample) int64) string {

@@ -46,6 +46,9 @@ type Sample struct {
 	// Seconds is wall time, CPU that of the command itself without the daemons.
 	Seconds float64 `json:"seconds"`
 	CPU     float64 `json:"cpu_seconds"`
+	// DaemonCPU is buildkitd's processor time until it rests, also after the
+	// command's end.
+	DaemonCPU float64 `json:"buildkitd_cpu_seconds"`
 	// Solves is the builds in BuildKit's history.
 	Solves int `json:"solves"`
 	// Requests are those for the project's images, by method and kind, Others

@@ -82,13 +82,25 @@ func (b *bench) round(ctx context.Context, round int, s stage) error {
 	return nil
 }
 
+// turn is one contestant's. BuildKit rests before it and after it, and what it
+// does in between is this contestant's.
 func (b *bench) turn(ctx context.Context, round int, s stage, c contestant) (Sample, error) {
 	if s.prepare != nil {
 		if err := s.prepare(ctx, round, c); err != nil {
 			return Sample{}, err
 		}
 	}
-	return b.measure(ctx, c)
+	if err := b.settle(ctx); err != nil {
+		return Sample{}, err
+	}
+	before := cpuTime(b.buildkit.PID)
+	sample, err := b.measure(ctx, c)
+	if err != nil {
+		return sample, err
+	}
+	err = b.settle(ctx)
+	sample.DaemonCPU = (cpuTime(b.buildkit.PID) - before).Seconds()
+	return sample, err
 }
 
 // title names a row for people.

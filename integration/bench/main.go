@@ -89,7 +89,7 @@ func parse(args []string, usage io.Writer) (o options, err error) {
 	}
 	if *quick {
 		for name, value := range map[string]string{
-			"rows": "noop,cycle,one-image", "sizes": "100", "pairs": "3", "long-pairs": "1", "out": "bin/bench",
+			"rows": "noop,cycle,one-image", "sizes": "100", "pairs": "2", "long-pairs": "1", "out": "bin/bench",
 		} {
 			if !isSet(f, name) {
 				err = errors.Join(err, f.Set(name, value))

@@ -152,7 +152,7 @@ func (p *project) readImage(ctx context.Context, files *controlFiles, image mani
 
 func (p *project) readContainerFile(ctx context.Context, files *controlFiles, image manifest.Image, source *llb.Source) ([]byte, *diag.Diagnostic, error) {
 	for _, file := range candidates(image) {
-		data, err := dockerui.ReadFile(ctx, files.ref, file)
+		data, err := readFile(ctx, files.ref, file)
 		if isNotFound(err) {
 			continue
 		}
@@ -219,7 +219,7 @@ func linkTarget(ctx context.Context, files *controlFiles, name string) string {
 
 func readIgnoreFile(ctx context.Context, files *controlFiles, source llb.Source) (file string, data []byte, err error) {
 	for _, file := range []string{source.File + ignoreName, path.Join(source.Context, ignoreName)} {
-		data, err := dockerui.ReadFile(ctx, files.ref, file)
+		data, err := readFile(ctx, files.ref, file)
 		if err == nil {
 			return file, data, nil
 		}
@@ -228,6 +228,18 @@ func readIgnoreFile(ctx context.Context, files *controlFiles, source llb.Source)
 		}
 	}
 	return "", nil, nil
+}
+
+// maxControlFile bounds a container or an ignore file, in bytes.
+const maxControlFile = 4 << 20
+
+// readFile reads a file in one request: there are three for each image.
+func readFile(ctx context.Context, ref client.Reference, file string) ([]byte, error) {
+	data, err := ref.ReadFile(ctx, client.ReadRequest{Filename: file, Range: &client.FileRange{Length: maxControlFile + 1}})
+	if len(data) > maxControlFile {
+		return nil, fmt.Errorf("it has more than %d MiB", maxControlFile>>20)
+	}
+	return data, err
 }
 
 // brokenPattern returns the first mistake in an ignore file, nil for none.

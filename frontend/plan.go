@@ -142,7 +142,7 @@ func didYouMean(word string, among []string) string {
 func (p *planner) sources(ctx context.Context, pins map[string]string) (versioning.Request, error) {
 	externals := llb.NewExternals(p.client, pins)
 	p.compiler.Externals = externals
-	compiled, err := p.compiler.All(ctx)
+	compiled, err := p.compile(ctx)
 	graph, cycle := p.project.graph(compiled)
 	if err := errors.Join(err, cycle); err != nil {
 		return versioning.Request{}, err
@@ -157,6 +157,29 @@ func (p *planner) sources(ctx context.Context, pins map[string]string) (versioni
 		return versioning.Request{}, err
 	}
 	return p.request(ctx, trees, externals)
+}
+
+// compile compiles all images while BuildKit loads the tree that they are hashed
+// in, for which nothing of that has to be known.
+func (p *planner) compile(ctx context.Context) (compiled map[string][]*llb.Compiled, err error) {
+	def, err := p.tree.Marshal(ctx, bk.WithCaps(p.client.BuildOpts().LLBCaps))
+	if err != nil {
+		return nil, fmt.Errorf("loading the project's files: %w", err)
+	}
+	var mistakes error
+	eg, egCtx := errgroup.WithContext(ctx)
+	eg.Go(func() error {
+		if _, err := p.client.Solve(egCtx, client.SolveRequest{Definition: def.ToPB(), Evaluate: true}); err != nil {
+			return fmt.Errorf("loading the project's files: %w", err)
+		}
+		return nil
+	})
+	eg.Go(func() error {
+		compiled, mistakes = p.compiler.All(egCtx)
+		return nil
+	})
+	// What is wrong with a container file says more than a transfer that failed.
+	return compiled, errors.Join(mistakes, eg.Wait())
 }
 
 func (p *planner) request(ctx context.Context, trees map[string]digest.Digest, externals *llb.Externals) (versioning.Request, error) {

@@ -96,19 +96,19 @@ func (c *Compiler) All(ctx context.Context) (map[string][]*Compiled, error) {
 // results lists what was compiled, by image.
 func (c *Compiler) results() map[string][]*Compiled {
 	results := map[string][]*Compiled{}
-	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
-		own := map[string]bool{}
-		for _, platform := range c.Sources[name].Platforms {
+	own := map[string]bool{}
+	for name, source := range c.Sources {
+		for _, platform := range source.Platforms {
 			key := unitKey(name, platform)
 			own[key] = true
 			if u := c.units[key]; u != nil && u.result != nil {
 				results[name] = append(results[name], u.result)
 			}
 		}
-		for _, key := range slices.Sorted(maps.Keys(c.units)) {
-			if u := c.units[key]; u.source.Name == name && !own[key] && u.result != nil {
-				results[name] = append(results[name], u.result)
-			}
+	}
+	for _, key := range slices.Sorted(maps.Keys(c.units)) {
+		if u := c.units[key]; !own[key] && u.result != nil {
+			results[u.source.Name] = append(results[u.source.Name], u.result)
 		}
 	}
 	return results

@@ -201,11 +201,11 @@ func TestAShiftThatStops(t *testing.T) {
 		},
 		"everything is held": {
 			"ante a:3 b:2! c:2! post:1!", ShiftRequest{},
-			"nothing shifts from a to post, a held ring neither takes nor gives: end the hold of b, c, post, or choose --from and --to around it",
+			"nothing shifts from a to post, a held ring neither takes nor gives: use `quoit unhold b c post`, or choose --from and --to around it",
 		},
 		"what is not held would not change": {
 			"ante a:3! b:2 c:2 post:2", ShiftRequest{},
-			"nothing shifts from a to post, a held ring neither takes nor gives: end the hold of a, or choose --from and --to around it",
+			"nothing shifts from a to post, a held ring neither takes nor gives: use `quoit unhold a`, or choose --from and --to around it",
 		},
 		"a hotfix": {
 			"ante a:3 b:2a post", ShiftRequest{},

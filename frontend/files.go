@@ -231,7 +231,7 @@ func readIgnoreFile(ctx context.Context, files *controlFiles, source llb.Source)
 }
 
 // maxControlFile bounds a container or an ignore file, in bytes.
-const maxControlFile = 4 << 20
+const maxControlFile = 16 << 20
 
 // readFile reads a file in one request: there are three for each image.
 func readFile(ctx context.Context, ref client.Reference, file string) ([]byte, error) {

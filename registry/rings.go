@@ -53,6 +53,8 @@ func (p *Project) Shift(ctx context.Context, options RingOptions, request versio
 	})
 }
 
+var errNoShift = errors.New("there is no shift to undo: `quoit history` shows what was done")
+
 // Unshift undoes the newest shift that is not undone, in some rings or in all, as
 // [versioning.Unshift] says, and holds them. Cost and errors are as of
 // [Project.Shift], and of a shift's record more.
@@ -62,7 +64,7 @@ func (p *Project) Unshift(ctx context.Context, options RingOptions, rings []stri
 		undo := newest.Undo
 		switch {
 		case undo == nil:
-			return change{}, errors.New("there is no shift to undo: `quoit history` shows what was done")
+			return change{}, errNoShift
 		case shift.Sequence != undo.Record:
 			return change{}, &unreadRecord{undo.Record, func(read records.Record) { shift = read }}
 		}

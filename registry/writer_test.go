@@ -59,7 +59,12 @@ var writerOperations = []struct {
 	share int
 	do    func(w *writer, d draw) (writerReport, error)
 }{
-	{1, (*writer).publish},
+	{5, (*writer).publish},
+	{2, (*writer).shiftOn},
+	{2, (*writer).unshift},
+	{2, (*writer).place},
+	{1, (*writer).hold},
+	{1, (*writer).unhold},
 }
 
 // draw is what chance says about an operation. It is the same in every try.
@@ -145,7 +150,8 @@ func (w *writer) draw(random *rand.Rand, n int) draw {
 func outrun(err error) bool {
 	var moved *MovedError
 	var taken *TakenError
-	return errors.As(err, &moved) || errors.As(err, &taken)
+	var overtaken *OvertakenError
+	return errors.As(err, &moved) || errors.As(err, &taken) || errors.As(err, &overtaken)
 }
 
 func (w *writer) print(r writerReport) { fmt.Printf("%s%s\n", reportMark, jsonOf(w.t, r)) }

@@ -232,7 +232,7 @@ func (l *ledger) reported(reports []writerReport) {
 		case r.What != saidDone:
 		case len(found) != 1:
 			l.t.Errorf("%s succeeded, and is in the log %d times", r.ID, len(found))
-		default:
+		case r.Ring != "":
 			place := found[0].After[r.Ring]
 			if place.Digest != r.Digest || place.Version.String() != r.Version {
 				l.t.Errorf("%s: %s holds %s %s, record %d says %+v", r.ID, r.Ring, r.Version, r.Digest, found[0].Sequence, place)
@@ -260,13 +260,13 @@ func (l *ledger) tags() {
 	}
 	after := l.records[len(l.records)-1].After
 	for tag, digest := range l.all["deploy"] {
-		if _, err := versioning.Parse(tag); err != nil && after[tag].Digest != digest {
+		if _, err := versioning.Parse(tag); err != nil && records.TagOf(after, tag).Digest != digest {
 			l.t.Errorf("ring %s is %s, the log says %s", tag, digest, after[tag].Digest)
 		}
 	}
-	for ring, place := range after {
-		if got := l.all["deploy"][ring]; got != place.Digest {
-			l.t.Errorf("ring %s is %s, the log says %s", ring, got, place.Digest)
+	for ring := range after {
+		if got, want := l.all["deploy"][ring], records.TagOf(after, ring).Digest; got != want && (got != "" || want != records.Nothing().Digest) {
+			l.t.Errorf("ring %s is %s, the log says %s", ring, got, want)
 		}
 	}
 }

@@ -58,6 +58,15 @@ func (e *MovedError) Error() string {
 		e.Ring, describe(e.Was), is)
 }
 
+// ParentError says that no ring holds a release any more that the plan continues,
+// or is said to contain.
+type ParentError struct{ Version versioning.Version }
+
+// Error says what to do.
+func (e *ParentError) Error() string {
+	return fmt.Sprintf("release %s, from which this one is to descend, is in no ring any more: run the build again", e.Version)
+}
+
 // credit says in one line who made a record, when, and of what.
 func credit(r records.Record) string {
 	actor := clean(r.Actor)

@@ -43,7 +43,7 @@ func (e *unknownImages) Error() string { return "the digests of unchanged images
 // operation makes the record of the publish, on top of the newest one.
 func (p *publisher) operation(newest records.Record) (records.Record, error) {
 	plan := p.publication.Plan
-	place := p.place(newest)
+	place, gone := p.place(newest)
 	if held := newest.After[plan.Ring]; held.Same(place) && held.Version == place.Version {
 		return records.Record{}, errHeld
 	}
@@ -53,32 +53,51 @@ func (p *publisher) operation(newest records.Record) (records.Record, error) {
 	if len(p.plan.adopted) > 0 && newest.Pruned != p.pruned {
 		return records.Record{}, errPruned
 	}
+	if gone != nil {
+		return records.Record{}, gone
+	}
 	images, err := p.images(newest)
 	if err != nil {
 		return records.Record{}, err
 	}
 	record := newest.Following(records.Publish)
 	record.After[plan.Ring], record.Images, record.Parents = place, images, plan.Parents
-	record.Releases = place.Release
+	record.Releases = max(newest.Releases, place.Release)
 	return record, nil
 }
 
-// place is the new release. It descends from what the log knows of its parents.
-func (p *publisher) place(newest records.Record) records.Place {
+// place is the new release, which descends from what the log knows of its parents,
+// or the one that another ring holds already.
+func (p *publisher) place(newest records.Record) (records.Place, error) {
 	plan := p.publication.Plan
 	place := records.Place{
 		Root: plan.Root, Version: plan.Version(), Digest: p.plan.ring.Digest,
 		Record: newest.Sequence + 1, Release: newest.Releases + 1,
 	}
+	if held, found := holding(newest.After, place.Digest); found && held.Same(place) && held.Version == place.Version {
+		return held, nil
+	}
 	for _, parent := range plan.Parents {
-		for _, ring := range slices.Sorted(maps.Keys(newest.After)) {
-			if held := newest.After[ring]; held.Digest != "" && held.Digest == parent.Digest {
-				place.Lineage = place.Lineage.Union(held.Lineage).With(held.Release)
-				break
-			}
+		if parent.Digest == "" {
+			continue
+		}
+		held, found := holding(newest.After, parent.Digest)
+		if !found {
+			return place, &ParentError{parent.Version}
+		}
+		place.Lineage = place.Lineage.Union(held.Lineage).With(held.Release)
+	}
+	return place, nil
+}
+
+// holding finds a release in a table.
+func holding(table records.Table, digest string) (records.Place, bool) {
+	for _, ring := range slices.Sorted(maps.Keys(table)) {
+		if digest != "" && table[ring].Digest == digest {
+			return table[ring], true
 		}
 	}
-	return place
+	return records.Place{}, false
 }
 
 // unmoved checks that the rings hold what the plan has seen.

@@ -241,5 +241,6 @@ func restarts(err error) bool {
 	var moved *MovedError
 	var taken *TakenError
 	var foreign *ForeignError
-	return errors.As(err, &moved) || errors.As(err, &taken) || errors.As(err, &foreign)
+	var parent *ParentError
+	return errors.As(err, &moved) || errors.As(err, &taken) || errors.As(err, &foreign) || errors.As(err, &parent)
 }

@@ -110,7 +110,8 @@ func (r *race) disturb(round int, publication Publication) {
 func (r *race) expected(err error) {
 	var moved *MovedError
 	var taken *TakenError
-	if err != nil && !errors.As(err, &moved) && !errors.As(err, &taken) {
+	var parent *ParentError
+	if err != nil && !errors.As(err, &moved) && !errors.As(err, &taken) && !errors.As(err, &parent) {
 		r.t.Errorf("error %v", err)
 	}
 }

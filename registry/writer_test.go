@@ -105,7 +105,9 @@ func TestWriterProcess(t *testing.T) {
 func (w *writer) operate(n int) {
 	random := rand.New(rand.NewPCG(w.Seed, uint64(w.Writer)<<32|uint64(w.Life)<<16|uint64(n)))
 	do, d := w.drawKind(random), w.draw(random, n)
-	w.disturb = w.Foreign && n%10 == 3
+	if w.disturb = w.Foreign && n%10 == 3; w.disturb {
+		do = (*writer).publish
+	}
 	for try := range maxTries {
 		w.id = fmt.Sprintf("writer %d, life %d, operation %d, try %d", w.Writer, w.Life, n, try)
 		done, err := do(w, d)
@@ -151,7 +153,8 @@ func outrun(err error) bool {
 	var moved *MovedError
 	var taken *TakenError
 	var overtaken *OvertakenError
-	return errors.As(err, &moved) || errors.As(err, &taken) || errors.As(err, &overtaken)
+	var parent *ParentError
+	return errors.As(err, &parent) || errors.As(err, &moved) || errors.As(err, &taken) || errors.As(err, &overtaken)
 }
 
 func (w *writer) print(r writerReport) { fmt.Printf("%s%s\n", reportMark, jsonOf(w.t, r)) }

@@ -26,10 +26,11 @@ func report(err error) int {
 	var usage *usageError
 	var moved *registry.MovedError
 	var overtaken *registry.OvertakenError
+	var parent *registry.ParentError
 	switch {
 	case errors.As(err, &usage):
 		return exitUsage
-	case errors.As(err, &moved), errors.As(err, &overtaken):
+	case errors.As(err, &moved), errors.As(err, &overtaken), errors.As(err, &parent):
 		return exitMoved
 	}
 	return exitFailed

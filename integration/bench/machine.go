@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-
 	"strconv"
 	"strings"
 )
@@ -33,7 +32,7 @@ func (b *bench) machine(ctx context.Context) (Machine, error) {
 	if err != nil {
 		return m, err
 	}
-	m.Kernel = strings.TrimSpace(string(kernel))
+	m.Kernel, _, _ = strings.Cut(strings.TrimSpace(string(kernel)), "-") // what follows is the distributor's
 	cpus, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
 		return m, err

@@ -51,6 +51,7 @@ type DowngradeError struct {
 	Runs, Target Release
 }
 
+// Error names both releases.
 func (e *DowngradeError) Error() string {
 	return fmt.Sprintf("site %s runs %s, which descends from %s: that is a downgrade, and it was not allowed", e.Site, e.Runs.Version, e.Target.Version)
 }
@@ -61,6 +62,7 @@ type UnrelatedError struct {
 	Runs, Target Release
 }
 
+// Error names both releases, and how to go on.
 func (e *UnrelatedError) Error() string {
 	return fmt.Sprintf("site %s runs %s, and neither does %s descend from it nor the reverse, so nobody knows how to take its changes back; --discard deploys over them",
 		e.Site, e.Runs.Version, e.Target.Version)

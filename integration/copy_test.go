@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -263,20 +262,6 @@ func mirrored(t *testing.T, prefix string) map[string]string {
 func killCopy(t *testing.T, dir string, p *testkit.Proxy, place string, k int, done bool) {
 	t.Helper()
 	cmd := stack.Command(t.Context(), quoitFile, "copy", "developers", p.Host+"/"+place)
-	var output bytes.Buffer
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &output, &output
-	dead, killed := make(chan struct{}), false
-	p.Use(testkit.CrashAt(k, testkit.IsWrite, done, func(testkit.Request) {
-		killed = true
-		_ = cmd.Process.Kill() // if it is gone already, the test fails below
-		<-dead
-	}))
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait() // it was killed
-	close(dead)
-	if !killed || cmd.ProcessState.ExitCode() != -1 {
-		t.Fatalf("it was not killed: exit code %d\n%s", cmd.ProcessState.ExitCode(), output.String())
-	}
+	cmd.Dir = dir
+	killAt(t, cmd, p, k, testkit.IsWrite, done)
 }

@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path"
@@ -182,23 +181,8 @@ func (v *victim) kill(t *testing.T, k int, match func(testkit.Request) bool, don
 	p := v.proxy(t)
 	cmd := stack.Command(t.Context(), quoitFile, "build", "--push")
 	cmd.Env = append(cmd.Env, "QUOIT_REGISTRY="+p.Host)
-	var output bytes.Buffer
-	cmd.Dir, cmd.Stdout, cmd.Stderr = v.dir, &output, &output
-	dead, killed := make(chan struct{}), false
-	p.Use(testkit.CrashAt(k, match, done, func(r testkit.Request) {
-		t.Logf("killed %s %s %s", moment(done), r.Method, r.Path)
-		killed = true
-		_ = cmd.Process.Kill() // if it is gone already, the test fails below
-		<-dead
-	}))
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait() // it was killed
-	close(dead)
-	if !killed || cmd.ProcessState.ExitCode() != -1 {
-		t.Fatalf("it was not killed: exit code %d\n%s", cmd.ProcessState.ExitCode(), output.String())
-	}
+	cmd.Dir = v.dir
+	killAt(t, cmd, p, k, match, done)
 	checkWhole(t, v.prefix)
 	recorded(t, v.prefix)
 }

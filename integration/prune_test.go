@@ -125,18 +125,5 @@ func killPrune(t *testing.T, dir string, k int) {
 	cmd := stack.Command(t.Context(), quoitFile, "prune", "--keep", "1")
 	cmd.Env = append(cmd.Env, "QUOIT_REGISTRY="+p.Host)
 	cmd.Dir = dir
-	dead, killed := make(chan struct{}), false
-	p.Use(testkit.CrashAt(k, testkit.IsWrite, true, func(testkit.Request) {
-		killed = true
-		_ = cmd.Process.Kill() // if it is gone already, the test fails below
-		<-dead
-	}))
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait() // it was killed
-	close(dead)
-	if !killed || cmd.ProcessState.ExitCode() != -1 {
-		t.Fatalf("it was not killed: exit code %d", cmd.ProcessState.ExitCode())
-	}
+	killAt(t, cmd, p, k, testkit.IsWrite, true)
 }

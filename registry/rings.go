@@ -41,7 +41,7 @@ type RingOptions struct {
 // Errors are an [*OperationError], which wraps those of [versioning.Shift], an
 // [*OvertakenError], a [*ForeignError], an [*UnknownError] or a [*RequestError].
 func (p *Project) Shift(ctx context.Context, options RingOptions, request versioning.ShiftRequest) (RingOutcome, error) {
-	return p.operate(ctx, options, Shift, func(newest records.Record) (change, error) {
+	return p.operate(ctx, options, Shift, func(_ context.Context, _ *ringer, newest records.Record) (change, error) {
 		plan, err := versioning.Shift(stateOf(newest, options.Rings), request)
 		if err != nil || len(plan.Changes) == 0 {
 			return change{}, err
@@ -59,15 +59,16 @@ var errNoShift = errors.New("there is no shift to undo: `quoit history` shows wh
 // [versioning.Unshift] says, and holds them. Cost and errors are as of
 // [Project.Shift], and of a shift's record more.
 func (p *Project) Unshift(ctx context.Context, options RingOptions, rings []string) (RingOutcome, error) {
-	var shift records.Record // the one to undo
-	return p.operate(ctx, options, Unshift, func(newest records.Record) (change, error) {
+	return p.operate(ctx, options, Unshift, func(ctx context.Context, r *ringer, newest records.Record) (change, error) {
 		undo := newest.Undo
-		switch {
-		case undo == nil:
+		if undo == nil {
 			return change{}, errNoShift
-		case shift.Sequence != undo.Record:
-			return change{}, &unreadRecord{undo.Record, func(read records.Record) { shift = read }}
 		}
+		sealed, err := r.driver.record(ctx, undo.Record)
+		if err != nil {
+			return change{}, err
+		}
+		shift := sealed.Record
 		plan, err := versioning.Unshift(stateOf(newest, options.Rings), versioning.Shifted{
 			Record: undo.Record, Moves: undo.Moves, Before: shift.Before,
 		}, rings)
@@ -87,10 +88,10 @@ func (p *Project) Unshift(ctx context.Context, options RingOptions, rings []stri
 // Set places the release of a version in one ring, as [versioning.Set] says.
 // Errors are as of [Project.Shift], or say that the log has no such release.
 func (p *Project) Set(ctx context.Context, options RingOptions, ring string, version versioning.Version, discard bool) (RingOutcome, error) {
-	var place records.Place
-	return p.operate(ctx, options, Set, func(newest records.Record) (change, error) {
-		if place.Empty() {
-			return change{}, &unplacedVersion{newest, version, func(found records.Place) { place = found }}
+	return p.operate(ctx, options, Set, func(ctx context.Context, r *ringer, newest records.Record) (change, error) {
+		place, err := r.find(ctx, newest, version)
+		if err != nil {
+			return change{}, err
 		}
 		plan, err := versioning.Set(stateOf(newest, options.Rings), ring, place, discard)
 		if err != nil || len(plan.Changes) == 0 {
@@ -103,7 +104,7 @@ func (p *Project) Set(ctx context.Context, options RingOptions, ring string, ver
 // Hold lets shifts leave a ring alone, for a reason, until [Project.Unhold].
 // Errors are as of [Project.Shift].
 func (p *Project) Hold(ctx context.Context, options RingOptions, ring, reason string) (RingOutcome, error) {
-	return p.operate(ctx, options, Hold, func(newest records.Record) (change, error) {
+	return p.operate(ctx, options, Hold, func(_ context.Context, _ *ringer, newest records.Record) (change, error) {
 		if err := knownRing(options.Rings, ring); err != nil {
 			return change{}, err
 		}
@@ -118,7 +119,7 @@ func (p *Project) Hold(ctx context.Context, options RingOptions, ring, reason st
 
 // Unhold ends the hold of rings. Errors are as of [Project.Shift].
 func (p *Project) Unhold(ctx context.Context, options RingOptions, rings []string) (RingOutcome, error) {
-	return p.operate(ctx, options, Unhold, func(newest records.Record) (change, error) {
+	return p.operate(ctx, options, Unhold, func(_ context.Context, _ *ringer, newest records.Record) (change, error) {
 		record := newest.Following(Unhold)
 		for _, ring := range rings {
 			delete(record.Holds, ring)

@@ -23,23 +23,8 @@ type change struct {
 
 func (c change) none() bool { return c.record.Operation == "" }
 
-// Why a rule cannot answer yet.
-type (
-	unreadRecord struct {
-		sequence uint64
-		take     func(records.Record)
-	}
-	unplacedVersion struct {
-		newest  records.Record
-		version versioning.Version
-		take    func(records.Place)
-	}
-)
-
-func (e *unreadRecord) Error() string { return fmt.Sprintf("record %d was not read", e.sequence) }
-func (e *unplacedVersion) Error() string {
-	return fmt.Sprintf("release %s was not looked up", e.version)
-}
+// rule makes a change of the newest record; it may read what it needs.
+type rule func(ctx context.Context, r *ringer, newest records.Record) (change, error)
 
 // errNothing ends the protocol without a record.
 var errNothing = errors.New("nothing to do")
@@ -49,7 +34,7 @@ type ringer struct {
 	project  *Project
 	options  RingOptions
 	name     string
-	rule     func(newest records.Record) (change, error)
+	rule     rule
 	driver   *driver
 	versions map[string]map[string]versioning.Version // of releases, by the root image's digest
 
@@ -62,7 +47,7 @@ type ringer struct {
 }
 
 // operate carries out a rule through the log, or says what it would do.
-func (p *Project) operate(ctx context.Context, options RingOptions, name string, rule func(records.Record) (change, error)) (RingOutcome, error) {
+func (p *Project) operate(ctx context.Context, options RingOptions, name string, rule rule) (RingOutcome, error) {
 	r := &ringer{
 		project: p, options: options, name: name, rule: rule, driver: newDriver(p),
 		versions: map[string]map[string]versioning.Version{},
@@ -142,7 +127,7 @@ func (r *ringer) plan(ctx context.Context, newest records.Record) (records.Recor
 }
 
 func (r *ringer) make(ctx context.Context, newest records.Record) (change, error) {
-	c, err := r.decide(ctx, newest)
+	c, err := r.rule(ctx, r, newest)
 	if err == nil {
 		err = unpruned(newest, c.plan.Changes)
 	}
@@ -162,31 +147,6 @@ func (r *ringer) make(ctx context.Context, newest records.Record) (change, error
 		}
 	}
 	return c, nil
-}
-
-// decide applies the rule, and reads what it asks for.
-func (r *ringer) decide(ctx context.Context, newest records.Record) (change, error) {
-	for {
-		c, err := r.rule(newest)
-		var unread *unreadRecord
-		var unplaced *unplacedVersion
-		switch {
-		case errors.As(err, &unread):
-			sealed, err := r.driver.record(ctx, unread.sequence)
-			if err != nil {
-				return change{}, err
-			}
-			unread.take(sealed.Record)
-		case errors.As(err, &unplaced):
-			place, err := r.find(ctx, unplaced.newest, unplaced.version)
-			if err != nil {
-				return change{}, err
-			}
-			unplaced.take(place)
-		default:
-			return c, err
-		}
-	}
 }
 
 // find looks for the release of a version in what the rings held, from the newest

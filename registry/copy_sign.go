@@ -55,8 +55,11 @@ func (w *walker) signature(ctx context.Context, tag string) error {
 		return err
 	}
 	was, _, err := w.to.head(ctx, w.image.name, tag)
-	if err != nil || was == here {
+	if err != nil {
 		return err
+	}
+	if was == here {
+		return w.manifest(ctx, here, 1, false) // what belongs to it may be missing
 	}
 	if was != "" {
 		there, _, err := w.to.get(ctx, w.image.name, was)
@@ -115,11 +118,15 @@ func (w *walker) refer(ctx context.Context, digest string, tagged bool) error {
 	known = append(known, more...)
 	subject := copySubject{image: w.image, digest: digest, fallback: fallback}
 	for _, referrer := range listed {
-		if slices.Contains(known, referrer) || w.seen[referrer] {
+		if w.seen[referrer] {
 			continue
 		}
-		if err := w.manifest(ctx, referrer, 0, true); err != nil {
+		there := slices.Contains(known, referrer)
+		if err := w.manifest(ctx, referrer, 0, !there); err != nil {
 			return err
+		}
+		if there { // but what belongs to it may be missing
+			continue
 		}
 		manifest, err := w.fetch(ctx, w.image, referrer)
 		if err != nil {

@@ -12,31 +12,47 @@ import (
 	memory "github.com/google/go-containerregistry/pkg/registry"
 )
 
-// sign pushes what cosign does, and two referrers of which one has the other,
-// listed in tags.
+// artifact pushes one that refers to a subject, which a tag lists, or that
+// another tag names. It returns the digest.
+func (s *server) artifact(image, subject, tag, kind string) string {
+	s.t.Helper()
+	s.upload(image, []byte(kind))
+	refers := ""
+	if subject != "" {
+		refers = fmt.Sprintf(`,"subject":{"mediaType":%q,"digest":%q,"size":1}`, ociIndex, subject)
+	}
+	manifest := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":"application/vnd.example.%s","digest":%q,"size":%d},"layers":[]%s}`,
+		ociManifest, kind, digestOf([]byte(kind)), len(kind), refers)
+	if subject == "" {
+		return s.put(image, tag, ociManifest, manifest)
+	}
+	s.put(image, digestOf(manifest), ociManifest, manifest)
+	s.put(image, tagOf(subject), ociIndex, fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"manifests":[{"mediaType":%q,"digest":%q,"size":%d,"artifactType":"application/vnd.example.%s"}]}`,
+		ociIndex, ociManifest, digestOf(manifest), len(manifest), kind))
+	return digestOf(manifest)
+}
+
+// sign pushes what cosign does, and two referrers of which one has the other.
 func (s *server) sign(digest, image string) {
 	s.t.Helper()
-	artifact := func(subject, kind string) string {
-		s.upload(image, []byte(kind))
-		refers := ""
-		if subject != "" {
-			refers = fmt.Sprintf(`,"subject":{"mediaType":%q,"digest":%q,"size":1}`, ociIndex, subject)
+	s.artifact(image, "", tagOf(digest)+".sig", "sig")
+	s.artifact(image, s.artifact(image, digest, "", "sbom"), "", "signature")
+}
+
+// What belongs to a referrer, or to a signature, may come later than it.
+func TestCopyOfSignaturesOfSignatures(t *testing.T) {
+	source, mirror := newServer(t), newServer(t)
+	digest := source.release(firstShop, "developers").Digests["api"]
+	signature := source.artifact("api", "", tagOf(digest)+".sig", "sig")
+	sbom := source.artifact("api", digest, "", "sbom")
+	copies(t, source.open(nil), mirror.open(nil), "developers")
+	for _, subject := range []string{signature, sbom} {
+		source.artifact("api", subject, "", "timestamp")
+		copies(t, source.open(nil), mirror.open(nil), "developers")
+		if diff := cmp.Diff(source.versioned(), mirror.versioned()); diff != "" {
+			t.Errorf("the mirror (-source +mirror):\n%s", diff)
 		}
-		manifest := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":"application/vnd.example.%s","digest":%q,"size":%d},"layers":[]%s}`,
-			ociManifest, kind, digestOf([]byte(kind)), len(kind), refers)
-		identifier := digestOf(manifest)
-		if subject == "" {
-			identifier = tagOf(digest) + "." + kind
-		}
-		s.put(image, identifier, ociManifest, manifest)
-		if subject != "" {
-			s.put(image, tagOf(subject), ociIndex, fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"manifests":[{"mediaType":%q,"digest":%q,"size":%d,"artifactType":"application/vnd.example.%s"}]}`,
-				ociIndex, ociManifest, digestOf(manifest), len(manifest), kind))
-		}
-		return digestOf(manifest)
 	}
-	artifact("", "sig")
-	artifact(artifact(digest, "sbom"), "signature")
 }
 
 func TestCopyOfSignatures(t *testing.T) {

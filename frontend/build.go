@@ -26,8 +26,16 @@ const (
 	metaMessage = "frontend.result.inlinemessage"
 )
 
-// New returns the frontend's build function. Runner runs a binary of ours in a
-// build step; see [Runner].
+// Host is what a frontend knows of where it runs.
+type Host struct {
+	// Runner runs a binary of ours in a build step.
+	Runner Runner
+	// Folder is the project's root folder on this machine, so that small files
+	// are read without a detour over BuildKit; "" if it is elsewhere.
+	Folder string
+}
+
+// New returns the frontend's build function.
 //
 // The result of a build is, by the option "target":
 //
@@ -39,18 +47,21 @@ const (
 // An unchanged image is the registry's, by digest. With [OptionExport] the
 // result is that of "*", but nothing at all if nothing has to be built, and the
 // images' names and annotations are left to the client's exporters.
-func New(runner Runner) client.BuildFunc {
+func New(host Host) client.BuildFunc {
 	return func(ctx context.Context, c client.Client) (*client.Result, error) {
-		res, err := build(ctx, c, runner)
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		res, err := build(ctx, c, host)
 		return res, validText(err)
 	}
 }
 
-func build(ctx context.Context, c client.Client, runner Runner) (*client.Result, error) {
+func build(ctx context.Context, c client.Client, host Host) (*client.Result, error) {
 	if err := checkCaps(c.BuildOpts().Opts["frontend.caps"]); err != nil {
 		return nil, err
 	}
-	run := func(client.Client) (bk.State, string, error) { return runner(c) }
+	asked := host.Runner
+	host.Runner = func(client.Client) (bk.State, string, error) { return asked(c) }
 	patient := patientClient{c, maxPatience}
 	opts, err := readOptions(c.BuildOpts().Opts)
 	if err != nil {
@@ -63,7 +74,7 @@ func build(ctx context.Context, c client.Client, runner Runner) (*client.Result,
 	if err != nil {
 		return nil, err
 	}
-	p, err := newPlanner(ctx, patient, ui, run, opts)
+	p, err := newPlanner(ctx, patient, ui, host, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -96,25 +107,27 @@ func Unsettled(plan versioning.Plan) bool {
 	return adopted && len(plan.PublishOrder()) > 0
 }
 
-// newPlanner reads the manifest and the files that it names.
-func newPlanner(ctx context.Context, c client.Client, ui *dockerui.Client, runner Runner, opts options) (*planner, error) {
-	project, err := readManifest(ctx, c, ui, opts)
+// newPlanner reads the manifest and the files that it names; the rings are
+// looked up from when the manifest is known.
+func newPlanner(ctx context.Context, c client.Client, ui *dockerui.Client, host Host, opts options) (*planner, error) {
+	project, err := readManifest(ctx, c, ui, opts, host.Folder)
 	if err != nil {
+		return nil, err
+	}
+	p := &planner{client: c, runner: host.Runner, opts: opts, project: project}
+	if err := project.checkContexts(opts.contexts); err != nil {
+		return nil, err
+	}
+	if err := p.checkSelections(); err != nil {
+		return nil, err
+	}
+	if err := p.lookUp(ctx); err != nil {
 		return nil, err
 	}
 	if err := project.readFiles(ctx, c, opts); err != nil {
 		return nil, err
 	}
-	selection := project.selection()
-	p := &planner{client: c, runner: runner, opts: opts, project: project}
-	p.tree = project.tree(selection, opts.noCache)
-	p.store = &store{
-		gateway: c, manifest: project.manifest, first: opts.first,
-		root: project.images[project.manifest.Root].Platforms,
-	}
-	if err := project.checkContexts(opts.contexts); err != nil {
-		return nil, err
-	}
+	p.tree = project.tree(project.selection(), opts.noCache)
 	p.compiler = &llb.Compiler{
 		Gateway:   c,
 		Options:   c.BuildOpts().Opts,

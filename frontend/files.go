@@ -10,12 +10,14 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	cacheutil "github.com/moby/buildkit/cache/util"
 	bk "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	fstypes "github.com/tonistiigi/fsutil/types"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/containerd/platforms"
@@ -36,8 +38,28 @@ const maxParallelReads = 16
 
 // controlFiles is the part of the project's tree that says how it is built.
 type controlFiles struct {
-	ref client.Reference
-	def *bk.Definition
+	tree reader
+	def  *bk.Definition
+}
+
+// reader reads files as a [client.Reference] does.
+type reader interface {
+	ReadFile(context.Context, client.ReadRequest) ([]byte, error)
+	ReadDir(context.Context, client.ReadDirRequest) ([]*fstypes.Stat, error)
+}
+
+// disk is a folder of this machine, read as BuildKit reads what it was sent:
+// links are followed inside of it, and nothing but files is opened.
+type disk string
+
+func (d disk) ReadFile(ctx context.Context, r client.ReadRequest) ([]byte, error) {
+	return cacheutil.ReadFile(ctx, string(d), cacheutil.ReadRequest{
+		Filename: r.Filename, Range: &cacheutil.FileRange{Offset: r.Range.Offset, Length: r.Range.Length},
+	}, maxControlFile)
+}
+
+func (d disk) ReadDir(ctx context.Context, r client.ReadDirRequest) ([]*fstypes.Stat, error) {
+	return cacheutil.ReadDir(ctx, string(d), cacheutil.ReadDirRequest{Path: r.Path, IncludePattern: r.IncludePattern})
 }
 
 // readFiles reads every image's container file and ignore file, in one transfer.
@@ -86,6 +108,9 @@ func (p *project) loadControlFiles(ctx context.Context, c client.Client) (*contr
 	if err != nil {
 		return nil, fmt.Errorf("loading container files: %w", err)
 	}
+	if p.folder != "" && p.remote == nil {
+		return &controlFiles{tree: disk(p.folder), def: def}, nil
+	}
 	res, err := c.Solve(ctx, client.SolveRequest{Definition: def.ToPB()})
 	if err != nil {
 		return nil, fmt.Errorf("loading container files: %w", err)
@@ -94,7 +119,7 @@ func (p *project) loadControlFiles(ctx context.Context, c client.Client) (*contr
 	if err != nil {
 		return nil, fmt.Errorf("loading container files: %w", err)
 	}
-	return &controlFiles{ref: ref, def: def}, nil
+	return &controlFiles{tree: ref, def: def}, nil
 }
 
 // controlPaths are all paths at which a container or an ignore file may lie, as
@@ -152,7 +177,7 @@ func (p *project) readImage(ctx context.Context, files *controlFiles, image mani
 
 func (p *project) readContainerFile(ctx context.Context, files *controlFiles, image manifest.Image, source *llb.Source) ([]byte, *diag.Diagnostic, error) {
 	for _, file := range candidates(image) {
-		data, err := readFile(ctx, files.ref, file)
+		data, err := readFile(ctx, files.tree, file)
 		if isNotFound(err) {
 			continue
 		}
@@ -210,7 +235,7 @@ func (p *project) missingFile(ctx context.Context, files *controlFiles, image ma
 
 // linkTarget is where a link among the control files leads, "" for anything else.
 func linkTarget(ctx context.Context, files *controlFiles, name string) string {
-	entries, err := files.ref.ReadDir(ctx, client.ReadDirRequest{Path: path.Dir(name), IncludePattern: llb.Escape(path.Base(name))})
+	entries, err := files.tree.ReadDir(ctx, client.ReadDirRequest{Path: path.Dir(name), IncludePattern: llb.Escape(path.Base(name))})
 	if err != nil || len(entries) != 1 {
 		return ""
 	}
@@ -219,7 +244,7 @@ func linkTarget(ctx context.Context, files *controlFiles, name string) string {
 
 func readIgnoreFile(ctx context.Context, files *controlFiles, source llb.Source) (file string, data []byte, err error) {
 	for _, file := range []string{source.File + ignoreName, path.Join(source.Context, ignoreName)} {
-		data, err := readFile(ctx, files.ref, file)
+		data, err := readFile(ctx, files.tree, file)
 		if err == nil {
 			return file, data, nil
 		}
@@ -234,8 +259,8 @@ func readIgnoreFile(ctx context.Context, files *controlFiles, source llb.Source)
 const maxControlFile = 16 << 20
 
 // readFile reads a file in one request: there are three for each image.
-func readFile(ctx context.Context, ref client.Reference, file string) ([]byte, error) {
-	data, err := ref.ReadFile(ctx, client.ReadRequest{Filename: file, Range: &client.FileRange{Length: maxControlFile + 1}})
+func readFile(ctx context.Context, tree reader, file string) ([]byte, error) {
+	data, err := tree.ReadFile(ctx, client.ReadRequest{Filename: file, Range: &client.FileRange{Length: maxControlFile + 1}})
 	if len(data) > maxControlFile {
 		return nil, fmt.Errorf("it has more than %d MiB", maxControlFile>>20)
 	}

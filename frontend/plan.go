@@ -31,6 +31,7 @@ type planner struct {
 	project *project
 
 	store    *store
+	rings    *rings // nil if no ring is asked
 	compiler *llb.Compiler
 	compiled map[string][]*llb.Compiled
 	tree     bk.State
@@ -38,17 +39,51 @@ type planner struct {
 	plan     versioning.Plan
 }
 
+// rings is what the project's rings say, looked up while files are read.
+type rings struct {
+	known  chan struct{} // closed when the rest is there
+	state  versioning.State
+	merged []versioning.Placed
+	err    error
+}
+
+// lookUp begins to look up the ring that the build is for, if the request needs
+// it: all that has to be known for it is the manifest.
+func (p *planner) lookUp(ctx context.Context) error {
+	m := p.project.manifest
+	root, _ := m.Image(m.Root)
+	platforms, err := imagePlatforms(root, defaultPlatform(p.client))
+	if err != nil {
+		return err
+	}
+	p.store = &store{gateway: p.client, manifest: m, first: p.opts.first, root: platforms}
+	if p.opts.ring == "" {
+		p.opts.ring = m.Rings[0]
+	}
+	if p.opts.ring == versioning.None || p.onlyFiles() {
+		return nil
+	}
+	p.rings = &rings{known: make(chan struct{})}
+	go func() {
+		defer close(p.rings.known)
+		eg, ctx := errgroup.WithContext(ctx)
+		eg.Go(func() (err error) {
+			p.rings.state, err = p.store.state(ctx, p.opts.ring)
+			return err
+		})
+		eg.Go(func() (err error) {
+			p.rings.merged, err = p.store.merged(ctx, p.opts.merge)
+			return err
+		})
+		p.rings.err = p.ringProblem(eg.Wait())
+	}()
+	return nil
+}
+
 // makePlan does everything up to the decision. The rings are looked up while
 // the images are compiled and their files are hashed.
 func (p *planner) makePlan(ctx context.Context) error {
-	ring := p.opts.ring
-	if ring == "" {
-		ring = p.project.manifest.Rings[0]
-	}
-	if err := p.checkSelections(); err != nil {
-		return err
-	}
-	if ring == versioning.None {
+	if p.rings == nil {
 		request, err := p.sources(ctx, nil)
 		if err != nil {
 			return err
@@ -56,28 +91,14 @@ func (p *planner) makePlan(ctx context.Context) error {
 		p.plan, err = versioning.Unpublishable(request)
 		return err
 	}
-	return p.makeRingPlan(ctx, ring)
-}
-
-func (p *planner) makeRingPlan(ctx context.Context, ring string) error {
-	var state versioning.State
 	var request versioning.Request
-	var merged []versioning.Placed
 	eg, egCtx := errgroup.WithContext(ctx)
-	known := make(chan struct{})
-	eg.Go(func() (err error) {
-		state, err = p.store.state(egCtx, ring)
-		if err == nil {
-			close(known)
-		}
-		return p.ringProblem(err)
+	eg.Go(func() error {
+		<-p.rings.known
+		return p.rings.err
 	})
-	eg.Go(func() (err error) {
-		merged, err = p.store.merged(egCtx, p.opts.merge)
-		return p.ringProblem(err)
-	})
-	eg.Go(func() (err error) {
-		pins, err := p.pins(egCtx, ring, &state, known)
+	eg.Go(func() error {
+		pins, err := p.pins(egCtx)
 		if err != nil {
 			return err
 		}
@@ -87,26 +108,26 @@ func (p *planner) makeRingPlan(ctx context.Context, ring string) error {
 	if err := eg.Wait(); err != nil {
 		return err
 	}
-	request.State, request.Merge = state, merged
+	request.State, request.Merge = p.rings.state, p.rings.merged
 	return p.decide(ctx, request)
 }
 
 // pins are the digests that externals had when the current release was built;
 // only the first ring, and whoever asks to pull, follows the tags.
-func (p *planner) pins(ctx context.Context, ring string, state *versioning.State, known <-chan struct{}) (map[string]string, error) {
-	rings := p.project.manifest.RingOrder()
-	if p.opts.pull || slices.Index(rings, ring) <= 1 {
+func (p *planner) pins(ctx context.Context) (map[string]string, error) {
+	order := p.project.manifest.RingOrder()
+	if p.opts.pull || slices.Index(order, p.opts.ring) <= 1 {
 		return nil, nil
 	}
 	select {
-	case <-known:
+	case <-p.rings.known:
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	if state.Current == nil || !state.Outer() {
-		return nil, nil
+	if state := p.rings.state; p.rings.err == nil && state.Current != nil && state.Outer() {
+		return state.Current.Release.Digests(), nil
 	}
-	return state.Current.Release.Digests(), nil
+	return nil, p.rings.err
 }
 
 func (p *planner) ringProblem(err error) error {

@@ -27,16 +27,17 @@ type project struct {
 	images   map[string]llb.Source
 	remote   *bk.State // the project's tree if it is not the client's: git, an archive
 	session  string    // of the client that has the tree
+	folder   string    // the tree's, if this process has it, "" if BuildKit is asked
 	written  string    // the registry as the manifest names it
 }
 
 // readManifest reads and parses the manifest.
-func readManifest(ctx context.Context, c client.Client, ui *dockerui.Client, opts options) (*project, error) {
+func readManifest(ctx context.Context, c client.Client, ui *dockerui.Client, opts options, folder string) (*project, error) {
 	source, err := ui.ReadEntrypoint(ctx, "YAML")
 	if err != nil {
 		return nil, fmt.Errorf("reading the manifest: %w", err)
 	}
-	p := &project{source: source, session: localSession(c)}
+	p := &project{source: source, session: localSession(c), folder: folder}
 	p.manifest, err = manifest.Parse(source.Filename, source.Data)
 	if err != nil {
 		return nil, inManifest(err, source.SourceMap)

@@ -58,6 +58,11 @@ func staticRequest(name string) (*client.Result, bool, error) {
 	return nil, false, errdefs.NewUnsupportedSubrequestError(name)
 }
 
+// onlyFiles tells whether the request is one that [planner.fileRequest] answers.
+func (p *planner) onlyFiles() bool {
+	return p.opts.request == targets.SubrequestsTargetsDefinition.Name || p.opts.request == outline.SubrequestsOutlineDefinition.Name
+}
+
 // fileRequest answers what needs the files but no plan.
 func (p *planner) fileRequest(ctx context.Context) (*client.Result, bool, error) {
 	switch p.opts.request {

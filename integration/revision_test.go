@@ -177,9 +177,9 @@ func TestImagesAreThoseOfStockBuildKit(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	build := frontend.New(func(gateway.Client) (bk.State, string, error) {
+	build := frontend.New(frontend.Host{Runner: func(gateway.Client) (bk.State, string, error) {
 		return bk.Local("quoit-runner"), "/" + path.Base(quoitFile), nil
-	})
+	}})
 	ours := make([]result, len(revisionCases))
 	var eg errgroup.Group
 	eg.SetLimit(parallelBuilds)

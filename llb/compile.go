@@ -56,7 +56,7 @@ func (c *Compiler) dockerfile(ctx context.Context, inner *imageClient, source So
 		TargetPlatform: &platform,
 		MetaResolver:   inner,
 		LLBCaps:        &caps,
-		Warn:           c.warner(ctx, source, platform),
+		Warn:           c.warner(ctx, inner.unit),
 	}
 	opt.BuildArgs = maps.Clone(opt.BuildArgs)
 	args, err := declared(ctx, source, opt)
@@ -113,8 +113,9 @@ func (c *Compiler) Outline(ctx context.Context, name string) (*outline.Outline, 
 	return o, inSource(err, source)
 }
 
-func (c *Compiler) warner(ctx context.Context, source Source, platform ocispecs.Platform) linter.LintWarnFunc {
-	if c.Warn == nil || platforms.FormatAll(platform) != platforms.FormatAll(source.Platforms[0]) {
+func (c *Compiler) warner(ctx context.Context, u *unit) linter.LintWarnFunc {
+	source := u.source
+	if c.Warn == nil || platforms.FormatAll(u.platform) != platforms.FormatAll(source.Platforms[0]) {
 		return nil // once for an image, not for each of its platforms
 	}
 	return func(rule, description, url, message string, location []parser.Range) {
@@ -122,13 +123,17 @@ func (c *Compiler) warner(ctx context.Context, source Source, platform ocispecs.
 		if len(location) > 0 {
 			line = location[0].Start.Line
 		}
-		c.Warn(ctx, source, linter.LintFormatShort(rule, message, line), client.WarnOpts{
+		w := warning{linter.LintFormatShort(rule, message, line), client.WarnOpts{
 			Level:      1,
 			Detail:     [][]byte{[]byte(description)},
 			URL:        url,
 			SourceInfo: sourceInfo(source),
 			Range:      pbRanges(location),
-		})
+		}}
+		c.mu.Lock()
+		u.warnings = append(u.warnings, w)
+		c.mu.Unlock()
+		c.Warn(ctx, source, w.message, w.opts)
 	}
 }
 

@@ -39,7 +39,8 @@ type Compiled struct {
 }
 
 // Compiler compiles the images of one project. Each image and platform is
-// compiled once; an image that builds on a sibling waits for it.
+// compiled once, and so are equal container files of several images; an image that
+// builds on a sibling waits for it.
 type Compiler struct {
 	// Gateway is BuildKit.
 	Gateway client.Client
@@ -56,6 +57,7 @@ type Compiler struct {
 
 	mu    sync.Mutex
 	units map[string]*unit
+	twins map[string]*unit // by twinKey
 }
 
 // unit is one image for one platform on its way.
@@ -66,6 +68,7 @@ type unit struct {
 	done     chan struct{}
 	waits    map[*unit]bool // guarded by Compiler.mu
 	result   *Compiled
+	warnings []warning
 	err      error
 }
 
@@ -139,7 +142,10 @@ func (c *Compiler) compile(ctx context.Context, by *unit, name string, platform 
 		return &Compiled{Source: u.source, Platform: platform}, nil
 	}
 	if mine {
-		u.result, u.err = c.run(ctx, u)
+		u.result, u.err = c.fromTwin(ctx, u)
+		if u.result == nil && u.err == nil {
+			u.result, u.err = c.run(ctx, u)
+		}
 		close(u.done)
 	}
 	<-u.done

@@ -41,7 +41,7 @@ func run(ctx context.Context, args []string) error {
 	case len(args) > 0:
 		return fmt.Errorf("unknown arguments %q: BuildKit runs this binary, see `docker buildx build --help`", args)
 	}
-	return grpcclient.RunFromEnvironment(ctx, frontend.New(currentFrontend))
+	return grpcclient.RunFromEnvironment(ctx, frontend.New(frontend.Host{Runner: currentFrontend}))
 }
 
 // currentFrontend runs this very image.

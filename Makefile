@@ -19,8 +19,16 @@ build: ## Build bin/quoit and bin/quoit-frontend
 up: build ## Start a registry and a BuildKit with the frontend in it, write .stack/env
 	@$(TOOLS) up
 
+.PHONY: up-cluster
+up-cluster: build ## Start a Kubernetes of one node too, write KUBECONFIG to .stack/env
+	@$(TOOLS) up-cluster
+
+.PHONY: down-cluster
+down-cluster: ## Stop the Kubernetes, leave the rest
+	@$(TOOLS) down-cluster
+
 .PHONY: down
-down: ## Stop what `make up` started
+down: ## Stop what `make up` and `make up-cluster` started
 	@$(TOOLS) down
 
 .PHONY: lint

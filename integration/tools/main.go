@@ -1,5 +1,5 @@
-// Command tools starts and stops the stack of registry and BuildKit for use by
-// hand: `up`, `down`, `env` and `frontend`. The Makefile calls it.
+// Command tools starts and stops the stack of registry, BuildKit and cluster for
+// use by hand: `up`, `up-cluster`, `down-cluster`, `down`, `env` and `frontend`. The Makefile calls it.
 package main
 
 import (
@@ -38,7 +38,9 @@ func newRootCmd() *cobra.Command {
 		run        func(context.Context) error
 	}{
 		{"up", "Start the stack, build and push the images, write .stack/env", up},
-		{"down", "Stop the stack", down},
+		{"up-cluster", "Start a cluster, and the stack if it is not up", upCluster},
+		{"down-cluster", "Stop the cluster", downCluster},
+		{"down", "Stop the stack and its cluster", down},
 		{"env", "Print the variables that .stack/env sets", env},
 		{"frontend", "Build and push the images of a stack that is up", frontend},
 	} {

@@ -60,9 +60,10 @@ type Stack struct {
 	registry       *registry
 	buildkit       *Buildkit
 
-	mu    sync.Mutex
-	extra []*Buildkit
-	marks int
+	mu      sync.Mutex
+	extra   []*Buildkit
+	cluster *Cluster
+	marks   int
 }
 
 // Start builds what the cache lacks (minutes for the first time, nothing
@@ -92,11 +93,11 @@ func (s *Stack) prepare(ctx context.Context, o Options) (seed string, err error)
 		return "", errors.New("buildkitd and its containers need root")
 	}
 	if !o.NoBuildkit || !o.NoBases {
-		if err := installPackages(ctx, s.progress); err != nil {
+		if err := installPackages(ctx, s.progress, aptPackages); err != nil {
 			return "", err
 		}
 	}
-	if s.tools, err = BuildTools(ctx, s.progress); err != nil {
+	if s.tools, err = BuildTools(ctx, s.progress, stackTools...); err != nil {
 		return "", err
 	}
 	s.BinDirs = s.tools.Dirs()
@@ -191,6 +192,7 @@ func (s *Stack) Stop() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error
+	errs = append(errs, s.stopCluster())
 	for _, b := range append(s.extra, s.buildkit) {
 		if b != nil {
 			errs = append(errs, b.Stop())
@@ -219,6 +221,9 @@ func (s *Stack) PIDs() []int {
 		if b != nil {
 			pids = append(pids, b.PID)
 		}
+	}
+	if s.cluster != nil {
+		pids = append(pids, s.cluster.PID)
 	}
 	if s.registry != nil {
 		pids = append(pids, s.registry.PID)

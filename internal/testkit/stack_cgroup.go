@@ -2,10 +2,12 @@ package testkit
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 const cgroupRoot = "/sys/fs/cgroup"
@@ -14,6 +16,51 @@ const cgroupRoot = "/sys/fs/cgroup"
 // files in dir: a group of the stack, so that it goes with the stack.
 func cgroupOf(dir string) string {
 	return filepath.Join(filepath.Base(filepath.Dir(dir)), filepath.Base(dir))
+}
+
+// makeCgroups makes a group in every hierarchy, with what its parent may give:
+// a kubelet fills in only what is below its root.
+func makeCgroups(name string) error {
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		return fmt.Errorf("making control groups: %w", err)
+	}
+	for line := range strings.Lines(string(mounts)) {
+		fields := strings.Fields(line)
+		if len(fields) < 3 || fields[2] != "cgroup" && fields[2] != "cgroup2" {
+			continue
+		}
+		dir := fields[1]
+		for part := range strings.SplitSeq(name, "/") {
+			delegate(dir)
+			parent := dir
+			dir = filepath.Join(dir, part)
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				return fmt.Errorf("making control groups: %w", err)
+			}
+			inherit(parent, dir)
+		}
+	}
+	return nil
+}
+
+// delegate lets groups below dir have dir's controllers, in version 2. What
+// the machine refuses is missing later, in an error of the kubelet.
+func delegate(dir string) {
+	controllers, _ := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
+	for _, controller := range strings.Fields(string(controllers)) {
+		_ = os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+controller), 0o644)
+	}
+}
+
+// inherit gives a new group its parent's processors, in version 1.
+func inherit(parent, dir string) {
+	for _, name := range []string{"cpuset.cpus", "cpuset.mems"} {
+		content, err := os.ReadFile(filepath.Join(parent, name))
+		if err == nil && exists(filepath.Join(dir, "cgroup.clone_children")) {
+			_ = os.WriteFile(filepath.Join(dir, name), content, 0o644)
+		}
+	}
 }
 
 // removeCgroups removes the groups that containers left when they were killed.

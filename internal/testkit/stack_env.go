@@ -15,7 +15,7 @@ import (
 const builderName = "quoit"
 
 // Env is what programs need to use the stack, as KEY=VALUE, to be appended to
-// os.Environ(): the address of buildkitd and registry, a PATH with the tools,
+// os.Environ(): the address of buildkitd, registry and cluster, a PATH with the tools,
 // and configurations of docker and buildx that are not the user's. buildx has
 // the stack's buildkitd as its selected builder.
 func (s *Stack) Env() []string {
@@ -28,6 +28,9 @@ func (s *Stack) Env() []string {
 	}
 	if s.BuildkitHost != "" {
 		env = append(env, "BUILDKIT_HOST="+s.BuildkitHost)
+	}
+	if c := s.Cluster(); c != nil {
+		env = append(env, "KUBECONFIG="+c.Kubeconfig)
 	}
 	return env
 }

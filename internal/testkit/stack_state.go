@@ -15,6 +15,13 @@ type state struct {
 	Tools                               Tools
 	Registry, RegistryLog, BuildkitHost string
 	RegistryDaemon, BuildkitDaemon      *daemon
+	Cluster                             *clusterState
+}
+
+type clusterState struct {
+	Dir, Kubeconfig, API string
+	Network              int
+	Daemon               *daemon
 }
 
 // Save writes down a detached stack for Load.
@@ -26,6 +33,9 @@ func (s *Stack) Save(file string) error {
 	}
 	if s.buildkit != nil {
 		st.BuildkitDaemon = s.buildkit.daemon
+	}
+	if c := s.Cluster(); c != nil {
+		st.Cluster = &clusterState{Dir: c.dir, Kubeconfig: c.Kubeconfig, API: c.API, Network: c.network.Number, Daemon: c.daemon}
 	}
 	content, err := json.MarshalIndent(st, "", "  ")
 	if err != nil {
@@ -54,7 +64,7 @@ func Load(file string, progress io.Writer) (*Stack, error) {
 	s := &Stack{
 		dir: st.Dir, configDir: st.ConfigDir, BinDirs: st.BinDirs, tools: st.Tools,
 		Registry: st.Registry, RegistryLog: st.RegistryLog, BuildkitHost: st.BuildkitHost,
-		progress: progress,
+		progress: progress, options: processOptions{detached: true},
 	}
 	if st.RegistryDaemon != nil {
 		s.registry = &registry{daemon: st.RegistryDaemon, Host: st.Registry, AccessLog: st.RegistryLog}
@@ -62,10 +72,16 @@ func Load(file string, progress io.Writer) (*Stack, error) {
 	if st.BuildkitDaemon != nil {
 		s.buildkit = &Buildkit{daemon: st.BuildkitDaemon, Host: st.BuildkitHost, dir: filepath.Dir(st.BuildkitDaemon.Log)}
 	}
+	if c := st.Cluster; c != nil {
+		s.cluster = &Cluster{
+			daemon: c.Daemon, Kubeconfig: c.Kubeconfig, API: c.API, dir: c.Dir, network: clusterNetwork{Number: c.Network},
+		}
+	}
 	return s, nil
 }
 
-// Alive says whether every daemon of the stack runs.
+// Alive says whether the stack's registry and buildkitd run; Cluster says so of
+// the cluster.
 func (s *Stack) Alive() bool {
 	if s.registry == nil || !s.registry.alive() {
 		return false

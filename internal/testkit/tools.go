@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -18,17 +20,29 @@ import (
 // pinned versions are in their go.mod and nowhere else.
 const toolsFolder = "integration/tools"
 
-// versionVariables are the linker variables in which the programs keep the
-// version that they print.
-var versionVariables = []string{
-	"github.com/moby/buildkit/version.Version",
-	"github.com/docker/buildx/version.Version",
-	"github.com/distribution/distribution/v3/version.version",
-	"github.com/google/go-containerregistry/cmd/crane/cmd.Version",
+// stackTools and clusterTools are the modules there; a cluster's are only built
+// when somebody starts one.
+var (
+	stackTools   = []string{"buildkit", "buildx", "crane", "registry"}
+	clusterTools = []string{"cni", "containerd", "etcd", "kubernetes", "node"}
+)
+
+// versionFlags tell the linker, by module, where the programs keep the version
+// that they print.
+var versionFlags = map[string]string{
+	"github.com/moby/buildkit":                "-X github.com/moby/buildkit/version.Version=VERSION",
+	"github.com/docker/buildx":                "-X github.com/docker/buildx/version.Version=VERSION",
+	"github.com/distribution/distribution/v3": "-X github.com/distribution/distribution/v3/version.version=VERSION",
+	"github.com/google/go-containerregistry":  "-X github.com/google/go-containerregistry/cmd/crane/cmd.Version=VERSION",
+	"k8s.io/kubernetes": "-X k8s.io/component-base/version.gitVersion=VERSION" +
+		" -X k8s.io/component-base/version.gitMajor=MAJOR -X k8s.io/component-base/version.gitMinor=MINOR",
 }
 
 // toolSeconds is about how long a first build takes on two cores.
-var toolSeconds = map[string]int{"buildkit": 95, "buildx": 70, "registry": 40, "crane": 5}
+var toolSeconds = map[string]int{
+	"buildkit": 95, "buildx": 70, "registry": 40, "crane": 5,
+	"cni": 10, "containerd": 60, "etcd": 40, "kubernetes": 300, "node": 2,
+}
 
 // Tools are the folders of the built programs, by the name of their module in
 // integration/tools.
@@ -51,24 +65,21 @@ type toolModule struct {
 	Version string // of the module that has the first program
 	path    string // of that module
 	sum     string
+	Module  struct{ Path string }
 	Tool    []struct{ Path string }
 	Require []struct{ Path, Version string }
 }
 
-// BuildTools builds the programs that are pinned below integration/tools and
-// are not in the cache yet; progress gets a line for each that takes long.
-func BuildTools(ctx context.Context, progress io.Writer) (Tools, error) {
+// BuildTools builds the programs of the named modules below integration/tools
+// that are not in the cache yet; progress gets a line for each.
+func BuildTools(ctx context.Context, progress io.Writer, names ...string) (Tools, error) {
 	root, err := RepoRoot()
 	if err != nil {
 		return nil, err
 	}
-	files, err := filepath.Glob(filepath.Join(root, toolsFolder, "*", "go.mod"))
-	if err != nil {
-		return nil, err
-	}
 	tools := Tools{}
-	for _, file := range files {
-		module, err := readToolModule(ctx, file)
+	for _, name := range names {
+		module, err := readToolModule(ctx, filepath.Join(root, toolsFolder, name, "go.mod"))
 		if err != nil {
 			return nil, err
 		}
@@ -83,12 +94,10 @@ func BuildTools(ctx context.Context, progress io.Writer) (Tools, error) {
 
 func readToolModule(ctx context.Context, file string) (toolModule, error) {
 	module := toolModule{Dir: filepath.Dir(file), Name: filepath.Base(filepath.Dir(file))}
-	content, err := os.ReadFile(file)
-	if err != nil {
+	var err error
+	if module.sum, err = sumSources(module.Dir); err != nil {
 		return module, err
 	}
-	sum := sha256.Sum256(content)
-	module.sum = fmt.Sprintf("%x", sum[:4])
 	out, err := exec.CommandContext(ctx, "go", "mod", "edit", "-json", file).Output()
 	if err != nil {
 		return module, fmt.Errorf("reading %s: %w", file, err)
@@ -99,15 +108,47 @@ func readToolModule(ctx context.Context, file string) (toolModule, error) {
 	if len(module.Tool) == 0 {
 		return module, fmt.Errorf("reading %s: it names no tool", file)
 	}
-	for _, r := range module.Require {
-		if strings.HasPrefix(module.Tool[0].Path, r.Path+"/") && len(r.Path) > len(module.path) {
-			module.Version, module.path = r.Version, r.Path
-		}
-	}
+	module.findVersion()
 	if module.path == "" {
 		return module, fmt.Errorf("reading %s: no version of %s", file, module.Tool[0].Path)
 	}
 	return module, nil
+}
+
+// findVersion looks for the module of the first program. A program of our own
+// has the version of the requirement that its folder is named after, if any.
+func (m *toolModule) findVersion() {
+	tool := m.Tool[0].Path
+	own := tool == m.Module.Path
+	if own {
+		m.Version, m.path = "own", m.Module.Path
+	}
+	for _, r := range m.Require {
+		switch {
+		case own && path.Base(r.Path) == m.Name:
+			m.Version, m.path = r.Version, r.Path
+		case !own && strings.HasPrefix(tool+"/", r.Path+"/") && len(r.Path) > len(m.path):
+			m.Version, m.path = r.Version, r.Path
+		}
+	}
+}
+
+// sumSources tells a module's go.mod, and the programs of its own if it has
+// any, from other ones.
+func sumSources(dir string) (string, error) {
+	hash := sha256.New()
+	err := filepath.WalkDir(dir, func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.Name() != "go.mod" && filepath.Ext(file) != ".go" {
+			return err
+		}
+		content, err := os.ReadFile(file)
+		hash.Write(content)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("reading %s: %w", dir, err)
+	}
+	return fmt.Sprintf("%x", hash.Sum(nil)[:4]), nil
 }
 
 func (m toolModule) build(ctx context.Context, progress io.Writer) (string, error) {
@@ -123,12 +164,9 @@ func (m toolModule) build(ctx context.Context, progress io.Writer) (string, erro
 }
 
 func (m toolModule) goBuild(ctx context.Context, out string) error {
-	ldflags := "-s -w"
-	for _, variable := range versionVariables {
-		if strings.HasPrefix(variable, m.path+"/") {
-			ldflags += " -X " + variable + "=" + m.Version
-		}
-	}
+	major, rest, _ := strings.Cut(strings.TrimPrefix(m.Version, "v"), ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	ldflags := "-s -w " + strings.NewReplacer("VERSION", m.Version, "MAJOR", major, "MINOR", minor).Replace(versionFlags[m.path])
 	args := []string{"build", "-trimpath", "-tags", "osusergo netgo", "-ldflags", ldflags, "-o", out + string(filepath.Separator)}
 	for _, tool := range m.Tool {
 		args = append(args, tool.Path)

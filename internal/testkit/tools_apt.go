@@ -10,9 +10,11 @@ import (
 	"strings"
 )
 
-// aptPackages are the Debian packages the stack needs, each with the file that
-// shows it is there.
-var aptPackages = []struct{ name, file string }{
+// aptPackage is a Debian package and the file that shows it is there.
+type aptPackage struct{ name, file string }
+
+// aptPackages are what the stack needs.
+var aptPackages = []aptPackage{
 	{"runc", "runc"},
 	{"busybox-static", "busybox"},
 	{"mmdebstrap", "mmdebstrap"},
@@ -21,11 +23,11 @@ var aptPackages = []struct{ name, file string }{
 	{"ca-certificates", "/etc/ssl/certs/ca-certificates.crt"},
 }
 
-// installPackages installs the missing packages as root; for another user the
+// installPackages installs the missing ones of the packages as root; for another user the
 // error names them and the command.
-func installPackages(ctx context.Context, progress io.Writer) error {
+func installPackages(ctx context.Context, progress io.Writer, packages []aptPackage) error {
 	var missing []string
-	for _, p := range aptPackages {
+	for _, p := range packages {
 		if _, err := findFile(p.file); err != nil {
 			missing = append(missing, p.name)
 		}

@@ -28,10 +28,15 @@ func TestReadToolModule(t *testing.T) {
 		}
 	}
 	want := map[string]string{
-		"buildkit": "github.com/moby/buildkit",
-		"buildx":   "github.com/docker/buildx",
-		"crane":    "github.com/google/go-containerregistry",
-		"registry": "github.com/distribution/distribution/v3",
+		"buildkit":   "github.com/moby/buildkit",
+		"buildx":     "github.com/docker/buildx",
+		"cni":        "github.com/containernetworking/plugins",
+		"containerd": "github.com/containerd/containerd/v2",
+		"crane":      "github.com/google/go-containerregistry",
+		"etcd":       "go.etcd.io/etcd/server/v3",
+		"kubernetes": "k8s.io/kubernetes",
+		"node":       "github.com/quoitbuild/quoit/integration/tools/node",
+		"registry":   "github.com/distribution/distribution/v3",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("modules (-want +got):\n%s", diff)

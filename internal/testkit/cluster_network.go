@@ -1,0 +1,118 @@
+package testkit
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// clusterNetworks is how many clusters may run on one machine.
+const clusterNetworks = 16
+
+// lockFolder is the machine's, as the addresses are.
+const lockFolder = "/run/lock"
+
+// clusterNetwork is the part of the host's network that one cluster has: a
+// bridge with its pods' addresses, and the API server's address for pods on
+// the loopback interface.
+type clusterNetwork struct {
+	Number int
+	lock   *os.File
+}
+
+func (n clusterNetwork) bridge() string { return fmt.Sprintf("quoit%d", n.Number) }
+
+// pods is the pods' subnet.
+func (n clusterNetwork) pods() string { return fmt.Sprintf("10.244.%d.0/24", n.Number) }
+
+// services is the range of service addresses.
+func (n clusterNetwork) services() string { return fmt.Sprintf("10.%d.0.0/16", 96+n.Number) }
+
+// service is one of these addresses; the first is the API server's.
+func (n clusterNetwork) service(host int) string {
+	return fmt.Sprintf("10.%d.0.%d", 96+n.Number, host)
+}
+
+// takeNetwork takes the first network that no living cluster has, and removes
+// what killed ones have left.
+func takeNetwork() (clusterNetwork, error) {
+	taken := clusterNetwork{Number: -1}
+	for number := range clusterNetworks {
+		n := clusterNetwork{Number: number}
+		var err error
+		if n.lock, err = tryLockFile(n.lockFile()); err != nil {
+			return taken, err
+		}
+		if n.lock == nil {
+			continue
+		}
+		if err := n.removeLinks(); err != nil {
+			return taken, closing(err, n.lock.Close)
+		}
+		if taken.lock == nil {
+			taken = n
+			continue
+		}
+		n.unlock()
+	}
+	if taken.lock == nil {
+		return taken, fmt.Errorf("%d clusters run on this machine already", clusterNetworks)
+	}
+	if err := ip("addr", "add", taken.service(1)+"/32", "dev", "lo"); err != nil {
+		return taken, closing(err, taken.lock.Close)
+	}
+	return taken, nil
+}
+
+func (n clusterNetwork) lockFile() string {
+	return filepath.Join(lockFolder, fmt.Sprintf("quoit-cluster-%d.lock", n.Number))
+}
+
+// unlock leaves the lock to the node, which has inherited it.
+func (n clusterNetwork) unlock() { _ = n.lock.Close() }
+
+// remove removes the bridge and the address of a cluster that has ended,
+// unless another one has them by now.
+func (n clusterNetwork) remove() error {
+	if n.lock != nil {
+		n.unlock()
+	}
+	lock, err := tryLockFile(n.lockFile())
+	if lock == nil || err != nil {
+		return err
+	}
+	defer lock.Close()
+	return n.removeLinks()
+}
+
+func (n clusterNetwork) removeLinks() error {
+	var errs []error
+	if exists(filepath.Join("/sys/class/net", n.bridge())) {
+		errs = append(errs, ip("link", "delete", n.bridge()))
+	}
+	out, err := exec.Command(ipProgram(), "-o", "address", "show", "dev", "lo").Output()
+	if err != nil {
+		return fmt.Errorf("looking for addresses of clusters: %w", err)
+	}
+	if address := n.service(1) + "/32"; strings.Contains(string(out), " "+address+" ") {
+		errs = append(errs, ip("addr", "del", address, "dev", "lo"))
+	}
+	return errors.Join(errs...)
+}
+
+func ip(args ...string) error {
+	if output, err := exec.Command(ipProgram(), args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("running ip %s: %w\n%s", strings.Join(args, " "), err, output)
+	}
+	return nil
+}
+
+func ipProgram() string {
+	if program, err := findFile("ip"); err == nil {
+		return program
+	}
+	return "ip"
+}

@@ -133,10 +133,20 @@ func startTime(pid int) string {
 	}
 	// The name in parentheses may have spaces; fields count from behind it.
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
+	if len(fields) < 20 || ended(pid, fields[0]) {
 		return ""
 	}
 	return fields[19]
+}
+
+// ended is false for a process whose first thread is a zombie before the
+// others are: it still has its files, and their locks.
+func ended(pid int, state string) bool {
+	if state != "Z" && state != "X" {
+		return false
+	}
+	threads, _ := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
+	return len(threads) <= 1
 }
 
 func tail(path string, lines int) string {

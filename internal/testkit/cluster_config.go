@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/x509/pkix"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"text/template"
@@ -112,7 +111,7 @@ func (c *Cluster) configure(tools Tools, pause string) (clusterSettings, error) 
 	if s.Runc, err = findFile("runc"); err != nil {
 		return s, err
 	}
-	ports, err := freePorts(2)
+	ports, err := c.network.freePorts(2)
 	if err != nil {
 		return s, err
 	}
@@ -167,22 +166,4 @@ func (s clusterSettings) writeCertificates(api string) error {
 		return err
 	}
 	return a.writeKubeconfig(s.AdminConfig(), api, "admin")
-}
-
-// freePorts are ports that nobody listens on at this moment.
-func freePorts(count int) ([]string, error) {
-	var ports []string
-	for range count {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("choosing a port: %w", err)
-		}
-		defer listener.Close()
-		_, port, err := net.SplitHostPort(listener.Addr().String())
-		if err != nil {
-			return nil, fmt.Errorf("choosing a port: %w", err)
-		}
-		ports = append(ports, port)
-	}
-	return ports, nil
 }

@@ -3,9 +3,11 @@ package testkit
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -34,6 +36,24 @@ func (n clusterNetwork) services() string { return fmt.Sprintf("10.%d.0.0/16", 9
 // service is one of these addresses; the first is the API server's.
 func (n clusterNetwork) service(host int) string {
 	return fmt.Sprintf("10.%d.0.%d", 96+n.Number, host)
+}
+
+// freePorts are ports that nobody listens on now. They lie below those that the
+// kernel gives to connections, so that they are still free when they are used.
+func (n clusterNetwork) freePorts(count int) ([]string, error) {
+	var ports []string
+	first := 20000 + 100*n.Number
+	for port := first; port < first+100 && len(ports) < count; port++ {
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			ports = append(ports, strconv.Itoa(port))
+			listener.Close()
+		}
+	}
+	if len(ports) < count {
+		return nil, fmt.Errorf("fewer than %d of the ports from %d to %d are free", count, first, first+99)
+	}
+	return ports, nil
 }
 
 // takeNetwork takes the first network that no living cluster has, and removes

@@ -69,7 +69,7 @@ spec:
 `
 
 func TestCluster(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	s := startStack(t, Options{NoBuildkit: true})
 	c, err := s.StartCluster(ctx)
@@ -152,6 +152,34 @@ func testSecondCluster(t *testing.T, s *Stack) {
 	}
 	if err := second.StopCluster(); err != nil {
 		t.Error(err)
+	}
+	checkNetworkGone(t, c)
+}
+
+func TestClusterShowsWhyItDoesNotStart(t *testing.T) {
+	s := startStack(t, Options{NoBuildkit: true, NoBases: true})
+	tools, err := s.prepareCluster(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tools["etcd"] = t.TempDir()
+	script := "#!/bin/sh\necho there is no disk >&2\nexit 3\n"
+	if err := os.WriteFile(filepath.Join(tools["etcd"], "server"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c, err := newCluster(filepath.Join(s.dir, "kube"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = c.start(t.Context(), tools, s.Ref(pauseImage), s.options)
+	if err == nil || !strings.Contains(err.Error(), "etcd ended with status 3; its log ends with\nthere is no disk") {
+		t.Errorf("error %v", err)
+	}
+	if err := c.Stop(); err != nil {
+		t.Error(err)
+	}
+	if left := processesOf(c.dir); left != nil {
+		t.Errorf("processes are left: %v", left)
 	}
 	checkNetworkGone(t, c)
 }

@@ -1,6 +1,6 @@
 // Package testkit runs what Quoit works with, for tests, demos and benchmarks:
-// a real registry and a real buildkitd, built from pinned Go modules, with base
-// images made of Debian packages. Nothing is pulled from an image registry.
+// a real registry, a real buildkitd and, if wanted, a real Kubernetes of one node,
+// built from pinned Go modules, with base images made of Debian packages. Nothing is pulled from an image registry.
 //
 // It needs Linux, root and Debian's apt. What is built once is in CacheDir.
 package testkit
@@ -40,7 +40,7 @@ type Options struct {
 	Progress io.Writer
 }
 
-// Stack is a running registry and buildkitd.
+// Stack is a running registry and buildkitd, and the cluster beside them.
 type Stack struct {
 	// BuildkitHost is the buildkitd's address, unix:///path; "" without one.
 	BuildkitHost string
@@ -49,7 +49,7 @@ type Stack struct {
 	// RegistryLog is the file with the registry's access log.
 	RegistryLog string
 	// BinDirs have buildkitd, buildctl, dockerfile-frontend, buildx, registry
-	// and crane.
+	// and crane; with a cluster kubectl too.
 	BinDirs []string
 
 	dir, configDir string

@@ -3,9 +3,11 @@ package testkit
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -33,13 +35,18 @@ func fillCache() error {
 	if err != nil {
 		return err
 	}
-	return s.Stop()
+	_, err = s.prepareCluster(context.Background())
+	return errors.Join(err, s.Stop())
 }
 
 func hold() {
 	ctx := context.Background()
 	s, err := Start(ctx, Options{FreshBuildkit: true})
 	if err != nil {
+		fmt.Println("error:", err)
+		return
+	}
+	if _, err := s.StartCluster(ctx); err != nil {
 		fmt.Println("error:", err)
 		return
 	}
@@ -78,6 +85,12 @@ func TestStackDiesWithItsProcess(t *testing.T) {
 	if err != nil {
 		t.Errorf("processes are left: %v", left)
 	}
+	// A process that is about to be gone has no command any more, but its locks.
+	lock, err := lockFile(filepath.Join(dir, "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock.Close()
 	startStack(t, Options{NoBuildkit: true, NoBases: true})
 	if exists(dir) {
 		t.Errorf("the next stack has not removed %s", dir)

@@ -30,7 +30,7 @@ func (s *Stack) Env() []string {
 		env = append(env, "BUILDKIT_HOST="+s.BuildkitHost)
 	}
 	if c := s.Cluster(); c != nil {
-		env = append(env, "KUBECONFIG="+c.Kubeconfig)
+		env = append(env, "KUBECONFIG="+c.Kubeconfig, "KUBECACHEDIR="+filepath.Join(c.dir, "cache"))
 	}
 	return env
 }

@@ -137,10 +137,16 @@ func (n *node) reapAll() error {
 			return nil
 		}
 		if name, ok := n.names[pid]; ok {
-			return fmt.Errorf("%s ended with status %d, signal %d; its log ends with\n%s",
-				name, status.ExitStatus(), status.Signal(), lastLines(n.log(name), 10))
+			return fmt.Errorf("%s ended %s; its log ends with\n%s", name, how(status), lastLines(n.log(name), 10))
 		}
 	}
+}
+
+func how(status syscall.WaitStatus) string {
+	if status.Signaled() {
+		return "by the signal " + status.Signal().String()
+	}
+	return fmt.Sprintf("with status %d", status.ExitStatus())
 }
 
 func lastLines(file string, count int) string {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // clusterObjects are made from the address of an image and the folder of the
@@ -71,6 +73,7 @@ spec:
 func TestCluster(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
+	before := kernelSettings(t)
 	s := startStack(t, Options{NoBuildkit: true})
 	c, err := s.StartCluster(ctx)
 	if err != nil {
@@ -135,7 +138,26 @@ func TestCluster(t *testing.T) {
 			t.Errorf("error %v: %s", err, out)
 		}
 	})
+	t.Run("the machine's settings stay as they are", func(t *testing.T) {
+		if diff := cmp.Diff(before, kernelSettings(t)); diff != "" {
+			t.Errorf("changed (-before +with the cluster):\n%s", diff)
+		}
+	})
 	t.Run("nothing is left after Stop", func(t *testing.T) { testStopCluster(t, s, c) })
+}
+
+// kernelSettings are those that a kubelet and a bridge otherwise change.
+func kernelSettings(t *testing.T) map[string]string {
+	t.Helper()
+	settings := map[string]string{}
+	for _, name := range []string{"kernel/panic", "vm/overcommit_memory", "net/ipv4/ip_forward"} {
+		content, err := os.ReadFile(filepath.Join("/proc/sys", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		settings[name] = string(content)
+	}
+	return settings
 }
 
 func testSecondCluster(t *testing.T, s *Stack) {

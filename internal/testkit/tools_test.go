@@ -1,6 +1,7 @@
 package testkit
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -40,5 +41,38 @@ func TestReadToolModule(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("modules (-want +got):\n%s", diff)
+	}
+}
+
+func TestSumSources(t *testing.T) {
+	dir := t.TempDir()
+	sum := func() string {
+		t.Helper()
+		sum, err := sumSources(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sum
+	}
+	seen := map[string]string{sum(): "an empty module"}
+	for _, file := range []string{"go.mod", "main.go", "pause/main.go"} {
+		path := filepath.Join(dir, file)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("// "+file), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if other, ok := seen[sum()]; ok {
+			t.Errorf("with %s it is the sum of %s", file, other)
+		}
+		seen[sum()] = file
+	}
+	before := sum()
+	if err := os.WriteFile(filepath.Join(dir, "README.md"), []byte("text"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := sum(); got != before {
+		t.Errorf("a text changes it from %s to %s", before, got)
 	}
 }

@@ -107,6 +107,19 @@ func Unsettled(plan versioning.Plan) bool {
 	return adopted && len(plan.PublishOrder()) > 0
 }
 
+// MaxPart is how many images a part has at most. BuildKit asks for the layers of
+// every image of a result once for each exporter: for a thousand images in one
+// result it would need many gigabytes.
+const MaxPart = 128
+
+// Part returns the images that belong to a part of a plan's result, dependencies
+// first; none if there are fewer parts.
+func Part(plan versioning.Plan, part int) []string {
+	names := plan.PublishOrder()
+	first := min(part*MaxPart, len(names))
+	return names[first:min(first+MaxPart, len(names))]
+}
+
 // newPlanner reads the manifest and the files that it names; the rings are
 // looked up from when the manifest is known.
 func newPlanner(ctx context.Context, c client.Client, ui *dockerui.Client, host Host, opts options) (*planner, error) {

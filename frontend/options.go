@@ -37,6 +37,10 @@ const OptionUnsettled = "quoit.unsettled"
 // changed image as a ref of its own and nothing else; see [New].
 const OptionExport = "quoit.export"
 
+// OptionPart is the frontend option by which the quoit command asks for a part
+// of the images that are built, by its number from 0; see [Part].
+const OptionPart = "quoit.part"
+
 // AllImages is the target that stands for every changed image.
 const AllImages = "*"
 
@@ -50,6 +54,7 @@ type options struct {
 	first     bool
 	pull      bool
 	export    bool
+	part      int // -1 for all
 	unsettled bool
 	request   string // the subrequest, if any
 	target    string // IMAGE, IMAGE/STAGE, AllImages or ""
@@ -80,6 +85,14 @@ func readOptions(opts map[string]string) (options, error) {
 		commit:   opts["vcs:revision"],
 	}
 	_, o.noCache = opts["no-cache"]
+	o.part = -1
+	if text := opts[OptionPart]; text != "" {
+		part, err := strconv.ParseUint(text, 10, 16)
+		if err != nil {
+			return options{}, fmt.Errorf("%s is %q: write a number", OptionPart, text)
+		}
+		o.part = int(part)
+	}
 	for key, value := range opts {
 		if name, ok := strings.CutPrefix(key, "build-arg:"); ok && !neutralArg(name) {
 			o.args[name] = value

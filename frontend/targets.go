@@ -40,6 +40,9 @@ func (s *solver) result(ctx context.Context) (*client.Result, error) {
 // all returns every image that is built, each platform under an id of its own.
 func (s *solver) all(ctx context.Context) (*client.Result, error) {
 	names := s.plan.PublishOrder()
+	if s.opts.part >= 0 {
+		names = Part(s.plan, s.opts.part)
+	}
 	if s.opts.export {
 		if err := s.checkExport(); err != nil {
 			return nil, err

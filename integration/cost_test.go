@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/internal/testkit"
 	"github.com/quoitbuild/quoit/versioning"
 )
@@ -102,7 +103,27 @@ func TestManyImages(t *testing.T) {
 		if diff := cmp.Diff([]string{"s042", "deploy"}, plan(t, dir).Changed()); diff != "" {
 			t.Errorf("changed (-want +got):\n%s", diff)
 		}
-		write(t, dir, "services/s042/main.txt", "service s042\n")
+	})
+	t.Run("its publish is one build, and asks nothing of the other services", func(t *testing.T) {
+		if n := builds(t, func() { mustQuoit(t, dir, "build", "--push") }); n != 1 {
+			t.Errorf("it took %d builds, want one", n)
+		}
+		write(t, dir, "services/s042/main.txt", "a third\n")
+		var others map[string]int
+		total := 0
+		for _, n := range requests(t, prefix, func() {
+			others = requests(t, prefix+"/s041", func() { mustQuoit(t, dir, "build", "--push") })
+		}) {
+			total += n
+		}
+		if diff := cmp.Diff(map[string]int{}, others); diff != "" {
+			t.Errorf("requests for s041 (-want +got):\n%s", diff)
+		}
+		// BuildKit pushes two images with their attestations, the log needs 4·2+20
+		// requests and one more for the other ring, and the rest are look-ups.
+		if total > 80 {
+			t.Errorf("%d requests, want at most 80", total)
+		}
 	})
 	t.Run("the base changes exactly its dependents", func(t *testing.T) {
 		write(t, dir, "base/Dockerfile", "FROM busybox\nRUN echo other > /base\n")
@@ -110,6 +131,23 @@ func TestManyImages(t *testing.T) {
 			t.Errorf("%d images change, want all %d", got, count)
 		}
 	})
+}
+
+// BuildKit asks for the layers of all images for each that it exports, so very
+// many are exported by several builds.
+func TestMoreImagesThanABuildExports(t *testing.T) {
+	const count = frontend.MaxPart + 2
+	dir, prefix := generated(t, count)
+	if n := builds(t, func() { mustQuoit(t, dir, "build", "--push") }); n != 2 {
+		t.Errorf("the publish of %d images took %d builds, want two", count, n)
+	}
+	if released := release(t, prefix+"/deploy:developers"); len(released.Images) != count {
+		t.Errorf("the release has %d images, want %d", len(released.Images), count)
+	}
+	mustQuoit(t, dir, "verify", "developers")
+	if n := builds(t, func() { mustQuoit(t, dir, "build", "--push") }); n != 1 {
+		t.Errorf("with nothing to do it took %d builds, want one", n)
+	}
 }
 
 // plan is what `quoit plan` says, with the given flags.

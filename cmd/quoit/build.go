@@ -111,7 +111,7 @@ func (f *buildFlags) solve(ctx context.Context, j job) (*outcome, error) {
 	if f.push {
 		j.attrs[frontend.OptionUnsettled] = "1"
 	}
-	out, err := j.run(ctx, os.Stderr)
+	out, err := j.parts(ctx, os.Stderr)
 	if err != nil || !f.push || !frontend.Unsettled(out.plan) {
 		return out, err
 	}
@@ -124,7 +124,7 @@ func (f *buildFlags) solve(ctx context.Context, j job) (*outcome, error) {
 		return nil, fmt.Errorf("completing an earlier publish: %w", err)
 	}
 	delete(j.attrs, frontend.OptionUnsettled)
-	return j.run(ctx, os.Stderr)
+	return j.parts(ctx, os.Stderr)
 }
 
 func (f *buildFlags) attest(attrs map[string]string) {

@@ -27,10 +27,11 @@ func report(err error) int {
 	var moved *registry.MovedError
 	var overtaken *registry.OvertakenError
 	var parent *registry.ParentError
+	var replanned *replannedError
 	switch {
 	case errors.As(err, &usage):
 		return exitUsage
-	case errors.As(err, &moved), errors.As(err, &overtaken), errors.As(err, &parent):
+	case errors.As(err, &moved), errors.As(err, &overtaken), errors.As(err, &parent), errors.As(err, &replanned):
 		return exitMoved
 	}
 	return exitFailed

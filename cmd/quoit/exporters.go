@@ -30,6 +30,7 @@ import (
 type exporters struct {
 	manifest *manifest.Manifest // decides where images may go, whatever a frontend says
 	epoch    string             // SOURCE_DATE_EPOCH; "" leaves the files' times as they are
+	part     int                // of the plan's images
 	// unsettled exports nothing while an interrupted publish is to be completed.
 	unsettled bool
 	images    []string // in the order of the exporters
@@ -48,7 +49,7 @@ func (e *exporters) attachable() session.Attachable {
 			return nil, nil
 		}
 		var requests []*exporter.ExporterRequest
-		for _, name := range plan.PublishOrder() {
+		for _, name := range frontend.Part(plan, e.part) {
 			attrs, err := imageAttrs(plan, name, meta)
 			if err != nil {
 				return nil, err

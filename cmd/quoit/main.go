@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/quoitbuild/quoit/frontend"
@@ -40,6 +41,8 @@ var exitCodes = []struct {
 }
 
 func main() {
+	// The command ends soon, so memory is cheaper than collecting it.
+	debug.SetGCPercent(400)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:])
 	stop()

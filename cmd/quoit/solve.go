@@ -9,6 +9,8 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
+	"strconv"
 	"time"
 
 	"github.com/moby/buildkit/client"
@@ -41,8 +43,10 @@ type job struct {
 	manifest *manifest.Manifest
 	// attrs are the frontend's options.
 	attrs map[string]string
-	// push exports every image that is built to its repository, by digest.
+	// push exports the images of a part that are built to their repositories, by
+	// digest.
 	push bool
+	part int
 }
 
 // outcome is what a job gave.
@@ -67,7 +71,7 @@ func (j job) run(ctx context.Context, progress io.Writer) (*outcome, error) {
 	}
 	out := &outcome{}
 	exp := &exporters{
-		manifest: j.manifest, epoch: j.attrs["build-arg:SOURCE_DATE_EPOCH"], unsettled: j.attrs[frontend.OptionUnsettled] != "",
+		manifest: j.manifest, part: j.part, epoch: j.attrs["build-arg:SOURCE_DATE_EPOCH"], unsettled: j.attrs[frontend.OptionUnsettled] != "",
 	}
 	if j.push {
 		opt.EnableSessionExporter = true
@@ -98,6 +102,31 @@ func (j job) run(ctx context.Context, progress io.Writer) (*outcome, error) {
 		out.digests, err = exp.digests(ctx, c, opt.Ref)
 	}
 	return out, err
+}
+
+// parts runs a job that pushes: as one build, or as one for each part if very
+// many images are built.
+func (j job) parts(ctx context.Context, progress io.Writer) (*outcome, error) {
+	out, err := j.run(ctx, progress)
+	for err == nil && len(out.digests) > 0 && len(frontend.Part(out.plan, j.part+1)) > 0 {
+		j.part++
+		var next *outcome
+		if next, err = j.run(ctx, progress); err != nil {
+			break
+		}
+		if !reflect.DeepEqual(next.plan, out.plan) {
+			return nil, &replannedError{}
+		}
+		maps.Copy(out.digests, next.digests)
+	}
+	return out, err
+}
+
+// replannedError says that two parts of a build were planned differently.
+type replannedError struct{}
+
+func (*replannedError) Error() string {
+	return "the project's files or its rings were changed during the build, and nothing is tagged: run the same command again"
 }
 
 // connect connects to a BuildKit that answers.
@@ -179,6 +208,9 @@ func (j job) solveOpt() (client.SolveOpt, error) {
 	}
 	attrs := map[string]string{"filename": filepath.Base(file)}
 	maps.Copy(attrs, j.attrs)
+	if j.push {
+		attrs[frontend.OptionPart] = strconv.Itoa(j.part)
+	}
 	opt := client.SolveOpt{
 		Ref:           identity.NewID(),
 		SharedKey:     sharedKey(j.project.dir),

@@ -1,0 +1,79 @@
+package apply
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/quoitbuild/quoit/deploy"
+)
+
+// Result is what a run has done, or with a dry run what it would do.
+type Result struct {
+	Schema      int           `json:"schema"`
+	Site        string        `json:"site"`
+	Environment string        `json:"environment"`
+	Namespace   string        `json:"namespace"`
+	Action      deploy.Action `json:"action"`
+	From        string        `json:"from,omitempty"` // versions
+	To          string        `json:"to,omitempty"`
+	DryRun      bool          `json:"dryRun,omitempty"`
+	// Values is a digest of the site's values that the objects use, "" if they
+	// use none: another digest is a reason to deploy.
+	Values string `json:"values,omitempty"`
+	// Changes are in the order in which they were made; Hooks likewise.
+	Changes []Change `json:"changes,omitempty"`
+	Hooks   []Hook   `json:"hooks,omitempty"`
+}
+
+// Change is what happened to one object.
+type Change struct {
+	Object string `json:"object"` // kind/name, or kind/namespace/name outside of the site's
+	Action string `json:"action"` // created, configured, unchanged, recreated, deleted or kept
+}
+
+// Hook is one that was run.
+type Hook struct {
+	Point string `json:"point"` // pre-install, post-install, …
+	Name  string `json:"name"`  // Job/migrate, or hooks/pre-install
+}
+
+// Changed counts the changes that are not "unchanged" or "kept".
+func (r Result) Changed() int {
+	count := 0
+	for _, c := range r.Changes {
+		if c.Action != unchanged && c.Action != kept {
+			count++
+		}
+	}
+	return count
+}
+
+// What happens to objects.
+const (
+	created    = "created"
+	configured = "configured"
+	unchanged  = "unchanged"
+	recreated  = "recreated"
+	deleted    = "deleted"
+	kept       = "kept" // no longer in the release, but never pruned
+)
+
+// String has one line for each hook and object, those that stay as they are
+// left out, and a line that counts.
+func (r Result) String() string {
+	var b strings.Builder
+	would := ""
+	if r.DryRun {
+		would = "would be "
+	}
+	for _, h := range r.Hooks {
+		fmt.Fprintf(&b, "%s hook %s %srun\n", h.Point, h.Name, would)
+	}
+	for _, c := range r.Changes {
+		if c.Action != unchanged {
+			fmt.Fprintf(&b, "%s %s%s\n", c.Object, would, c.Action)
+		}
+	}
+	fmt.Fprintf(&b, "%s %s: %d of %d objects %schanged\n", r.Action, r.Site, r.Changed(), len(r.Changes), would)
+	return b.String()
+}

@@ -9,10 +9,11 @@ package apply
 
 import (
 	"context"
-	"errors"
 	"io"
+	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
 
 	"github.com/quoitbuild/quoit/deploy"
@@ -63,5 +64,113 @@ const DefaultTimeout = 5 * time.Minute
 // of all that may be there, and the same request run again completes it. The
 // result of a failed run says what was done before.
 func Run(ctx context.Context, config *rest.Config, request Request, progress io.Writer) (Result, error) {
-	return Result{}, errors.New("not there yet")
+	s, err := newSession(config, request, progress)
+	if err == nil {
+		err = s.run(ctx)
+	}
+	return s.result, s.values.maskError(err)
+}
+
+func (s *session) run(ctx context.Context) error {
+	if err := s.prepare(ctx); err != nil {
+		return err
+	}
+	switch {
+	case s.request.Action == deploy.Uninstall:
+		return s.uninstall(ctx)
+	case !s.request.installs():
+		return s.downgrade(ctx)
+	}
+	return s.install(ctx)
+}
+
+// install brings the objects to those of the release. The inventory first has
+// what was there and what will be, so that whatever a run leaves behind that
+// dies here is pruned by the next one. What is no longer needed goes last:
+// until the new objects are ready, the old ones may be in use.
+func (s *session) install(ctx context.Context) error {
+	if err := s.preflight(ctx); err != nil {
+		return err
+	}
+	if err := s.remember(ctx, inventory{union(s.held.objects, refsOf(s.objectsOfRun())), s.held.made}); err != nil {
+		return err
+	}
+	if err := s.runHooks(ctx, pre(s.request.Action)); err != nil {
+		return err
+	}
+	if !s.request.DryRun {
+		if err := s.applyAll(ctx); err != nil {
+			return err
+		}
+		if err := s.wait(ctx, refsOf(s.plain)); err != nil {
+			return err
+		}
+	}
+	stale := without(s.held.objects, refsOf(s.objects()))
+	if _, err := s.prune(ctx, stale); err != nil {
+		return err
+	}
+	if err := s.runHooks(ctx, post(s.request.Action)); err != nil {
+		return err
+	}
+	left := without(s.held.objects, stale)
+	return s.remember(ctx, inventory{union(left, refsOf(s.objectsOfRun())), s.made})
+}
+
+// downgrade runs hooks only: the older release brings its own objects.
+func (s *session) downgrade(ctx context.Context) error {
+	if err := s.remember(ctx, inventory{union(s.held.objects, refsOf(s.objectsOfRun())), s.held.made}); err != nil {
+		return err
+	}
+	if err := s.runHooks(ctx, pre(s.request.Action)); err != nil {
+		return err
+	}
+	return s.runHooks(ctx, post(s.request.Action))
+}
+
+// uninstall deletes everything. What hooks need goes last, after them.
+func (s *session) uninstall(ctx context.Context) error {
+	hooks := refsOf(s.objectsOfRun())
+	if err := s.remember(ctx, inventory{union(s.held.objects, hooks), s.held.made}); err != nil {
+		return err
+	}
+	if err := s.runHooks(ctx, pre(s.request.Action)); err != nil {
+		return err
+	}
+	gone, err := s.prune(ctx, without(s.held.objects, hooks))
+	if err != nil {
+		return err
+	}
+	if err := s.waitGone(ctx, gone); err != nil {
+		return err
+	}
+	if err := s.runHooks(ctx, post(s.request.Action)); err != nil {
+		return err
+	}
+	if gone, err = s.prune(ctx, hooks); err != nil || s.request.DryRun {
+		return err
+	}
+	if err := s.waitGone(ctx, gone); err != nil {
+		return err
+	}
+	return s.deleteInventory(ctx)
+}
+
+// objectsOfRun are those that this run may write: plain ones, and hooks of its
+// own points.
+func (s *session) objectsOfRun() []*unstructured.Unstructured {
+	all := slices.Clone(s.plain)
+	for _, point := range []string{pre(s.request.Action), post(s.request.Action)} {
+		needs, jobs := at(s.hooks, point)
+		all = slices.Concat(all, needs, jobs)
+	}
+	return all
+}
+
+// remember writes the inventory, unless nothing is to be written.
+func (s *session) remember(ctx context.Context, i inventory) error {
+	if s.request.DryRun {
+		return nil
+	}
+	return s.writeInventory(ctx, i)
 }

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/quoitbuild/quoit/deploy"
+	"github.com/quoitbuild/quoit/deploy/apply"
+	"github.com/quoitbuild/quoit/manifest"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+type applyFlags struct {
+	request    apply.Request
+	action     string
+	from, to   string
+	release    string
+	scope      string
+	kubeconfig string
+	context    string
+	output     string
+}
+
+func newApplyCmd() *cobra.Command {
+	var f applyFlags
+	cmd := &cobra.Command{
+		Use:   "apply",
+		Short: "Change a site's objects to those of a release: what a root image runs",
+		Long: `Apply is what a root image runs in the namespace of a site, where "quoit deploy"
+starts it. It builds the site's overlay, pins the images to the release's digests,
+fills in the site's values, runs hooks, applies the objects, waits until they are
+ready, and deletes those that the release no longer has. docs/apply.md says what the
+root image may contain.
+
+Every flag has a variable of the environment, QUOIT_SITE for --site; the flag wins.`,
+		Example: `  quoit apply
+  quoit apply --root deploy --site laptop --environment dev --namespace shop --dry-run`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	flags := cmd.Flags()
+	r := &f.request
+	flags.StringVar(&r.Project, "project", "", "the project (default the root image's)")
+	flags.StringVar(&r.Site, "site", "", "the site")
+	flags.StringVar(&r.Environment, "environment", "", "the overlay: a folder of overlays")
+	flags.StringVar(&r.Ring, "ring", "", "the ring that the site follows")
+	flags.StringVar(&r.Namespace, "namespace", "", "the site's namespace")
+	flags.StringVar(&f.action, "action", "", "install, upgrade, downgrade, restore or uninstall (default install)")
+	flags.StringVar(&f.from, "from-version", "", "the version that the site comes from")
+	flags.StringVar(&f.to, "to-version", "", "the version that the site goes to")
+	flags.StringVar(&f.release, "release", "", "a JSON file with the release's images by digest (default "+releaseFile+")")
+	flags.StringVar(&r.Registry, "registry", "", "the registry of images that the objects name without one, if there is no such file")
+	flags.StringVar(&f.scope, "scope", "", "namespace, or cluster to allow objects outside of the site's namespace (default namespace)")
+	flags.BoolVar(&r.Adopt, "adopt", false, "take over fields that somebody else owns")
+	flags.DurationVar(&r.Timeout, "timeout", 0, "how long to wait for each hook and for the objects (default "+apply.DefaultTimeout.String()+")")
+	flags.StringVar(&r.Root, "root", "/", "the folder of the root image's files")
+	flags.BoolVar(&r.DryRun, "dry-run", false, "ask the cluster what would change, and change nothing")
+	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "outside of a cluster: how to reach it")
+	flags.StringVar(&f.context, "context", "", "outside of a cluster: the kubeconfig's context")
+	outputFlag(cmd, &f.output)
+	return cmd
+}
+
+func (f *applyFlags) run(cmd *cobra.Command) error {
+	if err := checkOutput(f.output); err != nil {
+		return err
+	}
+	if err := f.complete(); err != nil {
+		return err
+	}
+	config, err := f.config()
+	if err != nil {
+		return err
+	}
+	result, err := apply.Run(cmd.Context(), config, f.request, harmlessWriter{cmd.ErrOrStderr()})
+	if err != nil {
+		return err
+	}
+	if f.output == "json" {
+		return printJSON(cmd.OutOrStdout(), result)
+	}
+	_, err = io.WriteString(cmd.OutOrStdout(), harmless(result.String()))
+	return err
+}
+
+// complete takes what the flags do not say from the environment.
+func (f *applyFlags) complete() error {
+	r := &f.request
+	for name, flag := range map[string]*string{
+		"PROJECT": &r.Project, "SITE": &r.Site, "ENVIRONMENT": &r.Environment, "RING": &r.Ring, "NAMESPACE": &r.Namespace,
+		"ACTION": &f.action, "FROM_VERSION": &f.from, "TO_VERSION": &f.to, "RELEASE": &f.release, "SCOPE": &f.scope, "REGISTRY": &r.Registry,
+	} {
+		*flag = cmp.Or(*flag, os.Getenv("QUOIT_"+name))
+	}
+	r.Adopt = r.Adopt || os.Getenv("QUOIT_ADOPT") == "1"
+	r.Action = deploy.Action(cmp.Or(f.action, string(deploy.Install)))
+	if text := os.Getenv("QUOIT_TIMEOUT"); r.Timeout == 0 && text != "" {
+		timeout, err := time.ParseDuration(text)
+		if err != nil {
+			return usagef("QUOIT_TIMEOUT: %w", err)
+		}
+		r.Timeout = timeout
+	}
+	switch manifest.Scope(cmp.Or(f.scope, string(manifest.ScopeNamespace))) {
+	case manifest.ScopeNamespace:
+	case manifest.ScopeCluster:
+		r.Cluster = true
+	default:
+		return usagef("--scope %s: choose namespace or cluster", f.scope)
+	}
+	for _, need := range [][2]string{{"site", r.Site}, {"environment", r.Environment}, {"namespace", r.Namespace}} {
+		if need[1] == "" {
+			return usagef("say --%s, or QUOIT_%s in the environment", need[0], strings.ToUpper(need[0]))
+		}
+	}
+	return errors.Join(parseVersion("--from-version", f.from, &r.From), parseVersion("--to-version", f.to, &r.To), f.readRelease())
+}
+
+func parseVersion(flag, text string, to *versioning.Version) (err error) {
+	if text == "" {
+		return nil
+	}
+	if *to, err = versioning.Parse(text); err != nil {
+		return usagef("%s: %w", flag, err)
+	}
+	return nil
+}
+
+// readRelease reads the file that is there by itself in a root image that a
+// deploy runs.
+func (f *applyFlags) readRelease() error {
+	file, err := os.Open(cmp.Or(f.release, releaseFile))
+	if errors.Is(err, fs.ErrNotExist) && f.release == "" {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading the release's images: %w", err)
+	}
+	defer file.Close()
+	const limit = 1 << 20
+	data, err := io.ReadAll(io.LimitReader(file, limit))
+	if err == nil {
+		err = json.Unmarshal(data, &f.request.Images)
+	}
+	if err != nil {
+		return fmt.Errorf("reading the release's images from %s: %w", file.Name(), err)
+	}
+	return nil
+}
+
+// config is how the cluster is reached: the one that this runs in, unless a flag
+// says otherwise.
+func (f *applyFlags) config() (*rest.Config, error) {
+	if f.kubeconfig == "" && f.context == "" {
+		config, err := rest.InClusterConfig()
+		if err == nil || !errors.Is(err, rest.ErrNotInCluster) {
+			return config, err
+		}
+	}
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = f.kubeconfig
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: f.context}).ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
+	}
+	return config, nil
+}
+
+// harmlessWriter escapes control characters of what hooks print.
+type harmlessWriter struct{ out io.Writer }
+
+func (w harmlessWriter) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(w.out, harmless(string(p))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}

@@ -1,0 +1,140 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// Bounds of what is looked at for people.
+const (
+	maxPods     = 50
+	logLines    = 20
+	maxLogBytes = 16 << 10
+)
+
+// diagnosis is why pods do not run as they should.
+type diagnosis struct {
+	problems []string // of pods, each once
+	log      []string
+}
+
+// reason is all problems in one line, "" if there are none.
+func (d diagnosis) reason() string { return strings.Join(d.problems, "; ") }
+
+// diagnose looks at the pods of a workload, or at a pod itself. It says as much
+// as the account may know; what it may not is left out.
+func (s *session) diagnose(ctx context.Context, object *unstructured.Unstructured) diagnosis {
+	var d diagnosis
+	for _, pod := range s.podsOf(ctx, object) {
+		problem, container, previous := podProblem(pod)
+		if problem == "" {
+			continue
+		}
+		if len(d.problems) == 0 || !contains(d.problems, problem) {
+			d.problems = append(d.problems, problem)
+		}
+		if d.log == nil && container != "" {
+			d.log = s.lastLines(ctx, pod, container, previous)
+		}
+	}
+	return d
+}
+
+func contains(lines []string, line string) bool {
+	for _, l := range lines {
+		if l == line {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *session) podsOf(ctx context.Context, object *unstructured.Unstructured) []corev1.Pod {
+	pods := s.cluster.pods.Pods(object.GetNamespace())
+	if object.GroupVersionKind().GroupKind().String() == "Pod" {
+		pod, err := pods.Get(ctx, object.GetName(), metav1.GetOptions{})
+		if err != nil {
+			return nil
+		}
+		return []corev1.Pod{*pod}
+	}
+	selector, found, err := unstructured.NestedStringMap(object.Object, "spec", "selector", "matchLabels")
+	if object.GetKind() == "Job" {
+		// The Job that was asked for may be our own copy, without the selector.
+		selector, found, err = map[string]string{"job-name": object.GetName()}, true, nil
+	}
+	if err != nil || !found || len(selector) == 0 {
+		return nil
+	}
+	list, err := pods.List(ctx, metav1.ListOptions{LabelSelector: labels.Set(selector).String(), Limit: maxPods})
+	if err != nil {
+		return nil
+	}
+	return list.Items
+}
+
+// podProblem is why a pod does not run, "" if it does or may still come to it,
+// and the container whose log may tell more.
+func podProblem(pod corev1.Pod) (problem, container string, previous bool) {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
+			return fmt.Sprintf("a pod finds no place (%s): %s", c.Reason, c.Message), "", false
+		}
+	}
+	for _, list := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
+		for _, c := range list {
+			if problem, previous := containerProblem(c); problem != "" {
+				return problem, c.Name, previous
+			}
+		}
+	}
+	if pod.Status.Phase == corev1.PodFailed && pod.Status.Reason != "" { // evicted, for one
+		return fmt.Sprintf("a pod failed (%s): %s", pod.Status.Reason, pod.Status.Message), "", false
+	}
+	return "", "", false
+}
+
+func containerProblem(c corev1.ContainerStatus) (problem string, previous bool) {
+	switch waiting, ended := c.State.Waiting, c.State.Terminated; {
+	case waiting != nil && waiting.Reason == "CrashLoopBackOff":
+		problem = "container " + c.Name + " ends again and again"
+		if last := c.LastTerminationState.Terminated; last != nil {
+			problem += fmt.Sprintf(", the last time with exit code %d (%s)", last.ExitCode, last.Reason)
+		}
+		return problem + " (CrashLoopBackOff)", true
+	case waiting != nil && waiting.Reason != "" && waiting.Reason != "ContainerCreating" && waiting.Reason != "PodInitializing":
+		return fmt.Sprintf("container %s: %s: %s", c.Name, waiting.Reason, waiting.Message), false
+	case ended != nil && ended.ExitCode != 0:
+		problem = fmt.Sprintf("container %s ended with exit code %d (%s)", c.Name, ended.ExitCode, ended.Reason)
+		if ended.Message != "" {
+			problem += ": " + ended.Message
+		}
+		return problem, false
+	}
+	return "", false
+}
+
+// lastLines are the end of a container's log, nothing if it cannot be read.
+func (s *session) lastLines(ctx context.Context, pod corev1.Pod, container string, previous bool) []string {
+	tail, limit := int64(logLines), int64(maxLogBytes)
+	stream, err := s.cluster.pods.Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{
+		Container: container, Previous: previous, TailLines: &tail, LimitBytes: &limit,
+	}).Stream(ctx)
+	if err != nil {
+		return nil
+	}
+	defer stream.Close()
+	data, err := io.ReadAll(io.LimitReader(stream, limit))
+	text := strings.TrimRight(s.values.mask(string(data)), "\n")
+	if err != nil || text == "" {
+		return nil
+	}
+	return strings.Split(text, "\n")
+}

@@ -1,0 +1,148 @@
+package apply
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// inventory is what a site's runs have applied and not deleted: the only memory
+// of objects that a release no longer has. It is written before objects are, and
+// shortened after they are gone.
+type inventory struct {
+	objects []ref // sorted by key, each once
+	// What the objects were made of, for those who ask whether it is still so.
+	made made
+}
+
+// made is what objects were made of.
+type made struct {
+	version string // of the release
+	values  string // digest of the values that were used
+	names   string // of these, with commas
+}
+
+// Of the ConfigMap that holds it.
+const (
+	inventoryKey = "objects.json"
+	maxInventory = 1 << 20 // bytes
+)
+
+func inventoryName(site string) string { return "quoit-" + site + "-inventory" }
+
+// union is both, as the second one writes its objects.
+func union(old, now []ref) []ref {
+	return sorted(append(slices.Clone(now), without(old, now)...))
+}
+
+// without are those objects of the old that are not in the new.
+func without(old, now []ref) []ref {
+	known := make(map[ref]bool, len(now))
+	for _, r := range now {
+		known[r.key()] = true
+	}
+	return slices.DeleteFunc(slices.Clone(old), func(r ref) bool { return known[r.key()] })
+}
+
+func sorted(refs []ref) []ref {
+	slices.SortFunc(refs, compareRefs)
+	return slices.CompactFunc(refs, func(a, b ref) bool { return a.key() == b.key() })
+}
+
+func compareRefs(a, b ref) int {
+	return cmp.Or(strings.Compare(a.Group, b.Group), strings.Compare(a.Kind, b.Kind),
+		strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
+}
+
+// parseInventory reads what [formatInventory] writes.
+func parseInventory(text string) ([]ref, error) {
+	if len(text) > maxInventory {
+		return nil, fmt.Errorf("it has %d bytes, and may have %d", len(text), maxInventory)
+	}
+	var objects []ref
+	if err := json.Unmarshal([]byte(text), &objects); err != nil {
+		return nil, err
+	}
+	for _, o := range objects {
+		if o.Version == "" || o.Kind == "" || o.Name == "" {
+			return nil, fmt.Errorf("an object in it has no version, kind or name: %q", o)
+		}
+	}
+	return sorted(objects), nil
+}
+
+// formatInventory has one object a line, for the people who will look at it.
+func formatInventory(objects []ref) (string, error) {
+	lines := make([]string, len(objects))
+	for i, o := range objects {
+		data, err := json.Marshal(o)
+		if err != nil {
+			return "", err
+		}
+		lines[i] = string(data)
+	}
+	text := "[\n" + strings.Join(lines, ",\n") + "\n]\n"
+	if len(text) > maxInventory {
+		return "", fmt.Errorf("the inventory of %d objects has %d bytes, and may have %d", len(objects), len(text), maxInventory)
+	}
+	return text, nil
+}
+
+// readInventory returns an empty inventory for a site that has none.
+func (s *session) readInventory(ctx context.Context) (inventory, error) {
+	namespace, site := s.request.Namespace, s.request.Site
+	var held corev1.ConfigMap
+	err := s.cluster.Get(ctx, client.ObjectKey{Namespace: namespace, Name: inventoryName(site)}, &held)
+	if apierrors.IsNotFound(err) {
+		return inventory{}, nil
+	}
+	if err != nil {
+		return inventory{}, fmt.Errorf("reading the inventory of site %s: %w", site, explain(err))
+	}
+	if project := held.Labels[labelProject]; project != labelValue(s.request.Project) && project != "" {
+		return inventory{}, &OwnedError{"ConfigMap/" + held.Name, project, held.Labels[labelSite]}
+	}
+	objects, err := parseInventory(held.Data[inventoryKey])
+	if err != nil {
+		return inventory{}, fmt.Errorf("reading ConfigMap %s of namespace %s: %w; restore it, or delete it: then objects of older releases stay",
+			held.Name, namespace, err)
+	}
+	return inventory{objects, made{held.Annotations[annotationVersion], held.Annotations[annotationValues], held.Annotations[annotationNames]}}, nil
+}
+
+func (s *session) writeInventory(ctx context.Context, i inventory) error {
+	text, err := formatInventory(i.objects)
+	if err != nil {
+		return err
+	}
+	annotations := map[string]string{}
+	for key, value := range map[string]string{annotationVersion: i.made.version, annotationValues: i.made.values, annotationNames: i.made.names} {
+		if value != "" {
+			annotations[key] = value
+		}
+	}
+	held := ref{Version: "v1", Kind: "ConfigMap", Namespace: s.request.Namespace, Name: inventoryName(s.request.Site)}.empty()
+	held.SetLabels(s.labels())
+	held.SetAnnotations(annotations)
+	held.Object["data"] = map[string]any{inventoryKey: text}
+	if err := s.patch(ctx, held, true); err != nil {
+		return fmt.Errorf("writing the inventory of site %s: %w", s.request.Site, explain(err))
+	}
+	return nil
+}
+
+func (s *session) deleteInventory(ctx context.Context) error {
+	held := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: inventoryName(s.request.Site), Namespace: s.request.Namespace}}
+	if err := s.cluster.Delete(ctx, held); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("deleting the inventory of site %s: %w", s.request.Site, explain(err))
+	}
+	return nil
+}

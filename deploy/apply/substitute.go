@@ -1,0 +1,210 @@
+package apply
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// maxNesting bounds defaults within defaults.
+const maxNesting = 10
+
+var (
+	valueName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*`)
+	expression = regexp.MustCompile(`\$\{`)
+)
+
+// MissingValuesError says that objects name values that the site does not have.
+type MissingValuesError struct {
+	Namespace string
+	Names     []string            // sorted
+	Objects   map[string][]string // that use them, by name
+}
+
+// Error lists the names with their objects.
+func (e *MissingValuesError) Error() string {
+	lines := make([]string, len(e.Names))
+	for i, name := range e.Names {
+		lines[i] = fmt.Sprintf("\n  %s (%s)", name, strings.Join(e.Objects[name], ", "))
+	}
+	return fmt.Sprintf("values are missing: add them to ConfigMap or Secret %s of namespace %s, or write ${NAME:-default}:%s",
+		valuesObject, e.Namespace, strings.Join(lines, ""))
+}
+
+// usedNames are the names that objects ask for, sorted.
+func usedNames(objects []*unstructured.Unstructured) ([]string, error) {
+	used := map[string]bool{}
+	_, err := substituted(objects, func(ref) template {
+		return template{
+			value:   func(name string) (string, bool) { used[name] = true; return "", true },
+			missing: func(string) {},
+		}
+	})
+	return slices.Sorted(maps.Keys(used)), err
+}
+
+// substitute puts values into the objects, which it changes. Only texts are
+// looked at, never names of fields, so a value cannot become anything else than
+// text. The error is a [*MissingValuesError] for names that have neither a value
+// nor a default; then nothing was changed.
+func substitute(objects []*unstructured.Unstructured, values map[string]string, namespace string) error {
+	users := map[string][]string{}
+	changed, err := substituted(objects, func(at ref) template {
+		return template{
+			value: func(name string) (string, bool) { value, ok := values[name]; return value, ok },
+			missing: func(name string) {
+				if user := at.String(); !slices.Contains(users[name], user) {
+					users[name] = append(users[name], user)
+				}
+			},
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if len(users) > 0 {
+		return &MissingValuesError{Namespace: namespace, Names: slices.Sorted(maps.Keys(users)), Objects: users}
+	}
+	for i, object := range objects {
+		object.Object = changed[i]
+	}
+	return nil
+}
+
+// substituted returns the objects with what a template makes of each.
+func substituted(objects []*unstructured.Unstructured, templateOf func(ref) template) ([]map[string]any, error) {
+	changed := make([]map[string]any, len(objects))
+	for i, object := range objects {
+		changed[i] = object.Object
+		if object.GetAnnotations()[annotationSubstitute] == disabled {
+			continue
+		}
+		value, err := templateOf(refOf(object)).walk(object.Object)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", refOf(object), err)
+		}
+		changed[i] = value.(map[string]any)
+	}
+	return changed, nil
+}
+
+// template replaces expressions in texts.
+type template struct {
+	value   func(name string) (string, bool)
+	missing func(name string)
+}
+
+// walk returns a value with all texts in it replaced.
+func (t template) walk(value any) (any, error) {
+	switch v := value.(type) {
+	case map[string]any:
+		changed := make(map[string]any, len(v))
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			inner, err := t.walk(v[key])
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", key, err)
+			}
+			changed[key] = inner
+		}
+		return changed, nil
+	case []any:
+		changed := make([]any, len(v))
+		for i := range v {
+			inner, err := t.walk(v[i])
+			if err != nil {
+				return nil, err
+			}
+			changed[i] = inner
+		}
+		return changed, nil
+	case string:
+		return t.text(v, 0)
+	}
+	return value, nil
+}
+
+// text replaces ${NAME} and ${NAME:-default}; $${ is a ${ that stays.
+func (t template) text(text string, depth int) (string, error) {
+	if depth > maxNesting {
+		return "", fmt.Errorf("defaults are nested more than %d deep", maxNesting)
+	}
+	var b strings.Builder
+	for {
+		at := expression.FindStringIndex(text)
+		if at == nil {
+			b.WriteString(text)
+			return b.String(), nil
+		}
+		before, rest := text[:at[0]], text[at[1]:]
+		if strings.HasSuffix(before, "$") {
+			b.WriteString(before + "{")
+			text = rest
+			continue
+		}
+		b.WriteString(before)
+		value, after, err := t.expression(rest, depth)
+		if err != nil {
+			return "", err
+		}
+		b.WriteString(value)
+		text = after
+	}
+}
+
+// expression reads what follows a "${", and returns its value and the text
+// after it.
+func (t template) expression(text string, depth int) (value, after string, err error) {
+	name := valueName.FindString(text)
+	rest := text[len(name):]
+	switch {
+	case name != "" && strings.HasPrefix(rest, "}"):
+		found, ok := t.value(name)
+		if !ok {
+			t.missing(name)
+		}
+		return found, rest[1:], nil
+	case name != "" && (strings.HasPrefix(rest, ":-") || strings.HasPrefix(rest, ":=")):
+		end := closing(rest)
+		if end < 0 {
+			break
+		}
+		otherwise, after := rest[2:end], rest[end+1:]
+		if found, ok := t.value(name); ok && found != "" {
+			return found, after, nil
+		}
+		value, err := t.text(otherwise, depth+1)
+		return value, after, err
+	}
+	return "", "", fmt.Errorf("%q is neither ${NAME} nor ${NAME:-default}: write $${ for a text that stays, or annotate the object %s: %s",
+		shorten("${"+text), annotationSubstitute, disabled)
+}
+
+// closing is where the brace ends that was open before the text, -1 if nowhere.
+func closing(text string) int {
+	open := 1
+	for i := range len(text) {
+		switch text[i] {
+		case '{':
+			open++
+		case '}':
+			if open--; open == 0 {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+// shorten is the beginning of a text, for an error.
+func shorten(text string) string {
+	const limit = 40
+	text, _, _ = strings.Cut(text, "\n")
+	if runes := []rune(text); len(runes) > limit {
+		return string(runes[:limit]) + "…"
+	}
+	return text
+}

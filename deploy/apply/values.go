@@ -1,0 +1,136 @@
+package apply
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// valuesObject names the ConfigMap and the Secret that hold a site's values.
+const valuesObject = "quoit-site"
+
+// values are what objects of a site may name.
+type values struct {
+	text    map[string]string
+	secrets map[string]bool // names whose value comes from the Secret
+	// secret is the state of the Secret. It stands for its values in digests:
+	// a digest of a short secret could be guessed by everybody who sees it.
+	secret string
+}
+
+// readValues reads ConfigMap and Secret of the site, of which neither needs to
+// exist. The Secret wins.
+func readValues(ctx context.Context, c client.Client, namespace string) (values, error) {
+	v := values{text: map[string]string{}, secrets: map[string]bool{}}
+	key := client.ObjectKey{Namespace: namespace, Name: valuesObject}
+	var plain corev1.ConfigMap
+	if err := c.Get(ctx, key, &plain); err != nil && !apierrors.IsNotFound(err) {
+		return v, fmt.Errorf("reading the site's values: %w", explain(err))
+	}
+	for name, value := range plain.Data {
+		v.text[name] = value
+	}
+	var secret corev1.Secret
+	if err := c.Get(ctx, key, &secret); err != nil && !apierrors.IsNotFound(err) {
+		return v, fmt.Errorf("reading the site's secret values: %w", explain(err))
+	}
+	for name, value := range secret.Data {
+		v.text[name], v.secrets[name] = string(value), true
+	}
+	v.secret = string(secret.UID) + "/" + secret.ResourceVersion
+	return v, nil
+}
+
+// digest is of the values with the given names, sorted; "" if there are none.
+func (v values) digest(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	used := map[string]*string{}
+	for _, name := range names {
+		used[name] = nil
+		if value, ok := v.text[name]; ok {
+			if v.secrets[name] {
+				value = v.secret
+			}
+			used[name] = &value
+		}
+	}
+	data, err := json.Marshal(used) // sorted by name
+	if err != nil {
+		return "" // cannot be: they are texts
+	}
+	sum := sha256.Sum256(data)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// ValuesChanged reports whether a value that the objects of a site use is
+// another one than when they were applied last: a reason to deploy again. A
+// site where nothing was applied has no such value. Any change of the Secret
+// counts as one of the values from it.
+func ValuesChanged(ctx context.Context, config *rest.Config, namespace, site string) (bool, error) {
+	c, err := newClient(config, nil)
+	if err != nil {
+		return false, err
+	}
+	var inventory corev1.ConfigMap
+	err = c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: inventoryName(site)}, &inventory)
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading the inventory of site %s: %w", site, explain(err))
+	}
+	names := slices.DeleteFunc(strings.Split(inventory.Annotations[annotationNames], ","), func(name string) bool { return name == "" })
+	if len(names) == 0 {
+		return false, nil
+	}
+	v, err := readValues(ctx, c, namespace)
+	if err != nil {
+		return false, err
+	}
+	return v.digest(names) != inventory.Annotations[annotationValues], nil
+}
+
+// minSecret is from which length on a secret value is looked for in texts:
+// shorter ones would hide every second word, and little.
+const minSecret = 4
+
+// mask hides secret values in a text: errors of the API server quote what they
+// refuse.
+func (v values) mask(text string) string {
+	for name := range v.secrets {
+		if value := v.text[name]; len(value) >= minSecret {
+			text = strings.ReplaceAll(text, value, "***")
+		}
+	}
+	return text
+}
+
+// maskedError hides secret values in the text of an error.
+type maskedError struct {
+	text string
+	err  error
+}
+
+func (e *maskedError) Error() string { return e.text }
+func (e *maskedError) Unwrap() error { return e.err }
+
+func (v values) maskError(err error) error {
+	if err == nil {
+		return nil
+	}
+	if text := v.mask(err.Error()); text != err.Error() {
+		return &maskedError{text, err}
+	}
+	return err
+}

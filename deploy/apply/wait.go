@@ -1,0 +1,194 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// NotReadyError says that an object did not become ready.
+type NotReadyError struct {
+	Object string
+	Reason string
+	Log    []string // last lines of the container to blame, if they could be read
+}
+
+// Error has the reason and the last lines.
+func (e *NotReadyError) Error() string {
+	return fmt.Sprintf("%s is not ready: %s%s", e.Object, e.Reason, logText(e.Log))
+}
+
+// state of an object.
+type state int
+
+const (
+	waiting state = iota
+	ready
+	failed
+)
+
+// readiness is how far an object is.
+type readiness struct {
+	state  state
+	reason string // for people
+}
+
+// readinessOf is what kstatus says, with two differences: a Job is ready when it
+// is done, not when it has begun, and replicas are counted.
+func readinessOf(object *unstructured.Unstructured) readiness {
+	result, err := status.Compute(object)
+	if err != nil {
+		return readiness{waiting, err.Error()}
+	}
+	gk := object.GroupVersionKind().GroupKind().String()
+	switch result.Status {
+	case status.FailedStatus:
+		return readiness{failed, failureOf(object, result.Message)}
+	case status.CurrentStatus:
+		if gk == "Job.batch" && !hasCondition(object, "Complete") {
+			return readiness{waiting, "it runs"}
+		}
+		return readiness{ready, ""}
+	}
+	switch gk {
+	case "Deployment.apps", "StatefulSet.apps", "ReplicaSet.apps":
+		wanted, found, _ := unstructured.NestedInt64(object.Object, "spec", "replicas")
+		if !found {
+			wanted = 1
+		}
+		have, _, _ := unstructured.NestedInt64(object.Object, "status", "readyReplicas")
+		return readiness{waiting, fmt.Sprintf("%d of %d ready", min(have, wanted), wanted)}
+	}
+	return readiness{waiting, result.Message}
+}
+
+// failureOf is the message of the condition that says that an object failed.
+func failureOf(object *unstructured.Unstructured, otherwise string) string {
+	conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
+	for _, c := range mapsIn(conditions) {
+		message, _ := c["message"].(string)
+		if c["type"] == "Failed" && c["status"] == "True" && message != "" {
+			return message
+		}
+	}
+	return otherwise
+}
+
+func hasCondition(object *unstructured.Unstructured, kind string) bool {
+	conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
+	return slices.ContainsFunc(mapsIn(conditions), func(c map[string]any) bool { return c["type"] == kind && c["status"] == "True" })
+}
+
+// waiter waits for objects.
+type waiter struct {
+	*session
+	pending []ref
+	told    map[ref]string // what was said of an object
+	reasons map[ref]string // why it is still waited for
+	failed  []error
+}
+
+// wait returns when all objects are ready, or when none of the others can
+// become it in time: then with a [*NotReadyError] for each.
+func (s *session) wait(ctx context.Context, objects []ref) error {
+	if len(objects) == 0 {
+		return nil
+	}
+	w := &waiter{session: s, pending: slices.Clone(objects), told: map[ref]string{}, reasons: map[ref]string{}}
+	begun := time.Now()
+	err := wait.PollUntilContextTimeout(ctx, pollInterval, s.request.Timeout, true, func(ctx context.Context) (bool, error) {
+		return w.round(ctx, time.Since(begun))
+	})
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil && !wait.Interrupted(err):
+		return err
+	}
+	for _, r := range w.pending {
+		w.fail(ctx, r, w.reasons[r]+" after "+s.request.Timeout.String())
+	}
+	return errors.Join(w.failed...)
+}
+
+// round looks at every object that is not ready. It is done when all are, or as
+// soon as one has failed.
+func (w *waiter) round(ctx context.Context, since time.Duration) (bool, error) {
+	var still []ref
+	for i, r := range w.pending {
+		live := r.empty()
+		err := w.cluster.Get(ctx, client.ObjectKeyFromObject(live), live)
+		switch {
+		case apierrors.IsNotFound(err) && r.Kind == "Job":
+			continue // done, and its time to live is over
+		case apierrors.IsNotFound(err):
+			w.reasons[r] = "somebody has deleted it"
+			still = append(still, r)
+			continue
+		case err != nil:
+			if err := w.transient(ctx, r, err); err != nil {
+				return false, explain(err)
+			}
+			w.reasons[r] = err.Error()
+			still = append(still, w.pending[i:]...)
+			w.pending = still
+			return false, nil
+		}
+		now := readinessOf(live)
+		switch now.state {
+		case failed:
+			w.fail(ctx, r, now.reason)
+		case waiting:
+			still = append(still, r)
+			w.tell(ctx, r, live, now.reason, since)
+		}
+	}
+	w.pending = still
+	if len(w.failed) > 0 {
+		w.pending = nil
+	}
+	return len(w.pending) == 0, nil
+}
+
+// patience is how long nothing is said of an object that is not ready: most are
+// soon.
+const patience = 3 * time.Second
+
+// tell says how far an object is, whenever that changes.
+func (w *waiter) tell(ctx context.Context, r ref, live *unstructured.Unstructured, reason string, since time.Duration) {
+	w.reasons[r] = reason
+	if since < patience {
+		return
+	}
+	line := fmt.Sprintf("waiting for %s (%s)", w.name(r), reason)
+	if why := w.diagnose(ctx, live).reason(); why != "" {
+		line += ": " + why
+	}
+	if line != w.told[r] {
+		w.told[r] = line
+		w.say("%s", line)
+	}
+}
+
+// fail adds what can be found out about an object that is not ready.
+func (w *waiter) fail(ctx context.Context, r ref, reason string) {
+	failure := &NotReadyError{Object: w.name(r), Reason: strings.TrimSpace(reason)}
+	live := r.empty()
+	if err := w.cluster.Get(ctx, client.ObjectKeyFromObject(live), live); err == nil {
+		found := w.diagnose(ctx, live)
+		failure.Log = found.log
+		if why := found.reason(); why != "" {
+			failure.Reason += "; " + why
+		}
+	}
+	w.failed = append(w.failed, failure)
+}

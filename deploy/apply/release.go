@@ -55,7 +55,7 @@ func loadRelease(request Request) (release, error) {
 			return r, err
 		}
 	}
-	if len(r.images) == 0 && len(r.versions) == 0 {
+	if len(request.Images) == 0 && len(r.versions) == 0 {
 		return r, errors.New("nobody says which images the release has: neither --release nor quoit/release.json of the root image")
 	}
 	return r, nil

@@ -1,0 +1,196 @@
+package apply
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const settings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {a: b}\n"
+
+func TestBuildReadsOverlaysAndBasesBesideThem(t *testing.T) {
+	root := folder(t, map[string]string{
+		"overlays/prod/kustomization.yaml":  "resources: [../../base, ../common]\nnamePrefix: prod-\npatches: [{path: ../../components/patch.yaml}]\n",
+		"overlays/common/kustomization.yml": "configMapGenerator: [{name: files, files: [one.txt], options: {disableNameSuffixHash: true}}]\n",
+		"overlays/common/one.txt":           "one",
+		"base/kustomization.yaml":           "resources: [settings.yaml]\n",
+		"base/settings.yaml":                settings,
+		"components/patch.yaml":             "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {a: patched}\n",
+	})
+	objects, err := build(root, "prod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `apiVersion: v1
+data:
+  a: patched
+kind: ConfigMap
+metadata:
+  name: prod-settings
+---
+apiVersion: v1
+data:
+  one.txt: one
+kind: ConfigMap
+metadata:
+  name: prod-files
+`
+	if diff := cmp.Diff(want, print(t, objects)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestBuildNamesTheOverlaysThatThereAre(t *testing.T) {
+	root := folder(t, map[string]string{
+		"overlays/prod/kustomization.yaml": "resources: []\n", "overlays/dev/Kustomization": "resources: []\n", "overlays/notes/readme": "",
+		"kustomization.yaml": "resources: []\n",
+	})
+	for environment, near := range map[string]string{"prods": `"prod"`, "..": "dev, prod", ".": "dev, prod", "": "dev, prod", "a/b": "dev, prod", "notes": "dev, prod"} {
+		_, err := build(root, environment)
+		var missing *MissingOverlayError
+		if !errors.As(err, &missing) {
+			t.Fatalf("%q: %v", environment, err)
+		}
+		mustFail(t, err, "/overlays/"+environment, near)
+	}
+	_, err := build(t.TempDir(), "prod")
+	mustFail(t, err, "no overlay with a kustomization.yaml at all")
+}
+
+func TestBuildSaysWhichFileIsWrong(t *testing.T) {
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  string
+	}{
+		"a file that is missing":     {map[string]string{"overlays/prod/kustomization.yaml": "resources: [api.yaml]\n"}, "api.yaml"},
+		"YAML that is broken":        {map[string]string{"overlays/prod/kustomization.yaml": "resources: [api.yaml]\n", "overlays/prod/api.yaml": "kind: [\n"}, "api.yaml"},
+		"a kustomization so broken":  {map[string]string{"overlays/prod/kustomization.yaml": "resources: [\n"}, "overlays/prod/kustomization.yaml"},
+		"a field that is not known":  {map[string]string{"overlays/prod/kustomization.yaml": "resource: [a]\n"}, `"resource"`},
+		"an overlay of itself":       {map[string]string{"overlays/prod/kustomization.yaml": "resources: [../prod]\n"}, "cycle"},
+		"a chart":                    {map[string]string{"overlays/prod/kustomization.yaml": "helmCharts: [{name: x, repo: z}]\n"}, "--enable-helm"},
+		"a program":                  {map[string]string{"overlays/prod/kustomization.yaml": "generators: [g.yaml]\n", "overlays/prod/g.yaml": "apiVersion: v1\nkind: Run\nmetadata: {name: x, annotations: {config.kubernetes.io/function: \"exec: {path: /bin/true}\"}}\n"}, "plugins disabled"},
+		"a file outside of the root": {map[string]string{"overlays/prod/kustomization.yaml": "resources: [../../../../../../etc/hosts]\n"}, "etc/hosts"},
+		"a file beside the folders":  {map[string]string{"overlays/prod/kustomization.yaml": "resources: [../../secret.yaml]\n", "secret.yaml": settings}, "secret.yaml"},
+		"two objects of one name":    {map[string]string{"overlays/prod/kustomization.yaml": "resources: [a.yaml, b.yaml]\n", "overlays/prod/a.yaml": settings, "overlays/prod/b.yaml": settings}, "settings"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := build(folder(t, c.files), "prod")
+			mustFail(t, err, c.want)
+		})
+	}
+}
+
+func TestBuildFetchesNothing(t *testing.T) {
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked++
+		fmt.Fprint(w, settings)
+	}))
+	defer server.Close()
+	url := server.URL + "/x.yaml"
+	builtin := "apiVersion: builtin\nkind: ConfigMapGenerator\nmetadata: {name: g}\nname: g\nfiles: [\"" + url + "\"]\n"
+	for name, kustomization := range map[string]string{
+		"a file":                        "resources: ['" + url + "']\n",
+		"in another case":               "Resources: ['" + strings.Replace(url, "http", "HTTP", 1) + "']\n",
+		"a base":                        "bases: ['" + url + "']\n",
+		"a repository":                  "resources: ['github.com/acme/shop//deploy?ref=v1']\n",
+		"a repository over ssh":         "components: ['git@example.com:acme/shop.git']\n",
+		"a repository with a prefix":    "resources: ['git::https://example.com/acme/shop']\n",
+		"a repository as a file":        "resources: ['file:///etc']\n",
+		"a patch":                       "patches: [{path: '" + url + "'}]\n",
+		"a strategic patch":             "patchesStrategicMerge: ['" + url + "']\n",
+		"a definition":                  "crds: ['" + url + "']\n",
+		"a schema":                      "openapi: {path: '" + url + "'}\n",
+		"a replacement":                 "replacements: [{path: '" + url + "'}]\n",
+		"a configuration":               "configurations: ['" + url + "']\n",
+		"a file of a generator":         "configMapGenerator: [{name: a, files: ['key=" + url + "']}]\n",
+		"an env file of a generator":    "secretGenerator: [{name: a, envs: ['" + url + "']}]\n",
+		"a generator's file":            "generators: [g.yaml]\n",
+		"a generator in the file":       "generators:\n- |\n  " + strings.ReplaceAll(builtin, "\n", "\n  ") + "\n",
+		"a merged map":                  "x: &x {path: '" + url + "'}\npatches: [{<<: *x}]\n",
+		"a base that has one":           "resources: [../other]\n",
+		"a generator of another folder": "generators: [../generators]\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := build(folder(t, map[string]string{
+				"overlays/prod/kustomization.yaml": kustomization, "overlays/prod/g.yaml": builtin,
+				"overlays/other/kustomization.yaml":      "resources: ['" + url + "']\n",
+				"overlays/generators/kustomization.yaml": "resources: [g.yaml]\n", "overlays/generators/g.yaml": builtin,
+			}), "prod")
+			var remote *RemoteError
+			if !errors.As(err, &remote) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	if asked > 0 {
+		t.Errorf("the server was asked %d times", asked)
+	}
+}
+
+func TestLinksStayInTheirFolder(t *testing.T) {
+	outside := filepath.Join(t.TempDir(), "secret.yaml")
+	if err := os.WriteFile(outside, []byte(settings), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ link, target, want string }{
+		"to a file beside it":    {"overlays/prod/settings.yaml", "../common/settings.yaml", ""},
+		"to an absolute path":    {"overlays/prod/settings.yaml", outside, "a link has to stay"},
+		"up and out":             {"overlays/prod/settings.yaml", "../../../../../../../../../etc/hosts", "a link has to stay"},
+		"to the root's own file": {"overlays/prod/settings.yaml", "../../bin/settings.yaml", "a link has to stay"},
+		"to itself":              {"overlays/prod/settings.yaml", "settings.yaml", "overlays/prod/settings.yaml"},
+		"to its own folder":      {"overlays/prod/loop", ".", "loop"},
+		"instead of a folder":    {"base", "overlays", "/base is not a folder"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := folder(t, map[string]string{
+				"overlays/prod/kustomization.yaml": "resources: [settings.yaml]\n",
+				"overlays/common/settings.yaml":    settings, "bin/settings.yaml": settings,
+			})
+			if err := os.Symlink(c.target, filepath.Join(root, c.link)); err != nil {
+				t.Fatal(err)
+			}
+			_, err := build(root, "prod")
+			if c.want == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			mustFail(t, err, c.want)
+			if strings.Contains(err.Error(), root) {
+				t.Errorf("the error names this machine's folder: %v", err)
+			}
+		})
+	}
+}
+
+func TestBuildIsBounded(t *testing.T) {
+	t.Run("bytes", func(t *testing.T) {
+		root := folder(t, map[string]string{"overlays/prod/kustomization.yaml": "resources: []\n"})
+		file, err := os.Create(filepath.Join(root, "overlays", "large"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		if err := file.Truncate(1 << 40); err != nil {
+			t.Fatal(err)
+		}
+		_, err = build(root, "prod")
+		mustFail(t, err, "/overlays/large", "32 MiB")
+	})
+	t.Run("one object", func(t *testing.T) {
+		_, err := build(folder(t, map[string]string{
+			"overlays/prod/kustomization.yaml": "resources: [a.yaml]\n",
+			"overlays/prod/a.yaml":             settings + "binaryData: {large: " + strings.Repeat("A", maxObject) + "}\n",
+		}), "prod")
+		mustFail(t, err, "settings", "may have 1572864")
+	})
+}

@@ -182,7 +182,7 @@ func TestADowngradeChangesNoObject(t *testing.T) {
 
 func TestApplyNamesWhatIsNotReady(t *testing.T) {
 	a := newApplied(t, map[string]string{"a.yaml": deployment("web", stack.Ref("library/nothing:1")), "b.yaml": strings.Replace(
-		deployment("broken", "api"), `[sleep, "3600"]`, `[sh, -c, "echo cannot open the database; exit 7"]`, 1)})
+		deployment("broken", "api"), `[sleep, "3600"]`, `[sh, -c, "echo cannot open the database; exit 7"], readinessProbe: {exec: {command: ["true"]}}`, 1)})
 	a.request.Timeout = 6 * time.Second
 	_, err := a.run(deploy.Install)
 	var notReady *apply.NotReadyError

@@ -95,6 +95,11 @@ type waiter struct {
 	told    map[ref]string // what was said of an object
 	reasons map[ref]string // why it is still waited for
 	failed  []error
+	// again are workloads that were ready once. They are looked at a second
+	// time: without a probe a container is ready as soon as it has begun, even
+	// if it ends at once.
+	again      []ref
+	confirming bool
 }
 
 // wait returns when all objects are ready, or when none of the others can
@@ -145,6 +150,10 @@ func (w *waiter) round(ctx context.Context, since time.Duration) (bool, error) {
 		}
 		now := readinessOf(live)
 		switch now.state {
+		case ready:
+			if _, hasPods, _ := unstructured.NestedMap(live.Object, "spec", "template"); hasPods && !w.confirming {
+				w.again = append(w.again, r)
+			}
 		case failed:
 			w.fail(ctx, r, now.reason)
 		case waiting:
@@ -153,8 +162,12 @@ func (w *waiter) round(ctx context.Context, since time.Duration) (bool, error) {
 		}
 	}
 	w.pending = still
-	if len(w.failed) > 0 {
+	switch {
+	case len(w.failed) > 0:
 		w.pending = nil
+	case len(w.pending) == 0 && !w.confirming && len(w.again) > 0:
+		w.pending, w.confirming = w.again, true
+		return false, nil
 	}
 	return len(w.pending) == 0, nil
 }

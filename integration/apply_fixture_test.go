@@ -34,8 +34,10 @@ type applied struct {
 	request apply.Request
 }
 
+// Tests that have one run side by side: they mostly wait.
 func newApplied(t *testing.T, files map[string]string) *applied {
 	t.Helper()
+	t.Parallel()
 	if err := startCluster(); err != nil {
 		t.Fatal(err)
 	}

@@ -183,7 +183,7 @@ func TestADowngradeChangesNoObject(t *testing.T) {
 func TestApplyNamesWhatIsNotReady(t *testing.T) {
 	a := newApplied(t, map[string]string{"a.yaml": deployment("web", stack.Ref("library/nothing:1")), "b.yaml": strings.Replace(
 		deployment("broken", "api"), `[sleep, "3600"]`, `[sh, -c, "echo cannot open the database; exit 7"], readinessProbe: {exec: {command: ["true"]}}`, 1)})
-	a.request.Timeout = 6 * time.Second
+	a.request.Timeout = 12 * time.Second
 	_, err := a.run(deploy.Install)
 	var notReady *apply.NotReadyError
 	if !errors.As(err, &notReady) {
@@ -242,6 +242,50 @@ func TestAnotherSitesObjectsStay(t *testing.T) {
 	}
 }
 
+func TestWithScopeClusterKindsAndNamespacesComeFirst(t *testing.T) {
+	a := newApplied(t, nil)
+	name := strings.TrimPrefix(a.request.Namespace, "apply-")
+	a.files(map[string]string{
+		"a.yaml": "apiVersion: " + name + ".example.com/v1\nkind: Cart\nmetadata: {name: cart}\nspec: {size: 3}\n",
+		"b.yaml": strings.Replace(configMap("there", "a: b"), "{name: there,", "{name: there, namespace: "+name+",", 1),
+		"c.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: " + name + "}\n",
+		"d.yaml": fmt.Sprintf(`apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: carts.%[1]s.example.com}
+spec:
+  group: %[1]s.example.com
+  scope: Namespaced
+  names: {kind: Cart, plural: carts, singular: cart}
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
+`, name),
+	})
+	t.Cleanup(func() {
+		for _, object := range []string{"namespace/" + name, "crd/carts." + name + ".example.com"} {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			if out, err := stack.Command(ctx, "kubectl", "delete", "--wait=false", object).CombinedOutput(); err != nil {
+				t.Errorf("deleting %s: %v\n%s", object, err, out)
+			}
+		}
+	})
+	a.request.Cluster = true
+	var order []string
+	for _, change := range a.mustRun(deploy.Install).Changes {
+		order = append(order, change.Object)
+	}
+	want := []string{"CustomResourceDefinition/carts." + name + ".example.com", "Namespace/" + name, "ConfigMap/" + name + "/there", "Cart/cart"}
+	if diff := cmp.Diff(want, order); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	a.mustRun(deploy.Uninstall)
+	if got := a.kubectl("", "get", "crd,namespace", "-l", "quoit.build/site=eu,quoit.build/project=acme.shop", "-o", "jsonpath={..metadata.name}"); !strings.Contains(got, name+" ") && !strings.HasSuffix(got, name) {
+		t.Errorf("definition or namespace were deleted: %s", got)
+	}
+	if got := a.kubectl("", "get", "configmap", "-n", name, "there", "--ignore-not-found"); got != "" {
+		t.Errorf("left: %s", got)
+	}
+}
+
 func TestADryRunWritesNothing(t *testing.T) {
 	a := newApplied(t, map[string]string{"a.yaml": configMap("settings", "a: b"), "migrate.yaml": hookJob("migrate", "pre-install", "true")})
 	stdout, stderr, code := quoit(t, a.request.Root, "apply", "--dry-run", "--root", ".", "--kubeconfig", stack.Cluster().Kubeconfig,
@@ -255,35 +299,28 @@ func TestADryRunWritesNothing(t *testing.T) {
 	}
 }
 
-// TestApplyConvergesAfterADeathAtEveryWrite kills upgrades: each time one write
-// later, until one runs to its end.
+// TestApplyConvergesAfterADeathAtEveryWrite kills an upgrade after each of its
+// writes, each time in a namespace of its own.
 func TestApplyConvergesAfterADeathAtEveryWrite(t *testing.T) {
-	before := map[string]string{"a.yaml": configMap("a", "x: old"), "b.yaml": configMap("b", "x: old")}
-	after := map[string]string{"a.yaml": configMap("a", "x: new"), "c.yaml": configMap("c", "x: new"), "migrate.yaml": hookJob("migrate", "pre-upgrade", "true"),
-		"d.yaml": configMap("d", "x: new", `quoit.build/hook: "pre-upgrade"`)}
-	a := newApplied(t, before)
-	a.request.Timeout = 20 * time.Second
-	for writes := 1; ; writes++ {
-		a.files(before)
-		a.mustRun(deploy.Install)
-		if got := a.objects("configmap,job", "{..metadata.name}"); got != "a b quoit-eu-inventory" {
-			t.Fatalf("there is %s", got)
-		}
-		a.files(after)
-		err := a.killed(writes)
-		if err == nil {
-			if writes < 8 {
-				t.Errorf("it made only %d writes", writes-1)
+	const all = 7 // inventory, d, a, c, without b, migrate, inventory
+	for writes := 1; writes <= all+1; writes++ {
+		t.Run(fmt.Sprintf("%d", writes), func(t *testing.T) {
+			a := newApplied(t, map[string]string{"a.yaml": configMap("a", "x: old"), "b.yaml": configMap("b", "x: old")})
+			a.mustRun(deploy.Install)
+			a.files(map[string]string{"a.yaml": configMap("a", "x: new"), "c.yaml": configMap("c", "x: new"),
+				"d.yaml": configMap("d", "x: new", `quoit.build/hook: "pre-upgrade"`), "migrate.yaml": hookJob("migrate", "post-upgrade", "true")})
+			if err := a.killed(writes); (err != nil) != (writes <= all) {
+				t.Fatalf("got %v, and an upgrade makes %d writes", err, all)
+			} else if err != nil {
+				a.mustRun(deploy.Upgrade)
 			}
-			return
-		}
-		a.mustRun(deploy.Upgrade)
-		if got := a.objects("configmap,job", `{range .items[*]}{.metadata.name}={.data.x} {end}`); got != "a=new c=new d=new migrate= quoit-eu-inventory=" {
-			t.Errorf("killed after write %d, there is %s", writes, got)
-		}
-		if got := a.inventory(); got != "ConfigMap/a ConfigMap/c ConfigMap/d Job/migrate" {
-			t.Errorf("killed after write %d, the inventory is %s", writes, got)
-		}
+			if got := a.objects("configmap,job", `{range .items[*]}{.metadata.name}={.data.x} {end}`); got != "a=new c=new d=new migrate= quoit-eu-inventory=" {
+				t.Errorf("there is %s", got)
+			}
+			if got := a.inventory(); got != "ConfigMap/a ConfigMap/c ConfigMap/d Job/migrate" {
+				t.Errorf("the inventory is %s", got)
+			}
+		})
 	}
 }
 

@@ -42,7 +42,7 @@ kind: ConfigMap
 metadata:
   name: prod-files
 `
-	if diff := cmp.Diff(want, print(t, objects)); diff != "" {
+	if diff := cmp.Diff(want, format(t, objects)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }

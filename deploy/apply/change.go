@@ -8,6 +8,7 @@ import (
 
 	"github.com/fluxcd/pkg/ssa"
 	"github.com/fluxcd/pkg/ssa/utils"
+	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -101,22 +102,27 @@ func (s *session) ownedByOther(object *unstructured.Unstructured) error {
 	return &OwnedError{s.name(refOf(object)), project, site}
 }
 
+// comparisons is how many objects are asked for at once.
+const comparisons = 8
+
 // preflight asks for all objects before the first write, so that what would be
 // refused half-way is refused at once. What it cannot know yet are objects in a
 // namespace, or of a kind, that the release itself brings.
 func (s *session) preflight(ctx context.Context) error {
-	var errs []error
-	changes := make([]string, len(s.plain))
+	changes, errs := make([]string, len(s.plain)), make([]error, len(s.plain))
+	var eg errgroup.Group
+	eg.SetLimit(comparisons)
 	for i, object := range s.plain {
-		change, _, err := s.compare(ctx, object)
-		if meta.IsNoMatchError(err) || apierrors.IsNotFound(err) {
-			change, err = created, nil
-		}
-		if ctx.Err() != nil {
+		eg.Go(func() error {
+			changes[i], _, errs[i] = s.compare(ctx, object)
+			if meta.IsNoMatchError(errs[i]) || apierrors.IsNotFound(errs[i]) {
+				changes[i], errs[i] = created, nil
+			}
 			return ctx.Err()
-		}
-		changes[i] = change
-		errs = append(errs, err)
+		})
+	}
+	if err := eg.Wait(); err != nil {
+		return err
 	}
 	if s.request.DryRun {
 		for i, object := range s.plain {
@@ -208,4 +214,4 @@ func (s *session) delete(ctx context.Context, existing *unstructured.Unstructure
 }
 
 // pollInterval is how often the cluster is asked while something is waited for.
-const pollInterval = time.Second
+const pollInterval = 500 * time.Millisecond

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -37,7 +38,7 @@ func (s *session) diagnose(ctx context.Context, object *unstructured.Unstructure
 		if problem == "" {
 			continue
 		}
-		if len(d.problems) == 0 || !contains(d.problems, problem) {
+		if !slices.Contains(d.problems, problem) {
 			d.problems = append(d.problems, problem)
 		}
 		if d.log == nil && container != "" {
@@ -45,15 +46,6 @@ func (s *session) diagnose(ctx context.Context, object *unstructured.Unstructure
 		}
 	}
 	return d
-}
-
-func contains(lines []string, line string) bool {
-	for _, l := range lines {
-		if l == line {
-			return true
-		}
-	}
-	return false
 }
 
 func (s *session) podsOf(ctx context.Context, object *unstructured.Unstructured) []corev1.Pod {
@@ -102,13 +94,11 @@ func podProblem(pod corev1.Pod) (problem, container string, previous bool) {
 }
 
 func containerProblem(c corev1.ContainerStatus) (problem string, previous bool) {
-	switch waiting, ended := c.State.Waiting, c.State.Terminated; {
-	case waiting != nil && waiting.Reason == "CrashLoopBackOff":
-		problem = "container " + c.Name + " ends again and again"
-		if last := c.LastTerminationState.Terminated; last != nil {
-			problem += fmt.Sprintf(", the last time with exit code %d (%s)", last.ExitCode, last.Reason)
-		}
-		return problem + " (CrashLoopBackOff)", true
+	waiting, ended, before := c.State.Waiting, c.State.Terminated, c.LastTerminationState.Terminated
+	switch {
+	case c.RestartCount > 0 && before != nil && before.ExitCode != 0 && !c.Ready:
+		// It may run just now, or wait for its next try: that is all the same.
+		return fmt.Sprintf("container %s ends again and again, with exit code %d (%s)", c.Name, before.ExitCode, before.Reason), ended == nil
 	case waiting != nil && waiting.Reason != "" && waiting.Reason != "ContainerCreating" && waiting.Reason != "PodInitializing":
 		return fmt.Sprintf("container %s: %s: %s", c.Name, waiting.Reason, waiting.Message), false
 	case ended != nil && ended.ExitCode != 0:

@@ -44,8 +44,8 @@ func parse(t *testing.T, text string) []*unstructured.Unstructured {
 	return objects
 }
 
-// print is the reverse of parse.
-func print(t *testing.T, objects []*unstructured.Unstructured) string {
+// format is the reverse of parse.
+func format(t *testing.T, objects []*unstructured.Unstructured) string {
 	t.Helper()
 	var documents []string
 	for _, object := range objects {

@@ -60,7 +60,7 @@ func TestPinFindsImagesInEveryKind(t *testing.T) {
 		if err := r.pin(objects); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(print(t, parse(t, strings.Replace(text, "%", want, 1))), print(t, objects)); diff != "" {
+		if diff := cmp.Diff(format(t, parse(t, strings.Replace(text, "%", want, 1))), format(t, objects)); diff != "" {
 			t.Errorf("%s -want +got:\n%s", kind, diff)
 		}
 	}

@@ -60,7 +60,7 @@ func TestMissingValuesAreListedWithTheirObjects(t *testing.T) {
 	if strings.Contains(err.Error(), "very-secret") {
 		t.Errorf("the error holds a value: %v", err)
 	}
-	if diff := cmp.Diff(print(t, parse(t, text)), print(t, objects)); diff != "" {
+	if diff := cmp.Diff(format(t, parse(t, text)), format(t, objects)); diff != "" {
 		t.Errorf("objects were changed -want +got:\n%s", diff)
 	}
 	used, err := usedNames(objects)
@@ -105,6 +105,10 @@ func TestTheDigestIsOfTheValuesThatAreUsed(t *testing.T) {
 
 func TestSecretsAreHiddenInErrors(t *testing.T) {
 	v := values{text: map[string]string{"S": "hunter22", "SHORT": "ab", "PLAIN": "visible"}, secrets: map[string]bool{"S": true, "SHORT": true}}
+	v.text["LINES"], v.secrets["LINES"] = "first\nsecond", true
+	if got := v.mask(`Invalid value: "first\nsecond", aHVudGVyMjI=`); got != `Invalid value: "***", ***` {
+		t.Errorf("got %s", got)
+	}
 	inner := &ImmutableError{Object: "Secret/hunter22"}
 	err := v.maskError(inner)
 	if got := err.Error(); strings.Contains(got, "hunter22") || !strings.Contains(got, "Secret/***") {

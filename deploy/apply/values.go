@@ -3,10 +3,13 @@ package apply
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -36,9 +39,7 @@ func readValues(ctx context.Context, c client.Client, namespace string) (values,
 	if err := c.Get(ctx, key, &plain); err != nil && !apierrors.IsNotFound(err) {
 		return v, fmt.Errorf("reading the site's values: %w", explain(err))
 	}
-	for name, value := range plain.Data {
-		v.text[name] = value
-	}
+	maps.Copy(v.text, plain.Data)
 	var secret corev1.Secret
 	if err := c.Get(ctx, key, &secret); err != nil && !apierrors.IsNotFound(err) {
 		return v, fmt.Errorf("reading the site's secret values: %w", explain(err))
@@ -106,11 +107,15 @@ func ValuesChanged(ctx context.Context, config *rest.Config, namespace, site str
 const minSecret = 4
 
 // mask hides secret values in a text: errors of the API server quote what they
-// refuse.
+// refuse, as it is, escaped, or as a Secret has it.
 func (v values) mask(text string) string {
-	for name := range v.secrets {
-		if value := v.text[name]; len(value) >= minSecret {
-			text = strings.ReplaceAll(text, value, "***")
+	for _, name := range slices.Sorted(maps.Keys(v.secrets)) {
+		value := v.text[name]
+		if len(value) < minSecret {
+			continue
+		}
+		for _, form := range []string{value, strings.Trim(strconv.Quote(value), `"`), base64.StdEncoding.EncodeToString([]byte(value))} {
+			text = strings.ReplaceAll(text, form, "***")
 		}
 	}
 	return text

@@ -1,0 +1,64 @@
+package apply
+
+import (
+	"context"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/client-go/rest"
+
+	"github.com/quoitbuild/quoit/deploy"
+)
+
+func TestARequestSaysWhatItLacks(t *testing.T) {
+	_, err := Run(context.Background(), &rest.Config{}, Request{Site: "eu"}, io.Discard)
+	mustFail(t, err, "no environment, no namespace, no root folder")
+	_, err = Run(context.Background(), &rest.Config{}, Request{Site: "eu", Environment: "prod", Namespace: "shop", Root: "/", Action: "remove"}, io.Discard)
+	mustFail(t, err, `no action "remove"`)
+}
+
+func TestPruneKeepsDataAndWhatBelongsToOthers(t *testing.T) {
+	s := &session{request: Request{Project: "acme/shop", Site: "eu"}}
+	own := "labels: {quoit.build/project: acme.shop, quoit.build/site: eu}"
+	for text, want := range map[string]bool{
+		"apiVersion: v1, kind: ConfigMap, metadata: {name: c, " + own + "}":                                                        true,
+		"apiVersion: v1, kind: ConfigMap, metadata: {name: c, " + own + ", annotations: {quoit.build/prune: disabled}}":            false,
+		"apiVersion: v1, kind: ConfigMap, metadata: {name: c}":                                                                     false,
+		"apiVersion: v1, kind: ConfigMap, metadata: {name: c, labels: {quoit.build/project: acme.shop, quoit.build/site: us}}":     false,
+		"apiVersion: v1, kind: ConfigMap, metadata: {name: c, labels: {quoit.build/project: acme.other, quoit.build/site: eu}}":    false,
+		"apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: c, " + own + "}":                                            false,
+		"apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: c, " + own + ", annotations: {quoit.build/prune: enabled}}": true,
+		"apiVersion: v1, kind: Namespace, metadata: {name: c, " + own + "}":                                                        false,
+		"apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: c, " + own + "}":                    false,
+		"apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: c, annotations: {quoit.build/prune: enabled}}":              false,
+	} {
+		if got := s.prunable(parse(t, "{"+text+"}")[0]); got != want {
+			t.Errorf("%s: got %v", text, got)
+		}
+	}
+}
+
+func TestProgressHasNoSecretsAndNoControlCharacters(t *testing.T) {
+	var out strings.Builder
+	s := &session{progress: &out, values: values{text: map[string]string{"S": "hunter22"}, secrets: map[string]bool{"S": true}}}
+	s.say("waiting for %s", "\x1b[2Jhunter22\r\n!")
+	if out.String() != "waiting for ?[2J***??!\n" {
+		t.Errorf("got %q", out.String())
+	}
+}
+
+func TestAResultIsALineForEachChange(t *testing.T) {
+	r := Result{Site: "eu", Action: deploy.Upgrade, DryRun: true, Hooks: []Hook{{"pre-upgrade", "Job/migrate"}},
+		Changes: []Change{{"Deployment/api", configured}, {"Service/api", unchanged}, {"ConfigMap/old", deleted}, {"PersistentVolumeClaim/data", kept}}}
+	want := `pre-upgrade hook Job/migrate would be run
+Deployment/api would be configured
+ConfigMap/old would be deleted
+PersistentVolumeClaim/data would be kept
+upgrade eu: 2 of 4 objects would be changed
+`
+	if diff := cmp.Diff(want, r.String()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}

@@ -286,6 +286,43 @@ spec:
 	}
 }
 
+func TestAChangedValueIsSeenAndASecretOneIsNotShown(t *testing.T) {
+	a := newApplied(t, map[string]string{"a.yaml": configMap("settings", `a: "${PASSWORD} ${HOST}"`)})
+	changed := func() bool {
+		t.Helper()
+		is, err := apply.ValuesChanged(t.Context(), a.config, a.request.Namespace, a.request.Site)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return is
+	}
+	a.kubectl("", "create", "secret", "generic", "quoit-site", "--from-literal=PASSWORD=hunter22")
+	a.kubectl("", "create", "configmap", "quoit-site", "--from-literal=HOST=example.com", "--from-literal=OTHER=1")
+	if changed() {
+		t.Error("changed before anything was applied")
+	}
+	a.mustRun(deploy.Install)
+	for _, step := range []struct {
+		kind, patch string
+		want        bool
+	}{
+		{"configmap", `{"data":{"OTHER":"2"}}`, false},
+		{"configmap", `{"data":{"HOST":"example.org"}}`, true},
+		{"configmap", `{"data":{"HOST":"example.com"}}`, false},
+		{"secret", `{"stringData":{"PASSWORD":"hunter23"}}`, true},
+	} {
+		a.kubectl("", "patch", step.kind, "quoit-site", "-p", step.patch)
+		if got := changed(); got != step.want {
+			t.Errorf("%s %s: changed %v", step.kind, step.patch, got)
+		}
+	}
+	a.files(map[string]string{"a.yaml": "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {clusterIP: '${PASSWORD}', ports: [{port: 80}]}\n"})
+	_, err := a.run(deploy.Upgrade)
+	if err == nil || strings.Contains(err.Error(), "hunter") || !strings.Contains(err.Error(), "***") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestADryRunWritesNothing(t *testing.T) {
 	a := newApplied(t, map[string]string{"a.yaml": configMap("settings", "a: b"), "migrate.yaml": hookJob("migrate", "pre-install", "true")})
 	stdout, stderr, code := quoit(t, a.request.Root, "apply", "--dry-run", "--root", ".", "--kubeconfig", stack.Cluster().Kubeconfig,

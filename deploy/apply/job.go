@@ -43,30 +43,31 @@ func (s *session) runHooks(ctx context.Context, point string) error {
 	}
 	needs, jobs := at(s.hooks, point)
 	for _, name := range files {
-		s.result.Hooks = append(s.result.Hooks, Hook{point, "/" + name})
-	}
-	for _, job := range jobs {
-		s.result.Hooks = append(s.result.Hooks, Hook{point, s.name(refOf(job))})
-	}
-	if s.request.DryRun {
-		return nil
-	}
-	for _, name := range files {
-		s.say("running %s hook /%s", point, name)
-		if err := s.runFile(ctx, point, name); err != nil {
+		if err := s.runHook(point, "/"+name, func() error { return s.runFile(ctx, point, name) }); err != nil {
 			return err
 		}
 	}
-	if err := s.applyEach(ctx, needs); err != nil {
-		return fmt.Errorf("applying what %s hooks need: %w", point, err)
+	if !s.request.DryRun {
+		if err := s.applyEach(ctx, needs); err != nil {
+			return fmt.Errorf("applying what %s hooks need: %w", point, err)
+		}
 	}
 	for _, job := range jobs {
-		s.say("running %s hook %s", point, s.name(refOf(job)))
-		if err := s.runJob(ctx, point, job); err != nil {
+		if err := s.runHook(point, s.name(refOf(job)), func() error { return s.runJob(ctx, point, job) }); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// runHook adds a hook to the result, and runs it unless nothing is to be done.
+func (s *session) runHook(point, name string, run func() error) error {
+	s.result.Hooks = append(s.result.Hooks, Hook{point, name})
+	if s.request.DryRun {
+		return nil
+	}
+	s.say("running %s hook %s", point, name)
+	return run()
 }
 
 // runJob deletes the earlier Job of that name, creates it, and waits for its

@@ -31,7 +31,7 @@ type Change struct {
 	Action string `json:"action"` // created, configured, unchanged, recreated, deleted or kept
 }
 
-// Hook is one that was run.
+// Hook is one that was run; the last one of a failed run may be what failed.
 type Hook struct {
 	Point string `json:"point"` // pre-install, post-install, …
 	Name  string `json:"name"`  // Job/migrate, or hooks/pre-install

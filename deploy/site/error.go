@@ -1,0 +1,61 @@
+package site
+
+import (
+	"fmt"
+
+	"github.com/quoitbuild/quoit/deploy"
+)
+
+// Cause says why a step has not ended well.
+type Cause string
+
+// The causes.
+const (
+	NotStarted Cause = "not started" // it was not pulled or placed in time, and did nothing
+	Exited     Cause = "exited"      // the root image said so
+	Evicted    Cause = "evicted"     // its node had to make room, or went away
+	TooLong    Cause = "too long"    // the timeout is over
+	Gone       Cause = "gone"        // somebody deleted it
+)
+
+// StepError says that a step has not ended well.
+type StepError struct {
+	Site    string
+	Step    deploy.Step
+	Job     string // namespace/name, "" if it ran here
+	Cause   Cause
+	Message string   // what Kubernetes or the root image says of it
+	Lines   []string // what it printed last, if that was not printed here already
+}
+
+// Error names the step, the cause, and the Job to look at.
+func (e *StepError) Error() string {
+	text := fmt.Sprintf("site %s: %s ", e.Site, e.Step)
+	switch e.Cause {
+	case NotStarted:
+		text += "did not start, so nothing has changed"
+	case Exited:
+		text += "failed"
+	case Evicted:
+		text += "was evicted"
+	case TooLong:
+		text += "took longer than its timeout"
+	case Gone:
+		text += "was deleted before it ended"
+	}
+	if e.Message != "" {
+		text += ": " + e.Message
+	}
+	if e.Job != "" {
+		text += " (Job " + e.Job + ")"
+	}
+	return text
+}
+
+// Outcome is what the cause means for the site's record.
+func (e *StepError) Outcome() deploy.Outcome {
+	if e.Cause == NotStarted {
+		return deploy.NotStarted
+	}
+	return deploy.Failed
+}

@@ -1,0 +1,135 @@
+package site
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// sight is what can be seen of a Job.
+type sight struct {
+	job    *batchv1.Job // nil: there is none any more
+	pod    *corev1.Pod  // the newest one, nil if there is none
+	events []corev1.Event
+}
+
+// verdict is what that means.
+type verdict struct {
+	over    bool   // it has ended
+	cause   Cause  // why it has not ended well, "" if it has
+	started bool   // its container runs or has run
+	message string // why it failed, or what it waits for
+}
+
+// judge says how a Job stands.
+func judge(s sight) verdict {
+	v := verdict{started: s.pod != nil && started(s.pod)}
+	if s.job == nil {
+		v.over, v.cause = true, Gone
+		return v
+	}
+	for _, c := range s.job.Status.Conditions {
+		if c.Status != corev1.ConditionTrue {
+			continue
+		}
+		switch c.Type {
+		case batchv1.JobComplete:
+			v.over = true
+			return v
+		case batchv1.JobFailed:
+			v.over = true
+			v.cause, v.message = failure(s, c)
+			return v
+		}
+	}
+	if s.job.DeletionTimestamp == nil && !v.started {
+		v.message = waiting(s)
+	}
+	return v
+}
+
+// started reports whether the container of a pod runs or has run. Once it is
+// true of a pod it stays so.
+func started(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool {
+		return c.State.Running != nil || c.State.Terminated != nil && c.State.Terminated.StartedAt.Unix() > 0
+	})
+}
+
+func failure(s sight, condition batchv1.JobCondition) (Cause, string) {
+	if condition.Reason == batchv1.JobReasonDeadlineExceeded {
+		return TooLong, ""
+	}
+	if s.pod == nil {
+		return Gone, condition.Message
+	}
+	status := s.pod.Status
+	if i := slices.IndexFunc(status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.DisruptionTarget && c.Status == corev1.ConditionTrue
+	}); status.Reason == "Evicted" || i >= 0 && status.Conditions[i].Reason != "DeletionByTaintManager" {
+		message := status.Message
+		if message == "" && i >= 0 {
+			message = status.Conditions[i].Message
+		}
+		return Evicted, clean(message)
+	}
+	if s.pod.DeletionTimestamp != nil {
+		return Gone, "its pod was deleted"
+	}
+	for _, c := range status.ContainerStatuses {
+		if end := c.State.Terminated; end != nil {
+			return Exited, terminated(end)
+		}
+	}
+	if status.Message != "" {
+		return Exited, clean(status.Reason + ": " + status.Message)
+	}
+	return Gone, condition.Message
+}
+
+func terminated(end *corev1.ContainerStateTerminated) string {
+	switch {
+	case end.Reason == "OOMKilled":
+		return "it was killed because it used too much memory"
+	case end.Reason != "" && end.Reason != "Error": // it could not be run at all
+		return clean(fmt.Sprintf("%s: %s", end.Reason, end.Message))
+	case end.Signal != 0:
+		return fmt.Sprintf("it was killed by signal %d", end.Signal)
+	}
+	lines := strings.Split(strings.TrimSpace(end.Message), "\n")
+	return clean(strings.TrimSpace(fmt.Sprintf("exit code %d: %s", end.ExitCode, lines[len(lines)-1])))
+}
+
+// waiting says why a Job does not run yet, "" if it is only young.
+func waiting(s sight) string {
+	if s.pod != nil {
+		for _, c := range s.pod.Status.ContainerStatuses {
+			if w := c.State.Waiting; w != nil && w.Message != "" {
+				return clean(w.Reason + ": " + w.Message)
+			}
+		}
+		for _, c := range s.pod.Status.Conditions {
+			if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Message != "" {
+				return clean(c.Reason + ": " + c.Message)
+			}
+		}
+	}
+	var newest *corev1.Event
+	for i, e := range s.events {
+		if e.Type == corev1.EventTypeWarning && (newest == nil || !e.LastTimestamp.Before(&newest.LastTimestamp)) {
+			newest = &s.events[i]
+		}
+	}
+	if newest == nil {
+		return ""
+	}
+	return clean(newest.Reason + ": " + newest.Message)
+}
+
+// clean makes one bounded line of what others wrote.
+func clean(text string) string {
+	return cut(strings.Join(strings.Fields(text), " "), 1000)
+}

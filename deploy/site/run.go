@@ -1,0 +1,319 @@
+package site
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+)
+
+// Runner runs one step. An error that is a [*StepError] says how it ended; any
+// other one that nobody knows.
+type Runner interface {
+	Run(ctx context.Context, task Task) error
+}
+
+// Jobs runs steps as Jobs in the site's namespace.
+type Jobs struct {
+	Cluster *Cluster
+	Log     io.Writer // what the root image prints; nil: nowhere
+	// Say is told in a line what goes on; nil: nobody.
+	Say func(string)
+}
+
+// run is one Job that is watched.
+type run struct {
+	Jobs
+	task Task
+	job  *batchv1.Job
+	logs logs
+}
+
+// Run starts the task's Job, or goes on with the one of a deployer that was
+// stopped, and waits for its end. If ctx ends the Job runs on.
+func (j Jobs) Run(ctx context.Context, task Task) error {
+	r := &run{Jobs: j, task: task, logs: logs{out: j.Log}}
+	if r.Say == nil {
+		r.Say = func(string) {}
+	}
+	if err := r.start(ctx); err != nil {
+		return err
+	}
+	return r.watch(ctx)
+}
+
+func (r *run) start(ctx context.Context) error {
+	job, s := r.task.job(), r.task.Site
+	files, err := r.task.files(job)
+	if err != nil {
+		return err
+	}
+	err = r.Cluster.patiently(ctx, func() (err error) {
+		r.job, err = r.Cluster.api.BatchV1().Jobs(s.Namespace).Create(ctx, job, metav1.CreateOptions{FieldManager: manager})
+		return err
+	})
+	if apierrors.IsAlreadyExists(err) {
+		if r.job, err = r.Cluster.api.BatchV1().Jobs(s.Namespace).Get(ctx, job.Name, metav1.GetOptions{}); err == nil {
+			r.Say(fmt.Sprintf("going on with Job %s/%s, which was started %s", s.Namespace, job.Name, r.job.CreationTimestamp.UTC().Format("2006-01-02 15:04:05Z")))
+		}
+	}
+	if err != nil {
+		return r.refused(fmt.Sprintf("starting Job %s/%s", s.Namespace, job.Name), err)
+	}
+	if files, err = r.task.files(r.job); err != nil {
+		return err
+	}
+	err = r.Cluster.patiently(ctx, func() error {
+		_, err := r.Cluster.api.CoreV1().ConfigMaps(s.Namespace).Create(ctx, files, metav1.CreateOptions{FieldManager: manager})
+		return err
+	})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return explain(s, fmt.Sprintf("writing the files of Job %s/%s", s.Namespace, job.Name), err)
+	}
+	return nil
+}
+
+// refused is a Job that the API server has not taken.
+func (r *run) refused(doing string, err error) error {
+	explained := explain(r.task.Site, doing, err)
+	if passing(err) {
+		return explained // it may be there
+	}
+	return r.failed(NotStarted, explained.Error())
+}
+
+// watch waits for the end of the Job.
+func (r *run) watch(ctx context.Context) error {
+	streaming, stop := context.WithCancel(ctx)
+	defer stop()
+	var printed chan struct{} // closed when the log was read
+	var said string
+	begun := time.Now()
+	var gone time.Time // since when the API server does not answer
+	for {
+		s, err := r.look(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil && !passing(err):
+			return explain(r.task.Site, r.watching(), err)
+		case err != nil:
+			if gone.IsZero() {
+				gone = time.Now()
+			}
+			if time.Since(gone) > r.Cluster.times.retry {
+				return explain(r.task.Site, r.watching(), err)
+			}
+		default:
+			gone = time.Time{}
+			v := judge(s)
+			if printed == nil && v.started {
+				printed = make(chan struct{})
+				go func() {
+					defer close(printed)
+					_ = r.logs.follow(streaming, r.Cluster, s.pod) // the Job's end is what counts
+				}()
+			}
+			if v.over {
+				r.finish(ctx, printed, stop)
+				return r.end(v)
+			}
+			if v.message != "" && v.message != said {
+				said = v.message
+				r.Say("waiting: " + said)
+			}
+			if !v.started && time.Since(begun) > r.task.Start {
+				return r.giveUp(ctx, said)
+			}
+		}
+		if err := pause(ctx, r.Cluster.times.poll); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *run) watching() string {
+	return fmt.Sprintf("watching Job %s/%s, which runs on", r.job.Namespace, r.job.Name)
+}
+
+// finish waits until the log of what has ended was read.
+func (r *run) finish(ctx context.Context, printed <-chan struct{}, stop func()) {
+	if printed == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	select {
+	case <-printed:
+	case <-ctx.Done():
+		stop()
+		<-printed
+	}
+}
+
+func (r *run) end(v verdict) error {
+	if v.cause == "" {
+		return nil
+	}
+	return r.failed(v.cause, v.message)
+}
+
+func (r *run) failed(cause Cause, message string) error {
+	name := r.task.name()
+	failed := &StepError{Site: r.task.Site.Name, Step: r.task.Step, Job: r.task.Site.Namespace + "/" + name, Cause: cause, Message: message}
+	if r.logs.out == nil {
+		failed.Lines = r.logs.lines()
+	}
+	return failed
+}
+
+// look reads the Job and its newest pod, and events of what does not run.
+func (r *run) look(ctx context.Context) (sight, error) {
+	var s sight
+	job, err := r.Cluster.api.BatchV1().Jobs(r.job.Namespace).Get(ctx, r.job.Name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err) || err == nil && job.UID != r.job.UID:
+		return s, nil
+	case err != nil:
+		return s, err
+	}
+	pods, err := r.Cluster.pods(ctx, job)
+	if err != nil {
+		return s, err
+	}
+	s.job = job
+	for i, pod := range pods.Items {
+		if s.pod == nil || s.pod.CreationTimestamp.Before(&pod.CreationTimestamp) {
+			s.pod = &pods.Items[i]
+		}
+	}
+	if time.Since(job.CreationTimestamp.Time) < 3*time.Second || s.pod != nil && started(s.pod) {
+		return s, nil
+	}
+	about := job.UID
+	if s.pod != nil {
+		about = s.pod.UID
+	}
+	events, err := r.Cluster.api.CoreV1().Events(job.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(about), Limit: 100})
+	if err == nil { // they are only for people
+		s.events = events.Items
+	}
+	return s, nil
+}
+
+func (c *Cluster) pods(ctx context.Context, job *batchv1.Job) (*corev1.PodList, error) {
+	return c.api.CoreV1().Pods(job.Namespace).List(ctx, metav1.ListOptions{LabelSelector: batchv1.ControllerUidLabel + "=" + string(job.UID)})
+}
+
+// giveUp deletes a Job that does not start. Only if it is certain that it has
+// not started after all, nothing has happened.
+func (r *run) giveUp(ctx context.Context, why string) error {
+	if why == "" {
+		why = fmt.Sprintf("nothing happened for %s", r.task.Start)
+	}
+	ran, err := r.Cluster.remove(ctx, r.job)
+	switch {
+	case err != nil:
+		return err
+	case ran:
+		return r.failed(Gone, "it began to run just when it was given up, because of "+why)
+	}
+	return r.failed(NotStarted, why)
+}
+
+// remove deletes a Job and waits until its pods are gone. It reports whether a
+// container of them may have run.
+func (c *Cluster) remove(ctx context.Context, job *batchv1.Job) (ran bool, err error) {
+	doing := fmt.Sprintf("deleting Job %s/%s", job.Namespace, job.Name)
+	selector := batchv1.ControllerUidLabel + "=" + string(job.UID)
+	pods, err := c.pods(ctx, job)
+	if err != nil {
+		return true, fmt.Errorf("%s: %w", doing, err)
+	}
+	for _, pod := range pods.Items {
+		ran = ran || started(&pod)
+	}
+	events, err := c.api.CoreV1().Pods(job.Namespace).Watch(ctx, metav1.ListOptions{LabelSelector: selector, ResourceVersion: pods.ResourceVersion})
+	if err != nil {
+		return true, fmt.Errorf("%s: %w", doing, err)
+	}
+	defer events.Stop()
+	foreground := metav1.DeletePropagationForeground
+	err = c.patiently(ctx, func() error {
+		return c.api.BatchV1().Jobs(job.Namespace).Delete(ctx, job.Name, metav1.DeleteOptions{
+			PropagationPolicy: &foreground, Preconditions: &metav1.Preconditions{UID: &job.UID},
+		})
+	})
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+		return true, fmt.Errorf("%s: %w", doing, err)
+	}
+	end := time.Now().Add(removal)
+	for {
+		is, err := c.api.BatchV1().Jobs(job.Namespace).Get(ctx, job.Name, metav1.GetOptions{})
+		gone := apierrors.IsNotFound(err) || err == nil && is.UID != job.UID
+		seen, open := drain(events.ResultChan())
+		ran = ran || seen || !open
+		switch {
+		case gone:
+			return ran, nil
+		case time.Now().After(end):
+			return true, fmt.Errorf("%s: it is not gone after %s: look at its pods", doing, removal)
+		}
+		if err := pause(ctx, c.times.poll); err != nil {
+			return true, err
+		}
+	}
+}
+
+// removal is how long a Job may take to go: a pod has half a minute to end.
+const removal = 2 * time.Minute
+
+// drain reads what a watch of pods has seen so far: whether one of them ran, and
+// whether the watch is still open.
+func drain(events <-chan watch.Event) (ran, open bool) {
+	for {
+		select {
+		case event, more := <-events:
+			if !more {
+				return ran, false
+			}
+			if pod, ok := event.Object.(*corev1.Pod); ok {
+				ran = ran || started(pod)
+			}
+		default:
+			return ran, true
+		}
+	}
+}
+
+// sweep deletes Jobs of the site that no deployer waits for any more, but not
+// the one that is to be gone on with.
+func (c *Cluster) sweep(ctx context.Context, s Site, but string, say func(string)) error {
+	jobs, err := c.api.BatchV1().Jobs(s.Namespace).List(ctx, metav1.ListOptions{LabelSelector: labelSite + "=" + s.Name + "," + labelStep})
+	if err != nil {
+		return explain(s, "looking for Jobs of earlier deploys", err)
+	}
+	for i, job := range jobs.Items {
+		if job.Name == but || finished(&job) {
+			continue
+		}
+		say(fmt.Sprintf("deleting Job %s/%s of a deploy that was given up", job.Namespace, job.Name))
+		if _, err := c.remove(ctx, &jobs.Items[i]); err != nil {
+			return explain(s, "ending an earlier deploy", err)
+		}
+	}
+	return nil
+}
+
+func finished(job *batchv1.Job) bool {
+	return slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool {
+		return c.Status == corev1.ConditionTrue && (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed)
+	})
+}

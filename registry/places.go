@@ -2,7 +2,7 @@ package registry
 
 import (
 	"context"
-	"maps"
+	"fmt"
 	"slices"
 
 	"github.com/quoitbuild/quoit/registry/records"
@@ -23,7 +23,7 @@ func (p *Project) Places(ctx context.Context, digests ...string) (map[string]ver
 	found := map[string]versioning.Place{}
 	for sealed := newest; ; {
 		for _, table := range []records.Table{sealed.Record.After, sealed.Record.Before} {
-			for place := range maps.Values(table) {
+			for _, place := range table {
 				if slices.Contains(digests, place.Digest) && !place.Empty() {
 					found[place.Digest] = place
 				}
@@ -36,4 +36,22 @@ func (p *Project) Places(ctx context.Context, digests ...string) (map[string]ver
 			return nil, err
 		}
 	}
+}
+
+// Release reads what a root image says of its release; digest is that of the
+// root image. Errors are those of [Project.Ring], or say that it is gone.
+func (p *Project) Release(ctx context.Context, root, digest string) (versioning.Release, error) {
+	repository := p.repository(root, pull)
+	top, found, err := repository.get(ctx, digest)
+	if err != nil {
+		return versioning.Release{}, err
+	}
+	if !found {
+		return versioning.Release{}, repository.missing(digest)
+	}
+	release, err := repository.release(ctx, top)
+	if err != nil {
+		return versioning.Release{}, fmt.Errorf("%s: %w", repository.reference(digest), err)
+	}
+	return release, nil
 }

@@ -31,17 +31,9 @@ func (p *Project) Images(ctx context.Context, place records.Place) (map[string]r
 }
 
 func (p *Project) taggedImages(ctx context.Context, place records.Place) (map[string]records.Image, error) {
-	root := p.repository(place.Root, pull)
-	top, found, err := root.get(ctx, place.Digest)
+	release, err := p.Release(ctx, place.Root, place.Digest)
 	if err != nil {
 		return nil, err
-	}
-	if !found {
-		return nil, root.missing(place.Digest)
-	}
-	release, err := root.release(ctx, top)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", root.reference(place.Digest), err)
 	}
 	var mu sync.Mutex
 	images := map[string]records.Image{place.Root: {Version: place.Version, Digest: place.Digest}}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/moby/buildkit/solver/errdefs"
 
+	"github.com/quoitbuild/quoit/deploy/site"
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/registry"
 )
@@ -31,7 +32,7 @@ func report(err error) int {
 	switch {
 	case errors.As(err, &usage):
 		return exitUsage
-	case errors.As(err, &moved), errors.As(err, &overtaken), errors.As(err, &parent), errors.As(err, &replanned):
+	case errors.As(err, &moved), errors.As(err, &overtaken), errors.As(err, &parent), errors.As(err, &replanned), siteMoved(err):
 		return exitMoved
 	}
 	return exitFailed
@@ -58,6 +59,10 @@ func printError(out io.Writer, err error) {
 	var gate *gateError
 	if errors.As(err, &gate) && len(gate.output) > 0 {
 		fmt.Fprintf(&text, "%s printed at last:\n  %s\n", gate.task, strings.Join(gate.output, "\n  "))
+	}
+	var step *site.StepError
+	if errors.As(err, &step) && len(step.Lines) > 0 {
+		fmt.Fprintf(&text, "%s printed at last:\n  %s\n", step.Step, strings.Join(step.Lines, "\n  "))
 	}
 	fmt.Fprintln(&text, "error:", strings.TrimPrefix(err.Error(), "failed to solve: "))
 	_, _ = io.WriteString(out, harmless(text.String())) // nobody to tell

@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 
+	"github.com/quoitbuild/quoit/deploy/site"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/registry/records"
 	"github.com/quoitbuild/quoit/versioning"
@@ -55,16 +55,11 @@ type gateTask struct {
 	image       records.Image // that is run
 	reference   string        // of the image, by digest
 	environment map[string]string
-	release     []byte // content of releaseFile
+	release     []byte // content of site.ReleaseFile
 }
 
-// Where a gate finds the release.
-const (
-	releaseDir  = "/run/quoit"
-	releaseName = "release.json"
-	releaseFile = releaseDir + "/" + releaseName
-	secretsDir  = "/run/secrets"
-)
+// secretsDir is where a gate finds its secrets.
+const secretsDir = "/run/secrets"
 
 // gateTasks are the gates of those jobs whose ring has one.
 func gateTasks(m *manifest.Manifest, jobs []gateJob) ([]gateTask, error) {
@@ -88,22 +83,19 @@ func newGateTask(m *manifest.Manifest, gate manifest.Gate, job gateJob) (gateTas
 	if !ok {
 		return gateTask{}, fmt.Errorf("release %s has no image %s", job.Version, gate.Image)
 	}
-	references := map[string]string{}
-	for name, image := range job.Images {
-		references[name] = m.Repository(name) + "@" + image.Digest
-	}
-	release, err := json.MarshalIndent(references, "", "  ")
+	references := referencesOf(m.Registry+"/"+m.Project, job.Images)
+	release, err := site.FormatImages(references)
 	if err != nil {
-		return gateTask{}, fmt.Errorf("writing the release's images: %w", err)
+		return gateTask{}, err
 	}
 	return gateTask{
-		gate: gate, image: image, reference: references[gate.Image], release: append(release, '\n'),
+		gate: gate, image: image, reference: references[gate.Image], release: release,
 		environment: map[string]string{
 			"QUOIT_PROJECT":        m.Project,
 			"QUOIT_RING":           gate.Ring,
 			"QUOIT_VERSION":        job.Version.String(),
 			"QUOIT_RELEASE_DIGEST": job.Digest,
-			"QUOIT_RELEASE":        releaseFile,
+			"QUOIT_RELEASE":        site.ReleaseFile,
 		},
 	}, nil
 }

@@ -21,6 +21,8 @@ import (
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/quoitbuild/quoit/deploy/site"
 )
 
 // gateRunner runs gates on a BuildKit.
@@ -132,10 +134,10 @@ func (t gateTask) state(config []byte, platform ocispecs.Platform) (bk.State, er
 }
 
 func (t gateTask) options(args []string) []bk.RunOption {
-	release := bk.Scratch().File(bk.Mkfile("/"+releaseName, 0o444, t.release), bk.WithCustomName("[quoit] list the images of the release"))
+	release := bk.Scratch().File(bk.Mkfile("/"+site.ReleaseName, 0o444, t.release), bk.WithCustomName("[quoit] list the images of the release"))
 	options := []bk.RunOption{
 		bk.Args(args), bk.IgnoreCache, bk.WithCustomName(t.step()),
-		bk.AddMount(releaseDir, release, bk.Readonly),
+		bk.AddMount(site.ReleaseDir, release, bk.Readonly),
 	}
 	if !t.gate.Network {
 		options = append(options, bk.Network(pb.NetMode_NONE))

@@ -21,7 +21,7 @@ container registry is its only state.`,
 	root.AddCommand(
 		newBuildCmd(), newPlanCmd(), newStatusCmd(), newHistoryCmd(), newVerifyCmd(),
 		newShiftCmd(), newUnshiftCmd(), newSetCmd(), newHoldCmd(), newUnholdCmd(),
-		newCopyCmd(), newPruneCmd(), newApplyCmd(),
+		newCopyCmd(), newPruneCmd(), newApplyCmd(), newDeployCmd(),
 	)
 	return root
 }

@@ -3,7 +3,6 @@ package site
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -38,14 +37,14 @@ type Task struct {
 
 // Release is the file that lists the images of the release that runs.
 func (t Task) Release() ([]byte, error) {
-	text, err := json.MarshalIndent(t.Images.All, "", "  ")
+	text, err := FormatImages(t.Images.All)
 	if err != nil {
-		return nil, fmt.Errorf("writing %s: %w", ReleaseName, err)
+		return nil, err
 	}
 	if len(text) > maxRelease-4096 {
 		return nil, fmt.Errorf("writing %s: the release has %d images, which are more than a ConfigMap takes", ReleaseName, len(t.Images.All))
 	}
-	return append(text, '\n'), nil
+	return text, nil
 }
 
 // name is that of the task's Job. All that the Job does is in it, so that a Job

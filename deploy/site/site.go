@@ -40,13 +40,6 @@ type Releases interface {
 	Images(ctx context.Context, release deploy.Release) (Images, error)
 }
 
-// The files of a root image, and what it is told by its environment.
-const (
-	ReleaseDir  = "/run/quoit"
-	ReleaseName = "release.json"
-	ReleaseFile = ReleaseDir + "/" + ReleaseName
-)
-
 // Variable is one environment variable of a root image.
 type Variable struct{ Name, Value string }
 

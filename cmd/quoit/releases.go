@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	distribution "github.com/distribution/reference"
+
+	"github.com/quoitbuild/quoit/deploy"
+	"github.com/quoitbuild/quoit/deploy/site"
+	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/registry/records"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// siteReleases answers a site's questions about releases from the project's
+// registry. It may be used by one goroutine.
+type siteReleases struct {
+	project *registry.Project
+	root    string // the name of the root image
+	from    string // where the project is: registry.example.com/acme/shop
+	pulled  string // from where the site pulls it; another one is a mirror
+	places  map[string]versioning.Place
+}
+
+func newSiteReleases(p *registry.Project, root, from, pulled string) *siteReleases {
+	return &siteReleases{project: p, root: root, from: from, pulled: pulled, places: map[string]versioning.Place{}}
+}
+
+// errEmptyRing says that a ring holds no release.
+var errEmptyRing = errors.New("holds no release")
+
+// held is the release that a ring holds. The error is [errEmptyRing], wrapped, for
+// an empty ring.
+func (r *siteReleases) held(ctx context.Context, ring string) (deploy.Release, error) {
+	placed, err := r.project.Ring(ctx, r.root, ring)
+	if err != nil {
+		return deploy.Release{}, err
+	}
+	if placed == nil {
+		return deploy.Release{}, fmt.Errorf("ring %s %w: publish one with `quoit build --push --ring %[1]s`, or let `quoit shift` bring one", ring, errEmptyRing)
+	}
+	release := deploy.Release{Version: placed.Release.Version(), Digest: placed.Digest}
+	return release, r.find(ctx, release)
+}
+
+// find looks up those releases whose place is not known. A project without a
+// log has none.
+func (r *siteReleases) find(ctx context.Context, releases ...deploy.Release) error {
+	var unknown []string
+	for _, release := range releases {
+		if _, known := r.places[release.Digest]; !known {
+			unknown = append(unknown, release.Digest)
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	found, err := r.project.Places(ctx, unknown...)
+	if err != nil {
+		return err
+	}
+	for _, digest := range unknown {
+		r.places[digest] = found[digest]
+	}
+	return nil
+}
+
+// Lineage is from the project's log.
+func (r *siteReleases) Lineage(ctx context.Context, releases []deploy.Release) (deploy.Descends, error) {
+	if err := r.find(ctx, releases...); err != nil {
+		return nil, err
+	}
+	return deploy.FromLog(func(digest string) (versioning.Place, bool) {
+		place := r.places[digest]
+		return place, !place.Empty()
+	}), nil
+}
+
+// Images has the digests that the log says.
+func (r *siteReleases) Images(ctx context.Context, release deploy.Release) (site.Images, error) {
+	if err := r.find(ctx, release); err != nil {
+		return site.Images{}, err
+	}
+	place := r.places[release.Digest]
+	if place.Empty() { // older than the log
+		place = versioning.Place{Root: r.root, Version: release.Version, Digest: release.Digest}
+	}
+	images, err := r.project.Images(ctx, place)
+	if err != nil {
+		return site.Images{}, err
+	}
+	labelled, err := r.project.Release(ctx, r.root, release.Digest)
+	if err != nil {
+		return site.Images{}, err
+	}
+	all := referencesOf(r.pulled, images)
+	for name, external := range labelled.Externals {
+		if all[name], err = r.external(name, external); err != nil {
+			return site.Images{}, err
+		}
+	}
+	return site.Images{Root: all[r.root], All: all}, nil
+}
+
+// external is where a site pulls an image that the project does not build: from
+// where it comes from, or, of a mirror, from beside the project's own images.
+func (r *siteReleases) external(name string, e versioning.External) (string, error) {
+	if r.pulled != r.from {
+		return r.pulled + "/" + registry.Externals + "/" + name + "@" + e.Digest, nil
+	}
+	named, err := distribution.ParseNormalizedNamed(e.Reference)
+	if err != nil || e.Digest == "" {
+		return "", fmt.Errorf("the release does not say what the external %s is: %q at %q", name, e.Reference, e.Digest)
+	}
+	return distribution.TrimNamed(named).Name() + "@" + e.Digest, nil
+}
+
+// referencesOf are images of a project by name, each with its digest.
+func referencesOf(project string, images map[string]records.Image) map[string]string {
+	references := make(map[string]string, len(images))
+	for name, image := range images {
+		references[name] = project + "/" + name + "@" + image.Digest
+	}
+	return references
+}

@@ -26,7 +26,7 @@ type verdict struct {
 
 // judge says how a Job stands.
 func judge(s sight) verdict {
-	v := verdict{started: s.pod != nil && started(s.pod)}
+	v := verdict{started: s.pod != nil && started(s.pod) || s.job != nil && hadPods(s.job)}
 	if s.job == nil {
 		v.over, v.cause = true, Gone
 		return v
@@ -57,6 +57,17 @@ func started(pod *corev1.Pod) bool {
 	return slices.ContainsFunc(pod.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool {
 		return c.State.Running != nil || c.State.Terminated != nil && c.State.Terminated.StartedAt.Unix() > 0
 	})
+}
+
+// hadPods reports whether a Job has or had pods that may have run, and may be
+// gone by now.
+func hadPods(job *batchv1.Job) bool {
+	status := job.Status
+	terminating, ready := status.Terminating, status.Ready
+	return status.Failed > 0 || status.Succeeded > 0 || terminating != nil && *terminating > 0 || ready != nil && *ready > 0 ||
+		slices.ContainsFunc(status.Conditions, func(c batchv1.JobCondition) bool {
+			return c.Status == corev1.ConditionTrue && (c.Type == batchv1.JobFailureTarget || c.Type == batchv1.JobSuccessCriteriaMet)
+		})
 }
 
 func failure(s sight, condition batchv1.JobCondition) (Cause, string) {

@@ -52,6 +52,8 @@ func TestJudge(t *testing.T) {
 		{"it is created", sight{job: young, pod: podWith(corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}})}, verdict{}},
 		{"it runs", sight{job: young, pod: podWith(corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: some}})}, verdict{started: true}},
 		{"it has ended, and its Job does not know yet", sight{job: young, pod: exit(0, "Completed", "")}, verdict{started: true}},
+		{"its time is over, and its pod is gone already", sight{job: ended(batchv1.JobFailureTarget, "DeadlineExceeded")}, verdict{started: true}},
+		{"it had a pod", sight{job: &batchv1.Job{Status: batchv1.JobStatus{Terminating: new(int32(1))}}}, verdict{started: true}},
 		{"it was done", sight{job: ended(batchv1.JobComplete, "CompletionsReached"), pod: exit(0, "Completed", "")}, verdict{over: true, started: true}},
 		{"it was done, and its pod is gone", sight{job: ended(batchv1.JobComplete, "")}, verdict{over: true}},
 		{"it failed", sight{job: ended(batchv1.JobFailed, "BackoffLimitExceeded"), pod: exit(3, "Error", "first\nmigration 7 is broken\n")},

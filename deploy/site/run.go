@@ -95,6 +95,7 @@ func (r *run) watch(ctx context.Context) error {
 	defer stop()
 	var printed chan struct{} // closed when the log was read
 	var said string
+	ran := false // once seen, it is so whatever is left to be seen
 	begun := time.Now()
 	var gone time.Time // since when the API server does not answer
 	for {
@@ -114,7 +115,8 @@ func (r *run) watch(ctx context.Context) error {
 		default:
 			gone = time.Time{}
 			v := judge(s)
-			if printed == nil && v.started {
+			ran = ran || v.started
+			if printed == nil && s.pod != nil && started(s.pod) {
 				printed = make(chan struct{})
 				go func() {
 					defer close(printed)
@@ -129,7 +131,7 @@ func (r *run) watch(ctx context.Context) error {
 				said = v.message
 				r.Say("waiting: " + said)
 			}
-			if !v.started && time.Since(begun) > r.task.Start {
+			if !ran && time.Since(begun) > r.task.Start {
 				return r.giveUp(ctx, said)
 			}
 		}

@@ -58,8 +58,11 @@ type gateTask struct {
 	release     []byte // content of site.ReleaseFile
 }
 
-// secretsDir is where a gate finds its secrets.
-const secretsDir = "/run/secrets"
+// Where a gate and a root image find the release, and a gate its secrets.
+const (
+	releaseFile = site.ReleaseFile
+	secretsDir  = "/run/secrets"
+)
 
 // gateTasks are the gates of those jobs whose ring has one.
 func gateTasks(m *manifest.Manifest, jobs []gateJob) ([]gateTask, error) {
@@ -95,7 +98,7 @@ func newGateTask(m *manifest.Manifest, gate manifest.Gate, job gateJob) (gateTas
 			"QUOIT_RING":           gate.Ring,
 			"QUOIT_VERSION":        job.Version.String(),
 			"QUOIT_RELEASE_DIGEST": job.Digest,
-			"QUOIT_RELEASE":        site.ReleaseFile,
+			"QUOIT_RELEASE":        releaseFile,
 		},
 	}, nil
 }

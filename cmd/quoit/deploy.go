@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -49,6 +50,7 @@ does not stop the others.`,
 	flags.BoolVar(&f.options.Discard, "discard", false, "deploy over a release that is no relative: nobody takes back what it has changed")
 	flags.BoolVar(&f.options.SkipDowngrade, "skip-downgrade", false, "leave out the downgrade, and only restore the older release")
 	flags.BoolVar(&f.options.Again, "again", false, "deploy also what is there already")
+	flags.BoolVar(&f.local, "local", false, "do what the root image would do in this process, with the rights of whoever deploys")
 	flags.BoolVar(&f.adopt, "adopt", false, "take over objects that somebody else owns")
 	return cmd
 }
@@ -171,16 +173,15 @@ func (f *deployFlags) deploy(cmd *cobra.Command, m *manifest.Manifest, p *regist
 func (f *siteFlags) carryOut(cmd *cobra.Command, work siteWork, d *site.Deployment) error {
 	progress := cmd.ErrOrStderr()
 	say := func(line string) { fmt.Fprintf(progress, "%s: %s\n", work.site.Name, harmless(line)) }
-	runner := site.Jobs{Cluster: work.cluster, Log: harmlessLines{progress}, Say: say}
-	return d.Run(cmd.Context(), site.Run{Actor: actor(), Runner: runner, Timeout: f.timeout, Start: f.start, Say: say})
-}
-
-// harmlessLines writes text of any image to a terminal.
-type harmlessLines struct{ out io.Writer }
-
-func (w harmlessLines) Write(text []byte) (int, error) {
-	_, err := io.WriteString(w.out, harmless(string(text)))
-	return len(text), err
+	var runner site.Runner = site.Jobs{Cluster: work.cluster, Log: harmlessWriter{progress}, Say: say}
+	if f.local {
+		runner = site.Local{Cluster: work.cluster, Log: harmlessWriter{progress}}
+	}
+	run := site.Run{Actor: actor(), Runner: runner, Timeout: 30 * time.Minute, Start: f.start, Say: say}
+	if f.timeout > 0 {
+		run.Timeout, run.Wait = f.timeout, f.timeout*9/10 // so that the root image can say what it waited for
+	}
+	return d.Run(cmd.Context(), run)
 }
 
 func (f *siteFlags) show(cmd *cobra.Command, r siteResult) error {
@@ -216,8 +217,12 @@ type siteResult struct {
 }
 
 func newSiteResult(d *site.Deployment) siteResult {
+	reason := ""
+	if d.Values {
+		reason = "a value in quoit-site has changed"
+	}
 	return siteResult{
-		Site: d.Site.Name, Environment: d.Site.Environment, Ring: d.Site.Ring, Cluster: d.Site.Cluster, Namespace: d.Site.Namespace,
+		Reason: reason, Site: d.Site.Name, Environment: d.Site.Environment, Ring: d.Site.Ring, Cluster: d.Site.Cluster, Namespace: d.Site.Namespace,
 		Installed: d.Before.Installed, Plan: d.Plan, Downgrade: d.Downgrades(), project: d.Site.Project,
 	}
 }

@@ -30,12 +30,12 @@ type siteFlags struct {
 func (f *siteFlags) register(flags *pflag.FlagSet) {
 	f.project.register(flags)
 	flags.BoolVar(&f.dryRun, "dry-run", false, "only say what would be run")
-	flags.DurationVar(&f.timeout, "timeout", 30*time.Minute, "how long one run of a root image may take")
+	flags.DurationVar(&f.timeout, "timeout", 0, "how long one run of a root image may take (default 30m, and 5m for each wait in it)")
 	flags.DurationVar(&f.start, "start-timeout", 2*time.Minute, "how long it may take until it runs")
 }
 
 func (f *siteFlags) check() error {
-	if f.timeout < time.Second || f.start < time.Second {
+	if f.timeout != 0 && f.timeout < time.Second || f.start < time.Second {
 		return usagef("--timeout and --start-timeout: choose a second or more")
 	}
 	return checkOutput(f.output)

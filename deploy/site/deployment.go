@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/quoitbuild/quoit/deploy"
+	"github.com/quoitbuild/quoit/deploy/apply"
 )
 
 // Goal is what a deploy is for.
@@ -29,6 +29,9 @@ type Deployment struct {
 	Plan deploy.Plan
 	// Before is the record that it was decided by.
 	Before deploy.Record
+	// Values says that the site is where it should be, but was made with other
+	// values than it has now.
+	Values bool
 
 	cluster  *Cluster
 	goal     Goal
@@ -53,10 +56,21 @@ func (c *Cluster) Prepare(ctx context.Context, s Site, goal Goal) (*Deployment, 
 	}
 	if goal.Target == nil {
 		d.Plan = deploy.DecideUninstall(found.record, d.descends)
-	} else if d.Plan, err = deploy.Decide(found.record, *goal.Target, d.descends, goal.Options); err != nil {
+		return d, nil
+	}
+	if d.Plan, err = deploy.Decide(found.record, *goal.Target, d.descends, goal.Options); err != nil {
 		return nil, err
 	}
-	return d, nil
+	if d.Plan.Nothing() {
+		if d.Values, err = apply.ValuesChanged(ctx, c.Config, s.Namespace, s.Name); err != nil {
+			return nil, explain(s, "looking for changed values of site "+s.Name, err)
+		}
+	}
+	if d.Values {
+		goal.Options.Again = true
+		d.Plan, err = deploy.Decide(found.record, *goal.Target, d.descends, goal.Options)
+	}
+	return d, err
 }
 
 // Downgrades reports whether the site goes back.
@@ -71,6 +85,8 @@ type Run struct {
 	Runner Runner
 	// Timeout is for one step, Start for how long it may take until it runs.
 	Timeout, Start time.Duration
+	// Wait bounds each wait of a root image; zero leaves that to it.
+	Wait time.Duration
 	// Say is told in a line what goes on; nil: nobody.
 	Say func(string)
 }
@@ -131,7 +147,7 @@ func (d *Deployment) step(ctx context.Context, run Run, i int) error {
 	if err != nil {
 		return err
 	}
-	task := Task{Site: d.Site, Step: step, Images: images, Adopt: d.goal.Adopt, Timeout: run.Timeout, Start: run.Start, Attempt: attempt}
+	task := Task{Site: d.Site, Step: step, Images: images, Adopt: d.goal.Adopt, Timeout: run.Timeout, Start: run.Start, Wait: run.Wait, Attempt: attempt}
 	if d.kept, err = d.cluster.write(ctx, d.Site, d.kept, begun, run.Actor); err != nil {
 		return err
 	}
@@ -177,21 +193,4 @@ func identify(begun deploy.Record) (string, error) {
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:]), nil
-}
-
-// Describe says in a few words what the record tells of a site.
-func Describe(r deploy.Record) string {
-	var text string
-	switch {
-	case r.Installed != nil:
-		text = r.Installed.Version.String()
-	case len(r.Reached) == 0:
-		return "nothing"
-	default:
-		text = "nothing whole"
-	}
-	if r.Step != nil {
-		text += ", " + r.Step.String() + " did not end"
-	}
-	return strings.TrimSpace(text)
 }

@@ -30,6 +30,9 @@ type Task struct {
 	Adopt  bool
 	// Timeout bounds the run, Start how long it may take until it runs.
 	Timeout, Start time.Duration
+	// Wait bounds each wait of the root image: for a hook, for objects to be
+	// ready. Zero leaves that to the root image.
+	Wait time.Duration
 	// Attempt tells this attempt from others of the same step, and is the same
 	// for one that goes on with an interrupted one.
 	Attempt string
@@ -85,6 +88,9 @@ func (t Task) pod() corev1.PodSpec {
 	var environment []corev1.EnvVar
 	for _, v := range Variables(t.Site, t.Step, t.Adopt) {
 		environment = append(environment, corev1.EnvVar{Name: v.Name, Value: v.Value})
+	}
+	if t.Wait > 0 { // not in the Job's name: it changes nothing of what is done
+		environment = append(environment, corev1.EnvVar{Name: "QUOIT_TIMEOUT", Value: t.Wait.String()})
 	}
 	return corev1.PodSpec{
 		RestartPolicy:      corev1.RestartPolicyNever,

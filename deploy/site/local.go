@@ -1,0 +1,86 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/quoitbuild/quoit/deploy"
+	"github.com/quoitbuild/quoit/deploy/apply"
+	"github.com/quoitbuild/quoit/manifest"
+)
+
+// Local does in this process what the root image would do in a Job, with the
+// rights of whoever runs it. Hooks that are files of the root image run on this
+// machine.
+type Local struct {
+	Cluster *Cluster
+	Log     io.Writer // what would be the root image's output
+}
+
+// Run unpacks the root image and applies it.
+func (l Local) Run(ctx context.Context, task Task) error {
+	failed := &StepError{Site: task.Site.Name, Step: task.Step}
+	limited, cancel := context.WithTimeout(ctx, task.Timeout)
+	defer cancel()
+	_, err := task.apply(limited, l.Cluster, l.Log, false)
+	var unpacked *unpackError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &unpacked):
+		failed.Cause = NotStarted
+	case limited.Err() != nil && ctx.Err() == nil:
+		failed.Cause = TooLong
+	default:
+		failed.Cause = Exited
+	}
+	failed.Message = err.Error()
+	return failed
+}
+
+// unpackError says that a root image is not what can be applied.
+type unpackError struct{ error }
+
+// apply applies the task's root image from here.
+func (t Task) apply(ctx context.Context, c *Cluster, log io.Writer, dryRun bool) (apply.Result, error) {
+	folder, err := os.MkdirTemp("", "quoit-root-")
+	if err != nil {
+		return apply.Result{}, &unpackError{fmt.Errorf("making a folder for the root image: %w", err)}
+	}
+	defer os.RemoveAll(folder)
+	if err := Unpack(ctx, t.Images.Root, folder, c.Config.UserAgent); err != nil {
+		return apply.Result{}, &unpackError{err}
+	}
+	return apply.Run(ctx, c.Config, t.request(folder, dryRun), log)
+}
+
+func (t Task) request(folder string, dryRun bool) apply.Request {
+	return apply.Request{
+		Project: t.Site.Project, Site: t.Site.Name, Environment: t.Site.Environment, Ring: t.Site.Ring, Namespace: t.Site.Namespace,
+		Action: t.Step.Action, From: t.Step.From, To: t.Step.To, Root: folder, Images: t.Images.All,
+		Cluster: t.Site.Scope == manifest.ScopeCluster, Adopt: t.Adopt, DryRun: dryRun, Timeout: t.Wait,
+	}
+}
+
+// Diff asks the cluster what the last step of a deployment would change in the
+// site's objects, or, if there is nothing to do, what somebody else has changed.
+// Nothing is changed by it.
+func (d *Deployment) Diff(ctx context.Context, log io.Writer) (apply.Result, error) {
+	step := deploy.Step{Action: deploy.Upgrade}
+	switch {
+	case len(d.Plan.Steps) > 0:
+		step = d.Plan.Steps[len(d.Plan.Steps)-1]
+	case d.Plan.Target != nil:
+		step.Run, step.From, step.To = *d.Plan.Target, d.Plan.Target.Version, d.Plan.Target.Version
+	}
+	images, err := d.goal.Releases.Images(ctx, step.Run)
+	if err != nil {
+		return apply.Result{}, fmt.Errorf("reading release %s: %w", step.Run.Version, err)
+	}
+	task := Task{Site: d.Site, Step: step, Images: images, Adopt: d.goal.Adopt, Timeout: time.Hour}
+	return task.apply(ctx, d.cluster, log, true)
+}

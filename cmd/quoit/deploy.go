@@ -177,11 +177,16 @@ func (f *siteFlags) carryOut(cmd *cobra.Command, work siteWork, d *site.Deployme
 	if f.local {
 		runner = site.Local{Cluster: work.cluster, Log: harmlessWriter{progress}}
 	}
+	return d.Run(cmd.Context(), f.settings(runner, say))
+}
+
+// settings are how plans are carried out.
+func (f *siteFlags) settings(runner site.Runner, say func(string)) site.Run {
 	run := site.Run{Actor: actor(), Runner: runner, Timeout: 30 * time.Minute, Start: f.start, Say: say}
 	if f.timeout > 0 {
 		run.Timeout, run.Wait = f.timeout, f.timeout*9/10 // so that the root image can say what it waited for
 	}
-	return d.Run(cmd.Context(), run)
+	return run
 }
 
 func (f *siteFlags) show(cmd *cobra.Command, r siteResult) error {

@@ -22,6 +22,7 @@ container registry is its only state.`,
 		newBuildCmd(), newPlanCmd(), newStatusCmd(), newHistoryCmd(), newVerifyCmd(),
 		newShiftCmd(), newUnshiftCmd(), newSetCmd(), newHoldCmd(), newUnholdCmd(),
 		newCopyCmd(), newPruneCmd(), newApplyCmd(), newDeployCmd(),
+		newDiffCmd(), newDeleteCmd(), newBootstrapCmd(), newWatchCmd(),
 	)
 	return root
 }

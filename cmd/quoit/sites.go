@@ -69,15 +69,17 @@ func openSite(m *manifest.Manifest, p *registry.Project, s manifest.Site) (siteW
 	if err != nil {
 		return siteWork{}, fmt.Errorf("site %s: %w", s.Name, err)
 	}
+	place, releases := siteOf(m, p, s)
+	return siteWork{site: place, cluster: cluster, releases: releases}, nil
+}
+
+// siteOf is a site of the manifest, and its releases.
+func siteOf(m *manifest.Manifest, p *registry.Project, s manifest.Site) (site.Site, *siteReleases) {
 	pulled := m.Registry
 	if s.Registry != "" {
 		pulled = s.Registry
 	}
-	return siteWork{
-		site:     site.Site{Project: m.Project, Site: s},
-		cluster:  cluster,
-		releases: newSiteReleases(p, m.Root, m.Registry+"/"+m.Project, pulled+"/"+m.Project),
-	}, nil
+	return site.Site{Project: m.Project, Site: s}, newSiteReleases(p, m.Root, m.Registry+"/"+m.Project, pulled+"/"+m.Project)
 }
 
 // prepare decides what brings the site to what its ring holds.

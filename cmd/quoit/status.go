@@ -16,11 +16,13 @@ import (
 func newStatusCmd() *cobra.Command {
 	var project projectFlags
 	var output string
+	var sites bool
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show which release each ring holds",
 		Example: `  quoit status
-  quoit status -o json`,
+  quoit status -o json
+  quoit status --sites                # what each site runs`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkOutput(output); err != nil {
@@ -29,6 +31,9 @@ func newStatusCmd() *cobra.Command {
 			m, p, err := project.open()
 			if err != nil {
 				return err
+			}
+			if sites {
+				return showSites(cmd, m, p, output)
 			}
 			rings, err := readRings(cmd, p, m)
 			if err != nil {
@@ -51,6 +56,7 @@ func newStatusCmd() *cobra.Command {
 	}
 	project.register(cmd.Flags())
 	outputFlag(cmd, &output)
+	cmd.Flags().BoolVar(&sites, "sites", false, "show the sites and what they run instead")
 	return cmd
 }
 

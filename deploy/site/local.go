@@ -84,3 +84,20 @@ func (d *Deployment) Diff(ctx context.Context, log io.Writer) (apply.Result, err
 	task := Task{Site: d.Site, Step: step, Images: images, Adopt: d.goal.Adopt, Timeout: time.Hour}
 	return task.apply(ctx, d.cluster, log, true)
 }
+
+// Rules are the least rights that the site needs for a release.
+func (s Site) Rules(ctx context.Context, images Images, userAgent string) (Rules, error) {
+	folder, err := os.MkdirTemp("", "quoit-root-")
+	if err != nil {
+		return Rules{}, fmt.Errorf("making a folder for the root image: %w", err)
+	}
+	defer os.RemoveAll(folder)
+	if err := Unpack(ctx, images.Root, folder, userAgent); err != nil {
+		return Rules{}, err
+	}
+	objects, err := apply.Objects(folder, s.Environment)
+	if err != nil {
+		return Rules{}, err
+	}
+	return RulesFor(s, objects), nil
+}

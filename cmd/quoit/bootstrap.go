@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/quoitbuild/quoit/deploy/site"
+)
+
+func newBootstrapCmd() *cobra.Command {
+	var project projectFlags
+	var watcher string
+	cmd := &cobra.Command{
+		Use:   "bootstrap SITE",
+		Short: "Print what a site needs before the first deploy",
+		Long: `Bootstrap prints YAML for kubectl apply: the namespace, the account that root images run
+as, and a role with the least rights that the release in the site's ring needs, each with
+a word why. It asks no cluster and changes nothing; deploy never makes these objects.`,
+		Example: `  quoit bootstrap eu | kubectl apply -f -
+  quoit bootstrap eu --watcher ghcr.io/quoitbuild/quoit-cli:1   # and what follows the ring`,
+		Args: oneArg("SITE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			m, p, err := project.open()
+			if err != nil {
+				return err
+			}
+			s, err := findSite(m, args[0])
+			if err != nil {
+				return err
+			}
+			place, releases := siteOf(m, p, s)
+			target, err := releases.held(cmd.Context(), s.Ring)
+			if err != nil {
+				return fmt.Errorf("site %s: %w", s.Name, err)
+			}
+			images, err := releases.Images(cmd.Context(), target)
+			if err != nil {
+				return err
+			}
+			// The images are pulled from where the project is: a mirror may be
+			// reached by the site only.
+			images.Root = releases.from + "/" + m.Root + "@" + target.Digest
+			rules, err := place.Rules(cmd.Context(), images, "quoit/"+version)
+			if err != nil {
+				return err
+			}
+			_, err = io.WriteString(cmd.OutOrStdout(), site.Bootstrap(place, rules, site.Watcher{Image: watcher, Root: releases.pulled + "/" + m.Root}))
+			return err
+		},
+	}
+	project.register(cmd.Flags())
+	cmd.Flags().StringVar(&watcher, "watcher", "", "also print a Deployment of quoit watch with this image")
+	return cmd
+}

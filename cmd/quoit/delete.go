@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/quoitbuild/quoit/deploy/site"
+)
+
+func newDeleteCmd() *cobra.Command {
+	var f siteFlags
+	cmd := &cobra.Command{
+		Use:   "delete SITE",
+		Short: "Remove what was deployed to a site",
+		Long: `Delete lets the site's root image uninstall what it has installed, and then removes
+the site's record. What the root image does not know stays, and so does the namespace.
+If it fails or is stopped, delete again: the record goes last.`,
+		Example: `  quoit delete eu --dry-run
+  quoit delete eu`,
+		Args: oneArg("SITE"),
+		RunE: func(cmd *cobra.Command, args []string) error { return f.remove(cmd, args[0]) },
+	}
+	f.register(cmd.Flags())
+	outputFlag(cmd, &f.output)
+	return cmd
+}
+
+func (f *siteFlags) remove(cmd *cobra.Command, name string) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	m, p, err := f.project.open()
+	if err != nil {
+		return err
+	}
+	s, err := findSite(m, name)
+	if err != nil {
+		return err
+	}
+	work, err := openSite(m, p, s)
+	if err != nil {
+		return err
+	}
+	d, err := work.cluster.Prepare(cmd.Context(), work.site, site.Goal{Releases: work.releases})
+	if err != nil {
+		return err
+	}
+	result := newSiteResult(d)
+	if err := f.show(cmd, result); err != nil {
+		return err
+	}
+	if !f.dryRun {
+		err = f.carryOut(cmd, work, d)
+		result.Done = err == nil
+	}
+	if f.output == "json" {
+		return errors.Join(printJSON(cmd.OutOrStdout(), deployResult{1, m.Project, []siteResult{result}}), err)
+	}
+	if result.Done {
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s runs nothing of %s now\n", name, m.Project)
+	}
+	return err
+}

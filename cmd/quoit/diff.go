@@ -1,0 +1,57 @@
+package main
+
+import (
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/quoitbuild/quoit/deploy"
+)
+
+func newDiffCmd() *cobra.Command {
+	var project projectFlags
+	var output string
+	cmd := &cobra.Command{
+		Use:   "diff SITE",
+		Short: "Show what a deploy would change in a site's objects",
+		Long: `Diff asks the site's cluster what the release in the site's ring would change there,
+by a dry run with the rights of whoever asks. Nothing is changed, and no hook runs. Where
+the site runs that release already, what is shown was changed by somebody else.`,
+		Example: `  quoit diff eu
+  quoit diff eu -o json`,
+		Args: oneArg("SITE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkOutput(output); err != nil {
+				return err
+			}
+			m, p, err := project.open()
+			if err != nil {
+				return err
+			}
+			s, err := findSite(m, args[0])
+			if err != nil {
+				return err
+			}
+			work, err := openSite(m, p, s)
+			if err != nil {
+				return err
+			}
+			d, err := work.prepare(cmd.Context(), deploy.Options{Downgrade: true, Discard: true}, false)
+			if err != nil {
+				return err
+			}
+			result, err := d.Diff(cmd.Context(), io.Discard)
+			if err != nil {
+				return err
+			}
+			if output == "json" {
+				return printJSON(cmd.OutOrStdout(), result)
+			}
+			_, err = io.WriteString(cmd.OutOrStdout(), harmless(result.String()))
+			return err
+		},
+	}
+	project.register(cmd.Flags())
+	outputFlag(cmd, &output)
+	return cmd
+}

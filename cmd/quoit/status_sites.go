@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/quoitbuild/quoit/deploy"
+	"github.com/quoitbuild/quoit/manifest"
+	"github.com/quoitbuild/quoit/registry"
+)
+
+// clusterTime is how long one cluster may take to answer.
+const clusterTime = 10 * time.Second
+
+// siteStatus is a site, what it runs, and what its ring holds.
+type siteStatus struct {
+	Site      string          `json:"site"`
+	Ring      string          `json:"ring"`
+	Cluster   string          `json:"cluster,omitempty"`
+	Namespace string          `json:"namespace"`
+	Installed *deploy.Release `json:"installed,omitempty"`
+	Wanted    *deploy.Release `json:"wanted,omitempty"` // what the ring holds
+	Step      *deploy.Step    `json:"step,omitempty"`   // that did not end
+	Last      *deploy.Result  `json:"last,omitempty"`
+	// State is one of: current, behind, none, broken, unreachable.
+	State string `json:"state"`
+	Error string `json:"error,omitempty"`
+}
+
+// sitesResult is the JSON of quoit status --sites.
+type sitesResult struct {
+	Schema  int          `json:"schema"`
+	Project string       `json:"project"`
+	Sites   []siteStatus `json:"sites"`
+}
+
+// showSites asks all sites at once. A cluster that does not answer is shown as
+// such, and is no error.
+func showSites(cmd *cobra.Command, m *manifest.Manifest, p *registry.Project, output string) error {
+	if len(m.Sites) == 0 {
+		return usagef("the manifest has no sites: add them under `sites`")
+	}
+	sites := make([]siteStatus, len(m.Sites))
+	eg, ctx := errgroup.WithContext(cmd.Context())
+	eg.SetLimit(20)
+	for i, s := range m.Sites {
+		eg.Go(func() (err error) {
+			sites[i], err = siteState(ctx, m, p, s)
+			return err
+		})
+	}
+	if err := eg.Wait(); err != nil {
+		return err
+	}
+	if output == "json" {
+		return printJSON(cmd.OutOrStdout(), sitesResult{1, m.Project, sites})
+	}
+	return printSites(cmd.OutOrStdout(), sites)
+}
+
+func siteState(ctx context.Context, m *manifest.Manifest, p *registry.Project, s manifest.Site) (siteStatus, error) {
+	status := siteStatus{Site: s.Name, Ring: s.Ring, Cluster: s.Cluster, Namespace: s.Namespace, State: "none"}
+	placed, err := p.Ring(ctx, m.Root, s.Ring)
+	if err != nil {
+		return status, err
+	}
+	if placed != nil {
+		status.Wanted = &deploy.Release{Version: placed.Release.Version(), Digest: placed.Digest}
+	}
+	limited, cancel := context.WithTimeout(ctx, clusterTime)
+	defer cancel()
+	work, err := openSite(m, p, s)
+	var record deploy.Record
+	if err == nil {
+		record, err = work.cluster.Record(limited, work.site)
+	}
+	if err != nil {
+		if ctx.Err() != nil {
+			return status, context.Cause(ctx)
+		}
+		if errors.Is(limited.Err(), context.DeadlineExceeded) {
+			err = fmt.Errorf("no answer within %s", clusterTime)
+		}
+		status.State, status.Error = "unreachable", err.Error()
+		return status, nil
+	}
+	status.Installed, status.Step = record.Installed, record.Step
+	if n := len(record.Results); n > 0 {
+		status.Last = &record.Results[n-1]
+	}
+	switch {
+	case record.Step != nil:
+		status.State = "broken"
+	case record.Installed == nil:
+	case status.Wanted != nil && record.Installed.Same(*status.Wanted):
+		status.State = "current"
+	default:
+		status.State = "behind"
+	}
+	return status, nil
+}
+
+func printSites(out io.Writer, sites []siteStatus) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "SITE\tRING\tHOLDS\tRUNS\tSTATE\n")
+	for _, s := range sites {
+		holds, runs := "-", "-"
+		if s.Wanted != nil {
+			holds = s.Wanted.Version.String()
+		}
+		if s.Installed != nil {
+			runs = s.Installed.Version.String()
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", s.Site, s.Ring, holds, runs, s.explain())
+	}
+	return w.Flush()
+}
+
+func (s siteStatus) explain() string {
+	switch s.State {
+	case "unreachable":
+		return "unreachable: " + short(s.Error, 120)
+	case "broken":
+		text := s.Step.String() + " did not end"
+		if s.Last != nil && s.Last.Error != "" {
+			text += ": " + s.Last.Error
+		}
+		return short(text, 120)
+	case "none":
+		return "nothing deployed"
+	case "behind":
+		return "differs: quoit deploy " + s.Site
+	}
+	return s.State
+}

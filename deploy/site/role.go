@@ -1,0 +1,150 @@
+package site
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/kustomize/kyaml/resid"
+
+	"github.com/quoitbuild/quoit/manifest"
+)
+
+// Rule is one rule of a Role, with a word about what it is for.
+type Rule struct {
+	Why       string
+	Groups    []string
+	Resources []string
+	Names     []string // none: all of that resource
+	Verbs     []string
+}
+
+// Rules are the rights that a site needs.
+type Rules struct {
+	Account  []Rule // of the account that root images run as, in the namespace
+	Cluster  []Rule // of the same in the whole cluster; none unless the scope is cluster
+	Deployer []Rule // of whoever deploys, in the namespace
+}
+
+const (
+	rbacGroup = "rbac.authorization.k8s.io"
+	crdKind   = "CustomResourceDefinition"
+)
+
+// RulesFor are the least rights for objects that a release's overlay builds.
+func RulesFor(s Site, objects []*unstructured.Unstructured) Rules {
+	account, cluster := newRoleOf(), newRoleOf()
+	account.add(Rule{"the inventory: what was applied", []string{""}, []string{"configmaps"}, []string{s.Object() + "-inventory"}, []string{"get", "create", "patch", "delete"}})
+	account.add(Rule{"the site's values", []string{""}, []string{"configmaps", "secrets"}, []string{"quoit-site"}, []string{"get"}})
+	var kinds []*unstructured.Unstructured
+	for _, object := range objects {
+		if s.Scope == manifest.ScopeCluster && elsewhere(s, object) {
+			cluster.object(object, objects)
+		} else {
+			account.object(object, objects)
+		}
+		kinds = append(kinds, object)
+	}
+	if slices.ContainsFunc(kinds, runsPods) {
+		account.add(Rule{"why what was applied does not become ready", []string{""}, []string{"pods"}, nil, []string{"get", "list"}})
+		account.add(Rule{"the output of hooks", []string{""}, []string{"pods/log"}, nil, []string{"get"}})
+	}
+	for _, object := range objects {
+		account.grants(object)
+	}
+	return Rules{Account: account.rules, Cluster: cluster.rules, Deployer: deployerRules(s)}
+}
+
+func deployerRules(s Site) []Rule {
+	return []Rule{
+		{"the site's record", []string{""}, []string{"configmaps"}, []string{s.Object()}, []string{"get", "update", "delete"}},
+		{"it, and the file that lists a release's images", []string{""}, []string{"configmaps"}, nil, []string{"create"}},
+		{"who deploys", []string{"coordination.k8s.io"}, []string{"leases"}, []string{s.Object()}, []string{"get", "update"}},
+		{"the first time", []string{"coordination.k8s.io"}, []string{"leases"}, nil, []string{"create"}},
+		{"one Job a step", []string{"batch"}, []string{"jobs"}, nil, []string{"get", "list", "create", "delete"}},
+		{"how it stands", []string{""}, []string{"pods"}, nil, []string{"get", "list", "watch"}},
+		{"what it prints", []string{""}, []string{"pods/log"}, nil, []string{"get"}},
+		{"what happened", []string{""}, []string{"events"}, nil, []string{"create", "list"}},
+		{"whether a value has changed", []string{""}, []string{"configmaps"}, []string{"quoit-site", s.Object() + "-inventory"}, []string{"get"}},
+		{"the same", []string{""}, []string{"secrets"}, []string{"quoit-site"}, []string{"get"}},
+	}
+}
+
+// roleOf collects rules, one for each resource.
+type roleOf struct {
+	rules []Rule
+	known map[string]bool
+}
+
+func newRoleOf() *roleOf { return &roleOf{known: map[string]bool{}} }
+
+func (r *roleOf) add(rule Rule) {
+	key := strings.Join(slices.Concat(rule.Groups, []string{"|"}, rule.Resources, []string{"|"}, rule.Names), ",")
+	if !r.known[key] {
+		r.known[key] = true
+		r.rules = append(r.rules, rule)
+	}
+}
+
+// object adds what applying, waiting for and pruning an object needs.
+func (r *roleOf) object(object *unstructured.Unstructured, all []*unstructured.Unstructured) {
+	kind := object.GroupVersionKind()
+	resource, _ := meta.UnsafeGuessKindToResource(kind)
+	name := resource.Resource
+	if plural := pluralOf(all, kind.Group, kind.Kind); plural != "" {
+		name = plural
+	}
+	r.add(Rule{kind.Kind + ", which the release has", []string{kind.Group}, []string{name}, nil, []string{"get", "create", "patch", "delete"}})
+}
+
+// grants adds what Kubernetes wants to be held by whoever gives it to others.
+func (r *roleOf) grants(object *unstructured.Unstructured) {
+	if object.GroupVersionKind().Group != rbacGroup {
+		return
+	}
+	switch object.GetKind() {
+	case "Role", "ClusterRole":
+		given, _, _ := unstructured.NestedSlice(object.Object, "rules")
+		for _, one := range given {
+			fields, ok := one.(map[string]any)
+			if !ok {
+				continue
+			}
+			list := func(key string) []string { l, _, _ := unstructured.NestedStringSlice(fields, key); return l }
+			r.rules = append(r.rules, Rule{"given to others by " + object.GetKind() + " " + object.GetName(), list("apiGroups"), list("resources"), list("resourceNames"), list("verbs")})
+		}
+	case "RoleBinding", "ClusterRoleBinding":
+		name, _, _ := unstructured.NestedString(object.Object, "roleRef", "name")
+		if kind, _, _ := unstructured.NestedString(object.Object, "roleRef", "kind"); kind == "ClusterRole" {
+			r.rules = append(r.rules, Rule{"bound by " + object.GetKind() + " " + object.GetName(), []string{rbacGroup}, []string{"clusterroles"}, []string{name}, []string{"bind"}})
+		}
+	}
+}
+
+// pluralOf is what a definition among the objects says of a kind.
+func pluralOf(objects []*unstructured.Unstructured, group, kind string) string {
+	for _, object := range objects {
+		defined, _, _ := unstructured.NestedString(object.Object, "spec", "names", "kind")
+		in, _, _ := unstructured.NestedString(object.Object, "spec", "group")
+		if object.GetKind() == crdKind && defined == kind && in == group {
+			plural, _, _ := unstructured.NestedString(object.Object, "spec", "names", "plural")
+			return plural
+		}
+	}
+	return ""
+}
+
+// elsewhere reports whether an object is not in the site's namespace.
+func elsewhere(s Site, object *unstructured.Unstructured) bool {
+	gvk := object.GroupVersionKind()
+	if object.GetNamespace() != "" {
+		return object.GetNamespace() != s.Namespace
+	}
+	return resid.Gvk{Group: gvk.Group, Version: gvk.Version, Kind: gvk.Kind}.IsClusterScoped()
+}
+
+func runsPods(object *unstructured.Unstructured) bool {
+	return cmp.Or(object.GroupVersionKind().Group, "core") == "apps" || object.GetKind() == "Job" || object.GetKind() == "CronJob" || object.GetKind() == "Pod"
+}

@@ -7,17 +7,14 @@ import (
 	"encoding/json"
 	"errors"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/quoitbuild/quoit/deploy"
 )
-
-var startCluster = sync.OnceValue(func() error {
-	_, err := stack.StartCluster(context.Background())
-	return err
-})
 
 // needCluster starts the cluster that all tests share.
 func needCluster(t *testing.T) {
@@ -188,4 +185,39 @@ func decode[T any](t *testing.T, text string) T {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	return value
+}
+
+// lockedBuffer is the output of a process that runs.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// find waits until something was printed, and returns its first group.
+func (b *lockedBuffer) find(t *testing.T, pattern string) string {
+	t.Helper()
+	limit, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	for expression := regexp.MustCompile(pattern); ; {
+		if found := expression.FindStringSubmatch(b.String()); found != nil {
+			return found[1]
+		}
+		select {
+		case <-limit.Done():
+			t.Fatalf("it does not print %s:\n%s", pattern, b.String())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }

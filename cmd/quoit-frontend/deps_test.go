@@ -24,6 +24,7 @@ func TestPackagesLinkNoMoreThanTheyShould(t *testing.T) {
 		"graph":              pure,
 		"versioning":         pure,
 		"labels":             pure,
+		"deploy":             pure,
 	}
 	for pkg, prefixes := range forbidden {
 		t.Run(pkg, func(t *testing.T) {

@@ -53,7 +53,9 @@ func (f *siteFlags) remove(cmd *cobra.Command, name string) error {
 	}
 	if !f.dryRun {
 		err = f.carryOut(cmd, work, d)
-		result.Done = err == nil
+		if result.Done = err == nil; err != nil {
+			result.Error = err.Error()
+		}
 	}
 	if f.output == "json" {
 		return errors.Join(printJSON(cmd.OutOrStdout(), deployResult{1, m.Project, []siteResult{result}}), err)

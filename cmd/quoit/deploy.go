@@ -162,7 +162,9 @@ func (f *deployFlags) deploy(cmd *cobra.Command, m *manifest.Manifest, p *regist
 		return result, err
 	}
 	err = f.carryOut(cmd, work, d)
-	result.Done = err == nil
+	if result.Done = err == nil; err != nil {
+		result.Error = err.Error()
+	}
 	if err == nil && f.output == "text" && !d.Plan.Nothing() {
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s runs %s %s now\n", s.Name, m.Project, d.Plan.Target.Version)
 	}

@@ -16,7 +16,8 @@ func newDiffCmd() *cobra.Command {
 		Short: "Show what a deploy would change in a site's objects",
 		Long: `Diff asks the site's cluster what the release in the site's ring would change there,
 by a dry run with the rights of whoever asks. Nothing is changed, and no hook runs. Where
-the site runs that release already, what is shown was changed by somebody else.`,
+the site runs that release already, what is shown was changed by somebody else. Fields
+that belong to somebody else would stop the deploy, and are named.`,
 		Example: `  quoit diff eu
   quoit diff eu -o json`,
 		Args: oneArg("SITE"),

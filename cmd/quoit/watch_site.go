@@ -85,6 +85,9 @@ func (w *watch) settle(s *watchedSite, digest string, err error) {
 
 // bring deploys what the ring holds, or compares objects if it is there.
 func (w *watch) bring(ctx context.Context, ring *watchedRing, s *watchedSite, resync bool) error {
+	if resync {
+		s.resynced = time.Now()
+	}
 	p, err := ring.open()
 	if err != nil {
 		return err
@@ -100,13 +103,7 @@ func (w *watch) bring(ctx context.Context, ring *watchedRing, s *watchedSite, re
 		return err
 	}
 	if d.Plan.Nothing() && resync {
-		s.resynced = time.Now()
-		drifted, err := w.compare(ctx, s, d)
-		if err != nil || !drifted || !w.flags.correct {
-			return err
-		}
-		options.Again = true
-		if d, err = work.prepare(ctx, options, false); err != nil {
+		if d, err = w.compare(ctx, work, options); err != nil || d == nil {
 			return err
 		}
 	}
@@ -127,16 +124,26 @@ func (w *watch) bring(ctx context.Context, ring *watchedRing, s *watchedSite, re
 	return nil
 }
 
-// compare says which objects somebody else has changed.
-func (w *watch) compare(ctx context.Context, s *watchedSite, d *site.Deployment) (bool, error) {
+// compare says which objects somebody else has changed, and returns what
+// corrects them, nil if nothing is to be done. What others have changed is
+// theirs now, so it has to be taken back.
+func (w *watch) compare(ctx context.Context, work siteWork, options deploy.Options) (*site.Deployment, error) {
+	d, err := work.prepare(ctx, options, true)
+	if err != nil {
+		return nil, err
+	}
 	result, err := d.Diff(ctx, io.Discard)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	w.metrics.drifted(s.site.Name, result.Changed())
+	w.metrics.drifted(work.site.Name, result.Changed())
 	if result.Changed() == 0 {
-		return false, nil
+		return nil, nil
 	}
-	w.say("%s has drifted:\n%s", s.site.Name, result)
-	return true, nil
+	w.say("%s has drifted:\n%s", work.site.Name, result)
+	if !w.flags.correct {
+		return nil, nil
+	}
+	options.Again = true
+	return work.prepare(ctx, options, true)
 }

@@ -133,6 +133,7 @@ func (t Task) files(job *batchv1.Job) (*corev1.ConfigMap, error) {
 		{APIVersion: "batch/v1", Kind: "Job", Name: job.Name, UID: job.UID},
 	}}
 	mark(&meta, t.Site)
+	meta.Labels[labelStep] = string(t.Step.Action)
 	return &corev1.ConfigMap{ObjectMeta: meta, Immutable: new(true), Data: map[string]string{ReleaseName: string(release)}}, nil
 }
 

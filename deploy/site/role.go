@@ -142,7 +142,7 @@ func elsewhere(s Site, object *unstructured.Unstructured) bool {
 	if object.GetNamespace() != "" {
 		return object.GetNamespace() != s.Namespace
 	}
-	return resid.Gvk{Group: gvk.Group, Version: gvk.Version, Kind: gvk.Kind}.IsClusterScoped()
+	return resid.NewGvk(gvk.Group, gvk.Version, gvk.Kind).IsClusterScoped()
 }
 
 func runsPods(object *unstructured.Unstructured) bool {

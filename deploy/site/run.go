@@ -46,7 +46,11 @@ func (j Jobs) Run(ctx context.Context, task Task) error {
 	if err := r.start(ctx); err != nil {
 		return err
 	}
-	return r.watch(ctx)
+	err := r.watch(ctx)
+	if ctx.Err() != nil {
+		r.Say(fmt.Sprintf("Job %s/%s goes on: deploy again to go on with it", r.job.Namespace, r.job.Name))
+	}
+	return err
 }
 
 func (r *run) start(ctx context.Context) error {

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"os"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -20,6 +21,9 @@ import (
 func needCluster(t *testing.T) {
 	t.Helper()
 	if err := startCluster(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Setenv("KUBECONFIG", stack.Cluster().Kubeconfig); err != nil { // for those who connect themselves
 		t.Fatal(err)
 	}
 }

@@ -132,8 +132,8 @@ func TestDeployThatDoesNotStart(t *testing.T) {
 
 func TestDeployThatTakesTooLong(t *testing.T) {
 	t.Parallel()
-	s := newStandIn(t, "echo so far; exec sleep 1000")
-	s.fails(1, []string{"--timeout", "1s", "--start-timeout", "3s"}, "so far\n", "install 0.1.0 took longer than its timeout")
+	s := newStandIn(t, waits)
+	s.fails(1, []string{"--timeout", "1s", "--start-timeout", "3s"}, "begins\n", "install 0.1.0 took longer than its timeout")
 }
 
 func TestPodsThatAreKilled(t *testing.T) {

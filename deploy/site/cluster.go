@@ -31,8 +31,6 @@ type ClusterOptions struct {
 	UserAgent string
 	// Timeout is for one request that is not a stream; 0: 30 s.
 	Timeout time.Duration
-	// Lease is how long a deployer that died keeps others out; 0: 30 s.
-	Lease time.Duration
 	// Wrap may change how requests are carried.
 	Wrap func(http.RoundTripper) http.RoundTripper
 }
@@ -82,11 +80,7 @@ func connect(config *rest.Config, o ClusterOptions) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding the cluster: %w", err)
 	}
-	c := &Cluster{api: api, times: usual, Config: config}
-	if o.Lease > 0 {
-		c.times.lease = o.Lease
-	}
-	return c, nil
+	return &Cluster{api: api, times: usual, Config: config}, nil
 }
 
 func unknownContext[T any](name string, contexts map[string]T) error {

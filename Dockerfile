@@ -18,8 +18,8 @@ RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache
 
 FROM scratch AS cli
 COPY --from=source /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
-COPY --from=build-cli /out/quoit /quoit
-ENTRYPOINT ["/quoit"]
+COPY --from=build-cli /out/quoit /bin/quoit
+ENTRYPOINT ["/bin/quoit"]
 
 FROM scratch AS frontend
 LABEL moby.buildkit.frontend.network.none="true"

@@ -22,7 +22,7 @@ var images = []struct{ target, repository, variable string }{
 
 func pushImages(ctx context.Context, s *testkit.Stack) error {
 	for _, image := range images {
-		before := pushedDigest(ctx, s.Ref(image.repository+":dev"))
+		before := pushedDigest(ctx, s.Ref(image.repository+":1"))
 		if before == "" {
 			fmt.Printf("building the %s image (a minute or two with an empty cache)\n", image.target)
 		}
@@ -71,7 +71,7 @@ func writeEnv(s *testkit.Stack) error {
 		}
 	}
 	for _, image := range images {
-		fmt.Fprintf(&text, "export %s=%s\n", image.variable, quote(s.Ref(image.repository+":dev")))
+		fmt.Fprintf(&text, "export %s=%s\n", image.variable, quote(s.Ref(image.repository+":1")))
 	}
 	fmt.Fprintf(&text, "export PATH=%s:\"$PATH\"\n", quote(path))
 	if err := os.WriteFile(file, []byte(text.String()), 0o644); err != nil {

@@ -22,7 +22,7 @@ import (
 )
 
 // basesRecipe is to be raised when the way the base images are made changes.
-const basesRecipe = "1"
+const basesRecipe = "2"
 
 const caBundle = "/etc/ssl/certs/ca-certificates.crt"
 

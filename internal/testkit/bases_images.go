@@ -68,10 +68,11 @@ func busyboxImage(work string) (v1.Image, error) {
 }
 
 // debianImage is what mmdebstrap makes of the packages, and the machine's
-// certificates, so that RUN steps reach what the machine reaches.
+// certificates, so that RUN steps reach what the machine reaches. sqlite3 is
+// there so that the shop's base image installs nothing.
 func debianImage(ctx context.Context, work string) (v1.Image, error) {
 	file := filepath.Join(work, "debian.tar")
-	cmd := exec.CommandContext(ctx, "mmdebstrap", "--quiet", "--variant=minbase", "--include=ca-certificates",
+	cmd := exec.CommandContext(ctx, "mmdebstrap", "--quiet", "--variant=minbase", "--include=ca-certificates,sqlite3",
 		`--customize-hook=rm -f "$1/etc/resolv.conf" "$1/etc/hostname"`, suite, file)
 	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=0")
 	if output, err := cmd.CombinedOutput(); err != nil {

@@ -36,6 +36,8 @@ const buildkitConfig = `root = %q
   maxAge = "24h"
 [registry."docker.io"]
   mirrors = [%q]
+[registry."ghcr.io"]
+  mirrors = [%q]
 [registry.%q]
   http = true
 `
@@ -105,7 +107,7 @@ func (b *Buildkit) configure(tools Tools, registryHost string, fresh bool) (stri
 		}
 	}
 	text := fmt.Sprintf(buildkitConfig, root, b.Host, filepath.Join(b.dir, "otel.sock"), runc, cgroupOf(b.dir),
-		registryHost, registryHost)
+		registryHost, registryHost, registryHost)
 	config := filepath.Join(b.dir, "buildkitd.toml")
 	return config, os.WriteFile(config, []byte(text), 0o644)
 }

@@ -4,18 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/moby/buildkit/client"
 	"github.com/tonistiigi/fsutil"
 	"golang.org/x/sync/errgroup"
 )
 
-// Where the images of the repository's own Dockerfile go.
+// Where the images of the repository's own Dockerfile go: there buildkitd finds
+// ghcr.io/quoitbuild/quoit:1 and quoit-cli:1.
 const (
 	frontendRepository = "quoitbuild/quoit"
 	cliRepository      = "quoitbuild/quoit-cli"
-	imageTag           = "dev"
+	imageTag           = "1"
 )
 
 // PushFrontend builds the frontend's image from the repository's Dockerfile,
@@ -26,14 +32,36 @@ func (s *Stack) PushFrontend(ctx context.Context) (ref string, err error) {
 	return ref, err
 }
 
-// PushCLI is PushFrontend for the image that has the quoit command.
-func (s *Stack) PushCLI(ctx context.Context) (ref string, err error) {
-	ref, _, err = s.PushTarget(ctx, "cli", cliRepository)
-	return ref, err
+// PushCLI makes the image that has the quoit command of a static program, which
+// is faster than to build it, and pushes it.
+func (s *Stack) PushCLI(ctx context.Context, program string) error {
+	work, err := os.MkdirTemp("", "quoit-cli-")
+	if err != nil {
+		return fmt.Errorf("making the image of quoit: %w", err)
+	}
+	defer os.RemoveAll(work)
+	layer, err := writeLayer(filepath.Join(work, "layer.tar"), func(t *treeWriter) error {
+		return errors.Join(t.file(caBundle, caBundle, 0o644), t.file(program, "/bin/quoit", 0o755))
+	})
+	if err != nil {
+		return fmt.Errorf("making the image of quoit: %w", err)
+	}
+	image, err := imageOf(platformConfig(v1.Config{Entrypoint: []string{"/bin/quoit"}}), layer)
+	if err != nil {
+		return fmt.Errorf("making the image of quoit: %w", err)
+	}
+	ref, err := name.ParseReference(s.Ref(cliRepository + ":" + imageTag))
+	if err != nil {
+		return fmt.Errorf("pushing the image of quoit: %w", err)
+	}
+	if err := remote.Write(ref, image, remote.WithContext(ctx)); err != nil {
+		return fmt.Errorf("pushing the image of quoit: %w", err)
+	}
+	return nil
 }
 
 // PushTarget builds a target of the repository's Dockerfile and pushes it to
-// a repository of the stack's registry, as tag dev. It returns the reference
+// a repository of the stack's registry, as tag 1. It returns the reference
 // by tag, and the digest.
 func (s *Stack) PushTarget(ctx context.Context, target, repository string) (ref, digest string, err error) {
 	root, err := RepoRoot()

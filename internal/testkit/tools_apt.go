@@ -20,6 +20,7 @@ var aptPackages = []aptPackage{
 	{"mmdebstrap", "mmdebstrap"},
 	{"debian-archive-keyring", "/usr/share/keyrings/debian-archive-keyring.gpg"},
 	{"git", "git"},
+	{"sqlite3", "sqlite3"}, // for the tests of the shop's migrations
 	{"ca-certificates", "/etc/ssl/certs/ca-certificates.crt"},
 }
 

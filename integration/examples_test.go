@@ -65,7 +65,7 @@ var examples = map[string]struct {
 			"api":        {needs: []string{"base", "cart", "migrations"}, own: ofTeam},
 			"cart":       {needs: []string{"base", "migrations"}, own: ofTeam},
 			"web":        {base: "busybox:latest", own: licensed},
-			"migrations": {base: "busybox:latest", own: licensed},
+			"migrations": {needs: []string{"base"}, own: licensed},
 			"deploy":     {needs: []string{"api", "base", "cart", "migrations", "web"}, own: licensed},
 		},
 	},
@@ -126,6 +126,7 @@ func TestExamples(t *testing.T) {
 }
 
 func TestDemo(t *testing.T) {
+	cliImage(t)
 	cmd := stack.Command(t.Context(), "sh", "../examples/demo.sh")
 	cmd.Env = append(cmd.Env, "PATH="+filepath.Dir(quoitFile)+":"+strings.Join(stack.BinDirs, ":")+":"+os.Getenv("PATH"))
 	lines := strings.Split(strings.TrimSpace(output(t, cmd)), "\n")
@@ -283,10 +284,15 @@ func checkShop(t *testing.T, dir, prefix string) {
 		overlays["/overlays/"+file] = string(content)
 	}
 	checkFiles(t, prefix+"/deploy:developers", overlays)
-	migrate := exec.Command(executable(t, prefix+"/migrations:0.1.0", "/bin/migrate"), "down", "1")
-	migrate.Env = append(os.Environ(), "SQL="+filepath.Join(dir, "migrations/sql"))
-	if got := output(t, migrate); got != "DROP TABLE items;\n" {
-		t.Errorf("migrate down 1 prints %q", got)
+	checkFiles(t, prefix+"/migrations:0.1.0", map[string]string{
+		"/usr/bin/migrate":        content(t, filepath.Join(dir, "migrations/migrate")),
+		"/sql/002-items.down.sql": "DROP TABLE items;\n",
+	})
+	if deploy := config(t, prefix+"/deploy:developers").Config; !slices.Equal(deploy.Entrypoint, []string{"/bin/quoit", "apply"}) {
+		t.Errorf("the root image runs %q", deploy.Entrypoint)
+	}
+	if !bytes.Equal(extract(t, prefix+"/deploy:developers", "/bin/quoit"), []byte(content(t, quoitFile))) {
+		t.Error("the root image has another quoit")
 	}
 }
 

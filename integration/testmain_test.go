@@ -83,6 +83,17 @@ func frontendImage(t *testing.T) string {
 	return ref
 }
 
+var pushCLI = sync.OnceValue(func() error { return stack.PushCLI(context.Background(), quoitFile) })
+
+// cliImage puts the image of the quoit command where container files find it
+// as ghcr.io/quoitbuild/quoit-cli:1.
+func cliImage(t *testing.T) {
+	t.Helper()
+	if err := pushCLI(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // quoit runs the command in a folder, with the stack's registry and BuildKit,
 // and returns what it printed and its exit code.
 func quoit(t *testing.T, dir string, args ...string) (stdout, stderr string, code int) {
@@ -112,6 +123,9 @@ func mustQuoit(t *testing.T, dir string, args ...string) (stdout string) {
 // prefix+"/api:0.1.0".
 func project(t *testing.T, example string) (dir, prefix string) {
 	t.Helper()
+	if example == "shop" {
+		cliImage(t)
+	}
 	source, dir := filepath.Join("..", "examples", example), t.TempDir()
 	data, err := os.ReadFile(filepath.Join(source, "quoit.yaml"))
 	if err != nil {

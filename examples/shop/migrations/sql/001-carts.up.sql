@@ -1,1 +1,2 @@
-CREATE TABLE carts (id bigint PRIMARY KEY, customer text NOT NULL);
+CREATE TABLE carts (id INTEGER PRIMARY KEY, customer TEXT NOT NULL);
+INSERT INTO carts VALUES (1, 'anybody');

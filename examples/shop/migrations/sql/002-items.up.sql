@@ -1,1 +1,1 @@
-CREATE TABLE items (cart bigint REFERENCES carts, article text NOT NULL, count int NOT NULL);
+CREATE TABLE items (cart INTEGER NOT NULL REFERENCES carts, article TEXT NOT NULL, count INTEGER NOT NULL);

@@ -2,13 +2,16 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"log"
 	"net/http"
+	"os"
 )
 
-// greeting is set when the image is built: args in quoit.yaml.
+// greeting is set when the image is built: args in quoit.yaml. A site may have
+// one of its own.
 var greeting = "Hello."
 
 func main() {
@@ -20,6 +23,8 @@ func main() {
 		return
 	}
 	http.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, version) })
-	http.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, greeting) })
+	http.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, cmp.Or(os.Getenv("SHOP_GREETING"), greeting))
+	})
 	log.Fatal(http.ListenAndServe(*address, nil))
 }

@@ -1,12 +1,17 @@
-// Command cart counts what customers put into it.
+// Command cart keeps what customers put into it in the shop's database.
 package main
 
 import (
+	"cmp"
+	"context"
 	"flag"
 	"fmt"
 	"log"
 	"net/http"
-	"sync/atomic"
+	"os"
+	"os/exec"
+	"regexp"
+	"time"
 )
 
 func main() {
@@ -17,8 +22,38 @@ func main() {
 		fmt.Println(version)
 		return
 	}
-	var items atomic.Int64
 	http.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, version) })
-	http.HandleFunc("POST /items", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, items.Add(1)) })
+	http.HandleFunc("GET /items", answer("SELECT article, sum(count) FROM items GROUP BY article ORDER BY article"))
+	http.HandleFunc("POST /items/{article}", add)
+	http.HandleFunc("GET /schema", answer("SELECT 'schema ' || max(number) FROM migrations;"+
+		"SELECT sql FROM sqlite_schema WHERE type = 'table' ORDER BY name"))
 	log.Fatal(http.ListenAndServe(*address, nil))
+}
+
+// article is what may be put into SQL.
+var article = regexp.MustCompile(`^[a-z]{1,40}$`)
+
+func add(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("article")
+	if !article.MatchString(name) {
+		http.Error(w, "an article is lower-case letters", http.StatusBadRequest)
+		return
+	}
+	answer("INSERT INTO items (cart, article, count) VALUES (1, '"+name+"', 1)")(w, r)
+}
+
+// answer asks the database, a file that migrations have made.
+func answer(query string) http.HandlerFunc {
+	database := cmp.Or(os.Getenv("DATABASE"), "/data/shop.db")
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
+		defer cancel()
+		out, err := exec.CommandContext(ctx, "sqlite3", "-batch", "-cmd", ".timeout 3000", database, query).CombinedOutput()
+		if err != nil {
+			log.Printf("%s: %v: %s", r.URL.Path, err, out)
+			http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
+			return
+		}
+		w.Write(out)
+	}
 }

@@ -63,3 +63,10 @@ demo: build ## Show a release from manifest to registry, on a stack of its own u
 	@was_up=; test -f .stack/env && was_up=yes; \
 	$(TOOLS) up && . ./.stack/env && sh ./examples/demo.sh; status=$$?; \
 	test -n "$$was_up" || $(TOOLS) down; exit $$status
+
+.PHONY: demo-site
+demo-site: build ## Show a site that is installed, upgraded and downgraded, on a stack and a Kubernetes of its own unless they are up
+	@was_up=; test -f .stack/env && was_up=yes; \
+	had_cluster=; test -n "$$was_up" && grep -q KUBECONFIG .stack/env && had_cluster=yes; \
+	$(TOOLS) up && $(TOOLS) up-cluster && . ./.stack/env && sh ./examples/demo-site.sh; status=$$?; \
+	if test -z "$$was_up"; then $(TOOLS) down; elif test -z "$$had_cluster"; then $(TOOLS) down-cluster; fi; exit $$status

@@ -3,11 +3,15 @@ package main
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
 	"net/http"
 	"os"
+	"os/signal"
+	"syscall"
 )
 
 // greeting is set when the image is built: args in quoit.yaml. A site may have
@@ -26,5 +30,23 @@ func main() {
 	http.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, cmp.Or(os.Getenv("SHOP_GREETING"), greeting))
 	})
-	log.Fatal(http.ListenAndServe(*address, nil))
+	if err := serve(*address); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// serve answers until it is asked to end, and then ends what it has begun.
+func serve(address string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	server := &http.Server{Addr: address}
+	ended := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		ended <- server.Shutdown(context.Background())
+	}()
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return <-ended
 }

@@ -4,13 +4,16 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"regexp"
+	"syscall"
 	"time"
 )
 
@@ -27,7 +30,25 @@ func main() {
 	http.HandleFunc("POST /items/{article}", add)
 	http.HandleFunc("GET /schema", answer("SELECT 'schema ' || max(number) FROM migrations;"+
 		"SELECT sql FROM sqlite_schema WHERE type = 'table' ORDER BY name"))
-	log.Fatal(http.ListenAndServe(*address, nil))
+	if err := serve(*address); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// serve answers until it is asked to end, and then ends what it has begun.
+func serve(address string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	server := &http.Server{Addr: address}
+	ended := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		ended <- server.Shutdown(context.Background())
+	}()
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return <-ended
 }
 
 // article is what may be put into SQL.

@@ -97,7 +97,7 @@ func growthGoals() []goal {
 					return verdict{}
 				}
 				return verdict{reached: fmt.Sprintf("%.2f (%d sizes)", b, len(points)), measured: true, met: b <= maxExponent, open: !ours}
-			}})
+			}, nil})
 		}
 	}
 	return all

@@ -55,7 +55,7 @@ func text(r *Report) string {
 		fmt.Fprintf(&out, "%d × %s, %.0f GB, %s %s; BuildKit %s, buildx %s, %s; quoit %s\n\n",
 			m.CPUs, m.CPU, float64(m.Memory)/1e9, m.OS, m.Kernel, m.BuildKit, m.Buildx, m.Go, strings.Join(r.commits(), ", "))
 	}
-	out.WriteString("## Goals\n\n" + table(goalLines(r)) + "\n")
+	out.WriteString("## Goals\n\n" + table(goalLines(r)) + "\n" + floors(r))
 	for _, row := range r.Rows {
 		fmt.Fprintf(&out, "## %s\n\n", heading(row))
 		out.WriteString(table(rowLines(row)) + "\n")

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// floors lists why goals are not reached.
+func floors(r *Report) string {
+	var out strings.Builder
+	for _, g := range goals() {
+		if v := g.judge(r); v.measured && !v.open && !v.met && g.floor != nil {
+			fmt.Fprintf(&out, "- **%s, %s:** %s\n", g.work, g.want, g.floor(r))
+		}
+	}
+	if out.Len() == 0 {
+		return ""
+	}
+	return "Why not:\n\n" + out.String() + "\n"
+}
+
+// middle is the median of a contestant's seconds.
+func (s *Series) middle() float64 {
+	return spreadOf(slices.Collect(maps.Values(s.seconds()))).Median
+}
+
+// phase is the median of one phase of a contestant.
+func (s *Series) phase(name string) float64 {
+	return spreadOf(slices.Collect(maps.Values(s.values(func(x Sample) float64 { return x.Phases[name] })))).Median
+}
+
+// noopFloor is what a build costs that looks at the files at all.
+func noopFloor(row where) func(*Report) string {
+	return func(r *Report) string {
+		found := row(r)
+		empty, context, bake := found.series(nameEmpty).middle(), found.series(nameQuoit).phase("context"), found.series(nameBake).middle()
+		return fmt.Sprintf("a solve with nothing in it takes %s, and BuildKit asks for size and time of every file, which takes %s more; "+
+			"with nothing besides it would be %s of bake with push", number(empty, " s"), number(context, " s"), number(bake/(empty+context), "×"))
+	}
+}
+
+func planFloor(*Report) string {
+	return "both do the same, request for request; this is the spread of the measurement"
+}
+
+// leafFloor is what a publish does besides building one image.
+func leafFloor(r *Report) string {
+	row := r.find(workLeaf, star, 100, -1)
+	s, bake := row.series(nameQuoit), row.series(nameBake).middle()
+	besides := s.phase("context") + s.phase("hash") + s.phase("tags")
+	return fmt.Sprintf("bake builds what it is told to, without knowing whether anything else has changed. Quoit looks at the files of all images (%s), "+
+		"hashes them in a container (%s), and writes versions, a record and the ring through the log (%s); it also builds and pushes the root image. "+
+		"Without the first three it would be %s of bake", number(s.phase("context"), " s"), number(s.phase("hash"), " s"), number(s.phase("tags"), " s"),
+		number((s.middle()-besides)/bake, "×"))
+}
+
+// baseFloor is the work that is BuildKit's, whoever asks for it.
+func baseFloor(r *Report) string {
+	row := r.find(workBase, star, 100, -1)
+	s := row.series(nameQuoit)
+	return fmt.Sprintf("both run the same 100 containers and push the same 100 images with the same BuildKit: %s of Quoit's %s are that (solve and export), "+
+		"and nothing around them makes it less than %s of bake", number(s.phase("solve")+s.phase("export"), " s"), number(s.middle(), " s"),
+		number((s.phase("solve")+s.phase("export"))/row.series(nameBake).middle(), "×"))
+}
+
+// hugeFloor is what hashing costs at least.
+func hugeFloor(work string) func(*Report) string {
+	return func(r *Report) string {
+		row := r.find(work, single, 1, -1)
+		s, container := row.series(nameImage), r.find(workOneEdit, single, 1, -1).series(nameImage).phase("hash")
+		return fmt.Sprintf("the context takes %s, docker/dockerfile's %s; then one container reads all files (%s), since BuildKit knows the step only by the contents of all of them. "+
+			"Split by folder it would be a container for each, at %s", number(s.phase("context"), " s"), number(row.series(nameDockerfile).phase("context"), " s"),
+			number(s.phase("hash"), " s"), number(container, " s"))
+	}
+}

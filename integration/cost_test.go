@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -136,6 +137,9 @@ func TestManyImages(t *testing.T) {
 // BuildKit asks for the layers of all images for each that it exports, so very
 // many are exported by several builds.
 func TestMoreImagesThanABuildExports(t *testing.T) {
+	if os.Getenv("QUOIT_TEST_LONG") == "" {
+		t.Skip("a publish of 130 images: QUOIT_TEST_LONG=1 runs it, TestParts has the rule")
+	}
 	const count = frontend.MaxPart + 2
 	dir, prefix := generated(t, count)
 	if n := builds(t, func() { mustQuoit(t, dir, "build", "--push") }); n != 2 {

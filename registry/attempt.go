@@ -32,7 +32,7 @@ var passing = []int{
 func (p *Project) attempts(ctx context.Context, request func(context.Context) error) error {
 	for attempt := 1; ; attempt++ {
 		err := p.attempt(ctx, request)
-		if err == nil || attempt == attempts || !repeatable(err) {
+		if err == nil || attempt >= p.options.Attempts || !repeatable(err) {
 			return err
 		}
 		if err := p.pause(ctx, attempt, err); err != nil {

@@ -31,8 +31,11 @@ type Options struct {
 	UserAgent string
 	// Timeout is for one attempt, body included; 0: 30 s.
 	Timeout time.Duration
-	// Backoff is the pause before the second attempt of three; the next one is
-	// three times as long. What a registry asks to wait goes before; 0: 1 s.
+	// Attempts is how often a request that changes nothing is made until one
+	// succeeds; 0: 3.
+	Attempts int
+	// Backoff is the pause before the second attempt; each further one is three
+	// times as long. What a registry asks to wait goes before; 0: 1 s.
 	Backoff time.Duration
 	// Jobs is how many requests run at a time; 0: 8.
 	Jobs int
@@ -50,6 +53,9 @@ func (o Options) filled() Options {
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = 30 * time.Second
+	}
+	if o.Attempts <= 0 {
+		o.Attempts = attempts
 	}
 	if o.Backoff <= 0 {
 		o.Backoff = time.Second

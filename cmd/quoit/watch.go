@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +28,8 @@ type watchFlags struct {
 	resync   time.Duration
 	correct  bool
 	listen   string
+
+	transport http.RoundTripper // of the registry; nil: the usual one
 }
 
 func newWatchCmd() *cobra.Command {
@@ -81,7 +83,7 @@ func (f *watchFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	w := &watch{flags: f, log: cmd.ErrOrStderr(), metrics: newMetrics()}
+	w := newWatch(f, cmd.ErrOrStderr())
 	eg, ctx := errgroup.WithContext(cmd.Context())
 	if f.listen != "" {
 		if err := w.serve(ctx, eg, rings); err != nil {
@@ -97,13 +99,14 @@ func (f *watchFlags) run(cmd *cobra.Command, args []string) error {
 // watchedRing is what one HEAD asks for.
 type watchedRing struct {
 	name  string // of the metrics: the reference
-	open  func() (*registry.Project, error)
+	open  func(registry.Options) (*registry.Project, error)
 	root  string
 	ring  string
 	sites []*watchedSite
+	said  string // the error that was said last
 }
 
-// rings are those of the sites that were named, each once.
+// rings are those of the sites that were named, all of them once.
 func (f *watchFlags) rings(args []string) ([]*watchedRing, error) {
 	if strings.Contains(args[0], "/") {
 		if len(args) > 1 {
@@ -125,9 +128,13 @@ func (f *watchFlags) rings(args []string) ([]*watchedRing, error) {
 		}
 		ring := byRing[s.Ring]
 		if ring == nil {
-			ring = &watchedRing{name: m.Repository(m.Root) + ":" + s.Ring, root: m.Root, ring: s.Ring, open: func() (*registry.Project, error) { return open(m) }}
+			ring = &watchedRing{name: m.Repository(m.Root) + ":" + s.Ring, root: m.Root, ring: s.Ring}
+			ring.open = func(o registry.Options) (*registry.Project, error) { return registry.Open(m.Registry, m.Project, o) }
 			byRing[s.Ring] = ring
 			rings = append(rings, ring)
+		}
+		if slices.ContainsFunc(ring.sites, func(other *watchedSite) bool { return other.site.Name == name }) {
+			continue
 		}
 		ring.sites = append(ring.sites, &watchedSite{site: s, work: func(_ context.Context, p *registry.Project) (siteWork, error) { return openSite(m, p, s) }})
 	}
@@ -150,10 +157,8 @@ func (f *watchFlags) without(reference string) (*watchedRing, error) {
 	if s.Scope != manifest.ScopeNamespace && s.Scope != manifest.ScopeCluster || s.Downgrade != manifest.DowngradeNever && s.Downgrade != manifest.DowngradeAuto {
 		return nil, usagef("--scope is namespace or cluster, --downgrade is never or auto")
 	}
-	opened := func() (*registry.Project, error) {
-		return registry.Open(host, path, registry.Options{UserAgent: "quoit/" + version})
-	}
-	if _, err := opened(); err != nil {
+	opened := func(o registry.Options) (*registry.Project, error) { return registry.Open(host, path, o) }
+	if _, err := opened(registry.Options{}); err != nil {
 		return nil, usagef("%w", err)
 	}
 	work := func(ctx context.Context, p *registry.Project) (siteWork, error) {
@@ -178,49 +183,57 @@ type watch struct {
 	flags   *watchFlags
 	log     io.Writer
 	metrics *metrics
+	// bring deploys what a ring holds, or compares objects of a site that has it.
+	bring func(ctx context.Context, ring *watchedRing, s *watchedSite, compare bool) error
+}
+
+func newWatch(f *watchFlags, log io.Writer) *watch {
+	w := &watch{flags: f, log: log, metrics: newMetrics()}
+	w.bring = w.deploy
+	return w
 }
 
 func (w *watch) say(format string, values ...any) {
-	fmt.Fprintf(w.log, "%s %s\n", time.Now().UTC().Format(time.RFC3339), harmless(fmt.Sprintf(format, values...)))
+	fmt.Fprintf(w.log, "%s %s\n", time.Now().UTC().Format(time.RFC3339), harmless(strings.TrimRight(fmt.Sprintf(format, values...), "\n")))
 }
 
-// follow asks for a ring until ctx ends. Its sites work at their own pace.
+// follow asks for a ring and deploys to its sites until ctx ends.
 func (w *watch) follow(ctx context.Context, ring *watchedRing) error {
-	eg, ctx := errgroup.WithContext(ctx)
-	for _, s := range ring.sites {
-		s.wake = make(chan string, 1)
-		eg.Go(func() error { return w.tend(ctx, ring, s) })
-	}
-	eg.Go(func() error {
-		ticks, well, said := site.Ticks{Interval: w.flags.interval}, true, ""
-		for {
-			if err := until(ctx, ticks.Next(time.Now(), well, rand.Float64())); err != nil {
-				return err
-			}
-			digest, err := w.ask(ctx, ring)
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			w.metrics.asked(ring.name, err)
-			if well = err == nil; !well {
-				if said != err.Error() {
-					said = err.Error()
-					w.say("%s: %s", ring.name, said)
-				}
-				continue
-			}
-			said = ""
-			for _, s := range ring.sites {
-				s.tell(digest)
-			}
+	f := site.Follower{Interval: w.flags.interval, Resync: w.flags.resync}
+	f.Ask = func(ctx context.Context) (string, error) {
+		digest, err := w.ask(ctx, ring)
+		if ctx.Err() != nil {
+			return "", err
 		}
-	})
-	return eg.Wait()
+		w.metrics.asked(ring.name, err)
+		w.complain(ring.name, &ring.said, err)
+		return digest, err
+	}
+	for _, s := range ring.sites {
+		f.Sites = append(f.Sites, func(ctx context.Context, compare bool) bool {
+			err := w.bring(ctx, ring, s, compare)
+			return ctx.Err() == nil && w.settle(s, err)
+		})
+	}
+	return f.Follow(ctx)
 }
 
-// ask is one HEAD, with credentials as they are now.
+// complain says an error, but not the same one again.
+func (w *watch) complain(about string, said *string, err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if text != "" && text != *said {
+		w.say("%s: %s", about, text)
+	}
+	*said = text
+}
+
+// ask is one HEAD, with credentials as they are now. If it fails, the next poll
+// is the next attempt.
 func (w *watch) ask(ctx context.Context, ring *watchedRing) (string, error) {
-	p, err := ring.open()
+	p, err := ring.open(w.flags.options(1))
 	if err != nil {
 		return "", err
 	}
@@ -231,15 +244,9 @@ func (w *watch) ask(ctx context.Context, ring *watchedRing) (string, error) {
 	return digest, err
 }
 
-func until(ctx context.Context, at time.Time) error {
-	timer := time.NewTimer(time.Until(at))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
+// options are how the registry is talked to.
+func (f *watchFlags) options(attempts int) registry.Options {
+	return registry.Options{UserAgent: "quoit/" + version, Attempts: attempts, Transport: f.transport}
 }
 
 // serve answers /metrics and /healthz until ctx ends.

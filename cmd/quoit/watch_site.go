@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
-	"time"
 
 	"github.com/quoitbuild/quoit/deploy"
 	"github.com/quoitbuild/quoit/deploy/site"
@@ -17,78 +17,24 @@ type watchedSite struct {
 	site manifest.Site
 	// work connects to the site anew, with credentials as they are now.
 	work func(context.Context, *registry.Project) (siteWork, error)
-	wake chan string // what the ring holds, the newest only
-
-	done     string // what was dealt with
-	failures int
-	skip     int       // so many polls are let pass
-	resynced time.Time // when objects were compared last
-	said     string
+	said string // the error that was said last
 }
 
-// tell wakes the site. It never waits.
-func (s *watchedSite) tell(digest string) {
-	select {
-	case <-s.wake: // an older one
-	default:
+// settle notes how it went, and whether it is dealt with: what only somebody
+// else can change is not tried again until the ring changes.
+func (w *watch) settle(s *watchedSite, err error) (dealt bool) {
+	refused := errors.As(err, new(*deploy.DowngradeError)) || errors.As(err, new(*deploy.UnrelatedError))
+	if refused {
+		err = fmt.Errorf("%w: waiting for `quoit deploy %s`", err, s.site.Name)
 	}
-	s.wake <- digest
+	w.complain(s.site.Name, &s.said, err)
+	return err == nil || refused
 }
 
-// tend deploys to a site whenever there is a reason.
-func (w *watch) tend(ctx context.Context, ring *watchedRing, s *watchedSite) error {
-	s.resynced = time.Now()
-	for last := ""; ; {
-		var digest string
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case digest = <-s.wake:
-		}
-		if digest != last {
-			last, s.failures, s.skip = digest, 0, 0
-		}
-		resync := w.flags.resync > 0 && time.Since(s.resynced) >= w.flags.resync
-		if digest == s.done && !resync || digest == "" {
-			continue
-		}
-		if s.skip > 0 {
-			s.skip--
-			continue
-		}
-		err := w.bring(ctx, ring, s, resync)
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		w.settle(s, digest, err)
-	}
-}
-
-// settle notes how it went. What only somebody else can change is not tried
-// again until the ring changes.
-func (w *watch) settle(s *watchedSite, digest string, err error) {
-	if err == nil {
-		s.done, s.failures, s.said = digest, 0, ""
-		return
-	}
-	if text := err.Error(); text != s.said {
-		s.said = text
-		w.say("%s: %s", s.site.Name, text)
-	}
-	if errors.As(err, new(*deploy.DowngradeError)) || errors.As(err, new(*deploy.UnrelatedError)) {
-		s.done = digest
-		return
-	}
-	s.failures++
-	s.skip = min(1<<min(s.failures, 10), 32) - 1
-}
-
-// bring deploys what the ring holds, or compares objects if it is there.
-func (w *watch) bring(ctx context.Context, ring *watchedRing, s *watchedSite, resync bool) error {
-	if resync {
-		s.resynced = time.Now()
-	}
-	p, err := ring.open()
+// deploy brings a site to what the ring holds, or compares objects if it is
+// there.
+func (w *watch) deploy(ctx context.Context, ring *watchedRing, s *watchedSite, compare bool) error {
+	p, err := ring.open(w.flags.options(0))
 	if err != nil {
 		return err
 	}
@@ -102,7 +48,7 @@ func (w *watch) bring(ctx context.Context, ring *watchedRing, s *watchedSite, re
 		w.metrics.deployed(s.site.Name, "refused")
 		return err
 	}
-	if d.Plan.Nothing() && resync {
+	if d.Plan.Nothing() && compare {
 		if d, err = w.compare(ctx, work, options); err != nil || d == nil {
 			return err
 		}

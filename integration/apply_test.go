@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -334,43 +333,4 @@ func TestADryRunWritesNothing(t *testing.T) {
 	if got := a.objects("configmap,job", "{..metadata.name}"); got != "" {
 		t.Errorf("there is %s", got)
 	}
-}
-
-// TestApplyConvergesAfterADeathAtEveryWrite kills an upgrade after each of its
-// writes, each time in a namespace of its own.
-func TestApplyConvergesAfterADeathAtEveryWrite(t *testing.T) {
-	const all = 7 // inventory, d, a, c, without b, migrate, inventory
-	for writes := 1; writes <= all+1; writes++ {
-		t.Run(fmt.Sprintf("%d", writes), func(t *testing.T) {
-			a := newApplied(t, map[string]string{"a.yaml": configMap("a", "x: old"), "b.yaml": configMap("b", "x: old")})
-			a.mustRun(deploy.Install)
-			a.files(map[string]string{"a.yaml": configMap("a", "x: new"), "c.yaml": configMap("c", "x: new"),
-				"d.yaml": configMap("d", "x: new", `quoit.build/hook: "pre-upgrade"`), "migrate.yaml": hookJob("migrate", "post-upgrade", "true")})
-			if err := a.killed(writes); (err != nil) != (writes <= all) {
-				t.Fatalf("got %v, and an upgrade makes %d writes", err, all)
-			} else if err != nil {
-				a.mustRun(deploy.Upgrade)
-			}
-			if got := a.objects("configmap,job", `{range .items[*]}{.metadata.name}={.data.x} {end}`); got != "a=new c=new d=new migrate= quoit-eu-inventory=" {
-				t.Errorf("there is %s", got)
-			}
-			if got := a.inventory(); got != "ConfigMap/a ConfigMap/c ConfigMap/d Job/migrate" {
-				t.Errorf("the inventory is %s", got)
-			}
-		})
-	}
-}
-
-// killed runs an upgrade that loses the cluster after a number of writes, nil if
-// it needs no more than these.
-func (a *applied) killed(writes int) error {
-	config := rest.CopyConfig(a.config)
-	ctx, cancel := context.WithCancel(a.t.Context())
-	defer cancel()
-	cut := &cutter{left: writes, cut: cancel}
-	config.Wrap(cut.wrap)
-	request := a.request
-	request.Action = deploy.Upgrade
-	_, err := apply.Run(ctx, config, request, io.Discard)
-	return err
 }

@@ -24,15 +24,14 @@ func (r oneRelease) Images(context.Context, deploy.Release) (site.Images, error)
 	return site.Images{Root: r.root, All: map[string]string{"deploy": r.root}}, nil
 }
 
-// killedDeploy deploys and is cut off after a number of writes, never if that
-// is negative.
-func killedDeploy(t *testing.T, s site.Site, writes int) (cut bool, err error) {
+// disturbedDeploy deploys and loses a write, none if c has none left.
+func disturbedDeploy(t *testing.T, s site.Site, c *cutter) (lost bool, err error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	c := &cutter{left: writes, cut: cancel}
+	c.cut = cancel
 	var options site.ClusterOptions
-	if writes > 0 {
+	if c.left > 0 {
 		options.Wrap = func(transport http.RoundTripper) http.RoundTripper { return c.wrap(transport) }
 	}
 	cluster, err := site.Connect(options)
@@ -47,7 +46,7 @@ func killedDeploy(t *testing.T, s site.Site, writes int) (cut bool, err error) {
 		t.Fatal(err)
 	}
 	err = d.Run(ctx, site.Run{Actor: "somebody", Runner: site.Jobs{Cluster: cluster}, Timeout: time.Minute, Start: time.Minute})
-	return writes > 0 && c.left == 0, err
+	return options.Wrap != nil && c.left <= 0, err
 }
 
 // TestDeployersThatDieAtEveryWrite: whatever they left, the next one ends with
@@ -60,23 +59,50 @@ func TestDeployersThatDieAtEveryWrite(t *testing.T) {
 			t.Parallel()
 			s := site.Site{Project: "acme/shop", Site: manifest.Site{Name: fmt.Sprint("s", writes), Environment: "prod", Ring: "users", Namespace: namespace}}
 			kubectl(t, "", "-n", namespace, "create", "serviceaccount", s.Object())
-			if cut, err := killedDeploy(t, s, writes); !cut && writes <= 8 {
+			if cut, err := disturbedDeploy(t, s, &cutter{left: writes}); !cut && writes <= 8 {
 				t.Fatalf("it was not killed: %v", err)
 			}
 			kubectl(t, "", "-n", namespace, "patch", "lease", s.Object(), "--type=merge", "-p", `{"spec":{"renewTime":"2020-01-01T00:00:00.000000Z"}}`)
-			if _, err := killedDeploy(t, s, -1); err != nil {
+			if _, err := disturbedDeploy(t, s, &cutter{}); err != nil {
 				t.Fatal(err)
 			}
-			record, err := deploy.Parse([]byte(kubectl(t, "", "-n", namespace, "get", "configmap", s.Object(), "-o", `jsonpath={.data.record\.json}`)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if record.Installed == nil || !record.Resting() || len(record.Results) != 1 || record.Results[0].Error != "" {
-				t.Errorf("the record says %+v", record)
-			}
-			if jobs := kubectl(t, "", "-n", namespace, "get", "jobs", "-l", "quoit.build/site="+s.Name, "-o", "jsonpath={range .items[*]}{.status.succeeded} {end}"); jobs != "1" {
-				t.Errorf("there are Jobs: %s", jobs)
-			}
+			deployedOnce(t, s)
 		})
+	}
+}
+
+// TestDeployersThatLoseAWrite: a deployer that lives on repeats a write that
+// nobody answered, whether the API server had it or not.
+func TestDeployersThatLoseAWrite(t *testing.T) {
+	t.Parallel()
+	namespace := namespace(t)
+	for write := 2; write <= 8; write++ { // without the lease, nothing has begun
+		for _, before := range []bool{true, false} {
+			t.Run(fmt.Sprintf("write %d, not sent %v", write, before), func(t *testing.T) {
+				t.Parallel()
+				s := site.Site{Project: "acme/shop", Site: manifest.Site{Name: fmt.Sprint("s", write, before), Environment: "prod", Ring: "users", Namespace: namespace}}
+				kubectl(t, "", "-n", namespace, "create", "serviceaccount", s.Object())
+				if lost, err := disturbedDeploy(t, s, &cutter{left: write, before: before, once: true}); !lost || err != nil {
+					t.Fatalf("lost %v, error %v", lost, err)
+				}
+				deployedOnce(t, s)
+			})
+		}
+	}
+}
+
+// deployedOnce checks that a site has a record as if nothing had been, and one
+// Job that ended well.
+func deployedOnce(t *testing.T, s site.Site) {
+	t.Helper()
+	record, err := deploy.Parse([]byte(kubectl(t, "", "-n", s.Namespace, "get", "configmap", s.Object(), "-o", `jsonpath={.data.record\.json}`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if record.Installed == nil || !record.Resting() || len(record.Results) != 1 || record.Results[0].Error != "" {
+		t.Errorf("the record says %+v", record)
+	}
+	if jobs := kubectl(t, "", "-n", s.Namespace, "get", "jobs", "-l", "quoit.build/site="+s.Name, "-o", "jsonpath={range .items[*]}{.status.succeeded} {end}"); jobs != "1" {
+		t.Errorf("there are Jobs: %s", jobs)
 	}
 }

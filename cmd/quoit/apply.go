@@ -47,7 +47,13 @@ Every flag has a variable of the environment, QUOIT_SITE for --site; the flag wi
 		Example: `  quoit apply
   quoit apply --root deploy --site laptop --environment dev --namespace shop --dry-run`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			err := f.run(cmd)
+			if err != nil && os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
+				leaveWord(terminationLog, err)
+			}
+			return err
+		},
 	}
 	flags := cmd.Flags()
 	r := &f.request
@@ -175,6 +181,24 @@ func (f *applyFlags) config() (*rest.Config, error) {
 		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
 	}
 	return config, nil
+}
+
+// terminationLog is where Kubernetes reads why a container has ended.
+const terminationLog = "/dev/termination-log"
+
+// leaveWord writes an error as it is printed, because of the log itself
+// Kubernetes keeps but the end. A file that is not there stays so.
+func leaveWord(name string, err error) {
+	const limit = 4 << 10 // bytes; Kubernetes reads the last ones only
+	file, broken := os.OpenFile(name, os.O_WRONLY|os.O_TRUNC, 0)
+	if broken != nil {
+		return
+	}
+	defer file.Close()
+	var text strings.Builder
+	printError(&text, err)
+	word := text.String()
+	_, _ = io.WriteString(file, strings.ToValidUTF8(word[:min(len(word), limit)], "")) // it was printed too
 }
 
 // harmlessWriter escapes control characters of what hooks print.

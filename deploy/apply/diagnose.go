@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
@@ -24,16 +25,29 @@ const (
 type diagnosis struct {
 	problems []string // of pods, each once
 	log      []string
+	hidden   error // why the pods could not be seen
 }
 
 // reason is all problems in one line, "" if there are none.
 func (d diagnosis) reason() string { return strings.Join(d.problems, "; ") }
 
+// why is the reason for a failure, also if that is a right that is missing.
+func (d diagnosis) why() string {
+	if d.hidden != nil {
+		return fmt.Sprintf("why cannot be seen: %v", d.hidden)
+	}
+	return d.reason()
+}
+
 // diagnose looks at the pods of a workload, or at a pod itself. It says as much
-// as the account may know; what it may not is left out.
+// as the account may know.
 func (s *session) diagnose(ctx context.Context, object *unstructured.Unstructured) diagnosis {
 	var d diagnosis
-	for _, pod := range s.podsOf(ctx, object) {
+	pods, err := s.podsOf(ctx, object)
+	if apierrors.IsForbidden(err) {
+		d.hidden = err
+	}
+	for _, pod := range pods {
 		problem, container, previous := podProblem(pod)
 		if problem == "" {
 			continue
@@ -48,14 +62,14 @@ func (s *session) diagnose(ctx context.Context, object *unstructured.Unstructure
 	return d
 }
 
-func (s *session) podsOf(ctx context.Context, object *unstructured.Unstructured) []corev1.Pod {
+func (s *session) podsOf(ctx context.Context, object *unstructured.Unstructured) ([]corev1.Pod, error) {
 	pods := s.cluster.pods.Pods(object.GetNamespace())
 	if object.GroupVersionKind().GroupKind().String() == "Pod" {
 		pod, err := pods.Get(ctx, object.GetName(), metav1.GetOptions{})
 		if err != nil {
-			return nil
+			return nil, err
 		}
-		return []corev1.Pod{*pod}
+		return []corev1.Pod{*pod}, nil
 	}
 	selector, found, err := unstructured.NestedStringMap(object.Object, "spec", "selector", "matchLabels")
 	if object.GetKind() == "Job" {
@@ -63,13 +77,13 @@ func (s *session) podsOf(ctx context.Context, object *unstructured.Unstructured)
 		selector, found, err = map[string]string{"job-name": object.GetName()}, true, nil
 	}
 	if err != nil || !found || len(selector) == 0 {
-		return nil
+		return nil, err
 	}
 	list, err := pods.List(ctx, metav1.ListOptions{LabelSelector: labels.Set(selector).String(), Limit: maxPods})
 	if err != nil {
-		return nil
+		return nil, err
 	}
-	return list.Items
+	return list.Items, nil
 }
 
 // podProblem is why a pod does not run, "" if it does or may still come to it,
@@ -111,12 +125,16 @@ func containerProblem(c corev1.ContainerStatus) (problem string, previous bool) 
 	return "", false
 }
 
-// lastLines are the end of a container's log, nothing if it cannot be read.
+// lastLines are the end of a container's log, nothing if there is none, or which
+// right is missing to read it.
 func (s *session) lastLines(ctx context.Context, pod corev1.Pod, container string, previous bool) []string {
 	tail, limit := int64(logLines), int64(maxLogBytes)
 	stream, err := s.cluster.pods.Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{
 		Container: container, Previous: previous, TailLines: &tail, LimitBytes: &limit,
 	}).Stream(ctx)
+	if apierrors.IsForbidden(err) {
+		return []string{fmt.Sprintf("(cannot be read: %v)", err)}
+	}
 	if err != nil {
 		return nil
 	}

@@ -135,7 +135,7 @@ func (s *session) waitJob(ctx context.Context, point string, job *unstructured.U
 	}
 	found := s.diagnose(ctx, job)
 	failure.Log = found.log
-	if detail := found.reason(); detail != "" && !strings.Contains(failure.Reason, detail) {
+	if detail := found.why(); detail != "" && !strings.Contains(failure.Reason, detail) {
 		failure.Reason += "; " + detail
 	}
 	if wait.Interrupted(err) {

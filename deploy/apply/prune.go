@@ -43,21 +43,27 @@ func (s *session) prune(ctx context.Context, objects []ref) (gone []ref, err err
 }
 
 // prunable says whether an object may be deleted because the release does not
-// have it. Three kinds take data of others with them that no deploy brings back,
-// so they are only deleted where their annotation says so: a definition takes
-// all objects of its kind, a namespace all that is in it, a claim its volume.
+// have it.
 func (s *session) prunable(live *unstructured.Unstructured) bool {
 	labels, ours := live.GetLabels(), s.labels()
 	if labels[labelSite] != ours[labelSite] || labels[labelProject] != ours[labelProject] {
 		return false
 	}
-	switch live.GetAnnotations()[annotationPrune] {
+	return prunes(live)
+}
+
+// prunes says whether an object is one that is deleted. Three kinds take data of
+// others with them that no deploy brings back, so they are only deleted where
+// their annotation says so: a definition takes all objects of its kind, a
+// namespace all that is in it, a claim its volume.
+func prunes(object *unstructured.Unstructured) bool {
+	switch object.GetAnnotations()[annotationPrune] {
 	case enabled:
 		return true
 	case disabled:
 		return false
 	}
-	switch live.GroupVersionKind().GroupKind().String() {
+	switch object.GroupVersionKind().GroupKind().String() {
 	case "CustomResourceDefinition.apiextensions.k8s.io", "Namespace", "PersistentVolumeClaim":
 		return false
 	}

@@ -129,10 +129,7 @@ func (s *session) objects() []*unstructured.Unstructured {
 
 // fill puts the site's values into the objects.
 func (s *session) fill(ctx context.Context, objects []*unstructured.Unstructured) error {
-	builtin := map[string]string{
-		"QUOIT_SITE": s.request.Site, "QUOIT_RING": s.request.Ring,
-		"QUOIT_NAMESPACE": s.request.Namespace, "QUOIT_VERSION": versionText(s.request.To),
-	}
+	builtin := s.request.values()
 	names, err := usedNames(objects)
 	if err != nil {
 		return err
@@ -151,6 +148,13 @@ func (s *session) fill(ctx context.Context, objects []*unstructured.Unstructured
 	}
 	maps.Copy(all, builtin)
 	return substitute(objects, all, s.request.Namespace)
+}
+
+// values are those that every site has.
+func (r Request) values() map[string]string {
+	return map[string]string{
+		"QUOIT_SITE": r.Site, "QUOIT_RING": r.Ring, "QUOIT_NAMESPACE": r.Namespace, "QUOIT_VERSION": versionText(r.To),
+	}
 }
 
 // unique refuses objects that values have given the name of another one.

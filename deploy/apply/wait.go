@@ -199,7 +199,7 @@ func (w *waiter) fail(ctx context.Context, r ref, reason string) {
 	if err := w.cluster.Get(ctx, client.ObjectKeyFromObject(live), live); err == nil {
 		found := w.diagnose(ctx, live)
 		failure.Log = found.log
-		if why := found.reason(); why != "" {
+		if why := found.why(); why != "" {
 			failure.Reason += "; " + why
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/quoitbuild/quoit/deploy/apply"
 	"github.com/quoitbuild/quoit/internal/diag"
 )
 
@@ -101,6 +102,7 @@ func unknownContext[T any](name string, contexts map[string]T) error {
 // explain adds the next step to what an API server answered.
 func explain(s Site, doing string, err error) error {
 	switch {
+	case errors.As(err, new(*apply.ForbiddenError)): // it has the rule
 	case apierrors.IsForbidden(err):
 		return fmt.Errorf("%s: %w: `quoit bootstrap %s` prints the rights that are needed", doing, err, s.Name)
 	case apierrors.IsNotFound(err):

@@ -2,6 +2,7 @@ package site
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/quoitbuild/quoit/deploy"
 )
@@ -46,7 +47,10 @@ func (e *StepError) Error() string {
 	if e.Message != "" {
 		text += ": " + e.Message
 	}
-	if e.Job != "" {
+	switch {
+	case e.Job != "" && strings.Contains(e.Message, "\n"):
+		text += "\n(Job " + e.Job + ")"
+	case e.Job != "":
 		text += " (Job " + e.Job + ")"
 	}
 	return text

@@ -110,9 +110,15 @@ func terminated(end *corev1.ContainerStateTerminated) string {
 	case end.Signal != 0:
 		return fmt.Sprintf("it was killed by signal %d", end.Signal)
 	}
-	lines := strings.Split(strings.TrimSpace(end.Message), "\n")
+	message := strings.TrimSpace(end.Message)
+	if said, whole := strings.CutPrefix(message, "error: "); whole { // as quoit apply does
+		return fmt.Sprintf("exit code %d: %s", end.ExitCode, cut(said, maxSaid))
+	}
+	lines := strings.Split(message, "\n") // the end of its log
 	return clean(strings.TrimSpace(fmt.Sprintf("exit code %d: %s", end.ExitCode, lines[len(lines)-1])))
 }
+
+const maxSaid = 4 << 10 // bytes; Kubernetes keeps no more
 
 // waiting says why a Job does not run yet, "" if it is only young.
 func waiting(s sight) string {

@@ -58,6 +58,8 @@ func TestJudge(t *testing.T) {
 		{"it was done, and its pod is gone", sight{job: ended(batchv1.JobComplete, "")}, verdict{over: true}},
 		{"it failed", sight{job: ended(batchv1.JobFailed, "BackoffLimitExceeded"), pod: exit(3, "Error", "first\nmigration 7 is broken\n")},
 			verdict{over: true, started: true, cause: Exited, message: "exit code 3: migration 7 is broken"}},
+		{"it says why it failed", sight{job: ended(batchv1.JobFailed, "BackoffLimitExceeded"), pod: exit(1, "Error", "error: something is forbidden\nthis rule is missing:\n- {verbs: [get]}\n")},
+			verdict{over: true, started: true, cause: Exited, message: "exit code 1: something is forbidden\nthis rule is missing:\n- {verbs: [get]}"}},
 		{"it has no such program", sight{job: ended(batchv1.JobFailed, "BackoffLimitExceeded"),
 			pod: podWith(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 128, Reason: "StartError", Message: "exec: no such file", StartedAt: metav1.Unix(0, 0)}})},
 			verdict{over: true, cause: Exited, message: "StartError: exec: no such file"}},

@@ -99,5 +99,5 @@ func (s Site) Rules(ctx context.Context, images Images, userAgent string) (Rules
 	if err != nil {
 		return Rules{}, err
 	}
-	return RulesFor(s, objects), nil
+	return RulesFor(s, objects)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -42,8 +43,10 @@ func (l *logs) follow(ctx context.Context, c *Cluster, pod *corev1.Pod) error {
 		if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
 			return err
 		}
-		is, again := c.api.CoreV1().Pods(pod.Namespace).Get(ctx, pod.Name, metav1.GetOptions{})
-		if apierrors.IsNotFound(again) || again == nil && (is.UID != pod.UID || err == nil && !running(is)) {
+		found, again := c.api.CoreV1().Pods(pod.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + pod.Name})
+		if again == nil && !slices.ContainsFunc(found.Items, func(is corev1.Pod) bool {
+			return is.UID == pod.UID && (err != nil || running(&is))
+		}) {
 			return nil
 		}
 		if err := pause(ctx, c.times.poll); err != nil {

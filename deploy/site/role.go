@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/kustomize/kyaml/resid"
 
+	"github.com/quoitbuild/quoit/deploy/apply"
 	"github.com/quoitbuild/quoit/manifest"
 )
 
@@ -34,57 +35,96 @@ const (
 )
 
 // RulesFor are the least rights for objects that a release's overlay builds.
-func RulesFor(s Site, objects []*unstructured.Unstructured) Rules {
+// Without any one of them something fails and names it, or, where the rule's
+// word begins with "to see", is done and not seen.
+func RulesFor(s Site, objects []*unstructured.Unstructured) (Rules, error) {
+	values, err := apply.UsesValues(objects)
+	if err != nil {
+		return Rules{}, err
+	}
 	account, cluster := newRoleOf(), newRoleOf()
 	account.add(Rule{"the inventory: what was applied", []string{""}, []string{"configmaps"}, []string{s.Object() + "-inventory"}, []string{"get", "create", "patch", "delete"}})
-	account.add(Rule{"the site's values", []string{""}, []string{"configmaps", "secrets"}, []string{"quoit-site"}, []string{"get"}})
-	var kinds []*unstructured.Unstructured
-	for _, object := range objects {
+	if values {
+		account.add(Rule{"the site's values", []string{""}, []string{"configmaps"}, []string{"quoit-site"}, []string{"get"}})
+		account.add(Rule{"the same", []string{""}, []string{"secrets"}, []string{"quoit-site"}, []string{"get"}})
+	}
+	place := func(object *unstructured.Unstructured) *roleOf {
 		if s.Scope == manifest.ScopeCluster && elsewhere(s, object) {
-			cluster.object(object, objects)
-		} else {
-			account.object(object, objects)
+			return cluster
 		}
-		kinds = append(kinds, object)
-	}
-	if slices.ContainsFunc(kinds, runsPods) {
-		account.add(Rule{"why what was applied does not become ready", []string{""}, []string{"pods"}, nil, []string{"get", "list"}})
-		account.add(Rule{"the output of hooks", []string{""}, []string{"pods/log"}, nil, []string{"get"}})
+		return account
 	}
 	for _, object := range objects {
-		account.grants(object)
+		place(object).object(object, objects)
 	}
-	return Rules{Account: account.rules, Cluster: cluster.rules, Deployer: deployerRules(s)}
+	for _, object := range objects {
+		if runsPods(object) {
+			place(object).add(Rule{"to see why what was applied does not become ready", []string{""}, []string{"pods"}, nil, []string{"list"}})
+			place(object).add(Rule{"to see the output of hooks", []string{""}, []string{"pods/log"}, nil, []string{"get"}})
+		}
+		place(object).grants(object, objects)
+	}
+	return Rules{Account: least(account.rules), Cluster: least(cluster.rules), Deployer: deployerRules(s, values)}, nil
 }
 
-func deployerRules(s Site) []Rule {
-	return []Rule{
+func deployerRules(s Site, values bool) []Rule {
+	rules := []Rule{
 		{"the site's record", []string{""}, []string{"configmaps"}, []string{s.Object()}, []string{"get", "update", "delete"}},
 		{"it, and the file that lists a release's images", []string{""}, []string{"configmaps"}, nil, []string{"create"}},
 		{"who deploys", []string{"coordination.k8s.io"}, []string{"leases"}, []string{s.Object()}, []string{"get", "update"}},
 		{"the first time", []string{"coordination.k8s.io"}, []string{"leases"}, nil, []string{"create"}},
 		{"one Job a step", []string{"batch"}, []string{"jobs"}, nil, []string{"get", "list", "create", "delete"}},
-		{"how it stands", []string{""}, []string{"pods"}, nil, []string{"get", "list", "watch"}},
-		{"what it prints", []string{""}, []string{"pods/log"}, nil, []string{"get"}},
-		{"what happened", []string{""}, []string{"events"}, nil, []string{"create", "list"}},
-		{"whether a value has changed", []string{""}, []string{"configmaps"}, []string{"quoit-site", s.Object() + "-inventory"}, []string{"get"}},
-		{"the same", []string{""}, []string{"secrets"}, []string{"quoit-site"}, []string{"get"}},
+		{"how it stands", []string{""}, []string{"pods"}, nil, []string{"list", "watch"}},
+		{"to see what it prints", []string{""}, []string{"pods/log"}, nil, []string{"get"}},
+		{"to see what happened, and why it does not start", []string{""}, []string{"events"}, nil, []string{"create", "list"}},
+		{"whether a value has changed", []string{""}, []string{"configmaps"}, []string{s.Object() + "-inventory"}, []string{"get"}},
 	}
+	if values {
+		rules = append(rules, Rule{"the same", []string{""}, []string{"configmaps", "secrets"}, []string{"quoit-site"}, []string{"get"}})
+	}
+	return rules
+}
+
+// least leaves out what other rules allow too.
+func least(rules []Rule) []Rule {
+	var kept []Rule
+	for i, r := range rules {
+		if !slices.ContainsFunc(rules[:i], r.within) && !slices.ContainsFunc(rules[i+1:], func(other Rule) bool { return r.within(other) && !other.within(r) }) {
+			kept = append(kept, r)
+		}
+	}
+	return kept
+}
+
+// within reports whether another rule allows all that r does.
+func (r Rule) within(other Rule) bool {
+	in := func(these, those []string) bool {
+		return !slices.ContainsFunc(these, func(one string) bool { return !slices.Contains(those, one) })
+	}
+	named := len(other.Names) == 0 || len(r.Names) > 0 && in(r.Names, other.Names)
+	return named && in(r.Groups, other.Groups) && in(r.Resources, other.Resources) && in(r.Verbs, other.Verbs)
 }
 
 // roleOf collects rules, one for each resource.
 type roleOf struct {
 	rules []Rule
-	known map[string]bool
+	known map[string]int // where they are
 }
 
-func newRoleOf() *roleOf { return &roleOf{known: map[string]bool{}} }
+func newRoleOf() *roleOf { return &roleOf{known: map[string]int{}} }
 
 func (r *roleOf) add(rule Rule) {
 	key := strings.Join(slices.Concat(rule.Groups, []string{"|"}, rule.Resources, []string{"|"}, rule.Names), ",")
-	if !r.known[key] {
-		r.known[key] = true
+	at, known := r.known[key]
+	if !known {
+		r.known[key] = len(r.rules)
 		r.rules = append(r.rules, rule)
+		return
+	}
+	for _, verb := range rule.Verbs {
+		if !slices.Contains(r.rules[at].Verbs, verb) {
+			r.rules[at].Verbs = append(r.rules[at].Verbs, verb)
+		}
 	}
 }
 
@@ -96,11 +136,11 @@ func (r *roleOf) object(object *unstructured.Unstructured, all []*unstructured.U
 	if plural := pluralOf(all, kind.Group, kind.Kind); plural != "" {
 		name = plural
 	}
-	r.add(Rule{kind.Kind + ", which the release has", []string{kind.Group}, []string{name}, nil, []string{"get", "create", "patch", "delete"}})
+	r.add(Rule{kind.Kind + ", which the release has", []string{kind.Group}, []string{name}, nil, apply.Verbs(object)})
 }
 
 // grants adds what Kubernetes wants to be held by whoever gives it to others.
-func (r *roleOf) grants(object *unstructured.Unstructured) {
+func (r *roleOf) grants(object *unstructured.Unstructured, all []*unstructured.Unstructured) {
 	if object.GroupVersionKind().Group != rbacGroup {
 		return
 	}
@@ -112,13 +152,18 @@ func (r *roleOf) grants(object *unstructured.Unstructured) {
 			if !ok {
 				continue
 			}
+			if _, urls := fields["nonResourceURLs"]; urls {
+				r.add(Rule{"given to others by " + object.GetKind() + " " + object.GetName(), []string{rbacGroup}, []string{"clusterroles"}, []string{object.GetName()}, []string{"escalate"}})
+				continue
+			}
 			list := func(key string) []string { l, _, _ := unstructured.NestedStringSlice(fields, key); return l }
 			r.rules = append(r.rules, Rule{"given to others by " + object.GetKind() + " " + object.GetName(), list("apiGroups"), list("resources"), list("resourceNames"), list("verbs")})
 		}
 	case "RoleBinding", "ClusterRoleBinding":
 		name, _, _ := unstructured.NestedString(object.Object, "roleRef", "name")
-		if kind, _, _ := unstructured.NestedString(object.Object, "roleRef", "kind"); kind == "ClusterRole" {
-			r.rules = append(r.rules, Rule{"bound by " + object.GetKind() + " " + object.GetName(), []string{rbacGroup}, []string{"clusterroles"}, []string{name}, []string{"bind"}})
+		kind, _, _ := unstructured.NestedString(object.Object, "roleRef", "kind")
+		if !slices.ContainsFunc(all, func(o *unstructured.Unstructured) bool { return o.GetKind() == kind && o.GetName() == name }) {
+			r.add(Rule{"bound by " + object.GetKind() + " " + object.GetName(), []string{rbacGroup}, []string{strings.ToLower(kind) + "s"}, []string{name}, []string{"bind"}})
 		}
 	}
 }

@@ -63,32 +63,90 @@ func texts(rules []Rule) []string {
 func TestRulesAreTheLeast(t *testing.T) {
 	s := someTask().Site
 	s.Scope = manifest.ScopeCluster
-	rules := RulesFor(s, parsed(t, overlayObjects))
-	const change = " [] [get create patch delete]"
+	rules := rulesFor(t, s, overlayObjects)
+	const keep, change = " [] [get create patch]", " [] [get create patch delete]"
 	want := []string{
-		"[] [configmaps] [quoit-eu-inventory] [get create patch delete]", "[] [configmaps secrets] [quoit-site] [get]",
 		"[] [configmaps]" + change, "[networking.k8s.io] [ingresses]" + change, "[batch] [jobs]" + change, "[example.com] [meese]" + change,
 		"[rbac.authorization.k8s.io] [roles]" + change, "[rbac.authorization.k8s.io] [rolebindings]" + change,
-		"[] [pods] [] [get list]", "[] [pods/log] [] [get]",
+		"[] [pods] [] [list]", "[] [pods/log] [] [get]",
 		"[] [endpoints] [] [list]", "[rbac.authorization.k8s.io] [clusterroles] [view] [bind]",
 	}
 	if diff := cmp.Diff(want, texts(rules.Account)); diff != "" {
 		t.Errorf("in the namespace (-want +got):\n%s", diff)
 	}
-	want = []string{"[] [namespaces]" + change, "[] [services]" + change, "[apiextensions.k8s.io] [customresourcedefinitions]" + change}
+	want = []string{"[] [namespaces]" + keep, "[] [services]" + change, "[apiextensions.k8s.io] [customresourcedefinitions]" + keep}
 	if diff := cmp.Diff(want, texts(rules.Cluster)); diff != "" {
 		t.Errorf("in the cluster (-want +got):\n%s", diff)
 	}
 	s.Scope = manifest.ScopeNamespace
-	if rules := RulesFor(s, parsed(t, overlayObjects)); len(rules.Cluster) > 0 {
+	if rules := rulesFor(t, s, overlayObjects); len(rules.Cluster) > 0 {
 		t.Errorf("a site in a namespace gets %v", rules.Cluster)
 	}
+}
+
+// TestRulesOfOneObject: what it needs beside the inventory.
+func TestRulesOfOneObject(t *testing.T) {
+	object := func(kind, annotations, more string) string {
+		return "{apiVersion: " + kind + ", metadata: {name: a, annotations: {" + annotations + "}}" + more + "}"
+	}
+	const (
+		values  = "[] [configmaps] [quoit-site] [get]; [] [secrets] [quoit-site] [get]; "
+		see     = "; [] [pods] [] [list]; [] [pods/log] [] [get]"
+		claim   = "v1, kind: PersistentVolumeClaim"
+		service = "v1, kind: Service"
+		role    = "rbac.authorization.k8s.io/v1, kind: ClusterRole"
+	)
+	for _, test := range []struct{ name, object, account, cluster string }{
+		{"one that is pruned", object(service, "", ""), "[] [services] [] [get create patch delete]", ""},
+		{"one with a value", object(service, "a: '${HOST}'", ""), values + "[] [services] [] [get create patch delete]", ""},
+		{"one with a value that every site has", object(service, "a: '${QUOIT_SITE}'", ""), "[] [services] [] [get create patch delete]", ""},
+		{"one that is kept", object(service, "quoit.build/prune: disabled", ""), "[] [services] [] [get create patch]", ""},
+		{"a claim", object(claim, "", ""), "[] [persistentvolumeclaims] [] [get create patch]", ""},
+		{"a claim that is pruned", object(claim, "quoit.build/prune: enabled", ""), "[] [persistentvolumeclaims] [] [get create patch delete]", ""},
+		{"a claim that is made anew", object(claim, "quoit.build/force: enabled", ""), "[] [persistentvolumeclaims] [] [get create patch delete]", ""},
+		{"a Job", object("batch/v1, kind: Job", "", ""), "[batch] [jobs] [] [get create patch delete]" + see, ""},
+		{"a hook", object("batch/v1, kind: Job", "quoit.build/hook: pre-install", ""), "[batch] [jobs] [] [get create delete]" + see, ""},
+		{"what a hook needs", object(service, "quoit.build/hook: pre-install", ""), "[] [services] [] [get create patch delete]", ""},
+		{"a pod", object("v1, kind: Pod", "", ""), "[] [pods] [] [get create patch delete list]; [] [pods/log] [] [get]", ""},
+		{"a right in the whole cluster", object(role, "", ", rules: [{apiGroups: [''], resources: [nodes], verbs: [get]}]"), "",
+			"[rbac.authorization.k8s.io] [clusterroles] [] [get create patch delete]; [] [nodes] [] [get]"},
+		{"a right to ask for an address", object(role, "", ", rules: [{nonResourceURLs: [/metrics], verbs: [get]}]"), "",
+			"[rbac.authorization.k8s.io] [clusterroles] [] [get create patch delete]; [rbac.authorization.k8s.io] [clusterroles] [a] [escalate]"},
+		{"a role that others made, bound", object("rbac.authorization.k8s.io/v1, kind: RoleBinding", "", ", roleRef: {kind: Role, name: b}"),
+			"[rbac.authorization.k8s.io] [rolebindings] [] [get create patch delete]; [rbac.authorization.k8s.io] [roles] [b] [bind]", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := someTask().Site
+			s.Scope = manifest.ScopeCluster
+			rules := rulesFor(t, s, test.object)
+			account := "[] [configmaps] [quoit-eu-inventory] [get create patch delete]"
+			if test.account != "" {
+				account += "; " + test.account
+			}
+			if diff := cmp.Diff([]string{account, test.cluster}, []string{strings.Join(texts(rules.Account), "; "), strings.Join(texts(rules.Cluster), "; ")}); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			last := texts(rules.Deployer)[len(rules.Deployer)-1]
+			if got, want := strings.Contains(last, "quoit-site"), strings.Contains(test.account, "quoit-site"); got != want {
+				t.Errorf("the last rule of the deployer is %s", last)
+			}
+		})
+	}
+}
+
+func rulesFor(t *testing.T, s Site, objects string) Rules {
+	t.Helper()
+	rules, err := RulesFor(s, parsed(t, objects))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rules
 }
 
 func TestBootstrapIsYAML(t *testing.T) {
 	s := someTask().Site
 	s.Scope = manifest.ScopeCluster
-	rules := RulesFor(s, parsed(t, overlayObjects))
+	rules := rulesFor(t, s, overlayObjects)
 	list := func(w Watcher) string {
 		var kinds []string
 		for _, object := range parsed(t, Bootstrap(s, rules, w)) {

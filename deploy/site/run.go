@@ -34,6 +34,8 @@ type run struct {
 	task Task
 	job  *batchv1.Job
 	logs logs
+
+	hidden error // why its events are not seen
 }
 
 // Run starts the task's Job, or goes on with the one of a deployer that was
@@ -78,10 +80,14 @@ func (r *run) start(ctx context.Context) error {
 		_, err := r.Cluster.api.CoreV1().ConfigMaps(s.Namespace).Create(ctx, files, metav1.CreateOptions{FieldManager: manager})
 		return err
 	})
-	if err != nil && !apierrors.IsAlreadyExists(err) {
-		return explain(s, fmt.Sprintf("writing the files of Job %s/%s", s.Namespace, job.Name), err)
+	if err == nil || apierrors.IsAlreadyExists(err) {
+		return nil
 	}
-	return nil
+	explained := explain(s, fmt.Sprintf("writing the files of Job %s/%s", s.Namespace, job.Name), err)
+	if passing(err) {
+		return explained // they may be there
+	}
+	return r.giveUp(ctx, explained.Error()) // it waits for them in vain
 }
 
 // refused is a Job that the API server has not taken.
@@ -97,7 +103,7 @@ func (r *run) refused(doing string, err error) error {
 func (r *run) watch(ctx context.Context) error {
 	streaming, stop := context.WithCancel(ctx)
 	defer stop()
-	var printed chan struct{} // closed when the log was read
+	var printed chan error // has an item when the log was read
 	var said string
 	ran := false // once seen, it is so whatever is left to be seen
 	begun := time.Now()
@@ -121,11 +127,8 @@ func (r *run) watch(ctx context.Context) error {
 			v := judge(s)
 			ran = ran || v.started
 			if printed == nil && s.pod != nil && started(s.pod) {
-				printed = make(chan struct{})
-				go func() {
-					defer close(printed)
-					_ = r.logs.follow(streaming, r.Cluster, s.pod) // the Job's end is what counts
-				}()
+				printed = make(chan error, 1)
+				go func() { printed <- r.logs.follow(streaming, r.Cluster, s.pod) }()
 			}
 			if v.over {
 				r.finish(ctx, printed, stop)
@@ -149,18 +152,23 @@ func (r *run) watching() string {
 	return fmt.Sprintf("watching Job %s/%s, which runs on", r.job.Namespace, r.job.Name)
 }
 
-// finish waits until the log of what has ended was read.
-func (r *run) finish(ctx context.Context, printed <-chan struct{}, stop func()) {
+// finish waits until the log of what has ended was read. If that cannot be it is
+// said, for the Job's end is what counts.
+func (r *run) finish(ctx context.Context, printed <-chan error, stop func()) {
 	if printed == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
+	var err error
 	select {
-	case <-printed:
+	case err = <-printed:
 	case <-ctx.Done():
 		stop()
-		<-printed
+		err = <-printed
+	}
+	if apierrors.IsForbidden(err) {
+		r.Say(explain(r.task.Site, "showing what it prints", err).Error())
 	}
 }
 
@@ -208,6 +216,9 @@ func (r *run) look(ctx context.Context) (sight, error) {
 		about = s.pod.UID
 	}
 	events, err := r.Cluster.api.CoreV1().Events(job.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(about), Limit: 100})
+	if apierrors.IsForbidden(err) {
+		r.hidden = err
+	}
 	if err == nil { // they are only for people
 		s.events = events.Items
 	}
@@ -223,6 +234,9 @@ func (c *Cluster) pods(ctx context.Context, job *batchv1.Job) (*corev1.PodList, 
 func (r *run) giveUp(ctx context.Context, why string) error {
 	if why == "" {
 		why = fmt.Sprintf("nothing happened for %s", r.task.Start)
+		if r.hidden != nil {
+			why += fmt.Sprintf(", and its events cannot be seen: %v", r.hidden)
+		}
 	}
 	ran, err := r.Cluster.remove(ctx, r.job)
 	switch {

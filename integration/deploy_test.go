@@ -95,6 +95,7 @@ func TestDeployThatDoesNotStart(t *testing.T) {
 	t.Parallel()
 	s := newStandIn(t, fmt.Sprintf(tells, "first"))
 	host, _, _ := strings.Cut(s.prefix, "/")
+	write(t, s.dir, "limits.yaml", "apiVersion: v1\nkind: LimitRange\nmetadata: {name: huge}\nspec: {limits: [{type: Container, defaultRequest: {ephemeral-storage: 900Ti}}]}\n")
 	for _, test := range []struct {
 		name    string
 		site    string
@@ -107,6 +108,8 @@ func TestDeployThatDoesNotStart(t *testing.T) {
 			want: []string{"site eu: install 0.1.0 did not start, so nothing has changed", "not found"}},
 		{name: "there is no account", before: []string{"delete", "serviceaccount", "quoit-eu"}, args: []string{"--start-timeout", "5s"},
 			want: []string{"did not start", `serviceaccount "quoit-eu" not found`}, restore: []string{"create", "serviceaccount", "quoit-eu"}},
+		{name: "no node has room for it", before: []string{"create", "--filename=" + s.dir + "/limits.yaml"}, args: []string{"--start-timeout", "3s"},
+			want: []string{"did not start", "Unschedulable: 0/1 nodes are available: 1 Insufficient ephemeral-storage"}, restore: []string{"delete", "limits", "huge"}},
 		{name: "a quota forbids pods", before: []string{"create", "quota", "none", "--hard=pods=0"}, args: []string{"--start-timeout", "5s"},
 			want: []string{"did not start", "exceeded quota"}, restore: []string{"delete", "quota", "none"}},
 	} {
@@ -204,6 +207,30 @@ func TestADeployThatIsGivenUp(t *testing.T) {
 	}
 	if jobs := s.jobs(); len(jobs) != 1 || jobs[0] == job {
 		t.Errorf("Jobs %q, and the old one was %s", jobs, job)
+	}
+}
+
+// TestADeployerThatLosesItsLease stops before its next write, though its Job
+// goes on, and whoever comes then goes on with that.
+func TestADeployerThatLosesItsLease(t *testing.T) {
+	t.Parallel()
+	s := newStandIn(t, waits)
+	_, wait := s.begin()
+	pod := s.running()
+	version := func() string {
+		return s.kubectl("get", "configmap", "quoit-eu", "-o", "jsonpath={.metadata.resourceVersion}")
+	}
+	begun := version()
+	s.kubectl("patch", "lease", "quoit-eu", "--type=merge", "-p", `{"spec":{"holderIdentity":"somebody"}}`)
+	if stderr, code := wait(); code != 3 || !strings.Contains(stderr, "somebody has taken the lease of site eu") || version() != begun {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+	s.kubectl("exec", pod, "--", "touch", "/tmp/go")
+	s.fails(3, nil, "somebody deploys to site eu since")
+	s.expire()
+	s.deploys()
+	if got := s.story(); got != "0.1.0; install 0.1.0 ok" || len(s.jobs()) != 1 {
+		t.Errorf("the record says %s", got)
 	}
 }
 

@@ -79,6 +79,7 @@ func newLimited(t *testing.T) *limited {
 	a.kubectl(site.Bootstrap(s, rules, site.Watcher{}), "apply", "-f", "-")
 	a.kubectl("", "create", "rolebinding", deployer, "--role=quoit-eu-deployer", "--user="+deployer)
 	a.kubectl("", "create", "configmap", "quoit-site", "--from-literal=GREETING=hello")
+	a.config.QPS = -1 // no limit
 	api, err := kubernetes.NewForConfig(a.config)
 	if err != nil {
 		t.Fatal(err)
@@ -112,8 +113,8 @@ func (l *limited) printed(role string) (all []right) {
 	return all
 }
 
-// give makes a role of rights, and waits until the API server goes by it.
-func (l *limited) give(t *testing.T, role, user string, rights []right, but right) {
+// give makes a role of rights.
+func (l *limited) give(t *testing.T, role string, rights []right, but right) {
 	t.Helper()
 	has := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: role}}
 	for _, r := range rights {
@@ -129,19 +130,22 @@ func (l *limited) give(t *testing.T, role, user string, rights []right, but righ
 	if _, err := l.api.RbacV1().Roles(l.site.Namespace).Update(t.Context(), has, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// waitUntil waits until the API server goes by what was given.
+func (l *limited) waitUntil(t *testing.T, user string, r right, allowed bool) {
+	t.Helper()
 	limit, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	for _, r := range rights {
-		resource, sub, _ := strings.Cut(r.Resource, "/")
-		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: user, Groups: []string{"system:authenticated"},
-			ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: l.site.Namespace, Verb: r.Verb, Group: r.Group, Resource: resource, Subresource: sub, Name: r.Name}}}
-		for allowed := r == but; allowed == (r == but); {
-			answer, err := l.api.AuthorizationV1().SubjectAccessReviews().Create(limit, review, metav1.CreateOptions{})
-			if err != nil {
-				t.Fatalf("%s: it is allowed: %v: %v", r, allowed, err)
-			}
-			allowed = answer.Status.Allowed
+	resource, sub, _ := strings.Cut(r.Resource, "/")
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: user, Groups: []string{"system:authenticated"},
+		ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: l.site.Namespace, Verb: r.Verb, Group: r.Group, Resource: resource, Subresource: sub, Name: r.Name}}}
+	for is := !allowed; is != allowed; {
+		answer, err := l.api.AuthorizationV1().SubjectAccessReviews().Create(limit, review, metav1.CreateOptions{})
+		if err != nil {
+			t.Fatalf("to %s is allowed: %v, not %v: %v", r, is, allowed, err)
 		}
+		is = answer.Status.Allowed
 	}
 }
 
@@ -158,8 +162,12 @@ func (l *limited) check(role, user string, cases []rightsCase) {
 			if !slices.Contains(all, c.right) {
 				t.Fatalf("role %s has no such right", role)
 			}
-			l.give(t, role, user, all, c.right)
-			defer l.give(t, role, user, all, right{})
+			l.give(t, role, all, c.right)
+			l.waitUntil(t, user, c.right, false)
+			defer func() {
+				l.give(t, role, all, right{})
+				l.waitUntil(t, user, c.right, true)
+			}()
 			err := c.do(t)
 			if c.seen {
 				return

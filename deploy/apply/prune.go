@@ -30,14 +30,13 @@ func (s *session) prune(ctx context.Context, objects []ref) (gone []ref, err err
 			s.note(r, kept)
 			continue
 		}
+		if !s.request.DryRun {
+			if err := s.delete(ctx, live, metav1.DeletePropagationBackground); err != nil {
+				return gone, err
+			}
+			gone = append(gone, r)
+		}
 		s.note(r, deleted)
-		if s.request.DryRun {
-			continue
-		}
-		if err := s.delete(ctx, live, metav1.DeletePropagationBackground); err != nil {
-			return gone, err
-		}
-		gone = append(gone, r)
 	}
 	return gone, nil
 }

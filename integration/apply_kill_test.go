@@ -29,8 +29,10 @@ var disturbables = []disturbable{
 		deploy.Install, 5}, // inventory, d, a, b, inventory
 	{"upgrade", map[string]string{"a.yaml": configMap("a", "x: old"), "b.yaml": configMap("b", "x: old")},
 		map[string]string{"a.yaml": configMap("a", "x: new"), "c.yaml": configMap("c", "x: new"),
-			"d.yaml": configMap("d", "x: new", `quoit.build/hook: "pre-upgrade"`), "migrate.yaml": hookJob("migrate", "post-upgrade", "true")},
-		deploy.Upgrade, 7}, // inventory, d, a, c, without b, migrate, inventory
+			"d.yaml": configMap("d", "x: new", `quoit.build/hook: "pre-upgrade"`)},
+		deploy.Upgrade, 6}, // inventory, d, a, c, without b, inventory
+	{"hook", nil, map[string]string{"migrate.yaml": hookJob("migrate", "post-upgrade", "true")},
+		deploy.Upgrade, 3}, // inventory, migrate, inventory
 	{"recreation", map[string]string{"a.yaml": frozen("old")}, map[string]string{"a.yaml": frozen("new")},
 		deploy.Upgrade, 4}, // inventory, without a, a, inventory
 	{"uninstall", map[string]string{"a.yaml": configMap("a", "x: old"), "b.yaml": configMap("b", "x: old")},
@@ -50,6 +52,9 @@ func TestApplyConvergesAfterADeathAtEveryWrite(t *testing.T) {
 	t.Parallel()
 	for _, c := range disturbables {
 		for _, before := range []bool{true, false} {
+			if before && c.name == "hook" {
+				continue // pods take seconds, and what is left is the same as one write earlier
+			}
 			t.Run(fmt.Sprintf("%s, not sent %v", c.name, before), func(t *testing.T) {
 				a := newApplied(t, nil)
 				a.reset(c)

@@ -80,7 +80,7 @@ func TestDeployersThatLoseAWrite(t *testing.T) {
 		for _, before := range []bool{true, false} {
 			t.Run(fmt.Sprintf("write %d, not sent %v", write, before), func(t *testing.T) {
 				t.Parallel()
-				s := site.Site{Project: "acme/shop", Site: manifest.Site{Name: fmt.Sprint("s", write, before), Environment: "prod", Ring: "users", Namespace: namespace}}
+				s := site.Site{Project: "acme/shop", Site: manifest.Site{Name: fmt.Sprintf("s%d-%v", write, before), Environment: "prod", Ring: "users", Namespace: namespace}}
 				kubectl(t, "", "-n", namespace, "create", "serviceaccount", s.Object())
 				if lost, err := disturbedDeploy(t, s, &cutter{left: write, before: before, once: true}); !lost || err != nil {
 					t.Fatalf("lost %v, error %v", lost, err)

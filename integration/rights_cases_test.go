@@ -119,6 +119,9 @@ func (l *limited) ofDeployer() []rightsCase {
 	const record, inventory = "quoit-eu", "quoit-eu-inventory"
 	return []rightsCase{
 		{right: right{"get", "", "configmaps", record}, do: looks},
+		{right: right{"get", "", "configmaps", inventory}, do: looks},
+		{right: right{"get", "", "configmaps", "quoit-site"}, do: looks},
+		{right: right{"get", "", "secrets", "quoit-site"}, do: looks},
 		{right: right{"update", "", "configmaps", record}, do: again},
 		{right: right{"create", "", "configmaps", ""}, do: unchanged(again)},
 		{right: right{"get", leaseGroup, "leases", record}, do: again},
@@ -133,9 +136,6 @@ func (l *limited) ofDeployer() []rightsCase {
 		{right: right{"watch", "", "pods", ""}, do: sweeps},
 		{right: right{"get", "batch", "jobs", ""}, do: again},
 		{right: right{"list", "", "pods", ""}, do: again},
-		{right: right{"get", "", "configmaps", inventory}, do: looks},
-		{right: right{"get", "", "configmaps", "quoit-site"}, do: looks},
-		{right: right{"get", "", "secrets", "quoit-site"}, do: looks},
 		{right: right{"get", "", "pods/log", ""}, seen: true, do: func(t *testing.T) error {
 			if err := again(t); err != nil || !strings.Contains(l.said.String(), `cannot get resource "pods/log"`) {
 				t.Errorf("error %v, and it says\n%s", err, l.said.String())

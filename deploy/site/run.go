@@ -283,6 +283,8 @@ func (c *Cluster) remove(ctx context.Context, job *batchv1.Job) (ran bool, err e
 		switch {
 		case gone:
 			return ran, nil
+		case err != nil && !passing(err):
+			return true, fmt.Errorf("%s: %w", doing, err)
 		case time.Now().After(end):
 			return true, fmt.Errorf("%s: it is not gone after %s: look at its pods", doing, removal)
 		}

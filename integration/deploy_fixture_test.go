@@ -155,9 +155,18 @@ func (s *standIn) jobs() []string {
 // begin starts quoit deploy eu and returns how to wait for its end.
 func (s *standIn) begin(args ...string) (process *exec.Cmd, wait func() (stderr string, code int)) {
 	s.t.Helper()
+	return s.start("", args...)
+}
+
+// start is begin with another variable in the environment.
+func (s *standIn) start(variable string, args ...string) (process *exec.Cmd, wait func() (stderr string, code int)) {
+	s.t.Helper()
 	var stderr bytes.Buffer
 	cmd := stack.Command(s.t.Context(), quoitFile, append([]string{"deploy", "eu"}, args...)...)
 	cmd.Dir, cmd.Stderr = s.dir, &stderr
+	if variable != "" {
+		cmd.Env = append(cmd.Environ(), variable)
+	}
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
@@ -171,14 +180,24 @@ func (s *standIn) begin(args ...string) (process *exec.Cmd, wait func() (stderr 
 	}
 }
 
+// again pauses before a condition is looked at once more. It is false when the
+// test is over.
+func again(t *testing.T) bool {
+	select {
+	case <-t.Context().Done():
+		return false
+	case <-time.After(200 * time.Millisecond):
+		return true
+	}
+}
+
 // waitFor waits until kubectl prints what is wanted.
 func (s *standIn) waitFor(want string, args ...string) {
 	s.t.Helper()
-	for got := ""; got != want; {
-		if err := s.t.Context().Err(); err != nil {
+	for got := s.kubectl(args...); got != want; got = s.kubectl(args...) {
+		if !again(s.t) {
 			s.t.Fatalf("kubectl %q prints %q, not %q", args, got, want)
 		}
-		got = s.kubectl(args...)
 	}
 }
 

@@ -76,7 +76,7 @@ func TestDeployThatFails(t *testing.T) {
 	t.Parallel()
 	s := newStandIn(t, fmt.Sprintf(tells, "first"))
 	s.deploys()
-	s.release("echo halfway; echo the migration is broken >&2; exit 3")
+	s.release("echo halfway; echo the migration is broken; exit 3")
 	s.fails(1, nil, "halfway\n", "site eu: upgrade 0.1.0 to 0.2.0 failed: exit code 3: the migration is broken (Job "+s.namespace+"/quoit-eu-")
 	s.fails(1, nil, "eu: upgrade 0.1.0 to 0.2.0") // it is run again, and not its old Job taken for this one
 	if record := s.record(); record.Attempted == nil || len(s.jobs()) != 3 {

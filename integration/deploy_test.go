@@ -104,13 +104,13 @@ func TestDeployThatDoesNotStart(t *testing.T) {
 		want    []string
 		restore []string
 	}{
-		{name: "its image is not in the site's registry", site: ", registry: " + host + "/nowhere", args: []string{"--start-timeout", "4s"},
+		{name: "its image is not in the site's registry", site: ", registry: " + host + "/nowhere", args: []string{"--start-timeout", "10s"},
 			want: []string{"site eu: install 0.1.0 did not start, so nothing has changed", "not found"}},
-		{name: "there is no account", before: []string{"delete", "serviceaccount", "quoit-eu"}, args: []string{"--start-timeout", "5s"},
+		{name: "there is no account", before: []string{"delete", "serviceaccount", "quoit-eu"}, args: []string{"--start-timeout", "8s"},
 			want: []string{"did not start", `serviceaccount "quoit-eu" not found`}, restore: []string{"create", "serviceaccount", "quoit-eu"}},
-		{name: "no node has room for it", before: []string{"create", "--filename=" + s.dir + "/limits.yaml"}, args: []string{"--start-timeout", "3s"},
+		{name: "no node has room for it", before: []string{"create", "--filename=" + s.dir + "/limits.yaml"}, args: []string{"--start-timeout", "8s"},
 			want: []string{"did not start", "Unschedulable: 0/1 nodes are available: 1 Insufficient ephemeral-storage"}, restore: []string{"delete", "limits", "huge"}},
-		{name: "a quota forbids pods", before: []string{"create", "quota", "none", "--hard=pods=0"}, args: []string{"--start-timeout", "5s"},
+		{name: "a quota forbids pods", before: []string{"create", "quota", "none", "--hard=pods=0"}, args: []string{"--start-timeout", "8s"},
 			want: []string{"did not start", "exceeded quota"}, restore: []string{"delete", "quota", "none"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -136,7 +136,7 @@ func TestDeployThatDoesNotStart(t *testing.T) {
 func TestDeployThatTakesTooLong(t *testing.T) {
 	t.Parallel()
 	s := newStandIn(t, waits)
-	s.fails(1, []string{"--timeout", "1s", "--start-timeout", "3s"}, "begins\n", "install 0.1.0 took longer than its timeout")
+	s.fails(1, []string{"--timeout", "1s", "--start-timeout", "15s"}, "begins\n", "install 0.1.0 took longer than its timeout")
 }
 
 func TestPodsThatAreKilled(t *testing.T) {

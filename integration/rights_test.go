@@ -135,7 +135,7 @@ func (l *limited) give(t *testing.T, role string, rights []right, but right) {
 // waitUntil waits until the API server goes by what was given.
 func (l *limited) waitUntil(t *testing.T, user string, r right, allowed bool) {
 	t.Helper()
-	limit, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	limit, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	resource, sub, _ := strings.Cut(r.Resource, "/")
 	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: user, Groups: []string{"system:authenticated"},

@@ -37,12 +37,10 @@ func Select(sources map[string]Source) Selection {
 		ignores[source.Context] = source.Ignore
 	}
 	folders := slices.Sorted(maps.Keys(ignores))
+	nested := nestedOf(ignores)
 	for _, folder := range folders {
-		nested := slices.ContainsFunc(folders, func(other string) bool {
-			return other != folder && (within(other, folder) || within(folder, other))
-		})
 		patterns, ok := prefixed(folder, ignores[folder])
-		if ok && !nested && !shared[folder] && len(s.Exclude)+len(patterns) <= maxPatterns {
+		if ok && !nested[folder] && !shared[folder] && len(s.Exclude)+len(patterns) <= maxPatterns {
 			s.applied[folder] = true
 			s.Exclude = append(s.Exclude, patterns...)
 		}
@@ -71,6 +69,20 @@ func (s Selection) State(project bk.State, source Source) bk.State {
 // within tells whether folder is parent or lies below it.
 func within(folder, parent string) bool {
 	return parent == "." || folder == parent || strings.HasPrefix(folder, parent+"/")
+}
+
+// nestedOf tells which of the folders lie in another or hold one.
+func nestedOf[T any](folders map[string]T) map[string]bool {
+	nested := map[string]bool{}
+	for folder := range folders {
+		for parent := folder; parent != path.Dir(parent); {
+			parent = path.Dir(parent)
+			if _, ok := folders[parent]; ok {
+				nested[parent], nested[folder] = true, true
+			}
+		}
+	}
+	return nested
 }
 
 // cover returns patterns that include all folders: themselves without those

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/user"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -78,10 +79,14 @@ const gitTime = 5 * time.Second
 // gitState is the commit of a git work tree and where it came from, both "" if
 // the folder is none or there is no git.
 func gitState(ctx context.Context, dir string) (commit, source string) {
-	if commit = git(ctx, dir, "rev-parse", "--verify", "HEAD"); commit == "" {
+	var asked sync.WaitGroup
+	asked.Go(func() { commit = git(ctx, dir, "rev-parse", "--verify", "HEAD") })
+	asked.Go(func() { source = bareURL(git(ctx, dir, "config", "--get", "remote.origin.url")) })
+	asked.Wait()
+	if commit == "" {
 		return "", ""
 	}
-	return commit, bareURL(git(ctx, dir, "config", "--get", "remote.origin.url"))
+	return commit, source
 }
 
 // git asks git with settings under which it starts no hook, pager, monitor or prompt.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -65,6 +66,8 @@ func (f *buildFlags) run(cmd *cobra.Command) error {
 	if err := checkOutput(f.output); err != nil {
 		return err
 	}
+	vcs := sync.OnceValues(func() (commit, source string) { return gitState(cmd.Context(), f.project.dir) })
+	go vcs() // git answers while the manifest is read and BuildKit is called
 	m, err := f.project.load()
 	if err != nil {
 		return err
@@ -86,19 +89,14 @@ func (f *buildFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	attrs[frontend.OptionExport] = "1"
-	commit, source := gitState(cmd.Context(), f.project.dir)
-	if commit != "" {
-		attrs["vcs:revision"], attrs["vcs:source"] = commit, source
-	}
 	if f.push {
 		f.attest(attrs)
 	}
-	j := job{project: f.project, build: f.build, manifest: m, attrs: attrs, push: f.push}
+	j := job{project: f.project, build: f.build, manifest: m, attrs: attrs, vcs: vcs, push: f.push}
 	out, err := f.solve(cmd.Context(), j)
 	if err != nil {
 		return err
 	}
-	out.commit, out.source = commit, source
 	if err := confirmEmpty(cmd.Context(), m, out.plan, f.plan.first); err != nil {
 		return err
 	}
@@ -149,7 +147,7 @@ func (f *buildFlags) finish(cmd *cobra.Command, m *manifest.Manifest, out *outco
 		}
 		published, err := project.Publish(cmd.Context(), registry.Publication{
 			Plan: out.plan, Rings: m.RingOrder(), Digests: out.digests, First: f.plan.first, Progress: f.build.tagging(os.Stderr),
-			Author: registry.Author{Actor: actor(), Message: f.message, Source: out.source, Commit: out.commit},
+			Author: registry.Author{Actor: actor(), Message: f.message, Source: out.plan.Source, Commit: out.plan.Commit},
 		})
 		if unknown := new(registry.UnknownError); errors.As(err, &unknown) && cmd.Context().Err() != nil {
 			printError(os.Stderr, err) // an interrupted command says nothing more

@@ -43,6 +43,9 @@ type job struct {
 	manifest *manifest.Manifest
 	// attrs are the frontend's options.
 	attrs map[string]string
+	// vcs is the commit that is built and where it comes from, "" if unknown; nil
+	// for no commit.
+	vcs func() (commit, source string)
 	// push exports the images of a part that are built to their repositories, by
 	// digest.
 	push bool
@@ -54,8 +57,6 @@ type outcome struct {
 	plan    versioning.Plan
 	answer  []byte            // of a subrequest, its JSON
 	digests map[string]string // by image, if pushed
-	// commit and source are what git says of the project, "" if nothing.
-	commit, source string
 }
 
 // run connects to BuildKit, runs the job as one build, and shows its progress.
@@ -208,6 +209,11 @@ func (j job) solveOpt() (client.SolveOpt, error) {
 	}
 	attrs := map[string]string{"filename": filepath.Base(file)}
 	maps.Copy(attrs, j.attrs)
+	if j.vcs != nil {
+		if commit, source := j.vcs(); commit != "" {
+			attrs["vcs:revision"], attrs["vcs:source"] = commit, source
+		}
+	}
 	if j.push {
 		attrs[frontend.OptionPart] = strconv.Itoa(j.part)
 	}

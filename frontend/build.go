@@ -33,6 +33,8 @@ type Host struct {
 	// Folder is the project's root folder on this machine, so that small files
 	// are read without a detour over BuildKit; "" if it is elsewhere.
 	Folder string
+	// Manifest is the manifest's text, nil to read it through BuildKit.
+	Manifest []byte
 }
 
 // New returns the frontend's build function.
@@ -123,7 +125,7 @@ func Part(plan versioning.Plan, part int) []string {
 // newPlanner reads the manifest and the files that it names; the rings are
 // looked up from when the manifest is known.
 func newPlanner(ctx context.Context, c client.Client, ui *dockerui.Client, host Host, opts options) (*planner, error) {
-	project, err := readManifest(ctx, c, ui, opts, host.Folder)
+	project, err := readManifest(ctx, c, ui, opts, host)
 	if err != nil {
 		return nil, err
 	}

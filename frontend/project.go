@@ -11,11 +11,15 @@ import (
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/manifest"
 )
+
+// manifestLanguage is the manifest's, for clients that show excerpts.
+const manifestLanguage = "YAML"
 
 // localName is what clients call the project's files.
 const localName = dockerui.DefaultLocalNameContext
@@ -32,12 +36,12 @@ type project struct {
 }
 
 // readManifest reads and parses the manifest.
-func readManifest(ctx context.Context, c client.Client, ui *dockerui.Client, opts options, folder string) (*project, error) {
-	source, err := ui.ReadEntrypoint(ctx, "YAML")
+func readManifest(ctx context.Context, c client.Client, ui *dockerui.Client, opts options, host Host) (*project, error) {
+	source, err := openManifest(ctx, c, ui, host.Manifest)
 	if err != nil {
 		return nil, fmt.Errorf("reading the manifest: %w", err)
 	}
-	p := &project{source: source, session: localSession(c), folder: folder}
+	p := &project{source: source, session: localSession(c), folder: host.Folder}
 	p.manifest, err = manifest.Parse(source.Filename, source.Data)
 	if err != nil {
 		return nil, inManifest(err, source.SourceMap)
@@ -56,6 +60,23 @@ func readManifest(ctx context.Context, c client.Client, ui *dockerui.Client, opt
 	}
 	p.remote, err = remoteTree(ctx, c, ui)
 	return p, err
+}
+
+// openManifest returns the manifest that is given, or else the client's.
+func openManifest(ctx context.Context, c client.Client, ui *dockerui.Client, given []byte) (*dockerui.Source, error) {
+	if given == nil {
+		return ui.ReadEntrypoint(ctx, manifestLanguage)
+	}
+	name := c.BuildOpts().Opts["filename"]
+	info := &pb.SourceInfo{Filename: name, Language: manifestLanguage, Data: given}
+	return &dockerui.Source{
+		SourceMap: bk.NewSourceMap(nil, name, manifestLanguage, given),
+		Warn: func(ctx context.Context, message string, opts client.WarnOpts) {
+			opts.Level, opts.SourceInfo = max(opts.Level, 1), info
+			// A warning that cannot be delivered harms nobody.
+			_ = c.Warn(ctx, digest.FromBytes(given), message, opts)
+		},
+	}, nil
 }
 
 // remoteTree returns the project's tree if the client does not send it.

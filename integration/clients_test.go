@@ -225,6 +225,19 @@ func TestReservedLabelsAreOverruled(t *testing.T) {
 	}
 }
 
+func TestWarningsNameTheirFiles(t *testing.T) {
+	t.Parallel()
+	dir, _ := small(t)
+	replace(t, dir, "quoit.yaml", "s000: services/s000", `s000: {context: services/s000, labels: {org.opencontainers.image.version: "1"}}`)
+	write(t, dir, "base/Dockerfile", "FROM busybox as base\n")
+	_, stderr, code := quoit(t, dir, "plan", "--progress", "quiet")
+	for _, want := range []string{`warning: quoit.yaml: the label "org.opencontainers.image.version" is overruled`, "warning: base/Dockerfile: FromAsCasing: "} {
+		if code != 0 || strings.Count(stderr, want) != 1 {
+			t.Errorf("exit code %d, not once %q in:\n%s", code, want, stderr)
+		}
+	}
+}
+
 func TestRequestsOfStockClients(t *testing.T) {
 	dir, prefix := small(t)
 	publish(t, dir, prefix, "developers")

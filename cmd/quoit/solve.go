@@ -172,7 +172,7 @@ func (j job) frontend(ctx context.Context, gw gateway.Client) (*gateway.Result, 
 		if err := checkArchitecture(gw.BuildOpts().Workers); err != nil {
 			return nil, err
 		}
-		return frontend.New(frontend.Host{Runner: runSelf, Folder: j.project.dir})(ctx, gw)
+		return frontend.New(frontend.Host{Runner: runSelf, Folder: j.project.dir, Manifest: j.manifest.Source.Data})(ctx, gw)
 	}
 	attrs := maps.Clone(gw.BuildOpts().Opts)
 	attrs["source"] = j.manifest.Syntax

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,15 +15,20 @@ import (
 
 // Cluster is a running Kubernetes of one node, named localhost, on the host's
 // network. The node pulls from the stack's registry, over plain http; RBAC and
-// Pod Security are on. Pods reach the API server at the usual variables, each
-// other and the host by address. There is no DNS, no other service address and
-// no way out of the machine; a pod with hostNetwork has the host's network.
+// Pod Security are on. Pods reach the API server at the usual variables, the
+// registry at an address of its own, each other and the host by address. There
+// is no DNS, no other service address and no way out of the machine; a pod with
+// hostNetwork has the host's network.
 type Cluster struct {
 	*daemon
 	// Kubeconfig is a file for an administrator.
 	Kubeconfig string
 	// API is the API server's address, https://127.0.0.1:PORT.
 	API string
+	// Registry is where pods reach the stack's registry, and the node and the
+	// host do too: ADDRESS:PORT, by TLS with a certificate of the authority whose
+	// own is in the file CA.
+	Registry, CA string
 
 	dir     string
 	network clusterNetwork
@@ -46,7 +52,7 @@ func (s *Stack) StartCluster(ctx context.Context) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the cluster: %w", err)
 	}
-	c, err := newCluster(filepath.Join(s.dir, "kube"))
+	c, err := newCluster(filepath.Join(s.dir, "kube"), s.Registry)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the cluster: %w", err)
 	}
@@ -104,8 +110,8 @@ func (s *Stack) prepareCluster(ctx context.Context) (Tools, error) {
 
 // newCluster makes the folder, what is in it before the start, and the network
 // of a cluster.
-func newCluster(dir string) (*Cluster, error) {
-	c := &Cluster{dir: dir, Kubeconfig: filepath.Join(dir, "admin.kubeconfig")}
+func newCluster(dir, registry string) (*Cluster, error) {
+	c := &Cluster{dir: dir, Kubeconfig: filepath.Join(dir, "admin.kubeconfig"), CA: filepath.Join(dir, "pki", "ca.crt")}
 	for _, folder := range []string{"log", "pki", "bin", "cni", "tmp"} {
 		if err := os.MkdirAll(filepath.Join(dir, folder), 0o700); err != nil {
 			return nil, err
@@ -114,8 +120,12 @@ func newCluster(dir string) (*Cluster, error) {
 	if err := makeCgroups(cgroupOf(dir)); err != nil {
 		return nil, err
 	}
-	var err error
+	_, port, err := net.SplitHostPort(registry)
+	if err != nil {
+		return nil, err
+	}
 	c.network, err = takeNetwork()
+	c.Registry = net.JoinHostPort(c.network.service(1), port)
 	return c, err
 }
 
@@ -163,7 +173,7 @@ func (c *Cluster) start(ctx context.Context, tools Tools, pause string, o proces
 // returns the way to tell it which.
 func (c *Cluster) startNode(tools Tools, s clusterSettings, o processOptions) (*json.Encoder, error) {
 	cmd := exec.Command(filepath.Join(tools["node"], "node"), "-dir", c.dir,
-		"-listen", s.Network.service(1)+":443", "-forward", "127.0.0.1:"+s.APIPort)
+		"-forward", s.Network.service(1)+":443=127.0.0.1:"+s.APIPort, "-secure", c.Registry+"="+s.loopback())
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:   syscall.CLONE_NEWPID,
 		Unshareflags: syscall.CLONE_NEWNS,

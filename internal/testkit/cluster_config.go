@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/template"
 )
 
 // clusterSettings are what the daemons' files and arguments depend on.
 type clusterSettings struct {
 	Dir, Pause, Runc, Node, Cgroup, CNI string
-	APIPort, KubeletPort                string
+	APIPort, KubeletPort, Registry      string
 	Network                             clusterNetwork
 	tools                               Tools
 }
@@ -22,6 +23,11 @@ func (s clusterSettings) AdminConfig() string   { return filepath.Join(s.Dir, "a
 func (s clusterSettings) KubeletConfig() string { return filepath.Join(s.Dir, "kubelet.kubeconfig") }
 func (s clusterSettings) Bridge() string        { return s.Network.bridge() }
 func (s clusterSettings) Pods() string          { return s.Network.pods() }
+
+// loopback is where the registry listens.
+func (s clusterSettings) loopback() string {
+	return "127.0.0.1" + s.Registry[strings.LastIndex(s.Registry, ":"):]
+}
 
 const kubeletYAML = `apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -77,6 +83,8 @@ disabled_plugins = [
   address = "{{.Dir}}/containerd.sock.ttrpc"
 [plugins."io.containerd.cri.v1.images"]
   snapshotter = "overlayfs"
+  [plugins."io.containerd.cri.v1.images".registry]
+    config_path = "{{.Dir}}/hosts"
   [plugins."io.containerd.cri.v1.images".pinned_images]
     sandbox = "{{.Pause}}"
 [plugins."io.containerd.cri.v1.runtime"]
@@ -93,6 +101,10 @@ disabled_plugins = [
     use_internal_loopback = true
 `
 
+const hostsTOML = `server = "https://{{.Registry}}"
+ca = "{{.PKI}}/ca.crt"
+`
+
 const cniJSON = `{"cniVersion": "1.0.0", "name": "quoit", "plugins": [{
   "type": "bridge", "bridge": "{{.Bridge}}", "isGateway": true,
   "ipam": {
@@ -105,7 +117,7 @@ const cniJSON = `{"cniVersion": "1.0.0", "name": "quoit", "plugins": [{
 // configure writes the daemons' files and chooses their ports.
 func (c *Cluster) configure(tools Tools, pause string) (clusterSettings, error) {
 	s := clusterSettings{
-		Dir: c.dir, Pause: pause, Node: nodeName, Cgroup: cgroupOf(c.dir), CNI: tools["cni"], Network: c.network, tools: tools,
+		Dir: c.dir, Pause: pause, Node: nodeName, Cgroup: cgroupOf(c.dir), CNI: tools["cni"], Registry: c.Registry, Network: c.network, tools: tools,
 	}
 	var err error
 	if s.Runc, err = findFile("runc"); err != nil {
@@ -119,6 +131,7 @@ func (c *Cluster) configure(tools Tools, pause string) (clusterSettings, error) 
 	c.API = "https://127.0.0.1:" + s.APIPort
 	for file, text := range map[string]string{
 		"kubelet.yaml": kubeletYAML, "containerd.toml": containerdTOML, "cni/quoit.conflist": cniJSON,
+		"hosts/" + c.Registry + "/hosts.toml": hostsTOML,
 	} {
 		if err := s.write(file, text); err != nil {
 			return s, fmt.Errorf("writing %s: %w", file, err)
@@ -136,6 +149,9 @@ func (s clusterSettings) write(file, text string) error {
 	if err := t.Execute(&content, s); err != nil {
 		return err
 	}
+	if err := os.MkdirAll(filepath.Dir(filepath.Join(s.Dir, file)), 0o700); err != nil {
+		return err
+	}
 	return os.WriteFile(filepath.Join(s.Dir, file), content.Bytes(), 0o600)
 }
 
@@ -151,6 +167,7 @@ func (s clusterSettings) writeCertificates(api string) error {
 	}{
 		{"apiserver", pkix.Name{CommonName: "kube-apiserver"},
 			[]string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "127.0.0.1", s.Network.service(1)}},
+		{"registry", pkix.Name{CommonName: "registry"}, []string{s.Network.service(1)}},
 		{"admin", pkix.Name{CommonName: "admin", Organization: []string{"system:masters"}}, nil},
 		{"kubelet", pkix.Name{CommonName: "system:node:" + s.Node, Organization: []string{"system:nodes"}},
 			[]string{s.Node, "127.0.0.1"}},

@@ -68,6 +68,18 @@ spec:
   hostNetwork: true
   restartPolicy: Never
   containers: [{name: registry, image: %[1]q, command: [wget, -qO-, "http://%[3]s/v2/"]}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: mirror}
+spec:
+  restartPolicy: Never
+  containers:
+  - name: mirror
+    image: "%[4]s/library/busybox"
+    command: [sh, -c, "ln -s /programs/kubernetes /tmp/kubectl && /tmp/kubectl --server=https://%[4]s --certificate-authority=/ca.crt --token=none get --raw=/v2/"]
+    volumeMounts: [{name: programs, mountPath: /programs}, {name: ca, mountPath: /ca.crt}]
+  volumes: [{name: programs, hostPath: {path: %[2]q}}, {name: ca, hostPath: {path: %[5]q, type: File}}]
 `
 
 func TestCluster(t *testing.T) {
@@ -85,7 +97,7 @@ func TestCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	busybox := s.Ref("library/busybox")
-	k.apply(fmt.Sprintf(clusterObjects, busybox, filepath.Dir(programs), s.Registry))
+	k.apply(fmt.Sprintf(clusterObjects, busybox, filepath.Dir(programs), s.Registry, c.Registry, c.CA))
 	t.Run("a second cluster has another network", func(t *testing.T) { testSecondCluster(t, s) })
 	t.Run("a job ends and its log can be read", func(t *testing.T) {
 		k := kubectl{t, s}
@@ -128,6 +140,9 @@ func TestCluster(t *testing.T) {
 	})
 	t.Run("a pod on the host's network reaches the registry", func(t *testing.T) {
 		kubectl{t, s}.run("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/registry", "--timeout=30s")
+	})
+	t.Run("a pod and the node reach the registry at its address", func(t *testing.T) {
+		kubectl{t, s}.run("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/mirror", "--timeout=30s")
 	})
 	t.Run("Pod Security forbids", func(t *testing.T) {
 		k := kubectl{t, s}
@@ -189,7 +204,7 @@ func TestClusterShowsWhyItDoesNotStart(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(tools["etcd"], "server"), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	c, err := newCluster(filepath.Join(s.dir, "kube"))
+	c, err := newCluster(filepath.Join(s.dir, "kube"), s.Registry)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,18 +1,35 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 )
 
-// forwardTo passes on each connection to the address listen; ended gets the
-// error when that stops.
-func forwardTo(listen, target string, ended chan<- error) error {
-	listener, err := net.Listen("tcp", listen)
+// forward is an address whose connections go to another one. A secure one takes
+// TLS, and speaks in the clear to the other.
+type forward struct {
+	from, to string
+	secure   bool
+}
+
+// start passes on each connection; ended gets the error when that stops. The
+// certificate is that of the cluster in dir for its registry.
+func (f forward) start(dir string, ended chan<- error) error {
+	listener, err := net.Listen("tcp", f.from)
 	if err != nil {
-		return fmt.Errorf("opening the API server's address for pods: %w", err)
+		return fmt.Errorf("opening an address for pods: %w", err)
+	}
+	if f.secure {
+		certificate := filepath.Join(dir, "pki", "registry")
+		pair, err := tls.LoadX509KeyPair(certificate+".crt", certificate+".key")
+		if err != nil {
+			return fmt.Errorf("opening an address for pods: %w", err)
+		}
+		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{pair}})
 	}
 	go func() {
 		for {
@@ -21,7 +38,7 @@ func forwardTo(listen, target string, ended chan<- error) error {
 				ended <- fmt.Errorf("accepting pods' connections: %w", err)
 				return
 			}
-			go pass(from, target)
+			go pass(from, f.to)
 		}
 	}()
 	return nil
@@ -31,7 +48,7 @@ func pass(from net.Conn, target string) {
 	defer from.Close()
 	to, err := net.Dial("tcp", target)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "connecting a pod to the API server:", err)
+		fmt.Fprintln(os.Stderr, "connecting a pod:", err)
 		return
 	}
 	defer to.Close()
@@ -40,7 +57,7 @@ func pass(from net.Conn, target string) {
 		go func() {
 			_, _ = io.Copy(pair[1], pair[0])
 			// The other direction may still have something to say.
-			_ = pair[1].(*net.TCPConn).CloseWrite()
+			_ = pair[1].(interface{ CloseWrite() error }).CloseWrite()
 			done <- struct{}{}
 		}()
 	}

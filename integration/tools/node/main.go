@@ -1,7 +1,7 @@
 // Command node is process 1 of the test kit's cluster, in a process and mount
 // namespace of its own: with it everything ends. It starts the daemons that it
 // reads from its stdin, one JSON object each, and ends when one of them does.
-// It also passes on what pods send to the API server's address.
+// It also passes on what pods send to the addresses of servers on the host.
 package main
 
 import (
@@ -28,22 +28,33 @@ type daemon struct {
 
 func main() {
 	dir := flag.String("dir", "", "folder of the cluster; logs go to its folder log")
-	listen := flag.String("listen", "", "address where pods reach the API server")
-	forward := flag.String("forward", "", "address of the API server")
+	var forwards []forward
+	for name, secure := range map[string]bool{"forward": false, "secure": true} {
+		flag.Func(name, "`FROM=TO`: an address where pods reach a server, by TLS if it is -secure, and the server's own", func(value string) error {
+			from, to, both := strings.Cut(value, "=")
+			if !both {
+				return errors.New("it has no =")
+			}
+			forwards = append(forwards, forward{from, to, secure})
+			return nil
+		})
+	}
 	flag.Parse()
-	if err := run(*dir, *listen, *forward); err != nil {
+	if err := run(*dir, forwards); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dir, listen, forward string) error {
+func run(dir string, forwards []forward) error {
 	if err := prepareMounts(dir); err != nil {
 		return err
 	}
 	ended := make(chan error)
-	if err := forwardTo(listen, forward, ended); err != nil {
-		return err
+	for _, f := range forwards {
+		if err := f.start(dir, ended); err != nil {
+			return err
+		}
 	}
 	terminated := make(chan os.Signal, 1)
 	signal.Notify(terminated, syscall.SIGTERM, syscall.SIGINT)

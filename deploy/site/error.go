@@ -29,7 +29,8 @@ type StepError struct {
 	Lines   []string // what it printed last, if that was not printed here already
 }
 
-// Error names the step, the cause, and the Job to look at.
+// Error names the step, the cause, the Job to look at, and, unless the message
+// says it, how to go on.
 func (e *StepError) Error() string {
 	text := fmt.Sprintf("site %s: %s ", e.Site, e.Step)
 	switch e.Cause {
@@ -53,7 +54,26 @@ func (e *StepError) Error() string {
 	case e.Job != "":
 		text += " (Job " + e.Job + ")"
 	}
-	return text
+	return text + e.next()
+}
+
+// next is a line about how to go on after what the root image did not choose.
+func (e *StepError) next() string {
+	again := "deploy again"
+	if e.Step.Action == deploy.Uninstall {
+		again = "delete again"
+	}
+	const part = "\nit may have done a part: "
+	switch e.Cause {
+	case Evicted:
+		return part + "remove the cause, and " + again
+	case TooLong:
+		return part + again + ", with a longer --timeout if it needs one"
+	case Gone:
+		return part + again
+	default:
+		return ""
+	}
 }
 
 // Outcome is what the cause means for the site's record.

@@ -50,7 +50,6 @@ cgroupDriver: cgroupfs
 cgroupRoot: /{{.Cgroup}}
 failCgroupV1: false
 enforceNodeAllocatable: []
-localStorageCapacityIsolation: false
 failSwapOn: false
 oomScoreAdj: 0
 makeIPTablesUtilChains: false
@@ -59,6 +58,7 @@ registryPullQPS: 0
 nodeStatusUpdateFrequency: 5s
 # A test has no time for the usual pauses, and no say in how full the disk is.
 crashLoopBackOff: {maxContainerRestartPeriod: 2s}
+volumeStatsAggPeriod: 5s
 imageGCHighThresholdPercent: 100
 imageGCLowThresholdPercent: 99
 evictionHard:

@@ -33,3 +33,26 @@ func TestDeployThatIsEvicted(t *testing.T) {
 		t.Errorf("the record says %s", got)
 	}
 }
+
+// TestDeployThatIsDrained: somebody empties the node, and the root image's pod is
+// gone with it, but not at once.
+func TestDeployThatIsDrained(t *testing.T) {
+	t.Parallel()
+	s := newStandIn(t, strings.Replace(waits, "exit 9", "sleep 5; exit 9", 1))
+	_, wait := s.begin()
+	pod := s.running()
+	kubectl(t, `{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"`+pod+`","namespace":"`+s.namespace+`"}}`,
+		"create", "--raw", "/api/v1/namespaces/"+s.namespace+"/pods/"+pod+"/eviction", "--filename=-")
+	stderr, code := wait()
+	if want := "\nerror: site eu: install 0.1.0 was evicted: Eviction API: evicting (Job "; code != 1 || !strings.Contains(stderr, want) {
+		t.Errorf("exit code %d, and it does not say %q:\n%s", code, want, stderr)
+	}
+	_, wait = s.begin()
+	s.kubectl("exec", s.running(), "--", "touch", "/tmp/go")
+	if stderr, code := wait(); code != 0 {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+	if got := s.story(); got != "0.1.0; install 0.1.0 failed; install 0.1.0 ok" {
+		t.Errorf("the record says %s", got)
+	}
+}

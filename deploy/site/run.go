@@ -105,7 +105,8 @@ func (r *run) watch(ctx context.Context) error {
 	defer stop()
 	var printed chan error // has an item when the log was read
 	var said string
-	ran := false // once seen, it is so whatever is left to be seen
+	ran := false        // once seen, it is so whatever is left to be seen
+	var pod *corev1.Pod // seen last: one whose end is counted may be gone, with the reason
 	begun := time.Now()
 	var gone time.Time // since when the API server does not answer
 	for {
@@ -124,6 +125,10 @@ func (r *run) watch(ctx context.Context) error {
 			}
 		default:
 			gone = time.Time{}
+			if s.pod == nil && s.job != nil {
+				s.pod = pod
+			}
+			pod = s.pod
 			v := judge(s)
 			ran = ran || v.started
 			if printed == nil && s.pod != nil && started(s.pod) {

@@ -74,7 +74,10 @@ func failure(s sight, condition batchv1.JobCondition) (Cause, string) {
 	if condition.Reason == batchv1.JobReasonDeadlineExceeded {
 		return TooLong, ""
 	}
-	if s.pod == nil {
+	switch {
+	case s.pod == nil && condition.Reason == batchv1.JobReasonBackoffLimitExceeded: // of 0, which says nothing
+		return Gone, "its pod was deleted"
+	case s.pod == nil:
 		return Gone, condition.Message
 	}
 	status := s.pod.Status
@@ -111,14 +114,24 @@ func terminated(end *corev1.ContainerStateTerminated) string {
 		return fmt.Sprintf("it was killed by signal %d", end.Signal)
 	}
 	message := strings.TrimSpace(end.Message)
+	lines := strings.Split(message, "\n") // the end of its log
+	last := lines[len(lines)-1]
+	switch {
+	case end.ExitCode == killed && last == "":
+		return fmt.Sprintf("it was killed (exit code %d)", killed)
+	case end.ExitCode == killed: // what it printed is not why
+		return clean(fmt.Sprintf("it was killed (exit code %d) after it printed: %s", killed, last))
+	}
 	if said, whole := strings.CutPrefix(message, "error: "); whole { // as quoit apply does
 		return fmt.Sprintf("exit code %d: %s", end.ExitCode, cut(said, maxSaid))
 	}
-	lines := strings.Split(message, "\n") // the end of its log
-	return clean(strings.TrimSpace(fmt.Sprintf("exit code %d: %s", end.ExitCode, lines[len(lines)-1])))
+	return clean(strings.TrimSpace(fmt.Sprintf("exit code %d: %s", end.ExitCode, last)))
 }
 
-const maxSaid = 4 << 10 // bytes; Kubernetes keeps no more
+const (
+	maxSaid = 4 << 10 // bytes; Kubernetes keeps no more
+	killed  = 128 + 9 // exit code of whom SIGKILL has ended
+)
 
 // waiting says why a Job does not run yet, "" if it is only young.
 func waiting(s sight) string {

@@ -72,6 +72,11 @@ func TestJudge(t *testing.T) {
 		{"its node does not take it after all", sight{job: ended(batchv1.JobFailed, ""), pod: refused},
 			verdict{over: true, cause: Exited, message: "OutOfmemory: the node has no memory"}},
 		{"its pod was deleted", sight{job: ended(batchv1.JobFailed, ""), pod: killed}, verdict{over: true, started: true, cause: Gone, message: "its pod was deleted"}},
+		{"its process was killed", sight{job: ended(batchv1.JobFailed, "BackoffLimitExceeded"), pod: exit(137, "Error", "first\nrunning migration 7\n")},
+			verdict{over: true, started: true, cause: Exited, message: "it was killed (exit code 137) after it printed: running migration 7"}},
+		{"its process was killed before it printed anything", sight{job: ended(batchv1.JobFailed, "BackoffLimitExceeded"), pod: exit(137, "Error", "")},
+			verdict{over: true, started: true, cause: Exited, message: "it was killed (exit code 137)"}},
+		{"its pod was deleted and is gone", sight{job: ended(batchv1.JobFailed, "BackoffLimitExceeded")}, verdict{over: true, cause: Gone, message: "its pod was deleted"}},
 		{"its pod is gone", sight{job: ended(batchv1.JobFailed, "")}, verdict{over: true, cause: Gone, message: "the Job says"}},
 		{"the Job is gone", sight{}, verdict{over: true, cause: Gone}},
 	} {

@@ -43,7 +43,7 @@ type readiness struct {
 }
 
 // readinessOf is what kstatus says, with two differences: a Job is ready when it
-// is done, not when it has begun, and replicas are counted.
+// is done, not when it has begun, and replicas are counted until enough are ready.
 func readinessOf(object *unstructured.Unstructured) readiness {
 	result, err := status.Compute(object)
 	if err != nil {
@@ -65,10 +65,25 @@ func readinessOf(object *unstructured.Unstructured) readiness {
 		if !found {
 			wanted = 1
 		}
-		have, _, _ := unstructured.NestedInt64(object.Object, "status", "readyReplicas")
-		return readiness{waiting, fmt.Sprintf("%d of %d ready", min(have, wanted), wanted)}
+		if have := readyReplicas(object); have < wanted {
+			return readiness{waiting, fmt.Sprintf("%d of %d ready", have, wanted)}
+		}
 	}
 	return readiness{waiting, result.Message}
+}
+
+// readyReplicas is how many replicas of a workload are ready; those that a
+// Deployment is about to replace, which stay until others are, do not count.
+func readyReplicas(object *unstructured.Unstructured) int64 {
+	count := func(field string) int64 {
+		n, _, _ := unstructured.NestedInt64(object.Object, "status", field)
+		return n
+	}
+	if object.GetKind() != "Deployment" {
+		return count("readyReplicas")
+	}
+	old := count("replicas") - count("updatedReplicas")
+	return max(0, count("readyReplicas")-old)
 }
 
 // failureOf is the message of the condition that says that an object failed.

@@ -40,6 +40,15 @@ spec:
 // realSite is a project whose root image runs quoit apply, and its site eu.
 func realSite(t *testing.T) *standIn {
 	t.Helper()
+	s := realProject(t)
+	s.greet("hello")
+	s.allow()
+	return s
+}
+
+// realProject is that of a real site before its first release.
+func realProject(t *testing.T) *standIn {
+	t.Helper()
 	needCluster(t)
 	s := &standIn{t: t, dir: t.TempDir(), namespace: "t" + strings.ToLower(rand.Text()[:10])}
 	s.name = "t" + strings.ToLower(rand.Text()[:10]) + "/shop"
@@ -57,11 +66,20 @@ func realSite(t *testing.T) *standIn {
 	write(t, s.dir, "deploy/Dockerfile", "FROM scratch\nCOPY bin /bin\nCOPY overlays /overlays\nENTRYPOINT [\"/bin/quoit\", \"apply\"]\n")
 	write(t, s.dir, "deploy/overlays/prod/kustomization.yaml", "resources: [objects.yaml]\n")
 	write(t, s.dir, "app/Dockerfile", "FROM busybox\n")
-	write(t, s.dir, "quoit.yaml", "project: "+s.name+"\nregistry: registry.example.com\nroot: deploy\nimages: {deploy: deploy, app: app}\n"+
-		"sites: {eu: {environment: prod, ring: developers, namespace: "+s.namespace+"}}\n")
-	s.greet("hello")
-	kubectl(t, mustQuoit(t, s.dir, "bootstrap", "eu"), "apply", "--filename=-")
+	s.follow("developers")
 	return s
+}
+
+// follow writes the manifest of a real site in a ring.
+func (s *standIn) follow(ring string) {
+	write(s.t, s.dir, "quoit.yaml", "project: "+s.name+"\nregistry: registry.example.com\nroot: deploy\nimages: {deploy: deploy, app: app}\n"+
+		"sites: {eu: {environment: prod, ring: "+ring+", namespace: "+s.namespace+"}}\n")
+}
+
+// allow makes the site's namespace and accounts.
+func (s *standIn) allow() {
+	s.t.Helper()
+	kubectl(s.t, mustQuoit(s.t, s.dir, "bootstrap", "eu"), "apply", "--filename=-")
 }
 
 // greet publishes a release with a greeting.
@@ -103,7 +121,7 @@ func TestSite(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 	s.greet(`"${GREETING:-welcome}"`)
-	kubectl(t, mustQuoit(t, s.dir, "bootstrap", "eu"), "apply", "--filename=-") // now it reads values
+	s.allow() // now it reads values
 	s.deploys()
 	s.kubectl("create", "configmap", "quoit-site", "--from-literal=GREETING=changed")
 	if stdout, _ := s.deploys(); !strings.Contains(stdout, "because a value in quoit-site has changed") || s.greeting() != "changed" {

@@ -12,7 +12,7 @@ import (
 // sight is what can be seen of a Job.
 type sight struct {
 	job    *batchv1.Job // nil: there is none any more
-	pod    *corev1.Pod  // the newest one, nil if there is none
+	pod    *corev1.Pod  // the newest one as it was seen last, nil if none was
 	events []corev1.Event
 }
 
@@ -74,11 +74,12 @@ func failure(s sight, condition batchv1.JobCondition) (Cause, string) {
 	if condition.Reason == batchv1.JobReasonDeadlineExceeded {
 		return TooLong, ""
 	}
-	switch {
-	case s.pod == nil && condition.Reason == batchv1.JobReasonBackoffLimitExceeded: // of 0, which says nothing
-		return Gone, "its pod was deleted"
-	case s.pod == nil:
-		return Gone, condition.Message
+	gone := condition.Message
+	if condition.Reason == batchv1.JobReasonBackoffLimitExceeded && (s.pod == nil || s.pod.Status.Phase != corev1.PodFailed) {
+		gone = "its pod was deleted" // and not that the limit, of 0, was reached
+	}
+	if s.pod == nil {
+		return Gone, gone
 	}
 	status := s.pod.Status
 	if i := slices.IndexFunc(status.Conditions, func(c corev1.PodCondition) bool {
@@ -101,7 +102,7 @@ func failure(s sight, condition batchv1.JobCondition) (Cause, string) {
 	if status.Message != "" {
 		return Exited, clean(status.Reason + ": " + status.Message)
 	}
-	return Gone, condition.Message
+	return Gone, gone
 }
 
 func terminated(end *corev1.ContainerStateTerminated) string {

@@ -77,6 +77,8 @@ func TestJudge(t *testing.T) {
 		{"its process was killed before it printed anything", sight{job: ended(batchv1.JobFailed, "BackoffLimitExceeded"), pod: exit(137, "Error", "")},
 			verdict{over: true, started: true, cause: Exited, message: "it was killed (exit code 137)"}},
 		{"its pod was deleted and is gone", sight{job: ended(batchv1.JobFailed, "BackoffLimitExceeded")}, verdict{over: true, cause: Gone, message: "its pod was deleted"}},
+		{"its pod ran when it was last seen, and is gone", sight{job: ended(batchv1.JobFailed, "BackoffLimitExceeded"), pod: podWith(corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: some}})},
+			verdict{over: true, started: true, cause: Gone, message: "its pod was deleted"}},
 		{"its pod is gone", sight{job: ended(batchv1.JobFailed, "")}, verdict{over: true, cause: Gone, message: "the Job says"}},
 		{"the Job is gone", sight{}, verdict{over: true, cause: Gone}},
 	} {

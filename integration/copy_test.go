@@ -152,11 +152,11 @@ func TestCopy(t *testing.T) {
 		return blobs
 	}
 	before := check()
-	box := crane(t, "digest", stack.Ref("library/busybox:latest"))
-	if got := crane(t, "digest", target+"/externals/box:0.1.0"); got != box {
+	box := digestOf(t, stack.Ref("library/busybox:latest"))
+	if got := digestOf(t, target+"/externals/box:0.1.0"); got != box {
 		t.Errorf("the external is %s, want %s", got, box)
 	}
-	if here, there := crane(t, "digest", prefix+"/records:record-00000001"), crane(t, "digest", target+"/records:record-00000001"); here != there {
+	if here, there := digestOf(t, prefix+"/records:record-00000001"), digestOf(t, target+"/records:record-00000001"); here != there {
 		t.Errorf("record 1 is %s here and %s there", here, there)
 	}
 
@@ -251,8 +251,8 @@ func mirrored(t *testing.T, prefix string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	for _, image := range []string{"base", "s000", "deploy", "externals/box", records.Repository} {
-		for _, tag := range strings.Fields(crane(t, "ls", prefix+"/"+image)) {
-			all[image+":"+tag] = crane(t, "digest", prefix+"/"+image+":"+tag)
+		for _, tag := range tagsOf(t, prefix+"/"+image) {
+			all[image+":"+tag] = digestOf(t, prefix+"/"+image+":"+tag)
 		}
 	}
 	return all

@@ -69,12 +69,12 @@ func TestManyImages(t *testing.T) {
 
 	t.Run("every image is in its own repository under its version, and valid", func(t *testing.T) {
 		for name, image := range released.Images {
-			crane(t, "validate", "--remote", prefix+"/"+name+":"+image.Version.String())
+			validImage(t, prefix+"/"+name+":"+image.Version.String())
 		}
 	})
 	t.Run("the ring's tag has the digest of the root's version", func(t *testing.T) {
-		ring := crane(t, "digest", prefix+"/deploy:developers")
-		if root := crane(t, "digest", prefix+"/deploy:"+released.Version().String()); ring != root {
+		ring := digestOf(t, prefix+"/deploy:developers")
+		if root := digestOf(t, prefix+"/deploy:"+released.Version().String()); ring != root {
 			t.Errorf("the ring has %s, the version %s", ring, root)
 		}
 	})

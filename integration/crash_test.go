@@ -269,12 +269,12 @@ func recorded(t *testing.T, prefix string) map[records.Content]string {
 	}
 	all := map[records.Content]string{}
 	for image := range images {
-		for _, tag := range strings.Fields(crane(t, "ls", prefix+"/"+image)) {
+		for _, tag := range tagsOf(t, prefix+"/"+image) {
 			if _, err := versioning.Parse(tag); err != nil {
 				continue
 			}
 			key := records.Content{Repository: image, Tag: tag}
-			all[key] = crane(t, "digest", prefix+"/"+image+":"+tag)
+			all[key] = digestOf(t, prefix+"/"+image+":"+tag)
 			if assigned[key] != all[key] {
 				t.Errorf("%s:%s is %s, the log says %q", image, tag, all[key], assigned[key])
 			}

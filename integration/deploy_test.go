@@ -31,7 +31,7 @@ func TestDeploy(t *testing.T) {
 	if diff := cmp.Diff(want+"eu runs "+s.name+" 0.1.0 now\n", stdout); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	root := s.prefix + "/deploy@" + crane(t, "digest", s.prefix+"/deploy:0.1.0")
+	root := s.prefix + "/deploy@" + digestOf(t, s.prefix+"/deploy:0.1.0")
 	for _, want := range []string{
 		"install  to 0.1.0 of " + s.name + "\n", "at eu prod users " + s.namespace + " namespace as 65532\n",
 		`release { "deploy": "` + root + `" }` + "\n", "install ends\n",

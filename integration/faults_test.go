@@ -14,6 +14,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/validate"
 
 	"github.com/quoitbuild/quoit/internal/testkit"
 )
@@ -245,11 +248,15 @@ func (r *faultRun) check(t *testing.T, says []string) {
 
 // ringDigest is what the first ring's tag names, "" if nothing can be read.
 func ringDigest(ctx context.Context, prefix string) string {
-	out, err := stack.Command(ctx, "crane", "digest", prefix+"/deploy:developers").Output()
+	parsed, err := name.ParseReference(prefix + "/deploy:developers")
 	if err != nil {
 		return ""
 	}
-	return strings.TrimSpace(string(out))
+	found, err := remote.Head(parsed, remote.WithContext(ctx))
+	if err != nil {
+		return ""
+	}
+	return found.Digest.String()
 }
 
 // checkWhole checks that the first ring names the root's version of that
@@ -257,12 +264,12 @@ func ringDigest(ctx context.Context, prefix string) string {
 func checkWhole(t *testing.T, prefix string) {
 	t.Helper()
 	released := release(t, prefix+"/deploy:developers")
-	if ring, root := crane(t, "digest", prefix+"/deploy:developers"), crane(t, "digest", prefix+"/deploy:"+released.Version().String()); ring != root {
+	if ring, root := digestOf(t, prefix+"/deploy:developers"), digestOf(t, prefix+"/deploy:"+released.Version().String()); ring != root {
 		t.Errorf("the ring names %s, its version %s", ring, root)
 	}
 	for name := range released.Images {
-		for _, tag := range strings.Fields(crane(t, "ls", prefix+"/"+name)) {
-			crane(t, "validate", "--fast", "--remote", prefix+"/"+name+":"+tag)
+		for _, tag := range tagsOf(t, prefix+"/"+name) {
+			validImage(t, prefix+"/"+name+":"+tag, validate.Fast)
 		}
 	}
 }

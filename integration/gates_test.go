@@ -136,7 +136,7 @@ func TestAGateThatPassesIsInTheRecord(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit code %d\n%s", code, stderr)
 	}
-	smoke, deploy := crane(t, "digest", prefix+"/smoke:0.1.0"), crane(t, "digest", prefix+"/deploy:0.1.0")
+	smoke, deploy := digestOf(t, prefix+"/smoke:0.1.0"), digestOf(t, prefix+"/deploy:0.1.0")
 	project := strings.TrimPrefix(prefix, stack.Ref(""))
 	for _, want := range []string{
 		"OF_THE_IMAGE=yes\n", "1000\n", "/work\n", "QUOIT_PROJECT=" + project + "\n", "QUOIT_RING=users\n", "QUOIT_VERSION=0.1.0\n",
@@ -151,7 +151,7 @@ func TestAGateThatPassesIsInTheRecord(t *testing.T) {
 	if diff := cmp.Diff([]records.Gate{{Ring: "users", Image: "smoke", Digest: smoke, Passed: true}}, got); operation != "set" || diff != "" {
 		t.Errorf("the record of the %s has (-want +got):\n%s", operation, diff)
 	}
-	if got := crane(t, "digest", prefix+"/deploy:users"); got != deploy {
+	if got := digestOf(t, prefix+"/deploy:users"); got != deploy {
 		t.Errorf("the ring has %s, want %s", got, deploy)
 	}
 }

@@ -159,7 +159,7 @@ func TestTampering(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ref := prefix + "/" + test.tag
 			repository, tag, _ := strings.Cut(ref[len(prefix):], ":")
-			before := crane(t, "digest", ref)
+			before := digestOf(t, ref)
 			test.do(t, ref, prefix)
 			defer func() {
 				crane(t, "tag", prefix+repository+"@"+before, tag) // as it was told
@@ -218,7 +218,7 @@ func TestTheLogOfAProjectThatHadNone(t *testing.T) {
 	dir, prefix := small(t)
 	publish(t, dir, prefix, "developers")
 	crane(t, "tag", prefix+"/deploy:developers", "users")
-	for _, tag := range strings.Fields(crane(t, "ls", prefix+"/records")) {
+	for _, tag := range tagsOf(t, prefix+"/records") {
 		crane(t, "delete", prefix+"/records:"+tag) // as if an older quoit had published
 	}
 	edit(t, dir, "2")

@@ -42,8 +42,8 @@ func TestPrune(t *testing.T) {
 			t.Errorf("it does not say %q:\n%s", want, pruned)
 		}
 	}
-	stone := crane(t, "digest", prefix+"/s000:0.2.0")
-	if other := crane(t, "digest", prefix+"/deploy:0.2.1"); stone != other {
+	stone := digestOf(t, prefix+"/s000:0.2.0")
+	if other := digestOf(t, prefix+"/deploy:0.2.1"); stone != other {
 		t.Errorf("pruned versions are %s and %s", stone, other)
 	}
 	if out := mustQuoit(t, dir, "verify"); !strings.Contains(out, " is whole: 7 records") {
@@ -69,7 +69,7 @@ func TestPrune(t *testing.T) {
 	if out, _, code := quoit(t, dir, "verify"); code != 0 {
 		t.Errorf("verify: %s", out)
 	}
-	if again := crane(t, "digest", prefix+"/s000:0.2.0"); again != stone {
+	if again := digestOf(t, prefix+"/s000:0.2.0"); again != stone {
 		t.Errorf("a pruned version was used again: %s", again)
 	}
 }

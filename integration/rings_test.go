@@ -91,11 +91,11 @@ func TestTakenVersions(t *testing.T) {
 		publish(t, dir, prefix, "developers")
 		edit(t, dir, "2")
 		crane(t, "tag", prefix+"/s000:0.1.0", "0.1.1")
-		before := crane(t, "digest", prefix+"/s000:0.1.1")
+		before := digestOf(t, prefix+"/s000:0.1.1")
 		if got := publish(t, dir, prefix, "developers")["s000"]; got != "0.2.0" {
 			t.Errorf("s000 is %s, want 0.2.0, the next minor after the taken 0.1.1", got)
 		}
-		if after := crane(t, "digest", prefix+"/s000:0.1.1"); after != before {
+		if after := digestOf(t, prefix+"/s000:0.1.1"); after != before {
 			t.Errorf("the taken version was overwritten: %s, was %s", after, before)
 		}
 	})
@@ -117,7 +117,7 @@ func TestTakenVersions(t *testing.T) {
 		crane(t, "tag", prefix+"/deploy:0.1.0", "before")
 		edit(t, dir, "2")
 		publish(t, dir, prefix, "developers")
-		digest := crane(t, "digest", prefix+"/s000:0.1.1")
+		digest := digestOf(t, prefix+"/s000:0.1.1")
 		crane(t, "tag", prefix+"/deploy:before", "developers")
 
 		p := plan(t, dir)
@@ -129,7 +129,7 @@ func TestTakenVersions(t *testing.T) {
 		if got := requests(t, prefix, func() { publish(t, dir, prefix, "developers") }); got["POST uploads"]+got["PUT uploads"] != 0 {
 			t.Errorf("blobs were pushed: %v", got)
 		}
-		if after := crane(t, "digest", prefix+"/s000:0.1.1"); after != digest {
+		if after := digestOf(t, prefix+"/s000:0.1.1"); after != digest {
 			t.Errorf("the adopted version has %s now, was %s", after, digest)
 		}
 		if got := versions(t, prefix, "developers")["s000"]; got != "0.1.1" {
@@ -201,7 +201,7 @@ func TestExternals(t *testing.T) {
 	publish(t, dir, prefix, "developers")
 	crane(t, "tag", prefix+"/deploy:developers", "testers")
 	config := config(t, prefix+"/s000:0.1.0").Config.Labels
-	if config[labels.BaseName] != stack.Ref(tool)+":1" || config[labels.BaseDigest] != crane(t, "digest", stack.Ref(tool)+":1") {
+	if config[labels.BaseName] != stack.Ref(tool)+":1" || config[labels.BaseDigest] != digestOf(t, stack.Ref(tool)+":1") {
 		t.Errorf("base labels: %s %s", config[labels.BaseName], config[labels.BaseDigest])
 	}
 	copyTo("library/debian:bookworm-slim", tool+":1")

@@ -137,7 +137,7 @@ func (c *Cluster) start(ctx context.Context, tools Tools, pause string, o proces
 	if err != nil {
 		return err
 	}
-	if err := os.Symlink(filepath.Join(tools["kubernetes"], "kubernetes"), filepath.Join(c.binDir(), "kubectl")); err != nil {
+	if err := os.Symlink(filepath.Join(tools["kubernetes"], "kubectl"), filepath.Join(c.binDir(), "kubectl")); err != nil {
 		return err
 	}
 	api, err := newAPIClient(c.API, filepath.Join(c.dir, "pki"))

@@ -16,8 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// clusterObjects are made from the address of an image and the folder of the
-// kubernetes program, which is also a client.
+// clusterObjects are made from the address of an image and the folder of
+// kubectl.
 const clusterObjects = `
 apiVersion: batch/v1
 kind: Job
@@ -57,7 +57,7 @@ spec:
   containers:
   - name: whoami
     image: %[1]q
-    command: [sh, -c, "ln -s /programs/kubernetes /tmp/kubectl && /tmp/kubectl auth whoami && /tmp/kubectl get pods"]
+    command: [sh, -c, "/programs/kubectl auth whoami && /programs/kubectl get pods"]
     volumeMounts: [{name: programs, mountPath: /programs}]
   volumes: [{name: programs, hostPath: {path: %[2]q}}]
 ---

@@ -26,9 +26,13 @@ type race struct {
 	first map[string]string // image:version → the first digest that Quoit wrote
 }
 
-func TestTwoPublishersRacing(t *testing.T) { raceOn(newServer(t), 200) }
+func TestTwoPublishersRacing(t *testing.T) {
+	t.Parallel()
+	raceOn(newServer(t), 200)
+}
 
 func TestTwoPublishersRacingOnARealRegistry(t *testing.T) {
+	t.Parallel()
 	rounds := 20
 	if os.Getenv("QUOIT_TEST_LONG") == "1" {
 		rounds = 200

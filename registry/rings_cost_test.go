@@ -15,6 +15,7 @@ import (
 // TestShiftOfManyImages fills seven rings with releases of made up images, and
 // counts what the next shift asks of a real registry.
 func TestShiftOfManyImages(t *testing.T) {
+	t.Parallel()
 	counts := []int{6, 100}
 	if os.Getenv("QUOIT_TEST_LONG") == "1" {
 		counts = append(counts, 1000)

@@ -49,6 +49,7 @@ func (at moving) rival() rival {
 // another one. Both together have to be as if they were done in turn, as the log
 // says, and each says whether it is in the log.
 func TestTwoOperationsInterleaved(t *testing.T) {
+	t.Parallel()
 	for _, at := range movings {
 		for _, other := range rivals {
 			if os.Getenv("QUOIT_TEST_LONG") == "" && at.name != Shift && other.name != Shift {

@@ -44,7 +44,7 @@ generate: ## Write the generated references anew
 .PHONY: test
 test: lint ## Check everything: format, vet, unit tests, then tests on a real BuildKit and registry
 	go test $$(go list ./... | grep -vE '/(integration|internal/testkit)(/|$$)')
-	go test -count=1 -timeout 60m ./internal/testkit/... ./integration/...
+	go test -count=1 -timeout 60m -parallel 4 ./internal/testkit/... ./integration/...
 
 .PHONY: test-long
 test-long: lint ## Run every test with the cases that take very long

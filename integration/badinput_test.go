@@ -248,6 +248,7 @@ var badFiles = map[string]badInput{
 }
 
 func TestBadFiles(t *testing.T) {
+	t.Parallel()
 	for name, bad := range badFiles {
 		t.Run(name, func(t *testing.T) {
 			dir, prefix := small(t)
@@ -274,6 +275,7 @@ var strangeFiles = map[string]func(t *testing.T, dir, prefix string){
 }
 
 func TestStrangeFiles(t *testing.T) {
+	t.Parallel()
 	for name, spoil := range strangeFiles {
 		t.Run(name, func(t *testing.T) {
 			dir, prefix := small(t)
@@ -399,6 +401,7 @@ var badReleases = map[string]struct {
 }
 
 func TestRingsThatHoldNoRelease(t *testing.T) {
+	t.Parallel()
 	for name, bad := range badReleases {
 		for _, ring := range []string{"developers", "testers"} {
 			t.Run(fmt.Sprintf("%s in ring %s", name, ring), func(t *testing.T) {

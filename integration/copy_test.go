@@ -129,6 +129,7 @@ func proxyTo(t *testing.T, registry string) *testkit.Proxy {
 }
 
 func TestCopy(t *testing.T) {
+	t.Parallel()
 	other := another(t)
 	through := proxyTo(t, other.Registry)
 	dir, prefix := withExternal(t)
@@ -199,6 +200,7 @@ func TestCopy(t *testing.T) {
 
 // TestCopyKilledAtEveryWrite kills copies of the next release.
 func TestCopyKilledAtEveryWrite(t *testing.T) {
+	t.Parallel()
 	other := another(t)
 	dir, prefix := withExternal(t)
 	first := filepath.Join(t.TempDir(), "first")

@@ -277,6 +277,7 @@ func checkWhole(t *testing.T, prefix string) {
 // TestDamagedReleases has faults in what BuildKit reads behind a ring's tag,
 // of a release that it does not know.
 func TestDamagedReleases(t *testing.T) {
+	t.Parallel()
 	for at, match := range map[string]func(testkit.Request) bool{
 		"the manifest": testkit.ByDigest("deploy"), "the config": testkit.Blob("deploy"),
 	} {
@@ -310,6 +311,7 @@ func TestDamagedReleases(t *testing.T) {
 }
 
 func TestFaultsThatPass(t *testing.T) {
+	t.Parallel()
 	for at, match := range map[string]func(testkit.Request) bool{
 		"the push of a manifest": testkit.All(testkit.Method("PUT"), testkit.ByDigest("s000")),
 		"the version's tag":      places["the version's tag"].match,
@@ -336,6 +338,7 @@ func TestFaultsThatPass(t *testing.T) {
 }
 
 func TestRegistryThatIsNotThere(t *testing.T) {
+	t.Parallel()
 	dir, prefix := small(t)
 	down := proxy(t)
 	down.Down()
@@ -420,6 +423,7 @@ func TestInterrupt(t *testing.T) {
 // TestFirstReleaseInARegistryThatHidesIt is for registries that answer 403 for
 // a repository that nobody has pushed to.
 func TestFirstReleaseInARegistryThatHidesIt(t *testing.T) {
+	t.Parallel()
 	dir, prefix := small(t)
 	p := proxy(t)
 	var mu sync.Mutex
@@ -496,6 +500,7 @@ func TestTwoPublishersAtOnce(t *testing.T) {
 }
 
 func TestA404OfAProxyIsNoEmptyRing(t *testing.T) {
+	t.Parallel()
 	dir, prefix := small(t)
 	publish(t, dir, prefix, "developers")
 	between := proxy(t)

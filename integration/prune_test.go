@@ -28,6 +28,7 @@ func aged(t *testing.T) (dir, prefix string) {
 }
 
 func TestPrune(t *testing.T) {
+	t.Parallel()
 	dir, prefix := aged(t)
 	dry := mustQuoit(t, dir, "prune", "--keep", "1", "--dry-run")
 	if out, _, code := quoit(t, dir, "verify"); code != 0 {
@@ -76,6 +77,7 @@ func TestPrune(t *testing.T) {
 
 // TestPruneKilledAtEveryWrite kills prunes, builds, and prunes again.
 func TestPruneKilledAtEveryWrite(t *testing.T) {
+	t.Parallel()
 	dir, _ := aged(t)
 	p := proxy(t)
 	if got := runQuoit(t.Context(), dir, p.Host, "prune", "--keep", "1"); got.code != 0 {
@@ -94,6 +96,7 @@ func TestPruneKilledAtEveryWrite(t *testing.T) {
 	}
 	for k := 0; k < len(writes); k += step {
 		t.Run(fmt.Sprintf("at write %d, %s", k+1, writes[k]), func(t *testing.T) {
+			t.Parallel()
 			dir, prefix := aged(t)
 			killPrune(t, dir, k+1)
 			checkWhole(t, prefix)

@@ -15,6 +15,7 @@ import (
 // Random trees, container files and changes: the revision changes if and only
 // if what stock BuildKit builds does. QUOIT_TEST_SEED replays a run.
 func TestRevisionsOfRandomTrees(t *testing.T) {
+	t.Parallel()
 	samples, seed := 40, seed(t)
 	if os.Getenv("QUOIT_TEST_LONG") == "1" {
 		samples = 400

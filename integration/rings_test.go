@@ -41,6 +41,7 @@ func publish(t *testing.T, dir, prefix, ring string) map[string]string {
 }
 
 func TestVersionsFollowTheRings(t *testing.T) {
+	t.Parallel()
 	dir, prefix := small(t)
 	check := func(t *testing.T, got, want map[string]string) {
 		t.Helper()
@@ -86,6 +87,7 @@ func TestVersionsFollowTheRings(t *testing.T) {
 }
 
 func TestTakenVersions(t *testing.T) {
+	t.Parallel()
 	t.Run("a version of another identity is passed over by the next free minor", func(t *testing.T) {
 		dir, prefix := small(t)
 		publish(t, dir, prefix, "developers")
@@ -139,6 +141,7 @@ func TestTakenVersions(t *testing.T) {
 }
 
 func TestNewAndRemovedImages(t *testing.T) {
+	t.Parallel()
 	dir, prefix := generated(t, 4)
 	publish(t, dir, prefix, "developers")
 	replace(t, dir, "quoit.yaml", "  s001: services/s001\n", "")
@@ -157,6 +160,7 @@ func TestNewAndRemovedImages(t *testing.T) {
 }
 
 func TestWithoutAnyState(t *testing.T) {
+	t.Parallel()
 	dir, prefix := small(t)
 	publish(t, dir, prefix, "developers")
 	got := requests(t, prefix, func() {
@@ -177,6 +181,7 @@ func TestWithoutAnyState(t *testing.T) {
 }
 
 func TestStatedFirstRelease(t *testing.T) {
+	t.Parallel()
 	dir, prefix := small(t)
 	if got := requests(t, prefix, func() { plan(t, dir, "--first") }); len(got) != 0 {
 		t.Errorf("--first looked: %v", got)

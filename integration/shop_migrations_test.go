@@ -108,6 +108,7 @@ func (d *shopDatabase) tables(t *testing.T) []string {
 }
 
 func TestShopMigrations(t *testing.T) {
+	t.Parallel()
 	d := newShopDatabase(t)
 	check := func(t *testing.T, tables ...string) {
 		t.Helper()
@@ -161,6 +162,7 @@ func TestShopMigrations(t *testing.T) {
 }
 
 func TestShopMigrationThatFails(t *testing.T) {
+	t.Parallel()
 	d := newShopDatabase(t)
 	d.mustMigrate(t, "install", "0.1.0")
 	before := d.ask(t, ".dump")
@@ -208,6 +210,7 @@ exit $code
 // and within a transaction, on the way up and down. What is left is always a
 // whole number of migrations, and running it again ends as if nothing had been.
 func TestShopMigrationsKilled(t *testing.T) {
+	t.Parallel()
 	bin := t.TempDir()
 	write(t, bin, "sqlite3", dying)
 	if err := os.Chmod(filepath.Join(bin, "sqlite3"), 0o755); err != nil {

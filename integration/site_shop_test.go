@@ -131,6 +131,7 @@ func (s shopSite) checkStory(want ...string) {
 }
 
 func TestShopOnASite(t *testing.T) {
+	t.Parallel()
 	s := newShopSite(t)
 	s.deploys()
 	s.buy()
@@ -154,6 +155,7 @@ func TestShopOnASite(t *testing.T) {
 }
 
 func TestShopUpgradeThatFailsHalfWay(t *testing.T) {
+	t.Parallel()
 	s := newShopSite(t)
 	s.deploys()
 	s.buy()

@@ -81,6 +81,7 @@ func TestFromShiftToUnshift(t *testing.T) {
 }
 
 func TestRingMistakes(t *testing.T) {
+	t.Parallel()
 	dir, _ := small(t)
 	for name, test := range map[string]struct {
 		args []string

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"testing"
 
+	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/internal/testkit"
 )
 
@@ -35,4 +37,29 @@ func TestCrashInThePush(t *testing.T) {
 			v.afterwards(t, want)
 		})
 	}
+}
+
+// TestCrashInTheSecondPart is killed when a first part of very many images is
+// pushed and the second is not: nothing has a tag, and the same command ends as
+// if nothing had been.
+func TestCrashInTheSecondPart(t *testing.T) {
+	if os.Getenv("QUOIT_TEST_LONG") == "" {
+		t.Skip("a publish of 130 images: QUOIT_TEST_LONG=1 runs it, TestCrashInThePush has one part")
+	}
+	t.Parallel()
+	dir, prefix := generated(t, frontend.MaxPart+2)
+	p := proxy(t)
+	cmd := stack.Command(t.Context(), quoitFile, "build", "--push")
+	cmd.Env, cmd.Dir = append(cmd.Env, "QUOIT_REGISTRY="+p.Host), dir
+	root := func(r testkit.Request) bool { return strings.Contains(r.Path, "/deploy/manifests/sha256:") }
+	killAt(t, cmd, p, 1, testkit.All(byBuildkit(testkit.IsWrite), root), false)
+	if tags := tagsOf(t, prefix+"/base"); len(tags) > 0 {
+		t.Errorf("base has the tags %q", tags)
+	}
+	mustQuoit(t, dir, "build", "--push")
+	checkWhole(t, prefix)
+	if released := release(t, prefix+"/deploy:developers"); len(released.Images) != frontend.MaxPart+2 {
+		t.Errorf("the release has %d images", len(released.Images))
+	}
+	mustQuoit(t, dir, "verify")
 }

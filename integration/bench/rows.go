@@ -109,11 +109,12 @@ func (r *runner) project(ctx context.Context, s shape, images int) error {
 // noopStage has everybody who can do nothing, bake in the ways that are named.
 func (r *runner) noopStage(ctx context.Context, work string, ours, theirs *project, host string, bakes ...string) (stage, error) {
 	empty, err := r.empty(ctx)
-	contestants := []contestant{r.quoitBuild(ours, host)}
+	// Ours begin side by side: what follows a bake follows another load.
+	contestants := []contestant{r.quoitBuild(ours, host), r.quoitPlan(ours, host), r.quoitImage(ours, host)}
 	for _, name := range bakes {
 		contestants = append(contestants, r.bake(name, theirs, host))
 	}
-	return newStage(work, ours, append(contestants, r.quoitPlan(ours, host), r.quoitImage(ours, host), empty)...), err
+	return newStage(work, ours, append(contestants, empty)...), err
 }
 
 var allBakes = []string{nameBake, nameBakePlain, nameBakeDry}

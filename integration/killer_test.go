@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -184,7 +185,8 @@ func createdName(r *http.Request) (string, error) {
 }
 
 // kill returns when the process of the root image that runs in a namespace has
-// ended by SIGKILL, and its pod was deleted if it is to be.
+// ended by SIGKILL. A pod that is to be deleted is so before: nobody is to see
+// one that has ended by itself.
 func (k *killer) kill(namespace string, deleted bool) error {
 	ctx := k.t.Context()
 	pods, err := k.api.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{
@@ -202,7 +204,12 @@ func (k *killer) kill(namespace string, deleted bool) error {
 	if len(left) != 1 {
 		return fmt.Errorf("the pod %s has the processes %v: %w", pod.Name, left, err)
 	}
-	if err := syscall.Kill(left[0], syscall.SIGKILL); err != nil {
+	if deleted {
+		if err := k.api.CoreV1().Pods(namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}); err != nil {
+			return err
+		}
+	}
+	if err := syscall.Kill(left[0], syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) { // it may have gone with its pod
 		return err
 	}
 	for len(left) > 0 {
@@ -215,10 +222,7 @@ func (k *killer) kill(namespace string, deleted bool) error {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-	if !deleted {
-		return nil
-	}
-	return k.api.CoreV1().Pods(namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))})
+	return nil
 }
 
 // processes are those of a pod that have a name.

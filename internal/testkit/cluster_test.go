@@ -77,7 +77,7 @@ spec:
   containers:
   - name: mirror
     image: "%[4]s/library/busybox"
-    command: [sh, -c, "ln -s /programs/kubernetes /tmp/kubectl && /tmp/kubectl --server=https://%[4]s --certificate-authority=/ca.crt --token=none get --raw=/v2/"]
+    command: [/programs/kubectl, "--server=https://%[4]s", --certificate-authority=/ca.crt, --token=none, get, --raw=/v2/]
     volumeMounts: [{name: programs, mountPath: /programs}, {name: ca, mountPath: /ca.crt}]
   volumes: [{name: programs, hostPath: {path: %[2]q}}, {name: ca, hostPath: {path: %[5]q, type: File}}]
 `

@@ -84,4 +84,5 @@ func TestWatcherInTheCluster(t *testing.T) {
 	if got, want := s.story(), "2.0.0; install 1.0.1 ok; upgrade 1.0.1 to 2.0.0 ok"; got != want {
 		t.Errorf("the record says %s, want %s", got, want)
 	}
+	s.kubectl("delete", "deployment", "quoit-eu-watcher", "--wait=false") // it would look on beside other tests
 }

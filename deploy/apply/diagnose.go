@@ -126,23 +126,34 @@ func containerProblem(c corev1.ContainerStatus) (problem string, previous bool) 
 }
 
 // lastLines are the end of a container's log, nothing if there is none, or which
-// right is missing to read it.
+// right is missing to read it. The container may have ended or begun again since
+// its pod was read, so its log may be that of the previous one now, or no more.
 func (s *session) lastLines(ctx context.Context, pod corev1.Pod, container string, previous bool) []string {
+	for _, which := range []bool{previous, !previous} {
+		text, err := s.endOfLog(ctx, pod, container, which)
+		if apierrors.IsForbidden(err) {
+			return []string{fmt.Sprintf("(cannot be read: %v)", err)}
+		}
+		if err == nil && text != "" && !strings.HasPrefix(text, logIsGone) {
+			return strings.Split(text, "\n")
+		}
+	}
+	return nil
+}
+
+// logIsGone begins what a kubelet sends in the place of the log of a container
+// that it has removed.
+const logIsGone = "unable to retrieve container logs for "
+
+func (s *session) endOfLog(ctx context.Context, pod corev1.Pod, container string, previous bool) (string, error) {
 	tail, limit := int64(logLines), int64(maxLogBytes)
 	stream, err := s.cluster.pods.Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{
 		Container: container, Previous: previous, TailLines: &tail, LimitBytes: &limit,
 	}).Stream(ctx)
-	if apierrors.IsForbidden(err) {
-		return []string{fmt.Sprintf("(cannot be read: %v)", err)}
-	}
 	if err != nil {
-		return nil
+		return "", err
 	}
 	defer stream.Close()
 	data, err := io.ReadAll(io.LimitReader(stream, limit))
-	text := strings.TrimRight(s.values.mask(string(data)), "\n")
-	if err != nil || text == "" {
-		return nil
-	}
-	return strings.Split(text, "\n")
+	return strings.TrimRight(s.values.mask(string(data)), "\n"), err
 }

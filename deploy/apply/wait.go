@@ -158,7 +158,10 @@ func (w *waiter) round(ctx context.Context, since time.Duration) (bool, error) {
 			if err := w.transient(ctx, r, err); err != nil {
 				return false, explain(err)
 			}
-			w.reasons[r] = err.Error()
+			// If only the time is over, that says nothing of the object.
+			if deadline, _ := ctx.Deadline(); w.reasons[r] == "" || time.Until(deadline) > pollInterval {
+				w.reasons[r] = err.Error()
+			}
 			still = append(still, w.pending[i:]...)
 			w.pending = still
 			return false, nil

@@ -42,7 +42,7 @@ func noopFloor(row where) func(*Report) string {
 }
 
 func planFloor(*Report) string {
-	return "both do the same, request for request; this is the spread of the measurement"
+	return "both do the same, request for request; whichever of the two is measured after a bake comes out slower"
 }
 
 // leafFloor is what a publish does besides building one image.

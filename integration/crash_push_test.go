@@ -1,11 +1,17 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/internal/testkit"
@@ -53,8 +59,13 @@ func TestCrashInTheSecondPart(t *testing.T) {
 	cmd.Env, cmd.Dir = append(cmd.Env, "QUOIT_REGISTRY="+p.Host), dir
 	root := func(r testkit.Request) bool { return strings.Contains(r.Path, "/deploy/manifests/sha256:") }
 	killAt(t, cmd, p, 1, testkit.All(byBuildkit(testkit.IsWrite), root), false)
-	if tags := tagsOf(t, prefix+"/base"); len(tags) > 0 {
-		t.Errorf("base has the tags %q", tags)
+	version, err := name.ParseReference(prefix + "/base:0.1.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var refused *transport.Error
+	if _, err := remote.Head(version, remote.WithContext(t.Context())); !errors.As(err, &refused) || refused.StatusCode != http.StatusNotFound {
+		t.Errorf("%s is there, or cannot be looked up: %v", version, err)
 	}
 	mustQuoit(t, dir, "build", "--push")
 	checkWhole(t, prefix)

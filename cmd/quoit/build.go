@@ -34,10 +34,11 @@ func newBuildCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "build",
 		Short: "Build what changed, and with --push publish it as a release",
-		Long: `Build builds every changed image of the project in one solve; with --push more than
-128 of them are several. With --push the images are pushed by digest, the release is recorded in the project's log, the images
-are tagged with their versions, and then the ring's tag moves to the new root image:
-at every moment the ring names a complete release.
+		Long: `Build builds every changed image of the project in one solve; with --push, more than
+128 of them take several. With --push the images are pushed by digest, the release is
+recorded in the project's log, the images are tagged with their versions, and then the
+ring's tag moves to the new root image: at every moment the ring names a complete
+release.
 If nothing changed, nothing is built, pushed or moved.`,
 		Example: `  quoit build                         # build what changed, publish nothing
   quoit build --push                  # publish a release into the first ring

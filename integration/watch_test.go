@@ -118,12 +118,7 @@ func TestWatch(t *testing.T) {
 	w.find(t, `eu: runs (1\.0\.0) now`)
 	w.find(t, `us: runs (1\.0\.0) now`)
 
-	begun := w.poll(t, 0)
-	mark := stack.RegistryMark()
-	ended := w.poll(t, begun+3)
-	if heads := headsSince(t, mark, "/v2/"+s.name+"/deploy/manifests/developers"); heads != ended-begun {
-		t.Errorf("%d HEADs in %d intervals", heads, ended-begun)
-	}
+	w.asksOnceAnInterval(t, "/v2/"+s.name+"/deploy/manifests/developers")
 
 	s.kubectl("patch", "configmap", "settings", "--type=merge", "-p", `{"data":{"greeting":"drifted"}}`)
 	w.find(t, `ConfigMap/settings would be (configured)`)
@@ -185,4 +180,16 @@ func headsSince(t *testing.T, mark testkit.RegistryMark, path string) (heads int
 		}
 	}
 	return heads
+}
+
+// asksOnceAnInterval lets three intervals pass, and checks that the registry's log
+// has a HEAD of a ring's path for each.
+func (w *watcher) asksOnceAnInterval(t *testing.T, path string) {
+	t.Helper()
+	begun := w.poll(t, 0)
+	mark := stack.RegistryMark()
+	ended := w.poll(t, begun+3)
+	if heads := headsSince(t, mark, path); heads != ended-begun {
+		t.Errorf("%d HEADs in %d intervals", heads, ended-begun)
+	}
 }

@@ -18,7 +18,10 @@ import (
 )
 
 // TestCrashInThePush is killed at random points while BuildKit pushes the images
-// by digest, all at once. QUOIT_TEST_SEED replays a run.
+// by digest, all at once. QUOIT_TEST_SEED replays a run. A layer that another
+// repository of the registry has by then is mounted instead of sent, so a push may
+// have fewer writes than the one that was counted: then it is killed at the tags
+// that come next.
 func TestCrashInThePush(t *testing.T) {
 	p, points := crashSmall, 3
 	if os.Getenv("QUOIT_TEST_LONG") != "" {
@@ -39,7 +42,7 @@ func TestCrashInThePush(t *testing.T) {
 		t.Run(fmt.Sprintf("%s, killed %s request %d of %d", p.name, moment(done), k+1, count), func(t *testing.T) {
 			t.Parallel()
 			v := p.victim(t)
-			v.kill(t, k+1, pushing, done)
+			v.kill(t, k+1, func(r testkit.Request) bool { return pushing(r) || tagging(r) }, done)
 			v.afterwards(t, want)
 		})
 	}

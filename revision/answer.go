@@ -143,50 +143,93 @@ func (t imageTree) sum(contents map[string]digest.Digest) digest.Digest {
 	return h.digest()
 }
 
+// batchSize is how many files are hashed one after the other.
+const batchSize = 64
+
+// batch is some files of one folder: what lies in an open folder is found without
+// going its whole path again.
+type batch struct {
+	folder string
+	names  []string
+}
+
 // hashFiles digests every regular file that some image reads, once.
 func hashFiles(ctx context.Context, project *os.Root, images []imageTree) (map[string]digest.Digest, error) {
-	index := map[string]int{}
-	var names []string
-	for _, image := range images {
-		for name, e := range image.entries {
-			full := path.Join(image.context, name)
-			if _, ok := index[full]; !ok && e.mode.IsRegular() {
-				index[full] = len(names)
-				names = append(names, full)
-			}
-		}
-	}
-	sums := make([]digest.Digest, len(names))
+	batches := batchesOf(images)
+	sums := make([][]digest.Digest, len(batches))
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.SetLimit(runtime.GOMAXPROCS(0))
-	for i, name := range names {
+	for i, b := range batches {
 		eg.Go(func() (err error) {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			sums[i], err = hashFile(project, name)
+			sums[i], err = b.hash(project)
 			return err
 		})
 	}
 	if err := eg.Wait(); err != nil {
 		return nil, err
 	}
-	contents := make(map[string]digest.Digest, len(names))
-	for i, name := range names {
-		contents[name] = sums[i]
+	contents := map[string]digest.Digest{}
+	for i, b := range batches {
+		for j, name := range b.names {
+			contents[path.Join(b.folder, name)] = sums[i][j]
+		}
 	}
 	return contents, nil
 }
 
-func hashFile(project *os.Root, name string) (digest.Digest, error) {
-	f, err := project.Open(name)
+func batchesOf(images []imageTree) []batch {
+	var batches []batch
+	open := map[string]int{} // of a folder, the batch that is not full
+	seen := map[string]bool{}
+	for _, image := range images {
+		for name, e := range image.entries {
+			full := path.Join(image.context, name)
+			if seen[full] || !e.mode.IsRegular() {
+				continue
+			}
+			seen[full] = true
+			folder := path.Dir(full)
+			i, ok := open[folder]
+			if !ok || len(batches[i].names) == batchSize {
+				i = len(batches)
+				open[folder] = i
+				batches = append(batches, batch{folder: folder})
+			}
+			batches[i].names = append(batches[i].names, path.Base(full))
+		}
+	}
+	return batches
+}
+
+// hash digests the files of a batch, in the order of their names.
+func (b batch) hash(project *os.Root) ([]digest.Digest, error) {
+	folder, err := project.OpenRoot(b.folder)
 	if err != nil {
-		return "", fmt.Errorf("hashing: %w", err)
+		return nil, fmt.Errorf("hashing: %w", err)
+	}
+	defer folder.Close()
+	sums := make([]digest.Digest, len(b.names))
+	h, buf := sha256.New(), make([]byte, 128<<10)
+	for i, name := range b.names {
+		h.Reset()
+		if err := readInto(h, folder, name, buf); err != nil {
+			return nil, fmt.Errorf("hashing %q: %w", path.Join(b.folder, name), err)
+		}
+		sums[i] = digest.NewDigest(digest.SHA256, h)
+	}
+	return sums, nil
+}
+
+func readInto(w io.Writer, folder *os.Root, name string, buf []byte) error {
+	f, err := folder.Open(name)
+	if err != nil {
+		return err
 	}
 	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("hashing %q: %w", name, err)
-	}
-	return digest.NewDigest(digest.SHA256, h), nil
+	// Without the copy that a file does by itself, which has a buffer for each.
+	_, err = io.CopyBuffer(w, struct{ io.Reader }{f}, buf)
+	return err
 }

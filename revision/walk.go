@@ -54,7 +54,14 @@ func (w *walker) read(read Read) error {
 		if resolved == "" {
 			continue
 		}
-		if err := w.tree(resolved, "", filter, filterState{}); err != nil {
+		info, err := w.view.lstat(resolved)
+		if absent(err) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := w.tree(resolved, "", info, filter, filterState{}); err != nil {
 			return err
 		}
 	}
@@ -119,14 +126,7 @@ func (w *walker) expand(pattern string, follow bool) ([]string, error) {
 
 // tree adds name and all below it that the filter lets through. rel is the path
 // that the filter sees, "" for the place itself, which is always taken.
-func (w *walker) tree(name, rel string, filter *filter, parent filterState) error {
-	info, err := w.view.lstat(name)
-	if absent(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
+func (w *walker) tree(name, rel string, info fs.FileInfo, filter *filter, parent filterState) (err error) {
 	included, state := true, filterState{}
 	if rel != "" {
 		if included, state, err = filter.match(rel, parent); err != nil {
@@ -147,7 +147,11 @@ func (w *walker) tree(name, rel string, filter *filter, parent filterState) erro
 		return err
 	}
 	for _, e := range entries {
-		if err := w.tree(path.Join(name, e.Name()), path.Join(rel, e.Name()), filter, state); err != nil {
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		if err := w.tree(path.Join(name, e.Name()), path.Join(rel, e.Name()), info, filter, state); err != nil {
 			return err
 		}
 	}

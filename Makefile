@@ -37,17 +37,21 @@ lint: ## Check the formatting, go vet
 	if [ -n "$$unformatted" ]; then echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
 
+.PHONY: prepare
+prepare: ## Build BuildKit, registry, clients and Kubernetes into the cache, unless they are there
+	@$(TOOLS) prepare
+
 .PHONY: generate
 generate: ## Write the generated references anew
 	go generate ./...
 
 .PHONY: test
-test: lint ## Check everything: format, vet, unit tests, then tests on a real BuildKit and registry
+test: lint prepare ## Check everything: format, vet, unit tests, then tests on a real BuildKit and registry
 	go test $$(go list ./... | grep -vE '/(integration|internal/testkit)(/|$$)')
 	go test -count=1 -timeout 60m -parallel 4 ./internal/testkit/... ./integration/...
 
 .PHONY: test-long
-test-long: lint ## Run every test with the cases that take very long
+test-long: lint prepare ## Run every test with the cases that take very long
 	QUOIT_TEST_LONG=1 go test -count=1 -timeout 120m ./...
 
 .PHONY: bench

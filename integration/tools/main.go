@@ -1,5 +1,5 @@
 // Command tools starts and stops the stack of registry, BuildKit and cluster for
-// use by hand: `up`, `up-cluster`, `down-cluster`, `down`, `env` and `frontend`. The Makefile calls it.
+// use by hand, and builds what they are made of. The Makefile calls it.
 package main
 
 import (
@@ -37,6 +37,7 @@ func newRootCmd() *cobra.Command {
 		use, short string
 		run        func(context.Context) error
 	}{
+		{"prepare", "Build what a stack and a cluster are made of, unless it is in the cache", prepare},
 		{"up", "Start the stack, build and push the images, write .stack/env", up},
 		{"up-cluster", "Start a cluster, and the stack if it is not up", upCluster},
 		{"down-cluster", "Stop the cluster", downCluster},
@@ -51,6 +52,8 @@ func newRootCmd() *cobra.Command {
 	}
 	return root
 }
+
+func prepare(ctx context.Context) error { return testkit.Prepare(ctx, os.Stderr) }
 
 func up(ctx context.Context) error {
 	s, err := running()

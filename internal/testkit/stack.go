@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -85,6 +86,22 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 		return nil, closing(err, s.Stop)
 	}
 	return s, nil
+}
+
+// Prepare installs and builds all that stacks and clusters need and the cache lacks:
+// many minutes for the first time, which belong to no test's time.
+func Prepare(ctx context.Context, progress io.Writer) error {
+	if err := installPackages(ctx, progress, slices.Concat(aptPackages, clusterPackages)); err != nil {
+		return fmt.Errorf("preparing the stack: %w", err)
+	}
+	tools, err := BuildTools(ctx, progress, slices.Concat(stackTools, clusterTools)...)
+	if err != nil {
+		return fmt.Errorf("preparing the stack: %w", err)
+	}
+	if _, err := buildBases(ctx, tools, progress); err != nil {
+		return fmt.Errorf("preparing the stack: %w", err)
+	}
+	return nil
 }
 
 // prepare builds tools and base images, and returns the folder of the latter.

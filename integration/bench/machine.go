@@ -43,7 +43,8 @@ func (b *bench) machine(ctx context.Context) (Machine, error) {
 		return m, err
 	}
 	kib, _ := strconv.ParseInt(field(append([]byte("\n"), memory...), "MemTotal:"), 10, 64)
-	m.Memory = kib << 10
+	const gigabyte = 1_000_000_000
+	m.Memory = (kib << 10) / gigabyte * gigabyte // of the rest the kernel takes more or less at each start
 	c, err := b.buildkit.Client(ctx)
 	if err != nil {
 		return m, err

@@ -39,8 +39,12 @@ func (c *Compiler) forward(ctx context.Context, inner *imageClient, platform oci
 	if err := addInput(ctx, &req, dockerui.DefaultLocalNameContext, bk.Local(dockerui.DefaultLocalNameContext)); err != nil {
 		return nil, err
 	}
-	for _, name := range c.mentioned(source) {
-		if err := c.addSibling(ctx, &req, inner, name, platform); err != nil {
+	mentions, err := c.mentions(inner, platform)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range mentions {
+		if err := c.addSibling(ctx, &req, inner, m, platform); err != nil {
 			return nil, err
 		}
 	}
@@ -49,45 +53,6 @@ func (c *Compiler) forward(ctx context.Context, inner *imageClient, platform oci
 		return nil, fmt.Errorf("image %s: its frontend %s: %w", source.Name, ref, err)
 	}
 	return fromResult(ctx, res, source, inner)
-}
-
-// mentioned names the images of the project that a container file contains as
-// words.
-func (c *Compiler) mentioned(source Source) []string {
-	var names []string
-	for _, name := range slices.Sorted(maps.Keys(c.Names.Images)) {
-		if name != source.Name && wordPattern(name).Match(source.Map.Data) {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-func (c *Compiler) addSibling(ctx context.Context, req *client.SolveRequest, inner *imageClient, name string, platform ocispecs.Platform) error {
-	compiled, err := c.compile(ctx, inner.unit, name, platform)
-	if err != nil {
-		return err
-	}
-	config, err := compiled.baseConfig()
-	if err != nil {
-		return err
-	}
-	meta, err := json.Marshal(map[string][]byte{exptypes.ExporterImageConfigKey: config})
-	if err != nil {
-		return fmt.Errorf("image %s: writing its config: %w", name, err)
-	}
-	st := bk.Scratch()
-	if !compiled.isScratch() {
-		st = bk.Image(siblingHost+name+":latest", bk.Platform(platform))
-	}
-	if err := addInput(ctx, req, name, st); err != nil {
-		return err
-	}
-	req.FrontendOpt["input-metadata:"+name] = string(meta)
-	for _, alias := range append([]string{""}, c.Names.Prefixes...) {
-		req.FrontendOpt["context:"+alias+name] = "input:" + name
-	}
-	return nil
 }
 
 func addInput(ctx context.Context, req *client.SolveRequest, name string, st bk.State) error {

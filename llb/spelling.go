@@ -1,13 +1,9 @@
 package llb
 
 import (
-	"bytes"
-	"os"
 	"strings"
 
 	"github.com/distribution/reference"
-	"github.com/moby/buildkit/frontend/dockerfile/command"
-	"github.com/moby/buildkit/frontend/dockerfile/parser"
 )
 
 // Spelling remembers which names a container file spells out as Docker Hub's:
@@ -19,58 +15,10 @@ type Spelling struct{ hub map[string]bool }
 // its compile reports why.
 func NewSpelling(file []byte, args map[string]string) Spelling {
 	s := Spelling{hub: map[string]bool{}}
-	parsed, err := parser.Parse(bytes.NewReader(file))
-	if err != nil {
-		return s
-	}
-	values := map[string]string{}
-	for _, node := range parsed.AST.Children {
-		for _, ref := range imageReferences(node, values, args) {
-			s.note(os.Expand(ref, func(name string) string {
-				name, _, _ = strings.Cut(name, ":")
-				return values[name]
-			}))
-		}
+	for _, place := range readNamings(file, nil, args).places {
+		s.note(place.ref)
 	}
 	return s
-}
-
-// imageReferences are the texts of an instruction that name an image, and of an
-// ARG the value that later ones may use.
-func imageReferences(node *parser.Node, values, args map[string]string) []string {
-	var refs []string
-	switch strings.ToLower(node.Value) {
-	case command.Arg:
-		for word := node.Next; word != nil; word = word.Next {
-			name, value, _ := strings.Cut(word.Value, "=")
-			if given, ok := args[name]; ok {
-				value = given
-			}
-			values[name] = strings.Trim(value, `"'`)
-		}
-	case command.From:
-		if node.Next != nil {
-			refs = append(refs, node.Next.Value)
-		}
-	case command.Onbuild:
-		if node.Next != nil && len(node.Next.Children) > 0 {
-			return imageReferences(node.Next.Children[0], values, args)
-		}
-	}
-	for _, flag := range node.Flags {
-		name, value, _ := strings.Cut(flag, "=")
-		switch name {
-		case "--from":
-			refs = append(refs, value)
-		case "--mount":
-			for _, field := range strings.Split(value, ",") {
-				if from, ok := strings.CutPrefix(strings.Trim(field, `"`), "from="); ok {
-					refs = append(refs, from)
-				}
-			}
-		}
-	}
-	return refs
 }
 
 // note remembers a reference that has a bare name, but was written with more.

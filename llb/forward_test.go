@@ -1,0 +1,206 @@
+package llb
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/containerd/platforms"
+	"github.com/google/go-cmp/cmp"
+	bk "github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+	"github.com/moby/buildkit/frontend/dockerfile/dockerfile2llb"
+	"github.com/moby/buildkit/frontend/dockerui"
+	"github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/solver/errdefs"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// foreign is the syntax line of a frontend that compiles as Docker's does.
+const foreign = "# syntax=registry.corp/docker/dockerfile:1\n"
+
+// foreignGateway is a BuildKit that has that frontend.
+type foreignGateway struct {
+	*fakeGateway
+	files map[string]string // by path
+
+	mu   sync.Mutex
+	told map[string]map[string]string // options by file and platform
+}
+
+func (g *foreignGateway) Solve(ctx context.Context, req client.SolveRequest) (*client.Result, error) {
+	opts := req.FrontendOpt
+	g.mu.Lock()
+	if g.told == nil {
+		g.told = map[string]map[string]string{}
+	}
+	g.told[opts["filename"]+" "+opts["platform"]] = opts
+	g.mu.Unlock()
+	inner := &foreignClient{fakeGateway: g.fakeGateway, opts: opts, inputs: map[string]bk.State{}}
+	for name, def := range req.FrontendInputs {
+		op, err := bk.NewDefinitionOp(def)
+		if err != nil {
+			return nil, err
+		}
+		inner.inputs[name] = bk.NewState(op)
+	}
+	ui, err := dockerui.NewClient(inner)
+	if err != nil {
+		return nil, err
+	}
+	platform := platforms.MustParse(opts["platform"])
+	caps := g.BuildOpts().LLBCaps
+	out, err := dockerfile2llb.Dockerfile2LLB(ctx, []byte(g.files[opts["filename"]]), dockerfile2llb.ConvertOpt{
+		Config: ui.Config, Client: ui, TargetPlatform: &platform, MetaResolver: inner, LLBCaps: &caps,
+	})
+	if err != nil {
+		return nil, err
+	}
+	res := client.NewResult()
+	res.SetRef(stateRef{state: out.State})
+	config, err := json.Marshal(out.Image)
+	res.AddMeta(exptypes.ExporterImageConfigKey, config)
+	return res, err
+}
+
+type foreignClient struct {
+	*fakeGateway
+	opts   map[string]string
+	inputs map[string]bk.State
+}
+
+func (c *foreignClient) BuildOpts() client.BuildOpts {
+	opts := c.fakeGateway.BuildOpts()
+	opts.Opts = c.opts
+	return opts
+}
+
+func (c *foreignClient) Inputs(context.Context) (map[string]bk.State, error) { return c.inputs, nil }
+
+type stateRef struct {
+	client.Reference
+	state bk.State
+}
+
+func (r stateRef) ToState() (bk.State, error) { return r.state, nil }
+
+// newForeign compiles images; those with a syntax line with another frontend.
+func newForeign(t *testing.T, files map[string]string, options ...func(*Source)) (*Compiler, *foreignGateway) {
+	t.Helper()
+	def, err := bk.Local(dockerui.DefaultLocalNameDockerfile).Marshal(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCompiler(files, append(options, func(s *Source) { s.Files = def })...)
+	gateway := &foreignGateway{fakeGateway: newGateway(), files: map[string]string{}}
+	for _, source := range c.Sources {
+		gateway.files[source.File] = string(source.Map.Data)
+	}
+	c.Gateway, c.Externals = gateway, NewExternals(gateway, nil)
+	return c, gateway
+}
+
+// marks are the siblings that a definition has marks of, with their platforms.
+func marks(t *testing.T, compiled *Compiled) []string {
+	t.Helper()
+	var found []string
+	_, byDigest := ops(t, compiled.Definition)
+	for _, op := range byDigest {
+		if source := op.GetSource(); source != nil {
+			if name, ok := siblingOf(source); ok {
+				found = append(found, name+" "+platforms.FormatAll(op.Platform.Spec()))
+			}
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+func TestMentionsThatNameNoImage(t *testing.T) {
+	for name, file := range map[string]string{
+		"a comment":                 "# api builds on this\nFROM busybox\nCOPY x /\n",
+		"a step":                    "FROM busybox\nRUN echo api\n",
+		"a path":                    "FROM busybox\nCOPY api /x\n",
+		"a stage":                   "FROM busybox AS api\nRUN true\nFROM api\nCOPY --from=api /a /b\n",
+		"an argument of a stage":    "FROM busybox\nARG X=api\nRUN true\n",
+		"an image of somebody else": "FROM someone/api\nRUN true\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range 20 {
+				c, _ := newForeign(t, map[string]string{"base": foreign + file, "api": "FROM base\nCOPY x /\n"})
+				all := compiled(t, c)
+				if diff := cmp.Diff([]string{"base linux/amd64"}, marks(t, all["api"][0])); diff != "" {
+					t.Fatalf("the marks of api (-want +got):\n%s", diff)
+				}
+				if got := all["base"][0].Siblings; len(got) > 0 {
+					t.Fatalf("base has the siblings %v", got)
+				}
+			}
+		})
+	}
+}
+
+func TestMentionsOfAnotherFrontend(t *testing.T) {
+	for name, c := range map[string]struct {
+		file string
+		args map[string]string
+		want []string
+	}{
+		"FROM by name":                    {file: "FROM base\nCOPY x /", want: []string{"base linux/amd64"}},
+		"FROM by repository":              {file: "FROM " + testPrefix + "base\nCOPY x /", want: []string{"base linux/amd64"}},
+		"FROM by repository and any tag":  {file: "FROM " + testPrefix + "base:1.2.3\nCOPY x /", want: []string{"base linux/amd64"}},
+		"COPY --from":                     {file: "FROM tools\nCOPY --from=base /a /", want: []string{"base linux/amd64", "tools linux/amd64"}},
+		"a mount":                         {file: "FROM tools\nRUN --mount=type=bind,from=base,target=/b true", want: []string{"base linux/amd64", "tools linux/amd64"}},
+		"an argument":                     {file: "ARG ON\nFROM $ON\nCOPY x /", args: map[string]string{"ON": "base"}, want: []string{"base linux/amd64"}},
+		"an argument's default":           {file: "ARG ON\nFROM ${ON:-base}\nCOPY x /", want: []string{"base linux/amd64"}},
+		"an argument of the platform":     {file: "FROM base-${TARGETARCH}\nCOPY x /", want: []string{"base-amd64 linux/amd64"}},
+		"a stage with the name of one":    {file: "FROM " + testPrefix + "base AS base\nCOPY x /", want: []string{"base linux/amd64"}},
+		"another platform":                {file: "FROM --platform=linux/arm64 base AS a\nRUN true\nFROM base\nCOPY --from=a / /", want: []string{"base linux/amd64", "base linux/arm64"}},
+		"an image of the name of a local": {file: "FROM context\nCOPY --from=dockerfile / /", want: []string{"dockerfile linux/amd64"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files := map[string]string{"api": foreign + c.file + "\n"}
+			for _, name := range []string{"base", "tools", "base-amd64", "dockerfile"} {
+				files[name] = "FROM busybox\nCOPY b /\n"
+			}
+			compiler, _ := newForeign(t, files, func(s *Source) { s.Args = c.args })
+			if diff := cmp.Diff(c.want, marks(t, compiled(t, compiler)["api"][0])); diff != "" {
+				t.Errorf("marks (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestBuildPlatformOfAnotherFrontend(t *testing.T) {
+	c, gateway := newForeign(t, map[string]string{
+		"base": "FROM busybox\nCOPY b /\n",
+		"api":  foreign + "FROM --platform=$BUILDPLATFORM base AS build\nRUN make\nFROM base\nCOPY --from=build /a /\n",
+	}, func(s *Source) { s.Platforms = []ocispecs.Platform{amd64, arm64} })
+	all := compiled(t, c)
+	for i, want := range [][]string{{"base linux/amd64"}, {"base linux/amd64", "base linux/arm64"}} {
+		if diff := cmp.Diff(want, marks(t, all["api"][i])); diff != "" {
+			t.Errorf("marks of platform %d (-want +got):\n%s", i, diff)
+		}
+	}
+	contexts := maps.Clone(gateway.told["api/Dockerfile linux/arm64"])
+	maps.DeleteFunc(contexts, func(key, _ string) bool { return !strings.HasPrefix(key, "context:") })
+	want := map[string]string{"context:base": "input:base::linux/arm64", "context:base::linux/amd64": "input:base::linux/amd64"}
+	if diff := cmp.Diff(want, contexts); diff != "" {
+		t.Errorf("named contexts (-want +got):\n%s", diff)
+	}
+}
+
+func TestStageInTheWayOfAnImage(t *testing.T) {
+	c, _ := newForeign(t, map[string]string{
+		"base": "FROM busybox\nCOPY b /\n",
+		"api":  foreign + "FROM base AS base\nRUN make\n",
+	})
+	_, err := c.All(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "write "+testPrefix+"base") || len(errdefs.Sources(err)) != 1 {
+		t.Errorf("got error %v with %d excerpts, want one that says what to write", err, len(errdefs.Sources(err)))
+	}
+}

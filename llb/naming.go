@@ -1,0 +1,167 @@
+package llb
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/moby/buildkit/frontend/dockerfile/command"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	"github.com/moby/buildkit/frontend/dockerfile/shell"
+)
+
+// naming is a place of a container file that names an image or a stage.
+type naming struct {
+	ref      string // with the arguments' values
+	platform string // that a FROM asks for, "" for none
+	from     bool   // it is a FROM, which begins a stage
+	stage    int    // in which it stands, from 0
+	at       []parser.Range
+}
+
+// namings are all such places, in their order, and the stages' names, "" for
+// those without one.
+type namings struct {
+	places []naming
+	stages []string
+}
+
+// readNamings reads them with the values of arguments: first those that are
+// predefined, then those that are given. A file that does not parse has none.
+func readNamings(file []byte, predefined, given map[string]string) namings {
+	parsed, err := parser.Parse(bytes.NewReader(file))
+	if err != nil {
+		return namings{}
+	}
+	r := namingReader{values: values{}, given: given, lex: shell.NewLex(parsed.EscapeToken)}
+	maps.Copy(r.values, predefined)
+	for _, node := range parsed.AST.Children {
+		r.read(node, node.Location())
+	}
+	return r.found
+}
+
+// stageOf returns the stage that a place names as the compiler finds it: a FROM
+// sees those before it, any other all.
+func (n namings) stageOf(place naming) (index int, ok bool) {
+	stages := n.stages
+	if place.from {
+		stages = stages[:place.stage]
+	} else if index, err := strconv.Atoi(place.ref); err == nil {
+		return index, 0 <= index && index < len(stages)
+	}
+	for index, name := range slices.Backward(stages) {
+		if strings.EqualFold(name, place.ref) {
+			return index, true
+		}
+	}
+	return 0, false
+}
+
+type namingReader struct {
+	values values
+	given  map[string]string
+	lex    *shell.Lex
+	found  namings
+}
+
+func (r *namingReader) read(node *parser.Node, at []parser.Range) {
+	switch strings.ToLower(node.Value) {
+	case command.Arg:
+		for word := node.Next; word != nil && len(r.found.stages) == 0; word = word.Next {
+			r.argument(word.Value)
+		}
+	case command.From:
+		r.begin(node, at)
+	case command.Onbuild:
+		if node.Next != nil && len(node.Next.Children) > 0 {
+			r.read(node.Next.Children[0], at)
+		}
+	default:
+		for _, ref := range sourcesOf(node) {
+			r.add(naming{ref: r.expanded(ref), at: at})
+		}
+	}
+}
+
+// argument notes the value that places may use, which is possible for those
+// before the first FROM.
+func (r *namingReader) argument(declared string) {
+	name, value, has := strings.Cut(declared, "=")
+	if given, ok := r.given[name]; ok {
+		r.values[name] = given
+	} else if has {
+		r.values[name] = r.expanded(value)
+	}
+}
+
+// begin reads a FROM.
+func (r *namingReader) begin(node *parser.Node, at []parser.Range) {
+	if node.Next == nil {
+		return
+	}
+	name := ""
+	if as := node.Next.Next; as != nil && as.Next != nil {
+		name = as.Next.Value
+	}
+	r.found.stages = append(r.found.stages, name)
+	r.add(naming{
+		ref: r.expanded(node.Next.Value), platform: r.expanded(flagOf(node, "--platform")), from: true, at: at,
+	})
+}
+
+func (r *namingReader) add(place naming) {
+	place.stage = max(len(r.found.stages)-1, 0)
+	r.found.places = append(r.found.places, place)
+}
+
+// expanded puts arguments' values into a text; one that cannot be read stays as
+// it is, its compile reports why.
+func (r *namingReader) expanded(text string) string {
+	if out, _, err := r.lex.ProcessWord(text, r.values); err == nil {
+		return out
+	}
+	return text
+}
+
+// sourcesOf are the images or stages that an instruction copies from or mounts.
+func sourcesOf(node *parser.Node) []string {
+	var refs []string
+	for _, flag := range node.Flags {
+		name, value, _ := strings.Cut(flag, "=")
+		switch name {
+		case "--from":
+			refs = append(refs, value)
+		case "--mount":
+			for _, field := range strings.Split(value, ",") {
+				if from, ok := strings.CutPrefix(strings.Trim(field, `"`), "from="); ok {
+					refs = append(refs, from)
+				}
+			}
+		}
+	}
+	return refs
+}
+
+func flagOf(node *parser.Node, wanted string) string {
+	for _, flag := range node.Flags {
+		if name, value, _ := strings.Cut(flag, "="); name == wanted {
+			return value
+		}
+	}
+	return ""
+}
+
+// values are those of arguments, as the shell's words are expanded with.
+type values map[string]string
+
+// Get returns an argument's value.
+func (v values) Get(name string) (string, bool) {
+	value, ok := v[name]
+	return value, ok
+}
+
+// Keys returns the arguments' names, sorted.
+func (v values) Keys() []string { return slices.Sorted(maps.Keys(v)) }

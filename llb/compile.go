@@ -206,7 +206,7 @@ func pbRanges(ranges []parser.Range) []*pb.Range {
 
 // isScratch tells whether a compiled image has no layer at all, so that a
 // child of it starts from scratch too.
-func (c *Compiled) isScratch() bool { return c.Definition == nil }
+func (c *Compiled) isScratch() bool { return c.Definition == nil && !c.unknown }
 
 // baseConfig is the image's config as a child's compile sees it.
 func (c *Compiled) baseConfig() ([]byte, error) {

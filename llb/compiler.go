@@ -36,6 +36,8 @@ type Compiled struct {
 	Args []string
 	// Epoch is SOURCE_DATE_EPOCH, if given.
 	Epoch *time.Time
+
+	unknown bool // it stands for an image that is not compiled yet
 }
 
 // Compiler compiles the images of one project. Each image and platform is
@@ -55,9 +57,10 @@ type Compiler struct {
 	// Warn receives the compiler's warnings.
 	Warn func(ctx context.Context, source Source, message string, opts client.WarnOpts)
 
-	mu    sync.Mutex
-	units map[string]*unit
-	twins map[string]*unit // by twinKey
+	mu      sync.Mutex
+	units   map[string]*unit
+	twins   map[string]*unit // by twinKey
+	circles [][]*unit        // that would wait for each other
 }
 
 // unit is one image for one platform on its way.
@@ -80,7 +83,7 @@ var errSibling = errors.New("a sibling cannot be compiled")
 // first its own platforms in their order, then others that siblings asked for.
 // The error joins the mistakes of all images; next to it, results has what could
 // be compiled. Images that build on each other are no error here: the cycle is in
-// their Siblings.
+// their Siblings. It is one if they only wait for each other.
 func (c *Compiler) All(ctx context.Context) (map[string][]*Compiled, error) {
 	var wg sync.WaitGroup
 	for name, source := range c.Sources {
@@ -93,7 +96,11 @@ func (c *Compiler) All(ctx context.Context) (map[string][]*Compiled, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return c.results(), errors.Join(c.failures()...)
+	results, failures := c.results(), c.failures()
+	if len(failures) == 0 {
+		return results, c.falseCircle(results)
+	}
+	return results, errors.Join(failures...)
 }
 
 // results lists what was compiled, by image.
@@ -134,12 +141,12 @@ func (c *Compiler) failures() []error {
 // compile returns an image's graph, made now or before. by is the unit that
 // needs it, nil for none. The context has to be that of the whole build, not of
 // one question: others wait for the same unit. For an image that already waits
-// for by, the result is one without layers; see [Compiler.All].
+// for by, the result says nothing of its layers; see [Compiler.All].
 func (c *Compiler) compile(ctx context.Context, by *unit, name string, platform ocispecs.Platform) (*Compiled, error) {
 	platform = platforms.Normalize(platform)
 	u, mine, circular := c.claim(by, name, platform)
 	if circular {
-		return &Compiled{Source: u.source, Platform: platform}, nil
+		return &Compiled{Source: u.source, Platform: platform, unknown: true}, nil
 	}
 	if mine {
 		u.result, u.err = c.fromTwin(ctx, u)
@@ -193,26 +200,10 @@ func (c *Compiler) claim(by *unit, name string, platform ocispecs.Platform) (u *
 	if by == nil {
 		return u, !ok, false
 	}
-	if waitsFor(u, by, map[*unit]bool{}) {
+	if circle := waitPath(u, by, map[*unit]bool{}); circle != nil {
+		c.circles = append(c.circles, circle)
 		return u, false, true
 	}
 	by.waits[u] = true
 	return u, !ok, false
-}
-
-// waitsFor tells whether one unit waits for another, directly or through others.
-func waitsFor(u, other *unit, seen map[*unit]bool) bool {
-	if u == other {
-		return true
-	}
-	if seen[u] {
-		return false
-	}
-	seen[u] = true
-	for next := range u.waits {
-		if waitsFor(next, other, seen) {
-			return true
-		}
-	}
-	return false
 }

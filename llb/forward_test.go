@@ -3,6 +3,7 @@ package llb
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -18,6 +19,8 @@ import (
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/errdefs"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quoitbuild/quoit/graph"
 )
 
 // foreign is the syntax line of a frontend that compiles as Docker's does.
@@ -203,4 +206,51 @@ func TestStageInTheWayOfAnImage(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "write "+testPrefix+"base") || len(errdefs.Sources(err)) != 1 {
 		t.Errorf("got error %v with %d excerpts, want one that says what to write", err, len(errdefs.Sources(err)))
 	}
+}
+
+// What another frontend is told of but does not use is no edge of the graph; the
+// images must not be built without each other, whoever comes first.
+func TestCirclesOfAnotherFrontend(t *testing.T) {
+	t.Run("by a stage that is built", func(t *testing.T) {
+		for range 50 {
+			c, _ := newForeign(t, map[string]string{"base": foreign + "FROM api\nCOPY x /\n", "api": "FROM base\nCOPY x /\n"})
+			results, err := c.All(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var vertices []graph.Vertex
+			for name, compiled := range results {
+				vertices = append(vertices, graph.Vertex{Name: name, Needs: compiled[0].Siblings})
+			}
+			var cycle *graph.CycleError
+			if _, err := graph.New(vertices); !errors.As(err, &cycle) {
+				t.Fatalf("no cycle: %v", err)
+			}
+		}
+	})
+	t.Run("by a stage that is not built", func(t *testing.T) {
+		for range 50 {
+			c, _ := newForeign(t, map[string]string{
+				"base": foreign + "FROM api AS unused\nRUN true\nFROM busybox\nCOPY x /\n", "api": "FROM mid\nCOPY x /\n", "mid": "FROM base\nCOPY x /\n",
+			})
+			_, err := c.All(t.Context())
+			if err == nil || !strings.Contains(err.Error(), "image base: ") || !strings.Contains(err.Error(), "base → api → mid → base") {
+				t.Fatalf("got error %v, want the circle", err)
+			}
+			sources := errdefs.Sources(err)
+			if len(sources) != 1 || sources[0].Ranges[0].Start.Line != 2 {
+				t.Fatalf("got the excerpts %v, want line 2", sources)
+			}
+		}
+	})
+	t.Run("by a word of a file in another language", func(t *testing.T) {
+		for range 50 {
+			c, gateway := newForeign(t, map[string]string{"base": foreign + "install: api\n", "api": "FROM base\nCOPY x /\n"})
+			gateway.files["base/Dockerfile"] = "FROM busybox\nCOPY x /\n"
+			_, err := c.All(t.Context())
+			if err == nil || !strings.Contains(err.Error(), "image base: ") || !strings.Contains(err.Error(), "base → api → base") {
+				t.Fatalf("got error %v, want the circle", err)
+			}
+		}
+	})
 }

@@ -52,7 +52,7 @@ func (c *Compiler) fromTwin(ctx context.Context, u *unit) (*Compiled, error) {
 		}
 		c.twins[key] = u
 	}
-	waits := twin != nil && !waitsFor(twin, u, map[*unit]bool{})
+	waits := twin != nil && waitPath(twin, u, map[*unit]bool{}) == nil
 	if waits {
 		u.waits[twin] = true
 	}

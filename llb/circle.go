@@ -1,0 +1,61 @@
+package llb
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/quoitbuild/quoit/graph"
+)
+
+// waitPath is how one unit waits for another, directly or through others: from
+// itself to the other; nil if it does not.
+func waitPath(u, other *unit, seen map[*unit]bool) []*unit {
+	if u == other {
+		return []*unit{u}
+	}
+	if seen[u] {
+		return nil
+	}
+	seen[u] = true
+	for next := range u.waits {
+		if path := waitPath(next, other, seen); path != nil {
+			return append([]*unit{u}, path...)
+		}
+	}
+	return nil
+}
+
+// falseCircle is the error of images that waited for each other although their
+// graphs do not need each other in a circle, nil for none: one of them was
+// compiled without what it builds on. Another frontend's file leads to this if it
+// mentions an image that no layer comes from.
+func (c *Compiler) falseCircle(results map[string][]*Compiled) error {
+	if len(c.circles) == 0 {
+		return nil
+	}
+	needs := map[string][]string{}
+	var vertices []graph.Vertex
+	for name, all := range results {
+		for _, compiled := range all {
+			needs[name] = append(needs[name], compiled.Siblings...)
+		}
+		vertices = append(vertices, graph.Vertex{Name: name, Needs: needs[name]})
+	}
+	if _, err := graph.New(vertices); err != nil {
+		return nil // the caller finds that too, and it says more
+	}
+	var path []string
+	for _, u := range c.circles[0] {
+		path = append(path, u.source.Name)
+	}
+	for range path {
+		if !slices.Contains(needs[path[0]], path[1%len(path)]) {
+			break
+		}
+		path = append(path[1:], path[0])
+	}
+	first, second := path[0], path[1%len(path)]
+	err := fmt.Errorf("%w; no layer comes from %s, but the file's own frontend was told of it: take it out of the file",
+		&graph.CycleError{Path: append(path, first)}, second)
+	return InReference(err, c.Sources[first], second)
+}

@@ -32,7 +32,8 @@ type Compiled struct {
 	// Siblings are the project's images that the graph uses, sorted.
 	Siblings []string
 	// Args are the names of the build arguments that reachable stages declare
-	// and that were given a value, sorted.
+	// and that were given a value, sorted; of another frontend's file all that
+	// were given.
 	Args []string
 	// Epoch is SOURCE_DATE_EPOCH, if given.
 	Epoch *time.Time

@@ -1,7 +1,6 @@
 package llb
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -70,12 +69,8 @@ func fromResult(ctx context.Context, res *client.Result, source Source, inner *i
 	if err != nil {
 		return nil, fmt.Errorf("image %s: %w", source.Name, err)
 	}
-	compiled := &Compiled{}
-	for _, name := range slices.Sorted(maps.Keys(source.Args)) {
-		if bytes.Contains(source.Map.Data, []byte(name)) { // whether it is declared, only that frontend knows
-			compiled.Args = append(compiled.Args, name)
-		}
-	}
+	// Which of them are declared, only that frontend knows.
+	compiled := &Compiled{Args: slices.Sorted(maps.Keys(source.Args))}
 	raw, ok := res.Metadata[exptypes.ExporterImageConfigKey]
 	if !ok {
 		return nil, fmt.Errorf("image %s: %w", source.Name, errors.New("its frontend returned no image config"))

@@ -254,3 +254,11 @@ func TestCirclesOfAnotherFrontend(t *testing.T) {
 		}
 	})
 }
+
+func TestArgumentsOfAnotherFrontend(t *testing.T) {
+	c, _ := newForeign(t, map[string]string{"api": foreign + "FROM busybox\nCOPY x /\n"},
+		func(s *Source) { s.Args = map[string]string{"HIDDEN": "1", "OTHER": "2"} })
+	if diff := cmp.Diff([]string{"HIDDEN", "OTHER"}, compiled(t, c)["api"][0].Args); diff != "" {
+		t.Errorf("only the frontend knows what it reads, so all count (-want +got):\n%s", diff)
+	}
+}

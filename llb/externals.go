@@ -74,15 +74,10 @@ func (e *Externals) Digest(ctx context.Context, ref string, platform ocispecs.Pl
 func (e *Externals) lookUp(ctx context.Context, ref string, opt sourceresolver.Opt) (digest.Digest, []byte, error) {
 	wanted := ref
 	if pin := e.pins[ref]; pin != "" {
-		named, err := reference.ParseNormalizedNamed(ref)
-		if err != nil {
-			return "", nil, fmt.Errorf("reading reference %q: %w", ref, err)
+		var err error
+		if wanted, err = withDigest(ref, digest.Digest(pin)); err != nil {
+			return "", nil, err
 		}
-		pinned, err := reference.WithDigest(named, digest.Digest(pin))
-		if err != nil {
-			return "", nil, fmt.Errorf("pinning %q: %w", ref, err)
-		}
-		wanted = pinned.String()
 	}
 	_, dgst, config, err := e.gateway.ResolveImageConfig(ctx, wanted, opt)
 	if err != nil {
@@ -90,6 +85,23 @@ func (e *Externals) lookUp(ctx context.Context, ref string, opt sourceresolver.O
 	}
 	config, err = withoutReserved(config)
 	return dgst, config, err
+}
+
+// withDigest pins a reference. Images of which BuildKit knows no digest, as it has
+// them from nowhere, stay as they are.
+func withDigest(ref string, dgst digest.Digest) (string, error) {
+	if dgst == "" {
+		return ref, nil
+	}
+	named, err := reference.ParseNormalizedNamed(ref)
+	if err != nil {
+		return "", fmt.Errorf("reading reference %q: %w", ref, err)
+	}
+	pinned, err := reference.WithDigest(named, dgst)
+	if err != nil {
+		return "", fmt.Errorf("pinning %q: %w", ref, err)
+	}
+	return pinned.String(), nil
 }
 
 // withoutReserved takes Quoit's own labels out of an image config and leaves

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -43,7 +44,11 @@ func (g *fakeGateway) ResolveImageConfig(_ context.Context, ref string, _ source
 	config := ocispecs.Image{Platform: amd64, RootFS: ocispecs.RootFS{Type: "layers", DiffIDs: []digest.Digest{digest.FromString(ref)}}}
 	config.Config.Env = []string{"PATH=/bin"}
 	raw, err := json.Marshal(config)
-	return ref, digest.FromString(ref), raw, err
+	dgst := digest.FromString(ref)
+	if _, given, ok := strings.Cut(ref, "@"); ok {
+		dgst = digest.Digest(given)
+	}
+	return ref, dgst, raw, err
 }
 
 var (

@@ -15,7 +15,9 @@ import (
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
+	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/quoitbuild/quoit/labels"
 )
@@ -90,33 +92,78 @@ func fromResult(ctx context.Context, res *client.Result, source Source, inner *i
 	if err != nil {
 		return nil, fmt.Errorf("image %s: writing its graph: %w", source.Name, err)
 	}
-	compiled.Definition = def.ToPB()
-	return compiled, inner.noteImages(compiled.Definition)
+	compiled.Definition, err = inner.pinned(def.ToPB())
+	return compiled, err
 }
 
-// noteImages records the siblings and the images with digests that a definition
-// reads.
-func (c *imageClient) noteImages(def *pb.Definition) error {
+// pinned records the siblings and the images that a definition reads, and gives
+// those without a digest the one that is recorded.
+func (c *imageClient) pinned(def *pb.Definition) (*pb.Definition, error) {
+	out := &pb.Definition{Metadata: map[string]*pb.OpMetadata{}, Source: &pb.Source{Locations: map[string]*pb.Locations{}}}
+	if def.Source != nil {
+		out.Source.Infos = def.Source.Infos
+	}
+	moved := map[string]output{}
 	for i, raw := range def.Def {
 		var op pb.Op
 		if err := op.UnmarshalVT(raw); err != nil {
-			return fmt.Errorf("reading op %d of a definition: %w", i, err)
+			return nil, fmt.Errorf("reading op %d of a definition: %w", i, err)
 		}
-		source := op.GetSource()
-		if source == nil {
-			continue
+		changed, err := c.pin(&op)
+		if err != nil {
+			return nil, err
 		}
-		if name, ok := siblingOf(source); ok {
-			c.noteSibling(name)
-		} else if strings.HasPrefix(source.Identifier, imageScheme) {
-			name, dgst, err := imageName(source)
-			if err != nil {
-				return err
+		old := digest.FromBytes(raw).String()
+		if redirect(&op, moved) || changed {
+			if raw, err = (proto.MarshalOptions{Deterministic: true}).Marshal(&op); err != nil {
+				return nil, fmt.Errorf("writing op %d of a definition: %w", i, err)
 			}
-			if dgst != "" {
-				c.externals[name] = dgst
-			}
+		}
+		dgst := digest.FromBytes(raw).String()
+		moved[old] = output{digest: dgst}
+		out.Def = append(out.Def, raw)
+		if meta, ok := def.Metadata[old]; ok {
+			out.Metadata[dgst] = meta
+		}
+		if def.Source != nil && def.Source.Locations[old] != nil {
+			out.Source.Locations[dgst] = def.Source.Locations[old]
 		}
 	}
-	return nil
+	return out, nil
+}
+
+// pin records the image that an op reads, if it does; it is changed if it had no
+// digest.
+func (c *imageClient) pin(op *pb.Op) (changed bool, err error) {
+	source := op.GetSource()
+	if source == nil || !strings.HasPrefix(source.Identifier, imageScheme) {
+		return false, nil
+	}
+	if name, ok := siblingOf(source); ok {
+		c.noteSibling(name)
+		return false, nil
+	}
+	name, dgst, err := imageName(source)
+	if err != nil {
+		return false, err
+	}
+	if dgst != "" {
+		c.noteExternal(name, digest.Digest(dgst))
+		return false, nil
+	}
+	platform := c.unit.platform
+	if op.Platform != nil {
+		platform = op.Platform.Spec()
+	}
+	found, err := c.compiler.Externals.Digest(c.ctx, name, platform)
+	if err != nil {
+		return false, err
+	}
+	ref, err := withDigest(name, found)
+	if err != nil {
+		return false, err
+	}
+	c.noteExternal(name, found)
+	source.Identifier = imageScheme + ref
+	return true, nil
 }

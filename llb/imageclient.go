@@ -69,7 +69,8 @@ func (c *imageClient) Solve(context.Context, client.SolveRequest) (*client.Resul
 }
 
 // ResolveImageConfig answers for a sibling with its compiled config and a mark
-// for a reference, for any other image with what its registry says.
+// for a reference, for any other image with what its registry says and its
+// reference by digest: of a named context only the reference counts.
 func (c *imageClient) ResolveImageConfig(_ context.Context, ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
 	name, ok := c.compiler.Names.Sibling(ref, c.spelling)
 	if !ok {
@@ -77,10 +78,9 @@ func (c *imageClient) ResolveImageConfig(_ context.Context, ref string, opt sour
 		if err != nil {
 			return "", "", nil, c.compiler.Names.suggest(ref, err)
 		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.externals[ref] = dgst.String()
-		return ref, dgst, config, nil
+		c.noteExternal(ref, dgst)
+		ref, err = withDigest(ref, dgst)
+		return ref, dgst, config, err
 	}
 	if name == c.source.Name {
 		return "", "", nil, fmt.Errorf("image %s builds on itself; if Docker Hub's is meant, write docker.io/library/%s", name, name)
@@ -96,6 +96,12 @@ func (c *imageClient) ResolveImageConfig(_ context.Context, ref string, opt sour
 	}
 	config, err := compiled.baseConfig()
 	return siblingHost + name + ":latest", "", config, err
+}
+
+func (c *imageClient) noteExternal(ref string, dgst digest.Digest) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.externals[ref] = dgst.String()
 }
 
 func (c *imageClient) noteSibling(name string) {

@@ -18,12 +18,20 @@ import (
 )
 
 // Externals looks up images that the project does not build, each reference and
-// platform once however many images use it. It is safe for concurrent use.
+// platform once however many images use it. A reference has one digest, whatever
+// the platform. It is safe for concurrent use.
 type Externals struct {
 	gateway client.Client
 	pins    map[string]string
 	mu      sync.Mutex
 	found   map[string]*lookup
+	names   map[string]*named
+}
+
+// named is what a reference names, on all platforms.
+type named struct {
+	mu     sync.Mutex // held by the first that asks
+	digest digest.Digest
 }
 
 type lookup struct {
@@ -36,7 +44,7 @@ type lookup struct {
 // NewExternals returns a resolver that asks the registries through gateway.
 // Pins, by reference with tag, are used instead of what a tag says now.
 func NewExternals(gateway client.Client, pins map[string]string) *Externals {
-	return &Externals{gateway: gateway, pins: pins, found: map[string]*lookup{}}
+	return &Externals{gateway: gateway, pins: pins, found: map[string]*lookup{}, names: map[string]*named{}}
 }
 
 // Resolve returns the digest and the config of an image without the labels that
@@ -71,15 +79,38 @@ func (e *Externals) Digest(ctx context.Context, ref string, platform ocispecs.Pl
 	return dgst, err
 }
 
+// lookUp asks for a tag once and then for its digest, so that all platforms are of
+// one image even if the tag moves meanwhile.
 func (e *Externals) lookUp(ctx context.Context, ref string, opt sourceresolver.Opt) (digest.Digest, []byte, error) {
-	wanted := ref
-	if pin := e.pins[ref]; pin != "" {
-		var err error
-		if wanted, err = withDigest(ref, digest.Digest(pin)); err != nil {
-			return "", nil, err
-		}
+	named := e.named(ref)
+	named.mu.Lock()
+	if named.digest == "" {
+		defer named.mu.Unlock()
+		dgst, config, err := e.ask(ctx, ref, opt)
+		named.digest = dgst
+		return dgst, config, err
 	}
-	_, dgst, config, err := e.gateway.ResolveImageConfig(ctx, wanted, opt)
+	named.mu.Unlock()
+	wanted, err := withDigest(ref, named.digest)
+	if err != nil {
+		return "", nil, err
+	}
+	return e.ask(ctx, wanted, opt)
+}
+
+func (e *Externals) named(ref string) *named {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n, ok := e.names[ref]
+	if !ok {
+		n = &named{digest: digest.Digest(e.pins[ref])}
+		e.names[ref] = n
+	}
+	return n
+}
+
+func (e *Externals) ask(ctx context.Context, ref string, opt sourceresolver.Opt) (digest.Digest, []byte, error) {
+	_, dgst, config, err := e.gateway.ResolveImageConfig(ctx, ref, opt)
 	if err != nil {
 		return "", nil, err
 	}

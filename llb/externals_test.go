@@ -1,10 +1,16 @@
 package llb
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // sources are the identifiers of the images that a definition reads, in order.
@@ -40,5 +46,53 @@ func TestNamedContextsArePinned(t *testing.T) {
 				t.Errorf("the base is %s with digest %s, error %v", base, dgst, err)
 			}
 		})
+	}
+}
+
+// movingGateway is a BuildKit whose tags have moved whenever they are asked for.
+type movingGateway struct{ *fakeGateway }
+
+func (g movingGateway) ResolveImageConfig(ctx context.Context, ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
+	if opt.ImageOpt.Platform.Architecture == "missing" {
+		return "", "", nil, errors.New("no match for platform in manifest: not found")
+	}
+	resolved, dgst, config, err := g.fakeGateway.ResolveImageConfig(ctx, ref, opt)
+	if !strings.Contains(ref, "@") {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		dgst = digest.FromString(fmt.Sprint(ref, g.asked[ref]))
+	}
+	return resolved, dgst, config, err
+}
+
+func TestPlatformsHaveOneDigestOfATag(t *testing.T) {
+	for range 20 {
+		gateway := movingGateway{newGateway()}
+		c := newCompiler(map[string]string{"api": "FROM busybox\nCOPY x /\n"},
+			func(s *Source) { s.Platforms = []ocispecs.Platform{amd64, arm64} })
+		c.Gateway, c.Externals = gateway, NewExternals(gateway, nil)
+		api := compiled(t, c)["api"]
+		if diff := cmp.Diff(sources(t, api[0]), sources(t, api[1])); diff != "" {
+			t.Fatalf("the bases of the platforms (-first +second):\n%s", diff)
+		}
+		const tag = "docker.io/library/busybox:latest"
+		want := map[string]int{tag: 1, tag + "@" + api[0].Externals[tag]: 1}
+		if diff := cmp.Diff(want, gateway.asked); diff != "" {
+			t.Fatalf("look-ups (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestPlatformThatIsMissingLeavesTheOthers(t *testing.T) {
+	externals := NewExternals(movingGateway{newGateway()}, nil)
+	if _, err := externals.Digest(t.Context(), "busybox", ocispecs.Platform{OS: "linux", Architecture: "missing"}); err == nil {
+		t.Error("no error for a platform that is missing")
+	}
+	first, err := externals.Digest(t.Context(), "busybox", amd64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second, err := externals.Digest(t.Context(), "busybox", arm64); err != nil || second != first {
+		t.Errorf("got digest %s and error %v, want %s", second, err, first)
 	}
 }

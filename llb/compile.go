@@ -59,7 +59,7 @@ func (c *Compiler) dockerfile(ctx context.Context, inner *imageClient, source So
 		Warn:           c.warner(ctx, inner.unit),
 	}
 	opt.BuildArgs = maps.Clone(opt.BuildArgs)
-	args, err := declared(ctx, source, opt)
+	args, err := c.declared(ctx, source, opt)
 	if err != nil {
 		return nil, err
 	}
@@ -80,9 +80,12 @@ func (c *Compiler) dockerfile(ctx context.Context, inner *imageClient, source So
 
 // declared names the arguments of source.Args that reachable stages declare.
 // Only then a second pass of the compiler is needed.
-func declared(ctx context.Context, source Source, opt dockerfile2llb.ConvertOpt) ([]string, error) {
+func (c *Compiler) declared(ctx context.Context, source Source, opt dockerfile2llb.ConvertOpt) ([]string, error) {
 	if len(source.Args) == 0 {
 		return nil, nil
+	}
+	if err := c.checkStages(source, *opt.TargetPlatform); err != nil {
+		return nil, err
 	}
 	opt.Warn = nil
 	opt.BuildArgs = maps.Clone(opt.BuildArgs)
@@ -103,6 +106,9 @@ func declared(ctx context.Context, source Source, opt dockerfile2llb.ConvertOpt)
 // Outline returns what `--call=outline` shows of an image.
 func (c *Compiler) Outline(ctx context.Context, name string) (*outline.Outline, error) {
 	source := c.Sources[name]
+	if err := c.checkStages(source, source.Platforms[0]); err != nil {
+		return nil, inSource(err, source)
+	}
 	ui, err := dockerui.NewClient(newImageClient(ctx, c, newUnit("outline", source, source.Platforms[0])))
 	if err != nil {
 		return nil, err

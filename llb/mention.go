@@ -30,7 +30,7 @@ type mention struct {
 func (c *Compiler) mentions(inner *imageClient, platform ocispecs.Platform) ([]mention, error) {
 	source := inner.source
 	found := readNamings(source.Map.Data, c.platformArgs(platform), source.Args)
-	if len(found.stages) == 0 {
+	if found.stages == 0 {
 		return c.words(source, platform), nil
 	}
 	var mentions []mention
@@ -46,7 +46,7 @@ func (c *Compiler) mentions(inner *imageClient, platform ocispecs.Platform) ([]m
 		if p, err := platforms.Parse(place.platform); err == nil {
 			m.platform = platforms.Normalize(p)
 		}
-		if slices.ContainsFunc(found.stages, func(stage string) bool { return strings.EqualFold(stage, m.context) }) {
+		if _, stage := found.byName[m.context]; stage {
 			return nil, parser.WithLocation(fmt.Errorf("%s is the name of a stage too, and the file's own frontend would take the image for it: write %s%s",
 				m.context, c.Names.Prefixes[0], name), place.at)
 		}

@@ -17,15 +17,16 @@ type naming struct {
 	ref      string // with the arguments' values
 	platform string // that a FROM asks for, "" for none
 	from     bool   // it is a FROM, which begins a stage
+	base     int    // the earlier stage that a FROM names, -1 for none
 	stage    int    // in which it stands, from 0
 	at       []parser.Range
 }
 
-// namings are all such places, in their order, and the stages' names, "" for
-// those without one.
+// namings are all such places, in their order, and the file's stages.
 type namings struct {
 	places []naming
-	stages []string
+	stages int            // how many
+	byName map[string]int // in lower case; the last of a name
 }
 
 // readNamings reads them with the values of arguments: first those that are
@@ -36,6 +37,7 @@ func readNamings(file []byte, predefined, given map[string]string) namings {
 		return namings{}
 	}
 	r := namingReader{values: values{}, given: given, lex: shell.NewLex(parsed.EscapeToken)}
+	r.found.byName = map[string]int{}
 	maps.Copy(r.values, predefined)
 	for _, node := range parsed.AST.Children {
 		r.read(node, node.Location())
@@ -46,18 +48,14 @@ func readNamings(file []byte, predefined, given map[string]string) namings {
 // stageOf returns the stage that a place names as the compiler finds it: a FROM
 // sees those before it, any other all.
 func (n namings) stageOf(place naming) (index int, ok bool) {
-	stages := n.stages
 	if place.from {
-		stages = stages[:place.stage]
-	} else if index, err := strconv.Atoi(place.ref); err == nil {
-		return index, 0 <= index && index < len(stages)
+		return place.base, place.base >= 0
 	}
-	for index, name := range slices.Backward(stages) {
-		if strings.EqualFold(name, place.ref) {
-			return index, true
-		}
+	if index, err := strconv.Atoi(place.ref); err == nil {
+		return index, 0 <= index && index < n.stages
 	}
-	return 0, false
+	index, ok = n.byName[strings.ToLower(place.ref)]
+	return index, ok
 }
 
 type namingReader struct {
@@ -70,7 +68,7 @@ type namingReader struct {
 func (r *namingReader) read(node *parser.Node, at []parser.Range) {
 	switch strings.ToLower(node.Value) {
 	case command.Arg:
-		for word := node.Next; word != nil && len(r.found.stages) == 0; word = word.Next {
+		for word := node.Next; word != nil && r.found.stages == 0; word = word.Next {
 			r.argument(word.Value)
 		}
 	case command.From:
@@ -102,18 +100,21 @@ func (r *namingReader) begin(node *parser.Node, at []parser.Range) {
 	if node.Next == nil {
 		return
 	}
-	name := ""
-	if as := node.Next.Next; as != nil && as.Next != nil {
-		name = as.Next.Value
+	place := naming{
+		ref: r.expanded(node.Next.Value), platform: r.expanded(flagOf(node, "--platform")), from: true, base: -1, at: at,
 	}
-	r.found.stages = append(r.found.stages, name)
-	r.add(naming{
-		ref: r.expanded(node.Next.Value), platform: r.expanded(flagOf(node, "--platform")), from: true, at: at,
-	})
+	if base, ok := r.found.byName[strings.ToLower(place.ref)]; ok {
+		place.base = base
+	}
+	if as := node.Next.Next; as != nil && as.Next != nil {
+		r.found.byName[strings.ToLower(as.Next.Value)] = r.found.stages
+	}
+	r.found.stages++
+	r.add(place)
 }
 
 func (r *namingReader) add(place naming) {
-	place.stage = max(len(r.found.stages)-1, 0)
+	place.stage = max(r.found.stages-1, 0)
 	r.found.places = append(r.found.places, place)
 }
 

@@ -2,8 +2,11 @@ package integration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -77,6 +80,48 @@ func TestApplyConvergesAfterADeathAtEveryWrite(t *testing.T) {
 	}
 }
 
+// TestAHookOfADeadRunIsGoneBeforeTheNextOne: a migration runs on behind a run that
+// was killed, and the way back begins with it gone to its last pod.
+func TestAHookOfADeadRunIsGoneBeforeTheNextOne(t *testing.T) {
+	stubborn := strings.Replace(hookJob("migrate", "pre-upgrade", "trap : TERM; while :; do sleep 1; done"), "PeriodSeconds: 0", "PeriodSeconds: 3", 1)
+	a := newApplied(t, map[string]string{"up.yaml": stubborn, "down.yaml": hookJob("migrate-down", "pre-downgrade", "true")})
+	pods := func() string {
+		return a.kubectl("", "get", "pods", "-l", "job-name=migrate", "-o", "jsonpath={.items[*].status.phase}")
+	}
+	ctx, kill := context.WithCancel(t.Context())
+	died := make(chan error)
+	go func() {
+		request := a.request
+		request.Action = deploy.Upgrade
+		_, err := apply.Run(ctx, a.config, request, io.Discard)
+		died <- err
+	}()
+	for pods() != "Running" {
+		if !again(t) {
+			t.Fatalf("the migration does not run: %v", <-died)
+		}
+	}
+	kill()
+	if err := <-died; !errors.Is(err, context.Canceled) {
+		t.Fatalf("the run ends with %v", err)
+	}
+	beside := "nothing was created"
+	config := rest.CopyConfig(a.config)
+	config.Wrap(func(inner http.RoundTripper) http.RoundTripper {
+		return roundTrip(func(r *http.Request) (*http.Response, error) {
+			if r.Method == http.MethodPost {
+				beside = pods()
+			}
+			return inner.RoundTrip(r)
+		})
+	})
+	a.config = config
+	a.mustRun(deploy.Downgrade)
+	if beside != "" {
+		t.Errorf("when the way back begins, the migration's pods are: %s", beside)
+	}
+}
+
 // reset brings the site to where a change begins.
 func (a *applied) reset(c disturbable) {
 	a.t.Helper()
@@ -131,3 +176,8 @@ func (a *applied) state() map[string]any {
 	}
 	return all
 }
+
+// roundTrip is a transport that is a function.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -75,6 +75,11 @@ func (s *session) run(ctx context.Context) error {
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}
+	return s.change(ctx)
+}
+
+// change carries out what was prepared.
+func (s *session) change(ctx context.Context) error {
 	switch {
 	case s.request.Action == deploy.Uninstall:
 		return s.uninstall(ctx)
@@ -84,15 +89,13 @@ func (s *session) run(ctx context.Context) error {
 	return s.install(ctx)
 }
 
-// install brings the objects to those of the release. The inventory first has
-// what was there and what will be, so that whatever a run leaves behind that
-// dies here is pruned by the next one. What is no longer needed goes last:
-// until the new objects are ready, the old ones may be in use.
+// install brings the objects to those of the release. What is no longer needed
+// goes last: until the new objects are ready, the old ones may be in use.
 func (s *session) install(ctx context.Context) error {
 	if err := s.preflight(ctx); err != nil {
 		return err
 	}
-	if err := s.remember(ctx, inventory{union(s.held.objects, refsOf(s.objectsOfRun())), s.held.made}); err != nil {
+	if err := s.begin(ctx); err != nil {
 		return err
 	}
 	if err := s.runHooks(ctx, pre(s.request.Action)); err != nil {
@@ -113,13 +116,16 @@ func (s *session) install(ctx context.Context) error {
 	if err := s.runHooks(ctx, post(s.request.Action)); err != nil {
 		return err
 	}
+	if s.request.DryRun {
+		return nil
+	}
 	left := without(s.held.objects, stale)
-	return s.remember(ctx, inventory{union(left, refsOf(s.objectsOfRun())), s.made})
+	return s.writeInventory(ctx, inventory{union(left, refsOf(s.objectsOfRun())), s.made})
 }
 
 // downgrade runs hooks only: the older release brings its own objects.
 func (s *session) downgrade(ctx context.Context) error {
-	if err := s.remember(ctx, inventory{union(s.held.objects, refsOf(s.objectsOfRun())), s.held.made}); err != nil {
+	if err := s.begin(ctx); err != nil {
 		return err
 	}
 	if err := s.runHooks(ctx, pre(s.request.Action)); err != nil {
@@ -131,7 +137,7 @@ func (s *session) downgrade(ctx context.Context) error {
 // uninstall deletes everything. What hooks need goes last, after them.
 func (s *session) uninstall(ctx context.Context) error {
 	hooks := refsOf(s.objectsOfRun())
-	if err := s.remember(ctx, inventory{union(s.held.objects, hooks), s.held.made}); err != nil {
+	if err := s.begin(ctx); err != nil {
 		return err
 	}
 	if err := s.runHooks(ctx, pre(s.request.Action)); err != nil {
@@ -156,6 +162,19 @@ func (s *session) uninstall(ctx context.Context) error {
 	return s.deleteInventory(ctx)
 }
 
+// begin makes the inventory what was there and what will be, so that whatever a
+// run leaves behind that dies is pruned by the next one, and ends the hooks that
+// an earlier run has left.
+func (s *session) begin(ctx context.Context) error {
+	if s.request.DryRun {
+		return nil
+	}
+	if err := s.writeInventory(ctx, inventory{union(s.held.objects, refsOf(s.objectsOfRun())), s.held.made}); err != nil {
+		return err
+	}
+	return s.endHooks(ctx)
+}
+
 // objectsOfRun are those that this run may write: plain ones, and hooks of its
 // own points.
 func (s *session) objectsOfRun() []*unstructured.Unstructured {
@@ -165,12 +184,4 @@ func (s *session) objectsOfRun() []*unstructured.Unstructured {
 		all = slices.Concat(all, needs, jobs)
 	}
 	return all
-}
-
-// remember writes the inventory, unless nothing is to be written.
-func (s *session) remember(ctx context.Context, i inventory) error {
-	if s.request.DryRun {
-		return nil
-	}
-	return s.writeInventory(ctx, i)
 }

@@ -110,7 +110,7 @@ func (r Request) environment() map[string]string {
 }
 
 // jobDeadline is how much longer than a run waits a Job may go on, if the run
-// has died and cannot end it.
+// has died and no other one comes to end it.
 const jobDeadline = 30 * time.Second
 
 // prepareJob returns the Job as it is run: it is told what happens, is not tried

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -32,6 +31,34 @@ func logText(lines []string) string {
 		return ""
 	}
 	return "\nits last lines:\n  " + strings.Join(lines, "\n  ")
+}
+
+// endHooks deletes the Jobs of hooks that run on although their own run is over,
+// and returns when they are gone with their pods: nothing of them may come after
+// what the hooks of this run do.
+func (s *session) endHooks(ctx context.Context) error {
+	for _, r := range s.held.objects {
+		live := r.empty()
+		if !(hook{object: live}).isJob() {
+			continue
+		}
+		err := s.cluster.Get(ctx, client.ObjectKeyFromObject(live), live)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", s.name(r), explain(err))
+		}
+		_, isHook := live.GetAnnotations()[annotationHook]
+		if !isHook || s.ownedByOther(live) != nil || hasCondition(live, "Complete") || hasCondition(live, "Failed") {
+			continue
+		}
+		s.say("ending %s of an earlier run", s.name(r))
+		if err := s.deleteAndWait(ctx, live); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // runHooks runs what belongs to a point: first the root image's executables,
@@ -98,8 +125,8 @@ func (s *session) runJob(ctx context.Context, point string, job *unstructured.Un
 }
 
 // waitJob returns when the Job has ended, with a [*HookError] if not well. One
-// that does not end in time is deleted: nothing of it may run on while somebody
-// deploys something else.
+// that does not end in time is deleted, and gone with its pods: nothing of it may
+// run on while somebody deploys something else.
 func (s *session) waitJob(ctx context.Context, point string, job *unstructured.Unstructured) error {
 	r := refOf(job)
 	told := ""
@@ -139,7 +166,7 @@ func (s *session) waitJob(ctx context.Context, point string, job *unstructured.U
 		failure.Reason += "; " + detail
 	}
 	if wait.Interrupted(err) {
-		return errors.Join(failure, s.delete(ctx, job, metav1.DeletePropagationBackground))
+		return errors.Join(failure, s.deleteAndWait(ctx, job))
 	}
 	return failure
 }

@@ -109,6 +109,13 @@ func TestSecretsAreHiddenInErrors(t *testing.T) {
 	if got := v.mask(`Invalid value: "first\nsecond", aHVudGVyMjI=`); got != `Invalid value: "***", ***` {
 		t.Errorf("got %s", got)
 	}
+	for name, value := range map[string]string{"DB_NAME": "shop", "DB_PASSWORD": "shop-7Kq9", "QUOTED": `"a-b"`} { // one begins with another
+		v.text[name], v.secrets[name] = value, true
+	}
+	const encoded = "c2hvcC03S3E5" // of shop-7Kq9
+	if got := v.mask(`"shop-7Kq9" shop ` + encoded + ` "\"a-b\""`); got != `"***" *** *** "***"` {
+		t.Errorf("got %s", got)
+	}
 	inner := &ImmutableError{Object: "Secret/hunter22"}
 	err := v.maskError(inner)
 	if got := err.Error(); strings.Contains(got, "hunter22") || !strings.Contains(got, "Secret/***") {

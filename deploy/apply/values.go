@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -109,16 +110,26 @@ const minSecret = 4
 // mask hides secret values in a text: errors of the API server quote what they
 // refuse, as it is, escaped, or as a Secret has it.
 func (v values) mask(text string) string {
-	for _, name := range slices.Sorted(maps.Keys(v.secrets)) {
+	for _, form := range v.secretForms() {
+		text = strings.ReplaceAll(text, form, "***")
+	}
+	return text
+}
+
+// secretForms are the texts that show secret values, longest first: one may be
+// a part of another, whose rest would stay.
+func (v values) secretForms() []string {
+	var forms []string
+	for name := range v.secrets {
 		value := v.text[name]
 		if len(value) < minSecret {
 			continue
 		}
-		for _, form := range []string{value, strings.Trim(strconv.Quote(value), `"`), base64.StdEncoding.EncodeToString([]byte(value))} {
-			text = strings.ReplaceAll(text, form, "***")
-		}
+		quoted := strconv.Quote(value)
+		forms = append(forms, value, quoted[1:len(quoted)-1], base64.StdEncoding.EncodeToString([]byte(value)))
 	}
-	return text
+	slices.SortFunc(forms, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+	return forms
 }
 
 // maskedError hides secret values in the text of an error.

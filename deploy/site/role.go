@@ -2,12 +2,16 @@ package site
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/kustomize/kyaml/resid"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/kustomize/kyaml/openapi"
+	"sigs.k8s.io/kustomize/kyaml/yaml"
 
 	"github.com/quoitbuild/quoit/deploy/apply"
 	"github.com/quoitbuild/quoit/manifest"
@@ -48,21 +52,26 @@ func RulesFor(s Site, objects []*unstructured.Unstructured) (Rules, error) {
 		account.add(Rule{"the site's values", []string{""}, []string{"configmaps"}, []string{"quoit-site"}, []string{"get"}})
 		account.add(Rule{"the same", []string{""}, []string{"secrets"}, []string{"quoit-site"}, []string{"get"}})
 	}
-	place := func(object *unstructured.Unstructured) *roleOf {
-		if s.Scope == manifest.ScopeCluster && elsewhere(s, object) {
-			return cluster
+	for _, object := range objects {
+		k := kindOf(object, objects)
+		inNamespace, inCluster := s.places(object, k)
+		if inNamespace {
+			account.object(object, k)
 		}
-		return account
+		if inCluster {
+			cluster.object(object, k)
+		}
 	}
 	for _, object := range objects {
-		place(object).object(object, objects)
-	}
-	for _, object := range objects {
+		more := account
+		if inNamespace, _ := s.places(object, kindOf(object, objects)); !inNamespace {
+			more = cluster
+		}
 		if runsPods(object) {
-			place(object).add(Rule{"to see why what was applied does not become ready", []string{""}, []string{"pods"}, nil, []string{"list"}})
-			place(object).add(Rule{"to see the output of hooks", []string{""}, []string{"pods/log"}, nil, []string{"get"}})
+			more.add(Rule{"to see why what was applied does not become ready", []string{""}, []string{"pods"}, nil, []string{"list"}})
+			more.add(Rule{"to see the output of hooks", []string{""}, []string{"pods/log"}, nil, []string{"get"}})
 		}
-		place(object).grants(object, objects)
+		more.grants(object, objects)
 	}
 	return Rules{Account: least(account.rules), Cluster: least(cluster.rules), Deployer: deployerRules(s, values)}, nil
 }
@@ -129,14 +138,12 @@ func (r *roleOf) add(rule Rule) {
 }
 
 // object adds what applying, waiting for and pruning an object needs.
-func (r *roleOf) object(object *unstructured.Unstructured, all []*unstructured.Unstructured) {
-	kind := object.GroupVersionKind()
-	resource, _ := meta.UnsafeGuessKindToResource(kind)
-	name := resource.Resource
-	if plural := pluralOf(all, kind.Group, kind.Kind); plural != "" {
-		name = plural
+func (r *roleOf) object(object *unstructured.Unstructured, k kind) {
+	why := object.GetKind() + ", which the release has"
+	if k.scope == guessed {
+		why += "; this is a guess: kubectl api-resources says what it is called, and whether it is in namespaces"
 	}
-	r.add(Rule{kind.Kind + ", which the release has", []string{kind.Group}, []string{name}, nil, apply.Verbs(object)})
+	r.add(Rule{why, []string{object.GroupVersionKind().Group}, []string{k.plural}, nil, apply.Verbs(object)})
 }
 
 // grants adds what Kubernetes wants to be held by whoever gives it to others.
@@ -168,26 +175,76 @@ func (r *roleOf) grants(object *unstructured.Unstructured, all []*unstructured.U
 	}
 }
 
-// pluralOf is what a definition among the objects says of a kind.
-func pluralOf(objects []*unstructured.Unstructured, group, kind string) string {
-	for _, object := range objects {
-		defined, _, _ := unstructured.NestedString(object.Object, "spec", "names", "kind")
-		in, _, _ := unstructured.NestedString(object.Object, "spec", "group")
-		if object.GetKind() == crdKind && defined == kind && in == group {
-			plural, _, _ := unstructured.NestedString(object.Object, "spec", "names", "plural")
-			return plural
-		}
-	}
-	return ""
+// kind is what rules have to say of a kind of object.
+type kind struct {
+	plural string
+	scope  scope
 }
 
-// elsewhere reports whether an object is not in the site's namespace.
-func elsewhere(s Site, object *unstructured.Unstructured) bool {
-	gvk := object.GroupVersionKind()
-	if object.GetNamespace() != "" {
-		return object.GetNamespace() != s.Namespace
+type scope int
+
+const (
+	guessed scope = iota // neither Kubernetes nor the release defines it
+	namespaced
+	clusterWide
+)
+
+// kindOf is what the objects themselves define, what Kubernetes does, or else a
+// guess.
+func kindOf(object *unstructured.Unstructured, all []*unstructured.Unstructured) kind {
+	for _, definition := range all {
+		in, _, _ := unstructured.NestedString(definition.Object, "spec", "group")
+		defined, _, _ := unstructured.NestedString(definition.Object, "spec", "names", "kind")
+		if definition.GetKind() != crdKind || in != object.GroupVersionKind().Group || defined != object.GetKind() {
+			continue
+		}
+		plural, _, _ := unstructured.NestedString(definition.Object, "spec", "names", "plural")
+		if scope, _, _ := unstructured.NestedString(definition.Object, "spec", "scope"); scope == "Cluster" {
+			return kind{plural, clusterWide}
+		}
+		return kind{plural, namespaced}
 	}
-	return resid.NewGvk(gvk.Group, gvk.Version, gvk.Kind).IsClusterScoped()
+	gvk := object.GroupVersionKind()
+	return kind{guessPlural(gvk), scopeOf(gvk)}
+}
+
+// scopeOf is what kustomize knows of a kind in the version that is given, or in
+// any other: it does not have them all.
+func scopeOf(gvk schema.GroupVersionKind) scope {
+	for _, version := range append(scheme.Scheme.VersionsForGroupKind(gvk.GroupKind()), gvk.GroupVersion()) {
+		inNamespaces, known := openapi.IsNamespaceScoped(yaml.TypeMeta{APIVersion: version.String(), Kind: gvk.Kind})
+		switch {
+		case known && inNamespaces:
+			return namespaced
+		case known:
+			return clusterWide
+		}
+	}
+	return guessed
+}
+
+// guessPlural is right for the kinds of Kubernetes and most others.
+func guessPlural(gvk schema.GroupVersionKind) string {
+	if singular := strings.ToLower(gvk.Kind); vowelThenY.MatchString(singular) {
+		return singular + "s" // gateways
+	}
+	resource, _ := meta.UnsafeGuessKindToResource(gvk)
+	return resource.Resource
+}
+
+var vowelThenY = regexp.MustCompile(`[aeiou]y$`)
+
+// places are where an object needs its rule: in the site's namespace, in the
+// whole cluster, or, if that is not known, in both.
+func (s Site) places(object *unstructured.Unstructured, k kind) (inNamespace, inCluster bool) {
+	elsewhere := object.GetNamespace() != "" && object.GetNamespace() != s.Namespace
+	switch {
+	case s.Scope != manifest.ScopeCluster:
+		return true, false
+	case elsewhere || k.scope == clusterWide:
+		return false, true
+	}
+	return true, k.scope == guessed
 }
 
 func runsPods(object *unstructured.Unstructured) bool {

@@ -47,6 +47,16 @@ const overlayObjects = `
 ---
 {apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: meese.example.com}, spec: {group: example.com, names: {kind: Moose, plural: meese}}}
 ---
+{apiVersion: example.com/v1, kind: Herd, metadata: {name: a}}
+---
+{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: herds.example.com}, spec: {group: example.com, scope: Cluster, names: {kind: Herd, plural: herds}}}
+---
+{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: a}}
+---
+{apiVersion: cert-manager.io/v1, kind: ClusterIssuer, metadata: {name: a, namespace: shop}}
+---
+{apiVersion: cert-manager.io/v1, kind: Certificate, metadata: {name: a, namespace: other}}
+---
 {apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: reader}, rules: [{apiGroups: [""], resources: [endpoints], verbs: [list]}]}
 ---
 {apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: viewer}, roleRef: {kind: ClusterRole, name: view}}
@@ -67,6 +77,7 @@ func TestRulesAreTheLeast(t *testing.T) {
 	const keep, change = " [] [get create patch]", " [] [get create patch delete]"
 	want := []string{
 		"[] [configmaps]" + change, "[networking.k8s.io] [ingresses]" + change, "[batch] [jobs]" + change, "[example.com] [meese]" + change,
+		"[gateway.networking.k8s.io] [gateways]" + change, "[cert-manager.io] [clusterissuers]" + change,
 		"[rbac.authorization.k8s.io] [roles]" + change, "[rbac.authorization.k8s.io] [rolebindings]" + change,
 		"[] [pods] [] [list]", "[] [pods/log] [] [get]",
 		"[] [endpoints] [] [list]", "[rbac.authorization.k8s.io] [clusterroles] [view] [bind]",
@@ -74,9 +85,19 @@ func TestRulesAreTheLeast(t *testing.T) {
 	if diff := cmp.Diff(want, texts(rules.Account)); diff != "" {
 		t.Errorf("in the namespace (-want +got):\n%s", diff)
 	}
-	want = []string{"[] [namespaces]" + keep, "[] [services]" + change, "[apiextensions.k8s.io] [customresourcedefinitions]" + keep}
+	want = []string{"[] [namespaces]" + keep, "[] [services]" + change, "[apiextensions.k8s.io] [customresourcedefinitions]" + keep,
+		"[example.com] [herds]" + change, "[gateway.networking.k8s.io] [gateways]" + change, "[cert-manager.io] [clusterissuers]" + change, "[cert-manager.io] [certificates]" + change}
 	if diff := cmp.Diff(want, texts(rules.Cluster)); diff != "" {
 		t.Errorf("in the cluster (-want +got):\n%s", diff)
+	}
+	var guessed []string
+	for _, r := range rules.Cluster {
+		if strings.Contains(r.Why, "kubectl api-resources") {
+			guessed = append(guessed, r.Resources...)
+		}
+	}
+	if diff := cmp.Diff([]string{"gateways", "clusterissuers", "certificates"}, guessed); diff != "" {
+		t.Errorf("what is said to be guessed (-want +got):\n%s", diff)
 	}
 	s.Scope = manifest.ScopeNamespace
 	if rules := rulesFor(t, s, overlayObjects); len(rules.Cluster) > 0 {
@@ -107,6 +128,8 @@ func TestRulesOfOneObject(t *testing.T) {
 		{"a Job", object("batch/v1, kind: Job", "", ""), "[batch] [jobs] [] [get create patch delete]" + see, ""},
 		{"a hook", object("batch/v1, kind: Job", "quoit.build/hook: pre-install", ""), "[batch] [jobs] [] [get create delete]" + see, ""},
 		{"what a hook needs", object(service, "quoit.build/hook: pre-install", ""), "[] [services] [] [get create patch delete]", ""},
+		{"one of a kind that somebody else defines, which may run pods", object("acme.com/v1, kind: Job", "", ""), "[acme.com] [jobs] [] [get create patch delete]" + see, "[acme.com] [jobs] [] [get create patch delete]"},
+		{"one of a newer version than kustomize knows", object("autoscaling/v2, kind: HorizontalPodAutoscaler", "", ""), "[autoscaling] [horizontalpodautoscalers] [] [get create patch delete]", ""},
 		{"a pod", object("v1, kind: Pod", "", ""), "[] [pods] [] [get create patch delete list]; [] [pods/log] [] [get]", ""},
 		{"a right in the whole cluster", object(role, "", ", rules: [{apiGroups: [''], resources: [nodes], verbs: [get]}]"), "",
 			"[rbac.authorization.k8s.io] [clusterroles] [] [get create patch delete]; [] [nodes] [] [get]"},

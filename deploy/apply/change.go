@@ -126,10 +126,22 @@ func (s *session) preflight(ctx context.Context) error {
 	}
 	if s.request.DryRun {
 		for i, object := range s.plain {
+			if changes[i] == created && s.isOver(object) {
+				changes[i] = unchanged
+			}
 			s.note(refOf(object), changes[i])
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// isOver reports whether an object that is not there is a Job that this release
+// has run, with these values: then Kubernetes may have deleted it after its time
+// to live, and that it would be created anew is no difference from what is to be.
+func (s *session) isOver(object *unstructured.Unstructured) bool {
+	_, mortal, _ := unstructured.NestedFieldNoCopy(object.Object, "spec", "ttlSecondsAfterFinished")
+	applied := len(without([]ref{refOf(object)}, s.held.objects)) == 0
+	return isJob(object) && mortal && applied && s.held.made == s.made && s.made.version != ""
 }
 
 // applyAll applies the objects in stages: kinds and namespaces are ready before

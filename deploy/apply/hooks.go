@@ -24,11 +24,6 @@ type hook struct {
 	weight int
 }
 
-func (h hook) isJob() bool {
-	gvk := h.object.GroupVersionKind()
-	return gvk.Group == "batch" && gvk.Kind == "Job"
-}
-
 func (h hook) runsIn(action deploy.Action) bool {
 	return slices.Contains(h.points, pre(action)) || slices.Contains(h.points, post(action))
 }
@@ -41,6 +36,10 @@ var points = func() []string {
 	}
 	return all
 }()
+
+func isJob(object *unstructured.Unstructured) bool {
+	return object.GroupVersionKind().GroupKind().String() == "Job.batch"
+}
 
 func pre(action deploy.Action) string  { return "pre-" + string(action) }
 func post(action deploy.Action) string { return "post-" + string(action) }
@@ -89,7 +88,7 @@ func at(hooks []hook, point string) (needs, jobs []*unstructured.Unstructured) {
 	for _, h := range hooks {
 		switch {
 		case !slices.Contains(h.points, point):
-		case h.isJob():
+		case isJob(h.object):
 			jobs = append(jobs, h.object)
 		default:
 			needs = append(needs, h.object)

@@ -39,7 +39,7 @@ func logText(lines []string) string {
 func (s *session) endHooks(ctx context.Context) error {
 	for _, r := range s.held.objects {
 		live := r.empty()
-		if !(hook{object: live}).isJob() {
+		if !isJob(live) {
 			continue
 		}
 		err := s.cluster.Get(ctx, client.ObjectKeyFromObject(live), live)

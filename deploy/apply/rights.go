@@ -11,7 +11,7 @@ import (
 // has it to the one that deletes it: the rights that they need for its kind.
 func Verbs(object *unstructured.Unstructured) []string {
 	_, isHook := object.GetAnnotations()[annotationHook]
-	runs := isHook && hook{object: object}.isJob() // deleted and created each time
+	runs := isHook && isJob(object) // deleted and created each time
 	verbs := []string{"get", "create"}
 	if !runs {
 		verbs = append(verbs, "patch")

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -96,6 +97,7 @@ func TestBuildFetchesNothing(t *testing.T) {
 	defer server.Close()
 	url := server.URL + "/x.yaml"
 	builtin := "apiVersion: builtin\nkind: ConfigMapGenerator\nmetadata: {name: g}\nname: g\nfiles: [\"" + url + "\"]\n"
+	transformer := "apiVersion: builtin\nkind: PatchStrategicMergeTransformer\nmetadata: {name: g}\npaths: [\"" + url + "\"]\n"
 	for name, kustomization := range map[string]string{
 		"a file":                        "resources: ['" + url + "']\n",
 		"in another case":               "Resources: ['" + strings.Replace(url, "http", "HTTP", 1) + "']\n",
@@ -114,13 +116,29 @@ func TestBuildFetchesNothing(t *testing.T) {
 		"an env file of a generator":    "secretGenerator: [{name: a, envs: ['" + url + "']}]\n",
 		"a generator's file":            "generators: [g.yaml]\n",
 		"a generator in the file":       "generators:\n- |\n  " + strings.ReplaceAll(builtin, "\n", "\n  ") + "\n",
+		"a generator in one line":       "generators: ['{apiVersion: builtin, kind: ConfigMapGenerator, metadata: {name: g}, name: g, files: [\"" + url + "\"]}']\n",
+		"a generator in a list":         "generators:\n- |\n  {apiVersion: v1, kind: List, items: [{apiVersion: builtin, kind: ConfigMapGenerator, metadata: {name: g}, name: g, files: ['" + url + "']}]}\n",
+		"a patch of a transformer":      "transformers:\n- |\n  " + strings.ReplaceAll(transformer, "\n", "\n  ") + "\nresources: [settings.yaml]\n",
+		"targets in a file":             "transformers:\n- '{apiVersion: builtin, kind: ValueAddTransformer, metadata: {name: g}, value: a, targetFilePath: \"" + url + "\"}'\nresources: [settings.yaml]\n",
+		"a group that is empty":         "generators:\n- |\n  " + strings.ReplaceAll(strings.Replace(builtin, "builtin", "/builtin", 1), "\n", "\n  ") + "\n",
+		"a long s":                      "re\u017fources: ['" + url + "']\n",
+		"a long s, and a repository":    "re\u017fources: ['file:///nowhere/shop.git']\n",
+		"a long s in a generator":       "generators:\n- |\n  " + strings.ReplaceAll(strings.Replace(builtin, "files", "file\u017f", 1), "\n", "\n  ") + "\n",
+		"an encoded text":               "resources: [!!binary " + base64.StdEncoding.EncodeToString([]byte(url)) + "]\n",
+		"an encoded key":                "!!binary " + base64.StdEncoding.EncodeToString([]byte("resources")) + ": ['" + url + "']\n",
+		"an alias":                      "x: &x '" + url + "'\nresources: [*x]\n",
+		"a key that is there twice":     "resources: ['" + url + "']\nresources: []\n",
+		"a generator's absolute path":   "generators: [/overlays/prod/g.yaml]\n",
+		"a base that is a file before":  "resources: [../other/kustomization.yaml, ../other]\n",
+		"after what is no object":       "generators: [list.yaml]\n",
 		"a merged map":                  "x: &x {path: '" + url + "'}\npatches: [{<<: *x}]\n",
 		"a base that has one":           "resources: [../other]\n",
 		"a generator of another folder": "generators: [../generators]\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := build(folder(t, map[string]string{
-				"overlays/prod/kustomization.yaml": kustomization, "overlays/prod/g.yaml": builtin,
+				"overlays/prod/kustomization.yaml": kustomization, "overlays/prod/g.yaml": builtin, "overlays/prod/settings.yaml": settings,
+				"overlays/prod/list.yaml":                "[]\n---\n" + builtin,
 				"overlays/other/kustomization.yaml":      "resources: ['" + url + "']\n",
 				"overlays/generators/kustomization.yaml": "resources: [g.yaml]\n", "overlays/generators/g.yaml": builtin,
 			}), "prod")

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -13,17 +12,19 @@ import (
 
 	"go.yaml.in/yaml/v3"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
+	"sigs.k8s.io/kustomize/kyaml/resid"
 )
 
 // remote is what kustomize would fetch or clone: an address, or what git calls
 // one.
 var remote = regexp.MustCompile(`(?i)^(git::)?([a-z][a-z0-9+.-]*://|https?:|[a-z][a-z0-9-]*@|(www\.)?github\.com[:/]|gh:)`)
 
-// Fields of a kustomization, in lower case because its reader does not mind,
-// whose strings are loaded.
+// Fields, of a kustomization and of what configures kustomize's own generators
+// and transformers, whose texts are loaded: roots may lead to more of both.
 var (
 	roots  = []string{"resources", "bases", "components", "generators", "transformers", "validators"}
-	loaded = append([]string{"crds", "configurations", "patchesstrategicmerge", "path", "files", "env", "envs", "replacements"}, roots...)
+	loaded = append([]string{"crds", "configurations", "patchesStrategicMerge", "path", "paths", "files", "env", "envs", "replacements",
+		"targetFilePath", "valuesFile", "additionalValuesFiles"}, roots...)
 )
 
 // RemoteError says that a kustomization names something that would have to be
@@ -42,15 +43,21 @@ func (e *RemoteError) Error() string {
 // refuseRemote follows a kustomization through all others that it leads to.
 // Kustomize itself has no switch for this: it would ask the network, or run git.
 func refuseRemote(files filesys.FileSystem, dir string) error {
-	r := remoteSearch{files: files, seen: map[string]bool{}}
+	r := remoteSearch{files: files, seen: map[visit]bool{}}
 	r.folder(dir)
 	return errors.Join(r.errs...)
 }
 
 type remoteSearch struct {
 	files filesys.FileSystem
-	seen  map[string]bool
+	seen  map[visit]bool
 	errs  []error
+}
+
+// visit is a file as what it was looked at: one may be both.
+type visit struct {
+	file          string
+	kustomization bool
 }
 
 func (r *remoteSearch) folder(dir string) {
@@ -62,70 +69,123 @@ func (r *remoteSearch) folder(dir string) {
 // file reads a kustomization, or something that it names: of these only what
 // configures kustomize itself loads further files.
 func (r *remoteSearch) file(file string, kustomization bool) {
-	if r.seen[file] {
+	if r.seen[visit{file, kustomization}] {
 		return
 	}
-	r.seen[file] = true
+	r.seen[visit{file, kustomization}] = true
 	content, err := r.files.ReadFile(file)
 	if err != nil {
 		return // kustomize says it better
 	}
-	r.text(file, content, kustomization)
+	r.documents(file, content, kustomization)
 }
 
-func (r *remoteSearch) text(file string, content []byte, kustomization bool) {
+func (r *remoteSearch) documents(file string, content []byte, kustomization bool) {
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	for {
-		var document map[string]any
-		if err := decoder.Decode(&document); err != nil {
-			if !errors.Is(err, io.EOF) && kustomization {
-				r.errs = append(r.errs, fmt.Errorf("%s: %w", file, err))
+		var document yaml.Node
+		err := decoder.Decode(&document)
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err == nil && kustomization {
+			err = document.Decode(&map[string]any{})
+		}
+		if err != nil && kustomization {
+			r.errs = append(r.errs, fmt.Errorf("%s: %w", file, err))
+		}
+		w := textWalk{seen: map[spot]bool{}}
+		w.node(&document, "")
+		if kustomization || slices.ContainsFunc(w.texts, text.isBuiltin) {
+			for _, t := range w.texts {
+				r.text(file, t)
 			}
-			return
 		}
-		if kustomization || document["apiVersion"] == "builtin" {
-			r.value(file, document, "")
+		if err != nil {
+			return
 		}
 	}
 }
 
-// value looks at everything below a field.
-func (r *remoteSearch) value(file string, value any, field string) {
-	switch v := value.(type) {
-	case map[string]any:
-		for _, key := range slices.Sorted(maps.Keys(v)) {
-			r.value(file, v[key], strings.ToLower(key))
-		}
-	case []any:
-		for _, item := range v {
-			r.value(file, item, field)
-		}
-	case string:
-		if slices.Contains(loaded, field) {
-			r.entry(file, v, field)
-		}
-	}
-}
-
-func (r *remoteSearch) entry(file, entry, field string) {
-	if strings.Contains(entry, "\n") {
-		r.text(file, []byte(entry), false)
+// text looks at one of a kustomization, or of what configures kustomize itself.
+func (r *remoteSearch) text(file string, t text) {
+	if !t.below(loaded) {
 		return
 	}
-	_, source, isPair := strings.Cut(entry, "=") // of a generator: key=file
-	for _, address := range []string{entry, source} {
-		if remote.MatchString(strings.TrimSpace(address)) && (isPair || address == entry) {
-			r.errs = append(r.errs, &RemoteError{file, entry})
-			return
-		}
-	}
-	if !slices.Contains(roots, field) {
+	_, source, _ := strings.Cut(t.value, "=") // of a generator: key=file
+	if remote.MatchString(strings.TrimSpace(t.value)) || remote.MatchString(strings.TrimSpace(source)) {
+		r.errs = append(r.errs, &RemoteError{file, t.value})
 		return
 	}
-	target := path.Join(path.Dir(file), entry)
+	r.documents(file, []byte(t.value), false) // it may be a configuration itself
+	if !t.below(roots) {
+		return
+	}
+	target := t.value
+	if !path.IsAbs(target) {
+		target = path.Join(path.Dir(file), target)
+	}
 	if r.files.IsDir(target) {
 		r.folder(target)
 		return
 	}
 	r.file(target, false)
+}
+
+// text is one in a document, and the name of the field that it is below.
+type text struct{ field, value string }
+
+// below compares names as kustomize's reader does.
+func (t text) below(fields []string) bool {
+	return slices.ContainsFunc(fields, func(field string) bool { return strings.EqualFold(field, t.field) })
+}
+
+// isBuiltin reports whether it may be the apiVersion of what configures kustomize
+// itself.
+func (t text) isBuiltin() bool {
+	group, version := resid.ParseGroupVersion(t.value)
+	return group == "" && version == "builtin"
+}
+
+// textWalk collects the texts of a document, also those behind aliases and of
+// names that are there twice.
+type textWalk struct {
+	texts []text
+	seen  map[spot]bool
+}
+
+// spot is a place in a document that was looked at for a field.
+type spot struct {
+	node  *yaml.Node
+	field string
+}
+
+func (w *textWalk) node(node *yaml.Node, field string) {
+	if w.seen[spot{node, field}] {
+		return
+	}
+	w.seen[spot{node, field}] = true
+	switch node.Kind {
+	case yaml.AliasNode:
+		w.node(node.Alias, field)
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			w.node(node.Content[i+1], textIn(node.Content[i]))
+		}
+	case yaml.DocumentNode, yaml.SequenceNode:
+		for _, item := range node.Content {
+			w.node(item, field)
+		}
+	case yaml.ScalarNode:
+		w.texts = append(w.texts, text{field, textIn(node)})
+	}
+}
+
+// textIn is a scalar's text, "" if it is none.
+func textIn(node *yaml.Node) string {
+	var value string
+	if err := node.Decode(&value); err != nil {
+		return ""
+	}
+	return value
 }

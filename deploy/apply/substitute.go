@@ -13,10 +13,7 @@ import (
 // maxNesting bounds defaults within defaults.
 const maxNesting = 10
 
-var (
-	valueName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*`)
-	expression = regexp.MustCompile(`\$\{`)
-)
+var valueName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*`)
 
 // MissingValuesError says that objects name values that the site does not have.
 type MissingValuesError struct {
@@ -134,18 +131,16 @@ func (t template) text(text string, depth int) (string, error) {
 	}
 	var b strings.Builder
 	for {
-		at := expression.FindStringIndex(text)
-		if at == nil {
-			b.WriteString(text)
+		before, rest, found := strings.Cut(text, "${")
+		b.WriteString(before)
+		if !found {
 			return b.String(), nil
 		}
-		before, rest := text[:at[0]], text[at[1]:]
 		if strings.HasSuffix(before, "$") {
-			b.WriteString(before + "{")
+			b.WriteString("{")
 			text = rest
 			continue
 		}
-		b.WriteString(before)
 		value, after, err := t.expression(rest, depth)
 		if err != nil {
 			return "", err

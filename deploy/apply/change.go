@@ -75,7 +75,7 @@ func (s *session) compare(ctx context.Context, object *unstructured.Unstructured
 
 // refused sorts out why the server refuses an object.
 func (s *session) refused(name string, forced bool, existing *unstructured.Unstructured, err error) (string, *unstructured.Unstructured, error) {
-	var cause error = err
+	cause := err
 	if inner := errors.Unwrap(err); inner != nil {
 		cause = inner // without ssa's own words
 	}

@@ -86,22 +86,20 @@ type imageUse struct {
 // imagesOf are the images of containers, of whatever kind, and of volumes.
 func imagesOf(spec map[string]any) []imageUse {
 	var uses []imageUse
-	add := func(what string, holder map[string]any, field string) {
+	add := func(what string, named, holder map[string]any, field string) {
 		if image, ok := holder[field].(string); ok && image != "" {
-			name, _ := holder["name"].(string)
-			uses = append(uses, imageUse{what, image, func(pinned string) { holder[field] = pinned }})
-			uses[len(uses)-1].container = strings.TrimSpace(what + " " + name)
+			name, _ := named["name"].(string)
+			uses = append(uses, imageUse{strings.TrimSpace(what + " " + name), image, func(pinned string) { holder[field] = pinned }})
 		}
 	}
 	for _, list := range []string{"initContainers", "containers", "ephemeralContainers"} {
 		for _, container := range mapsIn(spec[list]) {
-			add("container", container, "image")
+			add("container", container, container, "image")
 		}
 	}
 	for _, volume := range mapsIn(spec["volumes"]) {
 		if source, ok := volume["image"].(map[string]any); ok {
-			name, _ := volume["name"].(string)
-			add("volume "+name, source, "reference")
+			add("volume", volume, source, "reference")
 		}
 	}
 	return uses

@@ -184,7 +184,8 @@ type watch struct {
 	log     io.Writer
 	metrics *metrics
 	// bring deploys what a ring holds, or compares objects of a site that has it.
-	bring func(ctx context.Context, ring *watchedRing, s *watchedSite, compare bool) error
+	// It returns the digest of what the site is at then.
+	bring func(ctx context.Context, ring *watchedRing, s *watchedSite, compare bool) (string, error)
 }
 
 func newWatch(f *watchFlags, log io.Writer) *watch {
@@ -210,9 +211,12 @@ func (w *watch) follow(ctx context.Context, ring *watchedRing) error {
 		return digest, err
 	}
 	for _, s := range ring.sites {
-		f.Sites = append(f.Sites, func(ctx context.Context, compare bool) bool {
-			err := w.bring(ctx, ring, s, compare)
-			return ctx.Err() == nil && w.settle(s, err)
+		f.Sites = append(f.Sites, func(ctx context.Context, compare bool) string {
+			digest, err := w.bring(ctx, ring, s, compare)
+			if ctx.Err() != nil {
+				return ""
+			}
+			return w.settle(s, digest, err)
 		})
 	}
 	return f.Follow(ctx)

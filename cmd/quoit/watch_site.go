@@ -20,53 +20,78 @@ type watchedSite struct {
 	said string // the error that was said last
 }
 
-// settle notes how it went, and whether it is dealt with: what only somebody
-// else can change is not tried again until the ring changes.
-func (w *watch) settle(s *watchedSite, err error) (dealt bool) {
-	refused := errors.As(err, new(*deploy.DowngradeError)) || errors.As(err, new(*deploy.UnrelatedError))
-	if refused {
+// settle notes how it went, and returns the digest that is dealt with, "" if
+// none is: what only somebody else can change is not tried again until the ring
+// changes.
+func (w *watch) settle(s *watchedSite, digest string, err error) (dealt string) {
+	refused := refusedDigest(err)
+	if refused != "" {
 		err = fmt.Errorf("%w: waiting for `quoit deploy %s`", err, s.site.Name)
 	}
 	w.complain(s.site.Name, &s.said, err)
-	return err == nil || refused
+	if err != nil {
+		return refused
+	}
+	return digest
+}
+
+// refusedDigest is that of a release to which only somebody may go, "" if it is
+// not that.
+func refusedDigest(err error) string {
+	var downgrade *deploy.DowngradeError
+	var unrelated *deploy.UnrelatedError
+	switch {
+	case errors.As(err, &downgrade):
+		return downgrade.Target.Digest
+	case errors.As(err, &unrelated):
+		return unrelated.Target.Digest
+	}
+	return ""
 }
 
 // deploy brings a site to what the ring holds, or compares objects if it is
-// there.
-func (w *watch) deploy(ctx context.Context, ring *watchedRing, s *watchedSite, compare bool) error {
+// there. It returns the digest of that.
+func (w *watch) deploy(ctx context.Context, ring *watchedRing, s *watchedSite, compare bool) (string, error) {
 	p, err := ring.open(w.flags.options(0))
 	if err != nil {
-		return err
+		return "", err
 	}
 	work, err := s.work(ctx, p)
 	if err != nil {
-		return err
+		return "", err
 	}
 	options := deploy.Options{Downgrade: s.site.Downgrade == manifest.DowngradeAuto}
 	d, err := work.prepare(ctx, options, false)
 	if err != nil {
 		w.metrics.deployed(s.site.Name, "refused")
-		return err
+		return "", err
 	}
+	digest := d.Plan.Target.Digest
 	if d.Plan.Nothing() && compare {
 		if d, err = w.compare(ctx, work, options); err != nil || d == nil {
-			return err
+			return digest, err
 		}
 	}
 	if d.Plan.Nothing() {
 		w.metrics.runs(s.site.Name, d.Plan.Target.Version.String())
-		return nil
+		return d.Plan.Target.Digest, nil
 	}
+	return d.Plan.Target.Digest, w.carryOut(ctx, work, d)
+}
+
+// carryOut runs what was decided, and says so.
+func (w *watch) carryOut(ctx context.Context, work siteWork, d *site.Deployment) error {
+	name, target := work.site.Name, d.Plan.Target.Version.String()
 	w.say("%s", newSiteResult(d))
-	say := func(line string) { w.say("%s: %s", s.site.Name, line) }
+	say := func(line string) { w.say("%s: %s", name, line) }
 	run := w.flags.settings(site.Jobs{Cluster: work.cluster, Log: harmlessWriter{w.log}, Say: say}, say)
 	if err := d.Run(ctx, run); err != nil {
-		w.metrics.deployed(s.site.Name, "failed")
+		w.metrics.deployed(name, "failed")
 		return err
 	}
-	w.metrics.deployed(s.site.Name, "done")
-	w.metrics.runs(s.site.Name, d.Plan.Target.Version.String())
-	say("runs " + d.Plan.Target.Version.String() + " now")
+	w.metrics.deployed(name, "done")
+	w.metrics.runs(name, target)
+	say("runs " + target + " now")
 	return nil
 }
 

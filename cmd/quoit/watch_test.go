@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,6 +15,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/quoitbuild/quoit/deploy"
+	"github.com/quoitbuild/quoit/manifest"
 )
 
 // countingRegistry holds rings. It runs in the bubble of a test, so it is no
@@ -137,12 +141,15 @@ func TestWatchManySites(t *testing.T) {
 			t.Fatalf("%d rings: %v", len(rings), err)
 		}
 		w, deploys := newWatch(f, io.Discard), make(map[string]int)
-		w.bring = func(ctx context.Context, _ *watchedRing, s *watchedSite, _ bool) error {
-			fake.change(func() { deploys[s.site.Name]++ })
+		w.bring = func(ctx context.Context, ring *watchedRing, s *watchedSite, _ bool) (digest string, err error) {
+			fake.change(func() {
+				deploys[s.site.Name]++
+				digest = fake.holds["/v2/acme/shop/deploy/manifests/"+ring.ring]
+			})
 			if s.site.Name == sites[0] { // a deploy that takes long
 				time.Sleep(200 * f.interval)
 			}
-			return nil
+			return digest, nil
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		var following sync.WaitGroup
@@ -224,3 +231,30 @@ func TestWatchAsksOnceWhenTheRegistryFails(t *testing.T) {
 type roundTrip func(*http.Request) *http.Response
 
 func (f roundTrip) RoundTrip(request *http.Request) (*http.Response, error) { return f(request), nil }
+
+// TestWatchSettles: what only somebody else can change is dealt with, by the
+// digest that was refused; what failed is not.
+func TestWatchSettles(t *testing.T) {
+	target := deploy.Release{Digest: "sha256:refused"}
+	for _, test := range []struct {
+		name        string
+		err         error
+		dealt, says string
+	}{
+		{"it is there", nil, "sha256:held", ""},
+		{"it failed", errors.New("the node is gone"), "", "eu: the node is gone\n"},
+		{"it would go back", fmt.Errorf("site eu: %w", &deploy.DowngradeError{Target: target}), "sha256:refused", "waiting for `quoit deploy eu`\n"},
+		{"it is no relative", &deploy.UnrelatedError{Target: target}, "sha256:refused", "waiting for `quoit deploy eu`\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var log strings.Builder
+			s := &watchedSite{site: manifest.Site{Name: "eu"}}
+			if dealt := newWatch(&watchFlags{}, &log).settle(s, "sha256:held", test.err); dealt != test.dealt {
+				t.Errorf("dealt with is %q, want %q", dealt, test.dealt)
+			}
+			if !strings.HasSuffix(log.String(), test.says) || test.says == "" && log.Len() > 0 {
+				t.Errorf("it says %q, want %q", log.String(), test.says)
+			}
+		})
+	}
+}

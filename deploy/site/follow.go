@@ -21,9 +21,10 @@ type Follower struct {
 }
 
 // Bring brings one site to what its ring holds; compare says that its objects
-// are to be looked at, though it may be there. It reports whether it has dealt
-// with that: until then it is called again, after ever more polls, 32 at most.
-type Bring func(ctx context.Context, compare bool) (dealt bool)
+// are to be looked at, though it may be there. It returns what it has dealt with,
+// which may be newer than what the poll said, or "" if that went wrong: then it
+// is called again, after ever more polls, 32 at most.
+type Bring func(ctx context.Context, compare bool) (digest string)
 
 // Follow works until ctx ends, and returns why that ended. A site that takes
 // long keeps neither the polls waiting nor the other sites; what the ring held
@@ -97,16 +98,16 @@ func (s *follower) tend(ctx context.Context) error {
 			skip--
 			continue
 		}
-		done := s.bring(ctx, compare)
+		dealt = s.bring(ctx, compare) // what was dealt with before counts no more
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if !done {
+		if dealt == "" {
 			failures++
 			skip = min(1<<min(failures, 10), maxBackoff) - 1
 			continue
 		}
-		dealt, failures = digest, 0
+		failures = 0
 		if compare {
 			compared = compared.Add(now.Sub(compared).Truncate(s.resync))
 		}

@@ -39,6 +39,14 @@ func near(t *testing.T, since time.Duration) int {
 	return int(slot)
 }
 
+// dealt is what a [Bring] returns.
+func dealt(well bool, digest string) string {
+	if well {
+		return digest
+	}
+	return ""
+}
+
 func TestFollowerDoesNotDrift(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const intervals = 1000
@@ -94,14 +102,14 @@ func TestFollowerTriesSitesAgain(t *testing.T) {
 				return digest, nil
 			},
 			Sites: []Bring{
-				func(context.Context, bool) bool { // fails until the ring changes, and once more
+				func(context.Context, bool) string { // fails until the ring changes, and once more
 					slot := near(t, time.Since(begin))
 					first = append(first, slot)
-					return slot > 50
+					return dealt(slot > 50, digest)
 				},
-				func(context.Context, bool) bool {
+				func(context.Context, bool) string {
 					second = append(second, near(t, time.Since(begin)))
-					return true
+					return digest
 				},
 			},
 		}
@@ -125,11 +133,11 @@ func TestFollowerCompares(t *testing.T) {
 		f := Follower{
 			Interval: interval, Resync: resync,
 			Ask: func(context.Context) (string, error) { polls++; return "sha256:a", nil },
-			Sites: []Bring{func(_ context.Context, compare bool) bool {
+			Sites: []Bring{func(_ context.Context, compare bool) string {
 				if compare {
 					compared = append(compared, time.Since(begin))
 				}
-				return len(compared) != 2
+				return dealt(len(compared) != 2, "sha256:a")
 			}},
 		}
 		followed(t, f, 1000)
@@ -152,6 +160,7 @@ func TestFollowerCompares(t *testing.T) {
 func TestFollowerIsNotHeldUpBySites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin, polls := time.Now(), 0
+		holds := func() string { return fmt.Sprint("sha256:", polls/50) }
 		var slow, quick []int
 		f := Follower{
 			Interval: interval,
@@ -160,16 +169,17 @@ func TestFollowerIsNotHeldUpBySites(t *testing.T) {
 					t.Errorf("poll %d is in interval %d", polls, slot)
 				}
 				polls++
-				return fmt.Sprint("sha256:", polls/50), nil
+				return holds(), nil
 			},
 			Sites: []Bring{
-				func(ctx context.Context, _ bool) bool {
+				func(ctx context.Context, _ bool) string {
 					slow = append(slow, int(time.Since(begin)/interval))
-					return pause(ctx, 200*interval-time.Second) == nil
+					digest := holds()
+					return dealt(pause(ctx, 200*interval-time.Second) == nil, digest)
 				},
-				func(context.Context, bool) bool {
+				func(context.Context, bool) string {
 					quick = append(quick, near(t, time.Since(begin)))
-					return true
+					return holds()
 				},
 			},
 		}
@@ -179,6 +189,57 @@ func TestFollowerIsNotHeldUpBySites(t *testing.T) {
 		}
 		if diff := cmp.Diff([]int{0, 49, 99, 149, 199, 249, 299}, quick); diff != "" {
 			t.Errorf("the quick site is brought in intervals (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestFollowerBringsBack: a site whose deploy failed is brought also to what it
+// was at before, for it may be half-way.
+func TestFollowerBringsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		holds := func() string {
+			if since := time.Since(begin) + interval/2; since >= 3*interval && since < 5*interval {
+				return "sha256:b"
+			}
+			return "sha256:a"
+		}
+		var brought []string
+		f := Follower{
+			Interval: interval,
+			Ask:      func(context.Context) (string, error) { return holds(), nil },
+			Sites: []Bring{func(context.Context, bool) string {
+				brought = append(brought, fmt.Sprintf("%s in %d", holds(), near(t, time.Since(begin))))
+				return dealt(holds() == "sha256:a", holds())
+			}},
+		}
+		followed(t, f, 10)
+		if diff := cmp.Diff([]string{"sha256:a in 0", "sha256:b in 3", "sha256:a in 5"}, brought); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestFollowerKnowsWhatWasBrought: the ring may change between the poll and the
+// deploy, and change back.
+func TestFollowerKnowsWhatWasBrought(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		var brought []int
+		f := Follower{
+			Interval: interval,
+			Ask:      func(context.Context) (string, error) { return "sha256:a", nil },
+			Sites: []Bring{func(context.Context, bool) string {
+				slot := near(t, time.Since(begin))
+				if brought = append(brought, slot); slot == 0 {
+					return "sha256:b" // what the ring held just then
+				}
+				return "sha256:a"
+			}},
+		}
+		followed(t, f, 10)
+		if diff := cmp.Diff([]int{0, 1}, brought); diff != "" {
+			t.Errorf("brought in intervals (-want +got):\n%s", diff)
 		}
 	})
 }

@@ -151,7 +151,7 @@ func (d *Deployment) step(ctx context.Context, run Run, i int) error {
 	if d.kept, err = d.cluster.write(ctx, d.Site, d.kept, begun, run.Actor); err != nil {
 		return err
 	}
-	if err := d.cluster.sweep(ctx, d.Site, task.name(), run.Say); err != nil {
+	if err := d.cluster.sweep(ctx, d.Site, run.Runner.Resumes(task), run.Say); err != nil {
 		return err
 	}
 	d.cluster.tell(ctx, d.Site, d.kept, run.Actor, reasonDeploying, step.String())

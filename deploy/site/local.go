@@ -42,6 +42,9 @@ func (l Local) Run(ctx context.Context, task Task) error {
 	return failed
 }
 
+// Resumes names none: what a Job has begun cannot be gone on with from here.
+func (Local) Resumes(Task) string { return "" }
+
 // unpackError says that a root image is not what can be applied.
 type unpackError struct{ error }
 

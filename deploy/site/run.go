@@ -16,6 +16,9 @@ import (
 // other one that nobody knows.
 type Runner interface {
 	Run(ctx context.Context, task Task) error
+	// Resumes names the Job that Run goes on with if it is there, "" if none:
+	// then what runs the task already has to be ended before.
+	Resumes(task Task) string
 }
 
 // Jobs runs steps as Jobs in the site's namespace.
@@ -52,6 +55,9 @@ func (j Jobs) Run(ctx context.Context, task Task) error {
 	}
 	return err
 }
+
+// Resumes names the task's own Job.
+func (Jobs) Resumes(task Task) string { return task.name() }
 
 func (r *run) start(ctx context.Context) error {
 	job, s := r.task.job(), r.task.Site

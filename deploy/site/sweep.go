@@ -81,7 +81,7 @@ func drain(events <-chan watch.Event) (ran, open bool) {
 }
 
 // sweep deletes Jobs of the site that no deployer waits for any more, but not
-// the one that is to be gone on with.
+// the one that is to be gone on with, if any.
 func (c *Cluster) sweep(ctx context.Context, s Site, but string, say func(string)) error {
 	jobs, err := c.api.BatchV1().Jobs(s.Namespace).List(ctx, metav1.ListOptions{LabelSelector: labelSite + "=" + s.Name + "," + labelStep})
 	if err != nil {

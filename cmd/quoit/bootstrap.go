@@ -11,7 +11,7 @@ import (
 
 func newBootstrapCmd() *cobra.Command {
 	var project projectFlags
-	var watcher string
+	var watcher site.Watcher
 	cmd := &cobra.Command{
 		Use:   "bootstrap SITE",
 		Short: "Print what a site needs before the first deploy",
@@ -41,16 +41,17 @@ a word why. It asks no cluster and changes nothing; deploy never makes these obj
 			}
 			// The images are pulled from where the project is: a mirror may be
 			// reached by the site only.
-			images.Root = releases.from + "/" + m.Root + "@" + target.Digest
+			images.Root = m.Repository(m.Root) + "@" + target.Digest
 			rules, err := place.Rules(cmd.Context(), images, "quoit/"+version)
 			if err != nil {
 				return err
 			}
-			_, err = io.WriteString(cmd.OutOrStdout(), site.Bootstrap(place, rules, site.Watcher{Image: watcher, Root: releases.pulled + "/" + m.Root}))
+			watcher.Root, watcher.Mirror = releases.pulled+"/"+m.Root, releases.mirror
+			_, err = io.WriteString(cmd.OutOrStdout(), site.Bootstrap(place, rules, watcher))
 			return err
 		},
 	}
 	project.register(cmd.Flags())
-	cmd.Flags().StringVar(&watcher, "watcher", "", "also print a Deployment of quoit watch with this image")
+	cmd.Flags().StringVar(&watcher.Image, "watcher", "", "also print a Deployment of quoit watch with this image")
 	return cmd
 }

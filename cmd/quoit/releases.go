@@ -19,13 +19,13 @@ import (
 type siteReleases struct {
 	project *registry.Project
 	root    string // the name of the root image
-	from    string // where the project is: registry.example.com/acme/shop
-	pulled  string // from where the site pulls it; another one is a mirror
+	pulled  string // from where the site pulls the project: registry.example.com/acme/shop
+	mirror  bool   // that is a mirror of the project's registry
 	places  map[string]versioning.Place
 }
 
-func newSiteReleases(p *registry.Project, root, from, pulled string) *siteReleases {
-	return &siteReleases{project: p, root: root, from: from, pulled: pulled, places: map[string]versioning.Place{}}
+func newSiteReleases(p *registry.Project, root, pulled string) *siteReleases {
+	return &siteReleases{project: p, root: root, pulled: pulled, places: map[string]versioning.Place{}}
 }
 
 // errEmptyRing says that a ring holds no release.
@@ -107,7 +107,7 @@ func (r *siteReleases) Images(ctx context.Context, release deploy.Release) (site
 // external is where a site pulls an image that the project does not build: from
 // where it comes from, or, of a mirror, from beside the project's own images.
 func (r *siteReleases) external(name string, e versioning.External) (string, error) {
-	if r.pulled != r.from {
+	if r.mirror {
 		return r.pulled + "/" + registry.Externals + "/" + name + "@" + e.Digest, nil
 	}
 	named, err := distribution.ParseNormalizedNamed(e.Reference)

@@ -79,7 +79,9 @@ func siteOf(m *manifest.Manifest, p *registry.Project, s manifest.Site) (site.Si
 	if s.Registry != "" {
 		pulled = s.Registry
 	}
-	return site.Site{Project: m.Project, Site: s}, newSiteReleases(p, m.Root, m.Registry+"/"+m.Project, pulled+"/"+m.Project)
+	releases := newSiteReleases(p, m.Root, pulled+"/"+m.Project)
+	releases.mirror = pulled != m.Registry
+	return site.Site{Project: m.Project, Site: s}, releases
 }
 
 // prepare decides what brings the site to what its ring holds.

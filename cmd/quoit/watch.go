@@ -24,6 +24,7 @@ type watchFlags struct {
 	place    manifest.Site // of REPO:RING
 	scope    string
 	down     string
+	mirror   bool
 	interval time.Duration
 	resync   time.Duration
 	correct  bool
@@ -67,6 +68,7 @@ deploys again then. Without a manifest, REPO is the root image's repository.
 	flags.StringVar(&f.place.Environment, "environment", "", "of REPO:RING: the overlay")
 	flags.StringVar(&f.place.Namespace, "namespace", "", "of REPO:RING: the site's namespace")
 	flags.StringVar(&f.scope, "scope", string(manifest.ScopeNamespace), "of REPO:RING: namespace, or cluster to allow objects outside of it")
+	flags.BoolVar(&f.mirror, "mirror", false, "of REPO:RING: it is in the site's registry, a mirror: externals are pulled from there too")
 	flags.StringVar(&f.down, "downgrade", string(manifest.DowngradeNever), "of REPO:RING: never, or auto to downgrade by itself")
 	return cmd
 }
@@ -170,9 +172,11 @@ func (f *watchFlags) without(reference string) (*watchedRing, error) {
 			return siteWork{}, fmt.Errorf("ring %s %w", ring, errEmptyRing)
 		}
 		cluster, err := site.Connect(site.ClusterOptions{UserAgent: "quoit/" + version})
+		releases := newSiteReleases(p, repository, project)
+		releases.mirror = f.mirror
 		return siteWork{
 			site:    site.Site{Project: placed.Release.Project, Site: s}, // a registry may have a path too
-			cluster: cluster, releases: newSiteReleases(p, repository, project, project),
+			cluster: cluster, releases: releases,
 		}, err
 	}
 	return &watchedRing{name: reference, root: repository, ring: ring, open: opened, sites: []*watchedSite{{site: s, work: work}}}, nil

@@ -36,6 +36,8 @@ func Bootstrap(s Site, rules Rules, watcher Watcher) string {
 type Watcher struct {
 	Image string
 	Root  string // the root image's repository: REPO of REPO:RING
+	// Mirror says that this is in a mirror of the project's registry.
+	Mirror bool
 }
 
 type writer struct {
@@ -87,7 +89,8 @@ func (b *writer) bindingTo(kind, role, name, namespace, account string) {
 }
 
 // watcher is a Deployment that follows the ring. Its account may deploy, and, to
-// see drift, what the root image may.
+// see drift, what the root image may. The login is a folder, because a file that
+// is mounted alone stays as it is when the Secret changes.
 func (b *writer) watcher(w Watcher, cluster bool) {
 	s, name := b.site, b.site.Object()+"-watcher"
 	b.comment("The watcher follows the ring.")
@@ -100,7 +103,11 @@ func (b *writer) watcher(w Watcher, cluster bool) {
 	}
 	b.object("apps/v1", "Deployment", name, s.Namespace, "")
 	arguments := []string{"watch", w.Root + ":" + s.Ring, "--site", s.Name, "--environment", s.Environment, "--namespace", s.Namespace,
-		"--scope", string(s.Scope), "--downgrade", string(s.Downgrade), "--listen", ":8080"}
+		"--scope", string(s.Scope), "--downgrade", string(s.Downgrade)}
+	if w.Mirror {
+		arguments = append(arguments, "--mirror")
+	}
+	arguments = append(arguments, "--listen", ":8080")
 	fmt.Fprintf(b, `spec:
   replicas: 1
   strategy: {type: Recreate}
@@ -114,13 +121,16 @@ func (b *writer) watcher(w Watcher, cluster bool) {
         - name: quoit
           image: %[2]s
           args: %[3]s
-          env: [{name: HOME, value: /tmp}]
+          env: [{name: HOME, value: /tmp}, {name: DOCKER_CONFIG, value: /run/quoit-pull}]
           ports: [{name: http, containerPort: 8080}]
           livenessProbe: {httpGet: {path: /healthz, port: http}}
           resources: {requests: {cpu: 10m, memory: 64Mi}}
           securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
-          volumeMounts: [{name: tmp, mountPath: /tmp}]
-      volumes: [{name: tmp, emptyDir: {}}]
+          volumeMounts: [{name: tmp, mountPath: /tmp}, {name: login, mountPath: /run/quoit-pull, readOnly: true}]
+      volumes:
+        - {name: tmp, emptyDir: {sizeLimit: 2Gi}}
+        - name: login
+          secret: {secretName: quoit-pull, optional: true, items: [{key: .dockerconfigjson, path: config.json}]}
 `, name, fmt.Sprintf("%q", w.Image), flow(arguments), nobody)
 }
 

@@ -184,7 +184,7 @@ func TestBootstrapIsYAML(t *testing.T) {
 	if got := list(Watcher{}); got != plain {
 		t.Errorf("it has %s", got)
 	}
-	if got := list(Watcher{"ghcr.io/quoitbuild/quoit-cli:1", "registry.example.com/acme/shop/deploy"}); got != plain+
+	if got := list(Watcher{Image: "ghcr.io/quoitbuild/quoit-cli:1", Root: "registry.example.com/acme/shop/deploy"}); got != plain+
 		" ServiceAccount/quoit-eu-watcher RoleBinding/quoit-eu-watcher RoleBinding/quoit-eu-watcher-drift ClusterRoleBinding/shop-quoit-eu-watcher Deployment/quoit-eu-watcher" {
 		t.Errorf("with a watcher it has %s", got)
 	}

@@ -40,7 +40,8 @@ type run struct {
 }
 
 // Run starts the task's Job, or goes on with the one of a deployer that was
-// stopped, and waits for its end. If ctx ends the Job runs on.
+// stopped, and waits for its end, or until it should have ended long ago. If ctx
+// ends the Job runs on.
 func (j Jobs) Run(ctx context.Context, task Task) error {
 	r := &run{Jobs: j, task: task, logs: logs{out: j.Log}}
 	if r.Say == nil {
@@ -112,6 +113,7 @@ func (r *run) watch(ctx context.Context) error {
 	ran := false        // once seen, it is so whatever is left to be seen
 	var pod *corev1.Pod // seen last: one whose end is counted may be gone, with the reason
 	begun := time.Now()
+	due := patience{begun: begun, most: r.deadline()}
 	var gone time.Time // since when the API server does not answer
 	for {
 		s, err := r.look(ctx)
@@ -133,7 +135,7 @@ func (r *run) watch(ctx context.Context) error {
 				s.pod = pod
 			}
 			pod = s.pod
-			v := judge(s)
+			v := due.judge(s, time.Now())
 			ran = ran || v.started
 			if printed == nil && s.pod != nil && started(s.pod) {
 				printed = make(chan error, 1)

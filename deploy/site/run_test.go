@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
@@ -98,6 +102,54 @@ func TestAStepRunsInOnePlace(t *testing.T) {
 				stop() // so the record stays
 				return interrupted
 			}})
+		})
+	}
+}
+
+// stuckPod is that of a node that has died: it never ends.
+func stuckPod() *corev1.Pod {
+	pod := podWith(corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}})
+	pod.Name, pod.Namespace, pod.Spec.NodeName = "quoit-eu-1-abcde", "shop", "node-7"
+	pod.Labels = map[string]string{batchv1.ControllerUidLabel: ""} // the one that a fake Job has
+	return pod
+}
+
+// TestAPodThatNeverEnds: Kubernetes calls a Job failed when its pods have ended,
+// which those of a dead node never do. It is not waited for without end, and the
+// next deploy does not run beside it.
+func TestAPodThatNeverEnds(t *testing.T) {
+	failing := batchv1.JobCondition{Type: batchv1.JobFailureTarget, Status: corev1.ConditionTrue, Reason: batchv1.JobReasonDeadlineExceeded}
+	for _, test := range []struct {
+		name       string
+		conditions []batchv1.JobCondition
+		within     time.Duration
+	}{
+		{"its Job has given up", []batchv1.JobCondition{failing}, removal + 15*time.Second},
+		{"its Job says nothing", nil, 2*time.Minute + removal + 15*time.Second},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, api := fakeCluster(stuckPod())
+				api.PrependReactor("create", "jobs", func(a k8stesting.Action) (bool, runtime.Object, error) {
+					a.(k8stesting.CreateAction).GetObject().(*batchv1.Job).Status.Conditions = test.conditions
+					return false, nil, nil
+				})
+				begun := time.Now()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				err := Jobs{Cluster: c, Log: io.Discard}.Run(ctx, someTask())
+				failed := new(StepError)
+				if !errors.As(err, &failed) || failed.Cause != TooLong || !strings.Contains(err.Error(), "pod shop/quoit-eu-1-abcde has not ended on node node-7") {
+					t.Errorf("error %v", err)
+				}
+				if took := time.Since(begun); took > test.within || took < removal {
+					t.Errorf("after %s", took)
+				}
+				api.PrependReactor("delete", "jobs", func(k8stesting.Action) (bool, runtime.Object, error) { return true, nil, nil })
+				if err := c.sweep(ctx, someTask().Site, "another", func(string) {}); err == nil || !strings.Contains(err.Error(), "not gone") {
+					t.Errorf("the next deploy goes on: %v", err)
+				}
+			})
 		})
 	}
 }

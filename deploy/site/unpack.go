@@ -20,7 +20,7 @@ import (
 
 // Bounds of a root image that is unpacked.
 const (
-	maxUnpacked = 1 << 30 // bytes of all layers, uncompressed
+	maxUnpacked = 1 << 30 // bytes of all layers, uncompressed, and of all files
 	maxFiles    = 100_000
 	maxLayers   = 128
 )
@@ -57,25 +57,43 @@ func unpack(ctx context.Context, layers []v1.Layer, folder string) error {
 	if len(layers) > maxLayers {
 		return fmt.Errorf("it has %d layers, at most %d are unpacked", len(layers), maxLayers)
 	}
-	left, files := int64(maxUnpacked), 0
+	left := &bounds{read: maxUnpacked, written: maxUnpacked, files: maxFiles}
 	for i, layer := range layers {
-		if err := unpackLayer(ctx, layer, folder, &left, &files); err != nil {
+		if err := unpackLayer(ctx, layer, folder, left); err != nil {
 			return fmt.Errorf("layer %d: %w", i+1, err)
 		}
 	}
 	return nil
 }
 
-func unpackLayer(ctx context.Context, layer v1.Layer, folder string, left *int64, files *int) error {
+// bounds are what is left of them. An archive may be larger than its files, or,
+// where these have holes, far smaller.
+type bounds struct {
+	read, written int64 // bytes
+	files         int
+}
+
+// take counts a file before it is written, holes and all.
+func (b *bounds) take(h *tar.Header) error {
+	if b.files--; b.files < 0 {
+		return fmt.Errorf("it has more than %d files", maxFiles)
+	}
+	if b.written -= h.Size; b.written < 0 {
+		return errTooBig
+	}
+	return nil
+}
+
+func unpackLayer(ctx context.Context, layer v1.Layer, folder string, left *bounds) error {
 	content, err := layer.Uncompressed()
 	if err != nil {
 		return err
 	}
 	defer content.Close()
-	bounded := &budget{content, left}
+	bounded := &budget{content, &left.read}
 	_, err = archive.Apply(ctx, folder, bounded, archive.WithNoSameOwner(), archive.WithFilter(func(h *tar.Header) (bool, error) {
-		if *files++; *files > maxFiles {
-			return false, fmt.Errorf("it has more than %d files", maxFiles)
+		if err := left.take(h); err != nil {
+			return false, err
 		}
 		return ordinary(h)
 	}))

@@ -4,6 +4,8 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -139,16 +141,75 @@ func (endless) Uncompressed() (io.ReadCloser, error) {
 	return r, nil
 }
 
+// padding is a layer that goes on behind the end of its archive.
+type padding struct{ v1.Layer }
+
+func (padding) Uncompressed() (io.ReadCloser, error) { return io.NopCloser(zeros{}), nil }
+
 func TestSizesAreBounded(t *testing.T) {
-	left, files := int64(1<<20), 0
-	if err := unpackLayer(context.Background(), endless{}, t.TempDir(), &left, &files); err == nil || !strings.Contains(err.Error(), "gigabyte") {
-		t.Errorf("error %v", err)
+	few := func() *bounds { return &bounds{read: 1 << 20, written: 1 << 20, files: 10} }
+	for name, layer := range map[string]v1.Layer{"files": endless{}, "padding": padding{}} {
+		if err := unpackLayer(context.Background(), layer, t.TempDir(), few()); err == nil || !strings.Contains(err.Error(), "gigabyte") {
+			t.Errorf("%s: error %v", name, err)
+		}
 	}
-	left, files = 1<<20, maxFiles
-	if err := unpackLayer(context.Background(), layer(t, entry{"a", tar.TypeReg, "", ""}), t.TempDir(), &left, &files); err == nil || !strings.Contains(err.Error(), "files") {
+	left := few()
+	left.files = 0
+	if err := unpackLayer(context.Background(), layer(t, entry{"a", tar.TypeReg, "", ""}), t.TempDir(), left); err == nil || !strings.Contains(err.Error(), "files") {
 		t.Errorf("error %v", err)
 	}
 	if err := unpack(context.Background(), make([]v1.Layer, maxLayers+1), t.TempDir()); err == nil {
 		t.Error("any number of layers is unpacked")
+	}
+}
+
+// sparse is an archive of a kibibyte with a file that is nothing but a hole.
+func sparse(t *testing.T, size int64) v1.Layer {
+	t.Helper()
+	var records string
+	for _, record := range []string{"GNU.sparse.numblocks=1", "GNU.sparse.map=0,0", fmt.Sprint("GNU.sparse.size=", size)} {
+		length := len(record) + len(" \n") + len("00")
+		records += fmt.Sprintf("%d %s\n", length, record)
+	}
+	var data bytes.Buffer
+	w := tar.NewWriter(&data)
+	for i, text := range []string{records, ""} {
+		if err := w.WriteHeader(&tar.Header{Name: fmt.Sprint(i), Typeflag: tar.TypeReg, Size: int64(len(text)), Mode: 0o644}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(w, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	archive := data.Bytes()
+	const kind, sum = 156, 148 // where a header has them
+	archive[kind] = tar.TypeXHeader
+	copy(archive[sum:sum+8], "        ")
+	total := 0
+	for _, b := range archive[:512] {
+		total += int(b)
+	}
+	copy(archive[sum:sum+8], fmt.Sprintf("%06o\x00 ", total))
+	return static.NewLayer(archive, types.OCIUncompressedLayer)
+}
+
+// TestHolesAreCounted: what is a hole in an archive is written in full.
+func TestHolesAreCounted(t *testing.T) {
+	folder := t.TempDir()
+	if err := unpack(t.Context(), []v1.Layer{sparse(t, 1<<20)}, folder); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(filepath.Join(folder, "1")); err != nil || info.Size() != 1<<20 {
+		t.Fatalf("the archive has no file with a hole: %v %v", info, err)
+	}
+	folder = t.TempDir()
+	if err := unpack(t.Context(), []v1.Layer{sparse(t, 2<<30)}, folder); !errors.Is(err, errTooBig) {
+		t.Errorf("error %v", err)
+	}
+	if written, err := os.ReadDir(folder); err != nil || len(written) > 0 {
+		t.Errorf("there is %v: %v", written, err)
 	}
 }

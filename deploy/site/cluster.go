@@ -41,9 +41,10 @@ type times struct {
 	lease time.Duration // how long a lease is good without being renewed
 	poll  time.Duration // between two looks at a Job
 	retry time.Duration // for how long an API server may be gone
+	look  time.Duration // for reading a release and comparing it
 }
 
-var usual = times{lease: 30 * time.Second, poll: 500 * time.Millisecond, retry: 30 * time.Second}
+var usual = times{lease: 30 * time.Second, poll: 500 * time.Millisecond, retry: 30 * time.Second, look: 5 * time.Minute}
 
 // Connect finds a cluster. It makes no request. The error names the contexts
 // that there are.

@@ -80,22 +80,45 @@ func (d *Deployment) Diff(ctx context.Context, log io.Writer) (apply.Result, err
 	case d.Plan.Target != nil:
 		step.Run, step.From, step.To = *d.Plan.Target, d.Plan.Target.Version, d.Plan.Target.Version
 	}
-	images, err := d.goal.Releases.Images(ctx, step.Run)
-	if err != nil {
-		return apply.Result{}, fmt.Errorf("reading release %s: %w", step.Run.Version, err)
+	var result apply.Result
+	err := within(ctx, d.cluster.times.look, "comparing the objects of site "+d.Site.Name, func(ctx context.Context) error {
+		images, err := d.goal.Releases.Images(ctx, step.Run)
+		if err != nil {
+			return fmt.Errorf("reading release %s: %w", step.Run.Version, err)
+		}
+		task := Task{Site: d.Site, Step: step, Images: images, Adopt: d.goal.Adopt}
+		result, err = task.apply(ctx, d.cluster, log, true)
+		return err
+	})
+	return result, err
+}
+
+// within does what only looks, for a time: a registry that stalls would keep
+// whoever waits for ever.
+func within(ctx context.Context, limit time.Duration, doing string, look func(context.Context) error) error {
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	err := look(limited)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("%s took longer than %s: see whether the registry and the cluster answer: %w", doing, limit, err)
 	}
-	task := Task{Site: d.Site, Step: step, Images: images, Adopt: d.goal.Adopt, Timeout: time.Hour}
-	return task.apply(ctx, d.cluster, log, true)
+	return err
 }
 
 // Rules are the least rights that the site needs for a release.
 func (s Site) Rules(ctx context.Context, images Images, userAgent string) (Rules, error) {
+	return s.rules(ctx, images, userAgent, usual.look)
+}
+
+func (s Site) rules(ctx context.Context, images Images, userAgent string, limit time.Duration) (Rules, error) {
 	folder, err := os.MkdirTemp("", "quoit-root-")
 	if err != nil {
 		return Rules{}, fmt.Errorf("making a folder for the root image: %w", err)
 	}
 	defer os.RemoveAll(folder)
-	if err := Unpack(ctx, images.Root, folder, userAgent); err != nil {
+	if err := within(ctx, limit, "reading what site "+s.Name+" needs", func(ctx context.Context) error {
+		return Unpack(ctx, images.Root, folder, userAgent)
+	}); err != nil {
 		return Rules{}, err
 	}
 	objects, err := apply.Objects(folder, s.Environment)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/quoitbuild/quoit/deploy"
@@ -55,8 +56,12 @@ func (t Task) apply(ctx context.Context, c *Cluster, log io.Writer, dryRun bool)
 		return apply.Result{}, &unpackError{fmt.Errorf("making a folder for the root image: %w", err)}
 	}
 	defer os.RemoveAll(folder)
-	if err := Unpack(ctx, t.Images.Root, folder, c.Config.UserAgent); err != nil {
+	foreign, err := Unpack(ctx, t.Images.Root, folder, c.Config.UserAgent)
+	if err != nil {
 		return apply.Result{}, &unpackError{err}
+	}
+	if _, err := os.Lstat(filepath.Join(folder, "hooks")); err == nil && foreign != "" && !dryRun {
+		return apply.Result{}, &unpackError{fmt.Errorf("the root image has programs in /hooks for %s, and this machine is %s: deploy without --local", foreign, machine)}
 	}
 	return apply.Run(ctx, c.Config, t.request(folder, dryRun), log)
 }
@@ -117,7 +122,8 @@ func (s Site) rules(ctx context.Context, images Images, userAgent string, limit 
 	}
 	defer os.RemoveAll(folder)
 	if err := within(ctx, limit, "reading what site "+s.Name+" needs", func(ctx context.Context) error {
-		return Unpack(ctx, images.Root, folder, userAgent)
+		_, err := Unpack(ctx, images.Root, folder, userAgent)
+		return err
 	}); err != nil {
 		return Rules{}, err
 	}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"path"
-	"runtime"
 	"strings"
 
 	"github.com/containerd/containerd/v2/pkg/archive"
@@ -28,29 +27,29 @@ const (
 // Unpack pulls an image by its digest and unpacks its files into an empty
 // folder. Nothing is written outside of it; whoever reads the files has to mind
 // that links in it may lead anywhere. Device files and the like are left out,
-// and owners are not kept.
-func Unpack(ctx context.Context, reference, folder, userAgent string) error {
+// and owners are not kept. Foreign is the platform of an image whose programs are
+// not for this machine, where an index has no other one, else "".
+func Unpack(ctx context.Context, reference, folder, userAgent string) (foreign string, err error) {
 	doing := "unpacking " + reference
 	digest, err := name.NewDigest(reference)
 	if err == nil && loopback(digest.RegistryStr()) {
 		digest, err = name.NewDigest(reference, name.Insecure)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
+		return "", fmt.Errorf("%s: %w", doing, err)
 	}
-	image, err := remote.Image(digest, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain),
-		remote.WithUserAgent(userAgent), remote.WithPlatform(v1.Platform{OS: "linux", Architecture: runtime.GOARCH}))
+	image, foreign, err := pull(digest, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithUserAgent(userAgent))
 	if err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
+		return "", fmt.Errorf("%s: %w", doing, err)
 	}
 	layers, err := image.Layers()
 	if err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
+		return "", fmt.Errorf("%s: %w", doing, err)
 	}
 	if err := unpack(ctx, layers, folder); err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
+		return "", fmt.Errorf("%s: %w", doing, err)
 	}
-	return nil
+	return foreign, nil
 }
 
 func unpack(ctx context.Context, layers []v1.Layer, folder string) error {

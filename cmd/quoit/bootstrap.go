@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,6 +23,9 @@ a word why. It asks no cluster and changes nothing; deploy never makes these obj
   quoit bootstrap eu --watcher ghcr.io/quoitbuild/quoit-cli:1   # and what follows the ring`,
 		Args: oneArg("SITE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if watcher.Interval != 0 && (watcher.Image == "" || watcher.Interval < time.Second) {
+				return usagef("choose an --interval of a second or more, and give it a --watcher")
+			}
 			m, p, err := project.open()
 			if err != nil {
 				return err
@@ -53,5 +57,6 @@ a word why. It asks no cluster and changes nothing; deploy never makes these obj
 	}
 	project.register(cmd.Flags())
 	cmd.Flags().StringVar(&watcher.Image, "watcher", "", "also print a Deployment of quoit watch with this image")
+	cmd.Flags().DurationVar(&watcher.Interval, "interval", 0, "how often the watcher asks the registry (default 1m)")
 	return cmd
 }

@@ -3,6 +3,7 @@ package site
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Bootstrap writes what a site needs before the first deploy, for kubectl apply:
@@ -38,6 +39,8 @@ type Watcher struct {
 	Root  string // the root image's repository: REPO of REPO:RING
 	// Mirror says that this is in a mirror of the project's registry.
 	Mirror bool
+	// Interval is how often it asks for the ring; 0: as often as it likes.
+	Interval time.Duration
 }
 
 type writer struct {
@@ -106,6 +109,9 @@ func (b *writer) watcher(w Watcher, cluster bool) {
 		"--scope", string(s.Scope), "--downgrade", string(s.Downgrade)}
 	if w.Mirror {
 		arguments = append(arguments, "--mirror")
+	}
+	if w.Interval > 0 {
+		arguments = append(arguments, "--interval", w.Interval.String())
 	}
 	arguments = append(arguments, "--listen", ":8080")
 	fmt.Fprintf(b, `spec:

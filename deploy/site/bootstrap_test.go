@@ -3,6 +3,7 @@ package site
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -26,7 +27,7 @@ spec:
       containers:
         - name: quoit
           image: "ghcr.io/quoitbuild/quoit-cli:1"
-          args: ["watch", "mirror.example.com/acme/shop/deploy:users", "--site", "eu", "--environment", "prod", "--namespace", "shop", "--scope", "namespace", "--downgrade", "never", "--mirror", "--listen", ":8080"]
+          args: ["watch", "mirror.example.com/acme/shop/deploy:users", "--site", "eu", "--environment", "prod", "--namespace", "shop", "--scope", "namespace", "--downgrade", "never", "--mirror", "--interval", "30s", "--listen", ":8080"]
           env: [{name: HOME, value: /tmp}, {name: DOCKER_CONFIG, value: /run/quoit-pull}]
           ports: [{name: http, containerPort: 8080}]
           livenessProbe: {httpGet: {path: /healthz, port: http}}
@@ -44,14 +45,14 @@ spec:
 func TestPrintedWatcher(t *testing.T) {
 	s := someTask().Site
 	s.Downgrade = manifest.DowngradeNever
-	w := Watcher{Image: "ghcr.io/quoitbuild/quoit-cli:1", Root: "mirror.example.com/acme/shop/deploy", Mirror: true}
+	w := Watcher{Image: "ghcr.io/quoitbuild/quoit-cli:1", Root: "mirror.example.com/acme/shop/deploy", Mirror: true, Interval: 30 * time.Second}
 	printed := Bootstrap(s, Rules{}, w)
 	documents := strings.Split(printed, "---\n")
 	if diff := cmp.Diff(printedWatcher, documents[len(documents)-1]); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	w.Mirror = false
-	if plain := Bootstrap(s, Rules{}, w); plain != strings.Replace(printed, `"--mirror", `, "", 1) {
-		t.Errorf("without a mirror it is\n%s", plain)
+	w.Mirror, w.Interval = false, 0
+	if plain := Bootstrap(s, Rules{}, w); plain != strings.Replace(printed, `"--mirror", "--interval", "30s", `, "", 1) {
+		t.Errorf("without a mirror and an interval it is\n%s", plain)
 	}
 }

@@ -189,16 +189,14 @@ func revisionOf(compiled []*llb.Compiled, tree digest.Digest) string {
 	})
 }
 
-// neutralArgs do not make another image of the same sources.
-var neutralArgs = []string{
-	"SOURCE_DATE_EPOCH", "HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY",
-	"TARGETPLATFORM", "TARGETOS", "TARGETARCH", "TARGETVARIANT", "TARGETSTAGE",
-	"BUILDPLATFORM", "BUILDOS", "BUILDARCH", "BUILDVARIANT",
-}
+// proxyArgs do not make another image of the same sources. The compiler knows them
+// in any case.
+var proxyArgs = []string{"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"}
 
+// neutralArg tells whether a build argument is no part of a revision.
 func neutralArg(name string) bool {
-	upper := strings.ToUpper(name)
-	return slices.Contains(neutralArgs, upper) || strings.HasPrefix(name, "BUILDKIT_") || strings.HasPrefix(name, "QUOIT_")
+	return slices.Contains(proxyArgs, strings.ToUpper(name)) || name == "SOURCE_DATE_EPOCH" ||
+		strings.HasPrefix(name, "BUILDKIT_") || strings.HasPrefix(name, "QUOIT_")
 }
 
 // headOf is the digest of a definition's last real op, for warnings.

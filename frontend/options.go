@@ -2,6 +2,7 @@ package frontend
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quoitbuild/quoit/internal/diag"
+	"github.com/quoitbuild/quoit/manifest"
 )
 
 // The build arguments that are Quoit's own. They are never a part of a revision.
@@ -93,6 +95,9 @@ func readOptions(opts map[string]string) (options, error) {
 		}
 		o.part = int(part)
 	}
+	if err := checkArgs(opts); err != nil {
+		return options{}, err
+	}
 	for key, value := range opts {
 		if name, ok := strings.CutPrefix(key, "build-arg:"); ok && !neutralArg(name) {
 			o.args[name] = value
@@ -109,6 +114,18 @@ func readOptions(opts map[string]string) (options, error) {
 	}
 	o.pull = o.pull || opts["image-resolve-mode"] == "pull"
 	return o, o.readPlatforms(opts["platform"])
+}
+
+// checkArgs refuses to give the platform's arguments other values. Plain BuildKit
+// takes them, for all platforms the same; to drop them without a word would build
+// something else than what was asked for.
+func checkArgs(opts map[string]string) error {
+	for _, key := range slices.Sorted(maps.Keys(opts)) {
+		if name, ok := strings.CutPrefix(key, "build-arg:"); ok && manifest.PlatformArg(name) {
+			return fmt.Errorf("the build argument %s has its value from the platform or stage that is built: leave it out, platforms: and target: of the manifest choose those", name)
+		}
+	}
+	return nil
 }
 
 // splitList reads a list with commas, without what is empty.

@@ -105,7 +105,8 @@ type ImageDocument struct {
 	Target string `json:"target,omitempty" jsonschema:"pattern=^[A-Za-z0-9][A-Za-z0-9._-]*$,default=the last stage,example=runtime"`
 	// Build arguments. A number or truth value is passed as it is written;
 	// null takes the value from --build-arg only. Names that begin with QUOIT_
-	// or BUILDKIT_ are not allowed.
+	// or BUILDKIT_ are not allowed, nor those that have their value from the
+	// platform or stage that is built: TARGETARCH, BUILDPLATFORM, ...
 	Args map[string]Scalar `json:"args,omitempty" jsonschema:"example={FEATURES: null}"`
 	// Labels of the image. Those that quoit sets itself are overruled with a
 	// warning: org.opencontainers.image.version, .revision, .ref.name,

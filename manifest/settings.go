@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -120,9 +121,23 @@ func argProblem(name string) *problem {
 	case strings.HasPrefix(name, "QUOIT_"), strings.HasPrefix(name, "BUILDKIT_"):
 		return &problem{"the build argument " + quote(name) + " steers the builder and may not stand in a manifest",
 			"give it on the command line: --build-arg " + shorten(name) + "=..."}
+	case PlatformArg(name):
+		return &problem{"the build argument " + quote(name) + " has its value from the platform or stage that is built", "remove it, and use platforms: or target:"}
 	}
 	return nil
 }
+
+// platformArgs are the build arguments that the compiler sets by itself. A value
+// of their own would replace what each platform has, and be in no revision.
+var platformArgs = []string{
+	"TARGETPLATFORM", "TARGETOS", "TARGETOSVERSION", "TARGETARCH", "TARGETVARIANT", "TARGETSTAGE",
+	"BUILDPLATFORM", "BUILDOS", "BUILDOSVERSION", "BUILDARCH", "BUILDVARIANT",
+}
+
+// PlatformArg tells whether a build argument has its value from the platform or
+// the stage that is built, so that nobody may give it another. In lower case such
+// a name is one like any other.
+func PlatformArg(name string) bool { return slices.Contains(platformArgs, name) }
 
 func readLabels(d *decoder, image *Image, e entry) {
 	image.Fields["labels"] = e.at

@@ -6,12 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"io/fs"
-	"maps"
 	"os"
 	"path"
 	"runtime"
-	"slices"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
@@ -19,7 +16,7 @@ import (
 
 // Answer computes a Request's Response from the project's tree at dir. Nothing
 // outside of dir is read, whatever links say. Each file is read once, however
-// many images read it.
+// many images read it, and what equal inputs select is looked for once.
 func Answer(ctx context.Context, dir string, req Request) (Response, error) {
 	if req.Scheme != Scheme {
 		return Response{}, fmt.Errorf("revision scheme %d was asked for, this runner knows %d", req.Scheme, Scheme)
@@ -29,28 +26,32 @@ func Answer(ctx context.Context, dir string, req Request) (Response, error) {
 		return Response{}, fmt.Errorf("opening the project: %w", err)
 	}
 	defer project.Close()
-	images := make([]imageTree, len(req.Images))
+	inputs, of := distinct(req.Images)
+	trees, err := readTrees(ctx, project, inputs)
+	if err != nil {
+		return Response{}, err
+	}
 	problems := map[string]string{}
 	for i, in := range req.Images {
-		if images[i], err = readImage(project, in); err != nil {
+		if err := trees[of[i]].problem; err != nil {
 			problems[in.Name] = err.Error()
 		}
 	}
 	if len(problems) > 0 {
 		return Response{Scheme: Scheme, Problems: problems}, nil
 	}
-	contents, err := hashFiles(ctx, project, images)
+	sums, err := sumTrees(ctx, project, trees)
 	if err != nil {
 		return Response{}, err
 	}
-	res := Response{Scheme: Scheme, Trees: make(map[string]digest.Digest, len(images))}
+	res := Response{Scheme: Scheme, Trees: make(map[string]digest.Digest, len(req.Images))}
 	for i, in := range req.Images {
-		res.Trees[in.Name] = images[i].sum(contents)
-		if images[i].linked {
+		res.Trees[in.Name] = sums[of[i]]
+		if tree := trees[of[i]]; tree.linked {
 			if res.Links == nil {
 				res.Links = map[string]string{}
 			}
-			res.Links[in.Name] = images[i].context
+			res.Links[in.Name] = tree.context
 		}
 	}
 	return res, nil
@@ -80,69 +81,6 @@ func AnswerFile(ctx context.Context, project, request, response string) error {
 	return nil
 }
 
-// imageTree is what an image reads, by path in its context.
-type imageTree struct {
-	context string // resolved, relative to the project
-	linked  bool   // the context is reached through a link
-	entries map[string]entry
-}
-
-func readImage(project *os.Root, in ImageInputs) (imageTree, error) {
-	all, err := newView(project, nil)
-	if err != nil {
-		return imageTree{}, err
-	}
-	dir, links, err := all.resolve(in.Context, true)
-	if err != nil {
-		return imageTree{}, err
-	}
-	tree := imageTree{context: dir, linked: len(links) > 0}
-	if dir == "" || tree.linked {
-		return tree, nil
-	}
-	root, err := project.OpenRoot(dir)
-	if absent(err) {
-		return tree, nil
-	}
-	if err != nil {
-		return imageTree{}, err
-	}
-	defer root.Close()
-	v, err := newView(root, in.Ignore)
-	if err != nil {
-		return imageTree{}, err
-	}
-	tree.entries, err = collect(v, in.Reads)
-	return tree, err
-}
-
-// sum is the digest over an image's entries in the order of their paths.
-func (t imageTree) sum(contents map[string]digest.Digest) digest.Digest {
-	h := newFields("quoit.tree")
-	h.number(len(t.entries))
-	for _, name := range slices.Sorted(maps.Keys(t.entries)) {
-		e := t.entries[name]
-		h.text(name)
-		switch {
-		case e.mode.IsRegular():
-			h.text("file")
-			if e.exec {
-				h.text("executable")
-			} else {
-				h.text("")
-			}
-			h.text(contents[path.Join(t.context, name)].String())
-		case e.mode&fs.ModeSymlink != 0:
-			h.text("link")
-			h.text(e.target)
-		default:
-			h.text("special")
-			h.text(e.mode.String())
-		}
-	}
-	return h.digest()
-}
-
 // batchSize is how many files are hashed one after the other.
 const batchSize = 64
 
@@ -153,9 +91,9 @@ type batch struct {
 	names  []string
 }
 
-// hashFiles digests every regular file that some image reads, once.
-func hashFiles(ctx context.Context, project *os.Root, images []imageTree) (map[string]digest.Digest, error) {
-	batches := batchesOf(images)
+// hashFiles digests every regular file of the trees, once.
+func hashFiles(ctx context.Context, project *os.Root, trees []imageTree) (map[string]digest.Digest, error) {
+	batches := batchesOf(trees)
 	sums := make([][]digest.Digest, len(batches))
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.SetLimit(runtime.GOMAXPROCS(0))
@@ -180,13 +118,13 @@ func hashFiles(ctx context.Context, project *os.Root, images []imageTree) (map[s
 	return contents, nil
 }
 
-func batchesOf(images []imageTree) []batch {
+func batchesOf(trees []imageTree) []batch {
 	var batches []batch
 	open := map[string]int{} // of a folder, the batch that is not full
 	seen := map[string]bool{}
-	for _, image := range images {
-		for name, e := range image.entries {
-			full := path.Join(image.context, name)
+	for _, tree := range trees {
+		for name, e := range tree.entries {
+			full := path.Join(tree.context, name)
 			if seen[full] || !e.mode.IsRegular() {
 				continue
 			}

@@ -168,11 +168,11 @@ func FuzzAnswer(f *testing.F) {
 				t.Fatal(err)
 			}
 			defer root.Close()
-			image, err := readImage(root, in)
+			trees, err := readTrees(t.Context(), root, []ImageInputs{in})
 			if err != nil {
 				t.Fatal(err)
 			}
-			return res.Trees["x"].String() + res.Links["x"], image.entries
+			return res.Trees["x"].String() + res.Links["x"], trees[0].entries
 		}
 		without, _ := ask()
 		if err := os.WriteFile(canary, []byte("canary"), 0o755); err != nil {

@@ -21,15 +21,42 @@ const (
 
 // view is an image's context as its build sees it: a folder whose links cannot
 // leave it, without what the ignore file names. Its paths are relative and
-// clean; "." is the folder itself.
+// clean; "." is the folder itself. What was looked at is remembered: the files do
+// not change meanwhile.
 type view struct {
 	root   *os.Root
 	ignore *patternmatcher.PatternMatcher
 	dirs   map[string]patternmatcher.MatchInfo
+	listed map[string][]*dirEntry
+	stat   map[string]stat
+}
+
+// stat is what is known of one file.
+type stat struct {
+	info fs.FileInfo
+	err  error
+}
+
+// dirEntry is an entry of a folder whose info is asked for once.
+type dirEntry struct {
+	fs.DirEntry
+	path string // in the view
+	stat stat
+}
+
+// Info describes the file; a link is not followed.
+func (e *dirEntry) Info() (fs.FileInfo, error) {
+	if e.stat.info == nil && e.stat.err == nil {
+		e.stat.info, e.stat.err = e.DirEntry.Info()
+	}
+	return e.stat.info, e.stat.err
 }
 
 func newView(root *os.Root, ignore []string) (*view, error) {
-	v := &view{root: root, dirs: map[string]patternmatcher.MatchInfo{}}
+	v := &view{
+		root: root, dirs: map[string]patternmatcher.MatchInfo{},
+		listed: map[string][]*dirEntry{}, stat: map[string]stat{},
+	}
 	if len(ignore) == 0 {
 		return v, nil
 	}
@@ -75,6 +102,15 @@ func (v *view) prune() bool { return v.ignore != nil && !v.ignore.Exclusions() }
 
 // lstat describes a visible file; a missing or ignored one is fs.ErrNotExist.
 func (v *view) lstat(name string) (fs.FileInfo, error) {
+	known, ok := v.stat[name]
+	if !ok {
+		known.info, known.err = v.lookAt(name)
+		v.stat[name] = known
+	}
+	return known.info, known.err
+}
+
+func (v *view) lookAt(name string) (fs.FileInfo, error) {
 	info, err := v.root.Lstat(name)
 	if err != nil {
 		return nil, err
@@ -94,7 +130,10 @@ func (v *view) lstat(name string) (fs.FileInfo, error) {
 
 // readDir lists a folder's entries by name, without ignored files and without
 // ignored folders that cannot hold anything visible.
-func (v *view) readDir(name string) ([]fs.DirEntry, error) {
+func (v *view) readDir(name string) ([]*dirEntry, error) {
+	if visible, ok := v.listed[name]; ok {
+		return visible, nil
+	}
 	dir, err := v.root.Open(name)
 	if err != nil {
 		return nil, err
@@ -104,17 +143,19 @@ func (v *view) readDir(name string) ([]fs.DirEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	var visible []fs.DirEntry
+	var visible []*dirEntry
 	for _, entry := range all {
-		ignored, err := v.ignored(path.Join(name, entry.Name()))
+		e := &dirEntry{DirEntry: entry, path: path.Join(name, entry.Name())}
+		ignored, err := v.ignored(e.path)
 		if err != nil {
 			return nil, err
 		}
 		if !ignored || entry.IsDir() && !v.prune() {
-			visible = append(visible, entry)
+			visible = append(visible, e)
 		}
 	}
-	slices.SortFunc(visible, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	slices.SortFunc(visible, func(a, b *dirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	v.listed[name] = visible
 	return visible, nil
 }
 

@@ -106,11 +106,11 @@ func (w *walker) expand(pattern string, follow bool) ([]string, error) {
 			return err
 		}
 		for _, e := range entries {
-			name, relName := path.Join(dir, e.Name()), path.Join(rel, e.Name())
+			relName := path.Join(rel, e.Name())
 			if matched, _ := filepath.Match(wild, relName); matched {
-				places = append(places, name)
+				places = append(places, e.path)
 			} else if e.IsDir() {
-				if err := visit(name, relName); err != nil {
+				if err := visit(e.path, relName); err != nil {
 					return err
 				}
 			}
@@ -151,7 +151,7 @@ func (w *walker) tree(name, rel string, info fs.FileInfo, filter *filter, parent
 		if err != nil {
 			return err
 		}
-		if err := w.tree(path.Join(name, e.Name()), path.Join(rel, e.Name()), info, filter, state); err != nil {
+		if err := w.tree(e.path, path.Join(rel, e.Name()), info, filter, state); err != nil {
 			return err
 		}
 	}

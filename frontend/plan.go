@@ -47,6 +47,16 @@ type rings struct {
 	err    error
 }
 
+// wait returns when the rest is there, or the caller has no use for it any more.
+func (r *rings) wait(ctx context.Context) error {
+	select {
+	case <-r.known:
+		return r.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // lookUp begins to look up the ring that the build is for, if the request needs
 // it: all that has to be known for it is the manifest.
 func (p *planner) lookUp(ctx context.Context) error {
@@ -93,10 +103,7 @@ func (p *planner) makePlan(ctx context.Context) error {
 	}
 	var request versioning.Request
 	eg, egCtx := errgroup.WithContext(ctx)
-	eg.Go(func() error {
-		<-p.rings.known
-		return p.rings.err
-	})
+	eg.Go(func() error { return p.rings.wait(egCtx) })
 	eg.Go(func() error {
 		pins, err := p.pins(egCtx)
 		if err != nil {
@@ -119,15 +126,13 @@ func (p *planner) pins(ctx context.Context) (map[string]string, error) {
 	if p.opts.pull || slices.Index(order, p.opts.ring) <= 1 {
 		return nil, nil
 	}
-	select {
-	case <-p.rings.known:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	if err := p.rings.wait(ctx); err != nil {
+		return nil, err
 	}
-	if state := p.rings.state; p.rings.err == nil && state.Current != nil && state.Outer() {
+	if state := p.rings.state; state.Current != nil && state.Outer() {
 		return state.Current.Release.Digests(), nil
 	}
-	return nil, p.rings.err
+	return nil, nil
 }
 
 func (p *planner) ringProblem(err error) error {

@@ -1,0 +1,76 @@
+package frontend
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	bk "github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/client/llb/sourceresolver"
+	"github.com/moby/buildkit/frontend/gateway/client"
+	gatewaypb "github.com/moby/buildkit/frontend/gateway/pb"
+	"github.com/moby/buildkit/solver/pb"
+	"github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quoitbuild/quoit/llb"
+	"github.com/quoitbuild/quoit/manifest"
+)
+
+var amd64 = ocispecs.Platform{OS: "linux", Architecture: "amd64"}
+
+// builder is a BuildKit that solves and resolves as it is told.
+type builder struct {
+	client.Client
+	solve   func(context.Context) (*client.Result, error)
+	resolve func(ctx context.Context, ref string) (digest.Digest, []byte, error)
+}
+
+func (b builder) BuildOpts() client.BuildOpts {
+	return client.BuildOpts{
+		Opts:    map[string]string{},
+		LLBCaps: pb.Caps.CapSet(pb.Caps.All()),
+		Caps:    gatewaypb.Caps.CapSet(gatewaypb.Caps.All()),
+		Workers: []client.WorkerInfo{{Platforms: []ocispecs.Platform{amd64}}},
+	}
+}
+
+func (b builder) Solve(ctx context.Context, _ client.SolveRequest) (*client.Result, error) {
+	return b.solve(ctx)
+}
+
+func (b builder) ResolveImageConfig(ctx context.Context, ref string, _ sourceresolver.Opt) (string, digest.Digest, []byte, error) {
+	dgst, config, err := b.resolve(ctx, ref)
+	return ref, dgst, config, err
+}
+
+// testPlanner plans for a manifest whose only image has that container file.
+func testPlanner(t *testing.T, b builder, manifestText, containerFile string) *planner {
+	t.Helper()
+	m, err := manifest.Parse("quoit.yaml", []byte("project: acme/shop\nregistry: registry.example.com\nimages: {deploy: .}\n"+manifestText))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources := map[string]llb.Source{"deploy": {
+		Name: "deploy", Context: ".", File: "Dockerfile", Platforms: []ocispecs.Platform{amd64},
+		Map: bk.NewSourceMap(nil, "Dockerfile", "Dockerfile", []byte(containerFile)),
+	}}
+	p := &project{manifest: m, images: sources}
+	return &planner{
+		client: b, project: p, tree: bk.Local(localName), opts: options{ring: m.Rings[0]},
+		compiler: &llb.Compiler{Gateway: b, Options: map[string]string{}, Sources: sources, Names: p.names(), Externals: llb.NewExternals(b, nil)},
+	}
+}
+
+func TestAMistakeDoesNotWaitForTheRings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := testPlanner(t, builder{
+			solve: func(context.Context) (*client.Result, error) { return client.NewResult(), nil },
+		}, "", "FROM scratch\nCPOY . /\n")
+		p.rings = &rings{known: make(chan struct{})} // the registry is silent
+		if err := p.makePlan(t.Context()); err == nil || !strings.Contains(err.Error(), "CPOY") {
+			t.Errorf("error %v", err)
+		}
+	})
+}

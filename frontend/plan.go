@@ -204,8 +204,12 @@ func (p *planner) compile(ctx context.Context) (compiled map[string][]*llb.Compi
 		compiled, mistakes = p.compiler.All(egCtx)
 		return nil
 	})
+	err = eg.Wait()
+	if err != nil && errors.Is(mistakes, context.Canceled) && ctx.Err() == nil {
+		mistakes = nil // the transfer has ended the compile, and nobody the build
+	}
 	// What is wrong with a container file says more than a transfer that failed.
-	return compiled, errors.Join(mistakes, eg.Wait())
+	return compiled, errors.Join(mistakes, err)
 }
 
 func (p *planner) request(ctx context.Context, trees map[string]digest.Digest, externals *llb.Externals) (versioning.Request, error) {

@@ -2,6 +2,7 @@ package frontend
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,8 +12,10 @@ import (
 	"github.com/moby/buildkit/frontend/gateway/client"
 	gatewaypb "github.com/moby/buildkit/frontend/gateway/pb"
 	"github.com/moby/buildkit/solver/pb"
+	"github.com/moby/buildkit/util/grpcerrors"
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"google.golang.org/grpc/codes"
 
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/manifest"
@@ -60,6 +63,40 @@ func testPlanner(t *testing.T, b builder, manifestText, containerFile string) *p
 	return &planner{
 		client: b, project: p, tree: bk.Local(localName), opts: options{ring: m.Rings[0]},
 		compiler: &llb.Compiler{Gateway: b, Options: map[string]string{}, Sources: sources, Names: p.names(), Externals: llb.NewExternals(b, nil)},
+	}
+}
+
+func TestATransferThatFailsIsNoInterrupt(t *testing.T) {
+	compiling := make(chan struct{})
+	transfer := errors.New("the client is gone")
+	p := testPlanner(t, builder{
+		solve: func(context.Context) (*client.Result, error) {
+			<-compiling
+			return nil, transfer
+		},
+		resolve: func(ctx context.Context, _ string) (digest.Digest, []byte, error) {
+			close(compiling)
+			<-ctx.Done()
+			return "", nil, ctx.Err()
+		},
+	}, "", "FROM busybox\n")
+	_, err := p.compile(t.Context())
+	if !errors.Is(err, transfer) || errors.Is(err, context.Canceled) || grpcerrors.Code(err) == codes.Canceled {
+		t.Errorf("error %v with code %s", err, grpcerrors.Code(err))
+	}
+}
+
+func TestAnInterruptedTransferIsAnInterrupt(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	p := testPlanner(t, builder{
+		solve: func(ctx context.Context) (*client.Result, error) {
+			cancel()
+			<-ctx.Done()
+			return nil, ctx.Err()
+		},
+	}, "", "FROM scratch\nCOPY . /\n")
+	if _, err := p.compile(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
 	}
 }
 

@@ -23,24 +23,25 @@ func showProgress(ctx context.Context, out io.Writer, mode string, status chan *
 		go drain(status)
 		return err
 	}
-	pass := func(s *client.SolveStatus) *client.SolveStatus { return s }
-	if mode == "auto" {
-		pass = newFilter().pass
-	}
 	shown := make(chan *client.SolveStatus)
-	go func() {
-		defer close(shown)
-		for s := range status {
-			calm(s)
-			if s = pass(s); s != nil {
-				shown <- s
-			}
-		}
-	}()
+	if mode == "auto" {
+		go newFilter().relay(status, shown)
+	} else {
+		go relay(status, shown)
+	}
 	warnings, err := display.UpdateFrom(ctx, shown)
 	printWarnings(out, warnings)
 	go drain(shown)
 	return err
+}
+
+// relay passes all news on, and closes shown after the last.
+func relay(status <-chan *client.SolveStatus, shown chan<- *client.SolveStatus) {
+	defer close(shown)
+	for s := range status {
+		calm(s)
+		shown <- s
+	}
 }
 
 // calm takes away the errors that are none.
@@ -95,6 +96,29 @@ func newFilter() *filter {
 		held:    map[digest.Digest]*client.SolveStatus{},
 		since:   map[digest.Digest]time.Time{},
 		visible: map[digest.Digest]bool{},
+	}
+}
+
+// relay passes on what may be shown, and closes shown after the last. A step that
+// takes long may be silent, so time passes without news too.
+func (f *filter) relay(status <-chan *client.SolveStatus, shown chan<- *client.SolveStatus) {
+	defer close(shown)
+	tick := time.NewTicker(patience / 4)
+	defer tick.Stop()
+	for {
+		news := &client.SolveStatus{}
+		select {
+		case s, more := <-status:
+			if !more {
+				return
+			}
+			calm(s)
+			news = s
+		case <-tick.C:
+		}
+		if s := f.pass(news); s != nil {
+			shown <- s
+		}
 	}
 }
 

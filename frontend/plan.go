@@ -216,8 +216,7 @@ func (p *planner) request(ctx context.Context, trees map[string]digest.Digest, e
 	m := p.project.manifest
 	request := versioning.Request{
 		Project: m.Project, Registry: m.Registry, Root: m.Root,
-		Externals: map[string]versioning.External{},
-		Source:    p.opts.source, Commit: p.opts.commit,
+		Source: p.opts.source, Commit: p.opts.commit,
 	}
 	for _, name := range p.graph.Order() {
 		source, err := p.imageSource(name, trees[name])
@@ -226,25 +225,9 @@ func (p *planner) request(ctx context.Context, trees map[string]digest.Digest, e
 		}
 		request.Images = append(request.Images, source)
 	}
-	digests := make([]digest.Digest, len(m.Externals))
-	eg, ctx := errgroup.WithContext(ctx)
-	eg.SetLimit(maxParallelLookups)
-	for i, external := range m.Externals {
-		eg.Go(func() (err error) {
-			digests[i], err = externals.Digest(ctx, external.Reference, p.project.images[m.Root].Platforms[0])
-			if err != nil {
-				return fmt.Errorf("external %s: %w", external.Name, explained(err))
-			}
-			return nil
-		})
-	}
-	if err := eg.Wait(); err != nil {
-		return request, err
-	}
-	for i, external := range m.Externals {
-		request.Externals[external.Name] = versioning.External{Reference: external.Reference, Digest: digests[i].String()}
-	}
-	return request, nil
+	var err error
+	request.Externals, err = p.externals(ctx, externals)
+	return request, err
 }
 
 func (p *planner) imageSource(name string, tree digest.Digest) (versioning.Source, error) {

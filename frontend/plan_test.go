@@ -9,6 +9,7 @@ import (
 
 	bk "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/client/llb/sourceresolver"
+	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/frontend/gateway/client"
 	gatewaypb "github.com/moby/buildkit/frontend/gateway/pb"
 	"github.com/moby/buildkit/solver/pb"
@@ -59,7 +60,10 @@ func testPlanner(t *testing.T, b builder, manifestText, containerFile string) *p
 		Name: "deploy", Context: ".", File: "Dockerfile", Platforms: []ocispecs.Platform{amd64},
 		Map: bk.NewSourceMap(nil, "Dockerfile", "Dockerfile", []byte(containerFile)),
 	}}
-	p := &project{manifest: m, images: sources}
+	p := &project{
+		manifest: m, images: sources,
+		source: &dockerui.Source{SourceMap: bk.NewSourceMap(nil, "quoit.yaml", manifestLanguage, m.Source.Data)},
+	}
 	return &planner{
 		client: b, project: p, tree: bk.Local(localName), opts: options{ring: m.Rings[0]},
 		compiler: &llb.Compiler{Gateway: b, Options: map[string]string{}, Sources: sources, Names: p.names(), Externals: llb.NewExternals(b, nil)},

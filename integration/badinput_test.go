@@ -31,6 +31,8 @@ type badInput struct {
 	// says are parts of what it says. PREFIX stands for the
 	// repositories' common beginning.
 	says []string
+	// once is what the command says exactly once.
+	once string
 	// stock is for mistakes that a stock client is tried with too; it says the same.
 	stock bool
 }
@@ -241,6 +243,13 @@ var badFiles = map[string]badInput{
 		},
 		says: []string{service + "/Dockerfile:1", "PREFIX/nothing:1: not found"}, stock: true,
 	},
+	"an external of the manifest that does not exist": {
+		spoil: func(t *testing.T, dir, prefix string) {
+			replace(t, dir, "quoit.yaml", "images:", "externals: {postgres: "+prefix+"/nothing:1}\nimages:")
+		},
+		says: []string{"quoit.yaml:4:23", "external postgres: the registry has no PREFIX/nothing:1"},
+		once: "check its name and tag", stock: true,
+	},
 	"an ignore file with a broken pattern": {
 		spoil: file(service+"/.dockerignore", "# all but\n[a-\n"),
 		says:  []string{service + "/.dockerignore:2:1", `the pattern "[a-" is broken`, "close its brackets"}, stock: true,
@@ -305,6 +314,9 @@ func (bad badInput) check(t *testing.T, dir, prefix string) {
 			t.Errorf("exit code %d, want %d; it prints %s", got, code, stdout)
 		}
 		bad.checkText(t, stderr, prefix)
+		if n := strings.Count(stderr, bad.once); bad.once != "" && n != 1 {
+			t.Errorf("it says %q %d times:\n%s", bad.once, n, stderr)
+		}
 	})
 	if !bad.stock {
 		return

@@ -12,28 +12,47 @@ import (
 	"github.com/quoitbuild/quoit/internal/diag"
 )
 
-// inManifest gives each diagnostic of an error the excerpt that BuildKit's
+// What is sent of excerpts at most: every one has the whole file in it, and a
+// message to a client may have 16 MiB.
+const (
+	maxExcerpts     = 20
+	maxExcerptBytes = 2 << 20
+)
+
+// inManifest gives the first diagnostics of an error the excerpts that BuildKit's
 // clients print, all of them joined: of the manifest, or of the file that the
-// diagnostic names. The diagnostics stay in the error, for the
+// diagnostic names. The others are text. The diagnostics stay in the error, for the
 // quoit command to render.
 func inManifest(err error, source *bk.SourceMap) error {
-	list := diag.All(err)
+	list := diag.All(err).Sorted()
 	if len(list) == 0 {
 		return err
 	}
 	var all []error
-	for _, d := range list.Sorted() {
-		info := &pb.SourceInfo{Filename: source.Filename, Language: source.Language, Data: source.Data}
-		if d.Source != nil && d.Source.Name != source.Filename {
-			info = &pb.SourceInfo{Filename: d.Source.Name, Data: d.Source.Data}
-		} else if source.Definition != nil {
-			info.Definition = source.Definition.ToPB()
+	size := 0
+	for i, d := range list {
+		info := sourceOf(d, source)
+		if size += len(info.Data); i == maxExcerpts || size > maxExcerptBytes {
+			all = append(all, list[i:])
+			break
 		}
 		all = append(all, errdefs.WithSource(d, &errdefs.Source{
 			Info: info, Ranges: []*pb.Range{pbRange(d.Range)},
 		}))
 	}
 	return errors.Join(all...)
+}
+
+// sourceOf is the file that a diagnostic is in.
+func sourceOf(d diag.Diagnostic, manifest *bk.SourceMap) *pb.SourceInfo {
+	if d.Source != nil && d.Source.Name != manifest.Filename {
+		return &pb.SourceInfo{Filename: d.Source.Name, Data: d.Source.Data}
+	}
+	info := &pb.SourceInfo{Filename: manifest.Filename, Language: manifest.Language, Data: manifest.Data}
+	if manifest.Definition != nil {
+		info.Definition = manifest.Definition.ToPB()
+	}
+	return info
 }
 
 // validText makes an error that quotes arbitrary bytes fit for a message of gRPC,

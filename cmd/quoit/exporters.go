@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,6 +30,7 @@ import (
 // everything is there.
 type exporters struct {
 	manifest *manifest.Manifest // decides where images may go, whatever a frontend says
+	ring     string             // that was asked for, "" for the manifest's first
 	epoch    string             // SOURCE_DATE_EPOCH; "" leaves the files' times as they are
 	part     int                // of the plan's images
 	// unsettled exports nothing while an interrupted publish is to be completed.
@@ -65,11 +67,15 @@ func (e *exporters) attachable() session.Attachable {
 	})
 }
 
-// check refuses a plan for other repositories than those of the manifest.
+// check refuses a plan for other repositories than those of the manifest, and for
+// another ring than the one that was asked for.
 func (e *exporters) check(plan versioning.Plan) error {
 	m := e.manifest
 	if plan.Registry != m.Registry || plan.Project != m.Project || plan.Root != m.Root {
 		return fmt.Errorf("the frontend planned for %s/%s, the manifest says %s/%s: nothing is pushed", plan.Registry, plan.Project, m.Registry, m.Project)
+	}
+	if ring := cmp.Or(e.ring, m.Rings[0]); plan.Ring != ring {
+		return fmt.Errorf("the frontend planned for ring %q, and %s was asked for: nothing is pushed", plan.Ring, ring)
 	}
 	for _, image := range plan.Images {
 		if _, ok := m.Image(image.Name); !ok {

@@ -72,7 +72,7 @@ func (j job) run(ctx context.Context, progress io.Writer) (*outcome, error) {
 	}
 	out := &outcome{}
 	exp := &exporters{
-		manifest: j.manifest, part: j.part, epoch: j.attrs["build-arg:SOURCE_DATE_EPOCH"], unsettled: j.attrs[frontend.OptionUnsettled] != "",
+		manifest: j.manifest, ring: j.attrs["build-arg:"+frontend.ArgRing], part: j.part, epoch: j.attrs["build-arg:SOURCE_DATE_EPOCH"], unsettled: j.attrs[frontend.OptionUnsettled] != "",
 	}
 	if j.push {
 		opt.EnableSessionExporter = true

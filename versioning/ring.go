@@ -108,9 +108,6 @@ func Select(rings []string, ring string, placed map[string]*Placed) (State, erro
 // recorded digests of externals are used, and a taken version means a hotfix.
 func (s State) Outer() bool { return slices.Index(s.Rings, s.Ring) > 1 }
 
-// Holds reports whether the ring itself holds the current release.
-func (s State) Holds() bool { return s.Current != nil && s.Current.Ring == s.Ring }
-
 // position finds a ring that can be built against, so one with a later ring.
 func position(rings []string, ring string) (int, error) {
 	at := slices.Index(rings, ring)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/quoitbuild/quoit/internal/diag"
 )
 
 // TestDependencies keeps the package pure: it must be cheap to link, and what
@@ -99,6 +101,20 @@ func TestBounds(t *testing.T) {
 	} {
 		if _, err := Parse("quoit.yaml", []byte(text)); err == nil {
 			t.Errorf("one beyond the bound of %s is accepted", name)
+		}
+	}
+}
+
+func TestMistakesHaveABound(t *testing.T) {
+	for name, line := range map[string]string{"unknown keys": "k%d: v\n", "duplicates": "x-k: %d\n"} {
+		var text strings.Builder
+		text.WriteString(minimal)
+		for i := range 2 * maxMistakes {
+			fmt.Fprintf(&text, line, i)
+		}
+		_, err := Parse("quoit.yaml", []byte(text.String()))
+		if n := len(diag.All(err)); n != maxMistakes {
+			t.Errorf("%s: %d mistakes, want %d", name, n, maxMistakes)
 		}
 	}
 }

@@ -94,9 +94,8 @@ func (d *decoder) merged(v value, around map[*yaml.Node]bool) []entry {
 		e.key = keyNode.node.Value
 		first, twice := seen[e.key]
 		if twice {
-			d.list.Add(diag.Diagnostic{Source: d.src, Range: e.keyAt,
-				Message: "the key " + quote(e.key) + " is written twice", Hint: "remove one of them",
-				Related: []diag.Related{{Range: first, Message: "the first is here"}}})
+			d.add(e.keyAt, "the key "+quote(e.key)+" is written twice", "remove one of them",
+				diag.Related{Range: first, Message: "the first is here"})
 			continue
 		}
 		seen[e.key] = e.keyAt

@@ -60,9 +60,17 @@ func leafFloor(r *Report) string {
 func baseFloor(r *Report) string {
 	row := r.find(workBase, star, 100, -1)
 	s := row.series(nameQuoit)
+	bake := row.series(nameBake)
 	return fmt.Sprintf("both run the same 100 containers and push the same 100 images with the same BuildKit: %s of Quoit's %s are that (solve and export), "+
-		"and nothing around them makes it less than %s of bake", number(s.phase("solve")+s.phase("export"), " s"), number(s.middle(), " s"),
-		number((s.phase("solve")+s.phase("export"))/row.series(nameBake).middle(), "×"))
+		"and nothing around them makes it less than %s of bake. In one build BuildKit pushes nothing before all images have their layers and manifests, "+
+		"and for each image looks through the layers of all; bake's hundred builds do all this beside each other, for %s of buildkitd's processor time",
+		number(s.phase("solve")+s.phase("export"), " s"), number(s.middle(), " s"),
+		number((s.phase("solve")+s.phase("export"))/bake.middle(), "×"), number(bake.daemon()/s.daemon(), "×"))
+}
+
+// daemon is the median of buildkitd's processor seconds.
+func (s *Series) daemon() float64 {
+	return spreadOf(slices.Collect(maps.Values(s.values(func(x Sample) float64 { return x.DaemonCPU })))).Median
 }
 
 // hugeFloor is what hashing costs at least.

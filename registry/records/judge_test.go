@@ -154,7 +154,7 @@ func histories(first, count uint64, change func(*history)) (h *history, seed uin
 }
 
 func TestRandomHistories(t *testing.T) {
-	count := uint64(3000)
+	count := uint64(1000)
 	if os.Getenv("QUOIT_TEST_LONG") == "1" {
 		count = 100_000
 	}

@@ -1,6 +1,7 @@
 package revision
 
 import (
+	"bufio"
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
@@ -27,19 +28,21 @@ func Sum(in Inputs) string {
 
 // fields hashes a sequence of values so that no two sequences look alike: each
 // value is preceded by its length.
-type fields struct{ hash.Hash }
+type fields struct {
+	*bufio.Writer // most values are short
+	sum           hash.Hash
+}
 
 func newFields(kind string) fields {
-	f := fields{sha256.New()}
+	sum := sha256.New()
+	f := fields{bufio.NewWriter(sum), sum}
 	f.text(kind)
 	f.number(Scheme)
 	return f
 }
 
 func (f fields) number(n int) {
-	var buf [8]byte
-	binary.BigEndian.PutUint64(buf[:], uint64(n))
-	f.Write(buf[:])
+	f.Write(binary.BigEndian.AppendUint64(f.AvailableBuffer(), uint64(n)))
 }
 
 func (f fields) bytes(b []byte) {
@@ -47,6 +50,12 @@ func (f fields) bytes(b []byte) {
 	f.Write(b)
 }
 
-func (f fields) text(s string) { f.bytes([]byte(s)) }
+func (f fields) text(s string) {
+	f.number(len(s))
+	f.WriteString(s)
+}
 
-func (f fields) digest() digest.Digest { return digest.NewDigest(digest.SHA256, f) }
+func (f fields) digest() digest.Digest {
+	f.Flush() // a hash takes everything
+	return digest.NewDigest(digest.SHA256, f.sum)
+}

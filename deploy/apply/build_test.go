@@ -153,6 +153,42 @@ func TestBuildFetchesNothing(t *testing.T) {
 	}
 }
 
+// TestGeneratorsAreUsedAsTheyAreWritten: what changes them could name an address.
+func TestGeneratorsAreUsedAsTheyAreWritten(t *testing.T) {
+	asked := false
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
+	defer server.Close()
+	generator := "apiVersion: builtin\nkind: ConfigMapGenerator\nmetadata: {name: g}\nname: g\nliterals: [a=b]\n"
+	patch := "patches: [{target: {kind: ConfigMapGenerator}, patch: '[{op: add, path: /files, value: [\"" + server.URL + "/x\"]}]'}]\n"
+	for name, c := range map[string]struct{ field, generators, inner, want string }{
+		"resources alone":         {"generators", "resources: [g.yaml]\n", "", ""},
+		"a patch":                 {"generators", "resources: [g.yaml]\n" + patch, "", "patches may not stand here"},
+		"a patch of transformers": {"transformers", "resources: [g.yaml]\n" + patch, "", "patches may not stand here"},
+		"in a folder below":       {"generators", "resources: [inner]\n", "resources: [../g.yaml]\n" + patch, "inner/kustomization.yaml: patches may not stand here"},
+		"a prefix":                {"generators", "namePrefix: a-\nresources: [g.yaml]\n", "", "namePrefix may not stand here"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files := map[string]string{
+				"overlays/prod/kustomization.yaml":       c.field + ": [../generators]\n",
+				"overlays/generators/kustomization.yaml": c.generators, "overlays/generators/g.yaml": generator,
+			}
+			if c.inner != "" {
+				files["overlays/generators/inner/kustomization.yaml"] = c.inner
+			}
+			_, err := build(folder(t, files), "prod")
+			if c.want == "" && err != nil {
+				t.Error(err)
+			}
+			if c.want != "" {
+				mustFail(t, err, c.want)
+			}
+		})
+	}
+	if asked {
+		t.Error("the server was asked")
+	}
+}
+
 func TestLinksStayInTheirFolder(t *testing.T) {
 	outside := filepath.Join(t.TempDir(), "secret.yaml")
 	if err := os.WriteFile(outside, []byte(settings), 0o600); err != nil {

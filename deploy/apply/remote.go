@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -27,6 +28,14 @@ var (
 		"targetFilePath", "valuesFile", "additionalValuesFiles"}, roots...)
 )
 
+// Fields, of roots, whose kustomizations give what configures kustomize itself, and
+// those that such a kustomization may have: any other could change what is read
+// there into an address.
+var (
+	configuring = []string{"generators", "transformers", "validators"}
+	plainFields = []string{"apiVersion", "kind", "metadata", "resources"}
+)
+
 // RemoteError says that a kustomization names something that would have to be
 // fetched.
 type RemoteError struct {
@@ -44,7 +53,7 @@ func (e *RemoteError) Error() string {
 // Kustomize itself has no switch for this: it would ask the network, or run git.
 func refuseRemote(files filesys.FileSystem, dir string) error {
 	r := remoteSearch{files: files, seen: map[visit]bool{}}
-	r.folder(dir)
+	r.folder(dir, false)
 	return errors.Join(r.errs...)
 }
 
@@ -54,33 +63,34 @@ type remoteSearch struct {
 	errs  []error
 }
 
-// visit is a file as what it was looked at: one may be both.
+// visit is a file as what it was looked at: one may be several.
 type visit struct {
 	file          string
 	kustomization bool
+	configures    bool // it gives what configures kustomize itself
 }
 
-func (r *remoteSearch) folder(dir string) {
+func (r *remoteSearch) folder(dir string, configures bool) {
 	if file := kustomization(r.files, dir); file != "" {
-		r.file(file, true)
+		r.visit(visit{file, true, configures})
 	}
 }
 
-// file reads a kustomization, or something that it names: of these only what
+// visit reads a kustomization, or something that it names: of these only what
 // configures kustomize itself loads further files.
-func (r *remoteSearch) file(file string, kustomization bool) {
-	if r.seen[visit{file, kustomization}] {
+func (r *remoteSearch) visit(v visit) {
+	if r.seen[v] {
 		return
 	}
-	r.seen[visit{file, kustomization}] = true
-	content, err := r.files.ReadFile(file)
+	r.seen[v] = true
+	content, err := r.files.ReadFile(v.file)
 	if err != nil {
 		return // kustomize says it better
 	}
-	r.documents(file, content, kustomization)
+	r.documents(v, content)
 }
 
-func (r *remoteSearch) documents(file string, content []byte, kustomization bool) {
+func (r *remoteSearch) documents(v visit, content []byte) {
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	for {
 		var document yaml.Node
@@ -88,17 +98,17 @@ func (r *remoteSearch) documents(file string, content []byte, kustomization bool
 		if errors.Is(err, io.EOF) {
 			return
 		}
-		if err == nil && kustomization {
-			err = document.Decode(&map[string]any{})
+		if err == nil && v.kustomization {
+			err = v.check(&document)
 		}
-		if err != nil && kustomization {
-			r.errs = append(r.errs, fmt.Errorf("%s: %w", file, err))
+		if err != nil && v.kustomization {
+			r.errs = append(r.errs, fmt.Errorf("%s: %w", v.file, err))
 		}
 		w := textWalk{seen: map[spot]bool{}}
 		w.node(&document, "")
-		if kustomization || slices.ContainsFunc(w.texts, text.isBuiltin) {
+		if v.kustomization || slices.ContainsFunc(w.texts, text.isBuiltin) {
 			for _, t := range w.texts {
-				r.text(file, t)
+				r.text(v, t)
 			}
 		}
 		if err != nil {
@@ -107,29 +117,43 @@ func (r *remoteSearch) documents(file string, content []byte, kustomization bool
 	}
 }
 
+// check reports a kustomization that is none, or has a field that it may not have.
+func (v visit) check(document *yaml.Node) error {
+	var fields map[string]any
+	if err := document.Decode(&fields); err != nil || !v.configures {
+		return err
+	}
+	for _, field := range slices.Sorted(maps.Keys(fields)) {
+		if !(text{field: field}).below(plainFields) {
+			return fmt.Errorf("%s may not stand here: generators, transformers and validators are used as they are written, so leave only resources", field)
+		}
+	}
+	return nil
+}
+
 // text looks at one of a kustomization, or of what configures kustomize itself.
-func (r *remoteSearch) text(file string, t text) {
+func (r *remoteSearch) text(v visit, t text) {
 	if !t.below(loaded) {
 		return
 	}
 	_, source, _ := strings.Cut(t.value, "=") // of a generator: key=file
 	if remote.MatchString(strings.TrimSpace(t.value)) || remote.MatchString(strings.TrimSpace(source)) {
-		r.errs = append(r.errs, &RemoteError{file, t.value})
+		r.errs = append(r.errs, &RemoteError{v.file, t.value})
 		return
 	}
-	r.documents(file, []byte(t.value), false) // it may be a configuration itself
+	r.documents(visit{file: v.file}, []byte(t.value)) // it may be a configuration itself
 	if !t.below(roots) {
 		return
 	}
 	target := t.value
 	if !path.IsAbs(target) {
-		target = path.Join(path.Dir(file), target)
+		target = path.Join(path.Dir(v.file), target)
 	}
 	if r.files.IsDir(target) {
-		r.folder(target)
+		r.folder(target, v.configures || t.below(configuring))
 		return
 	}
-	r.file(target, false)
+	r.visit(visit{file: target})
 }
 
 // text is one in a document, and the name of the field that it is below.

@@ -24,8 +24,8 @@ type siteReleases struct {
 	places  map[string]versioning.Place
 }
 
-func newSiteReleases(p *registry.Project, root, pulled string) *siteReleases {
-	return &siteReleases{project: p, root: root, pulled: pulled, places: map[string]versioning.Place{}}
+func newSiteReleases(p *registry.Project, root, pulled string, mirror bool) *siteReleases {
+	return &siteReleases{project: p, root: root, pulled: pulled, mirror: mirror, places: map[string]versioning.Place{}}
 }
 
 // errEmptyRing says that a ring holds no release.

@@ -79,9 +79,7 @@ func siteOf(m *manifest.Manifest, p *registry.Project, s manifest.Site) (site.Si
 	if s.Registry != "" {
 		pulled = s.Registry
 	}
-	releases := newSiteReleases(p, m.Root, pulled+"/"+m.Project)
-	releases.mirror = pulled != m.Registry
-	return site.Site{Project: m.Project, Site: s}, releases
+	return site.Site{Project: m.Project, Site: s}, newSiteReleases(p, m.Root, pulled+"/"+m.Project, pulled != m.Registry)
 }
 
 // prepare decides what brings the site to what its ring holds.

@@ -172,11 +172,9 @@ func (f *watchFlags) without(reference string) (*watchedRing, error) {
 			return siteWork{}, fmt.Errorf("ring %s %w", ring, errEmptyRing)
 		}
 		cluster, err := site.Connect(site.ClusterOptions{UserAgent: "quoit/" + version})
-		releases := newSiteReleases(p, repository, project)
-		releases.mirror = f.mirror
 		return siteWork{
 			site:    site.Site{Project: placed.Release.Project, Site: s}, // a registry may have a path too
-			cluster: cluster, releases: releases,
+			cluster: cluster, releases: newSiteReleases(p, repository, project, f.mirror),
 		}, err
 	}
 	return &watchedRing{name: reference, root: repository, ring: ring, open: opened, sites: []*watchedSite{{site: s, work: work}}}, nil

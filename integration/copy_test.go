@@ -18,7 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/quoitbuild/quoit/internal/testkit"
-	"github.com/quoitbuild/quoit/registry/records"
+	"github.com/quoitbuild/quoit/store/records"
 )
 
 // another is a second registry, for a test.

@@ -14,8 +14,8 @@ import (
 
 	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/internal/testkit"
-	"github.com/quoitbuild/quoit/registry"
-	"github.com/quoitbuild/quoit/registry/records"
+	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -252,7 +252,7 @@ func unnamed(r versioning.Release) map[string]versioning.Image {
 func recorded(t *testing.T, prefix string) map[records.Content]string {
 	t.Helper()
 	host, name, _ := strings.Cut(prefix, "/")
-	p, err := registry.Open(host, name, registry.Options{})
+	p, err := store.Open(host, name, store.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ import (
 
 	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/manifest"
-	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -35,8 +35,8 @@ var documented = map[string]struct {
 	"A reason":           {"reason", reflect.TypeFor[versioning.Reason]()},
 	"An external":        {"external", reflect.TypeFor[versioning.External]()},
 	"A parent":           {"parent", reflect.TypeFor[versioning.Parent]()},
-	"What was published": {"publication", reflect.TypeFor[registry.Outcome]()},
-	"A tag":              {"tag", reflect.TypeFor[registry.Tag]()},
+	"What was published": {"publication", reflect.TypeFor[store.Outcome]()},
+	"A tag":              {"tag", reflect.TypeFor[store.Tag]()},
 }
 
 func TestPlanReference(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/quoitbuild/quoit/labels"
-	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -139,7 +139,7 @@ func TestDemo(t *testing.T) {
 // published is the JSON of quoit build --push.
 type published struct {
 	Plan      versioning.Plan
-	Published registry.Outcome
+	Published store.Outcome
 }
 
 func publication(t *testing.T, dir string) published {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/quoitbuild/quoit/registry/records"
+	"github.com/quoitbuild/quoit/store/records"
 )
 
 // gated publishes a project whose image smoke may be a gate, as 0.1.0.

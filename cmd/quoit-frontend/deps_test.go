@@ -19,7 +19,7 @@ func dependencies(t *testing.T, pkg string) []string {
 func TestPackagesLinkNoMoreThanTheyShould(t *testing.T) {
 	pure := []string{"github.com/moby/buildkit", "github.com/google/go-containerregistry", "k8s.io/", "net/http", "os/exec"}
 	forbidden := map[string][]string{
-		"cmd/quoit-frontend": {"github.com/google/go-containerregistry", "k8s.io/", "sigs.k8s.io/", "github.com/fluxcd/", "github.com/spf13/cobra", "github.com/quoitbuild/quoit/registry"},
+		"cmd/quoit-frontend": {"github.com/google/go-containerregistry", "k8s.io/", "sigs.k8s.io/", "github.com/fluxcd/", "github.com/spf13/cobra", "github.com/quoitbuild/quoit/store"},
 		"manifest":           pure,
 		"graph":              pure,
 		"versioning":         pure,

@@ -13,7 +13,7 @@ import (
 
 	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/manifest"
-	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -146,11 +146,11 @@ func (f *buildFlags) finish(cmd *cobra.Command, m *manifest.Manifest, out *outco
 		if err != nil {
 			return err
 		}
-		published, err := project.Publish(cmd.Context(), registry.Publication{
+		published, err := project.Publish(cmd.Context(), store.Publication{
 			Plan: out.plan, Rings: m.RingOrder(), Digests: out.digests, First: f.plan.first, Progress: f.build.tagging(os.Stderr),
-			Author: registry.Author{Actor: actor(), Message: f.message, Source: out.plan.Source, Commit: out.plan.Commit},
+			Author: store.Author{Actor: actor(), Message: f.message, Source: out.plan.Source, Commit: out.plan.Commit},
 		})
-		if unknown := new(registry.UnknownError); errors.As(err, &unknown) && cmd.Context().Err() != nil {
+		if unknown := new(store.UnknownError); errors.As(err, &unknown) && cmd.Context().Err() != nil {
 			printError(os.Stderr, err) // an interrupted command says nothing more
 		}
 		if err != nil {
@@ -163,8 +163,8 @@ func (f *buildFlags) finish(cmd *cobra.Command, m *manifest.Manifest, out *outco
 
 // buildResult is what quoit build prints.
 type buildResult struct {
-	Plan      versioning.Plan   `json:"plan"`
-	Published *registry.Outcome `json:"published,omitempty"`
+	Plan      versioning.Plan `json:"plan"`
+	Published *store.Outcome  `json:"published,omitempty"`
 }
 
 func (r buildResult) print(out io.Writer, format string) error {

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quoitbuild/quoit/manifest"
-	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -76,7 +76,7 @@ func (f *copyFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	meter := meter{out: cmd.ErrOrStderr(), next: time.Now().Add(patience)}
-	copied, err := registry.Copy(cmd.Context(), from, to, registry.CopyRequest{Releases: f.releases, DryRun: f.dryRun, Progress: meter.show})
+	copied, err := store.Copy(cmd.Context(), from, to, store.CopyRequest{Releases: f.releases, DryRun: f.dryRun, Progress: meter.show})
 	if err != nil {
 		return err
 	}
@@ -118,12 +118,12 @@ func checkRelease(m *manifest.Manifest, name string) error {
 }
 
 // openStore opens a registry or a layout.
-func openStore(place, project string) (registry.Store, error) {
+func openStore(place, project string) (store.Store, error) {
 	path, layout := strings.CutPrefix(place, "oci:")
 	if layout || strings.HasPrefix(place, "/") || strings.HasPrefix(place, "./") || strings.HasPrefix(place, "../") {
-		return registry.OpenLayout(path, project)
+		return store.OpenLayout(path, project)
 	}
-	return registry.Open(place, project, registry.Options{UserAgent: "quoit/" + version})
+	return store.Open(place, project, store.Options{UserAgent: "quoit/" + version})
 }
 
 // meter shows a long copy's progress, a line every few seconds.
@@ -155,10 +155,10 @@ func size(bytes int64) string {
 type copyResult struct {
 	Schema  int    `json:"schema"`
 	Project string `json:"project"`
-	registry.Copied
+	store.Copied
 }
 
-func copyText(project string, c registry.Copied) string {
+func copyText(project string, c store.Copied) string {
 	var b strings.Builder
 	verb := "copied"
 	if c.DryRun {

@@ -14,7 +14,7 @@ import (
 	"github.com/quoitbuild/quoit/deploy"
 	"github.com/quoitbuild/quoit/deploy/site"
 	"github.com/quoitbuild/quoit/manifest"
-	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store"
 )
 
 type deployFlags struct {
@@ -101,7 +101,7 @@ func sitesOf(m *manifest.Manifest, ring string) ([]manifest.Site, error) {
 }
 
 // deployAll deploys to several sites and says at the end what became of each.
-func (f *deployFlags) deployAll(cmd *cobra.Command, m *manifest.Manifest, p *registry.Project, sites []manifest.Site) error {
+func (f *deployFlags) deployAll(cmd *cobra.Command, m *manifest.Manifest, p *store.Project, sites []manifest.Site) error {
 	var results []siteResult
 	code, failed := exitMoved, 0
 	for _, s := range sites {
@@ -148,7 +148,7 @@ func summary(results []siteResult, dryRun bool) string {
 }
 
 // deploy deploys to one site.
-func (f *deployFlags) deploy(cmd *cobra.Command, m *manifest.Manifest, p *registry.Project, s manifest.Site) (siteResult, error) {
+func (f *deployFlags) deploy(cmd *cobra.Command, m *manifest.Manifest, p *store.Project, s manifest.Site) (siteResult, error) {
 	work, err := openSite(m, p, s)
 	if err != nil {
 		return siteResult{Site: s.Name}, err

@@ -11,7 +11,7 @@ import (
 
 	"github.com/quoitbuild/quoit/deploy/site"
 	"github.com/quoitbuild/quoit/internal/diag"
-	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store"
 )
 
 // report prints an error with the excerpts that it carries and returns the exit
@@ -25,9 +25,9 @@ func report(err error) int {
 	}
 	printError(os.Stderr, err)
 	var usage *usageError
-	var moved *registry.MovedError
-	var overtaken *registry.OvertakenError
-	var parent *registry.ParentError
+	var moved *store.MovedError
+	var overtaken *store.OvertakenError
+	var parent *store.ParentError
 	var replanned *replannedError
 	switch {
 	case errors.As(err, &usage):

@@ -7,7 +7,7 @@ import (
 
 	"github.com/quoitbuild/quoit/deploy/site"
 	"github.com/quoitbuild/quoit/manifest"
-	"github.com/quoitbuild/quoit/registry/records"
+	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/quoitbuild/quoit/registry/records"
+	"github.com/quoitbuild/quoit/store/records"
 )
 
 func newHistoryCmd() *cobra.Command {

@@ -11,8 +11,8 @@ import (
 	"syscall"
 
 	"github.com/quoitbuild/quoit/frontend"
-	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/revision"
+	"github.com/quoitbuild/quoit/store"
 )
 
 // version is set when the command is built.
@@ -57,7 +57,7 @@ func run(ctx context.Context, args []string) int {
 	root := newRootCmd()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	var half *registry.PublishError
+	var half *store.PublishError
 	if ctx.Err() != nil && err != nil {
 		if errors.As(err, &half) {
 			report(err) // what was written, and that the same command resumes

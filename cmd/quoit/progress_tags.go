@@ -5,16 +5,16 @@ import (
 	"io"
 	"time"
 
-	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store"
 )
 
 // often is how long long work may be silent.
 const often = 2 * time.Second
 
 // tagging tells how far a publish is, if that takes long.
-func (f *buildkitFlags) tagging(out io.Writer) func(registry.Event) {
+func (f *buildkitFlags) tagging(out io.Writer) func(store.Event) {
 	last := time.Now()
-	return func(event registry.Event) {
+	return func(event store.Event) {
 		if !endsShown(f.progress) || time.Since(last) < often {
 			return
 		}

@@ -6,7 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store"
 )
 
 func TestALongPublishTellsHowFarItIs(t *testing.T) {
@@ -18,7 +18,7 @@ func TestALongPublishTellsHowFarItIs(t *testing.T) {
 				tell := f.tagging(&out)
 				for done := 1; done <= 9; done++ {
 					time.Sleep(700 * time.Millisecond)
-					tell(registry.Event{Done: done, Total: 9})
+					tell(store.Event{Done: done, Total: 9})
 				}
 				if out.String() != want {
 					t.Errorf("got %q, want %q", out.String(), want)

@@ -13,7 +13,7 @@ import (
 	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/manifest"
-	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -107,7 +107,7 @@ func confirmEmpty(ctx context.Context, m *manifest.Manifest, plan versioning.Pla
 }
 
 // open reads the manifest and opens its project's repositories.
-func (f *projectFlags) open() (*manifest.Manifest, *registry.Project, error) {
+func (f *projectFlags) open() (*manifest.Manifest, *store.Project, error) {
 	m, err := f.load()
 	if err != nil {
 		return nil, nil, err
@@ -117,6 +117,6 @@ func (f *projectFlags) open() (*manifest.Manifest, *registry.Project, error) {
 }
 
 // open opens the project's repositories.
-func open(m *manifest.Manifest) (*registry.Project, error) {
-	return registry.Open(m.Registry, m.Project, registry.Options{UserAgent: "quoit/" + version})
+func open(m *manifest.Manifest) (*store.Project, error) {
+	return store.Open(m.Registry, m.Project, store.Options{UserAgent: "quoit/" + version})
 }

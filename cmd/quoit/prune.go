@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -65,8 +65,8 @@ func (f *pruneFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	pruned, err := p.Prune(cmd.Context(), registry.PruneOptions{
-		Rings: m.RingOrder(), Author: registry.Author{Actor: actor(), Message: f.message},
+	pruned, err := p.Prune(cmd.Context(), store.PruneOptions{
+		Rings: m.RingOrder(), Author: store.Author{Actor: actor(), Message: f.message},
 		Keep: f.keep, Needed: needed, DryRun: f.dryRun,
 	})
 	if err != nil {
@@ -82,5 +82,5 @@ func (f *pruneFlags) run(cmd *cobra.Command) error {
 // pruneResult is the JSON of quoit prune, with --dry-run or without.
 type pruneResult struct {
 	Schema int `json:"schema"`
-	registry.Pruned
+	store.Pruned
 }

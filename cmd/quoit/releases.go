@@ -9,22 +9,22 @@ import (
 
 	"github.com/quoitbuild/quoit/deploy"
 	"github.com/quoitbuild/quoit/deploy/site"
-	"github.com/quoitbuild/quoit/registry"
-	"github.com/quoitbuild/quoit/registry/records"
+	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
 // siteReleases answers a site's questions about releases from the project's
 // registry. It may be used by one goroutine.
 type siteReleases struct {
-	project *registry.Project
+	project *store.Project
 	root    string // the name of the root image
 	pulled  string // from where the site pulls the project: registry.example.com/acme/shop
 	mirror  bool   // that is a mirror of the project's registry
 	places  map[string]versioning.Place
 }
 
-func newSiteReleases(p *registry.Project, root, pulled string, mirror bool) *siteReleases {
+func newSiteReleases(p *store.Project, root, pulled string, mirror bool) *siteReleases {
 	return &siteReleases{project: p, root: root, pulled: pulled, mirror: mirror, places: map[string]versioning.Place{}}
 }
 
@@ -108,7 +108,7 @@ func (r *siteReleases) Images(ctx context.Context, release deploy.Release) (site
 // where it comes from, or, of a mirror, from beside the project's own images.
 func (r *siteReleases) external(name string, e versioning.External) (string, error) {
 	if r.mirror {
-		return r.pulled + "/" + registry.Externals + "/" + name + "@" + e.Digest, nil
+		return r.pulled + "/" + store.Externals + "/" + name + "@" + e.Digest, nil
 	}
 	named, err := distribution.ParseNormalizedNamed(e.Reference)
 	if err != nil || e.Digest == "" {

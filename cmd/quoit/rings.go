@@ -11,8 +11,8 @@ import (
 
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/manifest"
-	"github.com/quoitbuild/quoit/registry"
-	"github.com/quoitbuild/quoit/registry/records"
+	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -38,8 +38,8 @@ func (f *ringFlags) registerGates(cmd *cobra.Command) {
 	f.gates.registerGates(cmd.Flags())
 }
 
-// ringOperation is one of the operations of [registry.Project] on rings.
-type ringOperation func(context.Context, *registry.Project, registry.RingOptions) (registry.RingOutcome, error)
+// ringOperation is one of the operations of [store.Project] on rings.
+type ringOperation func(context.Context, *store.Project, store.RingOptions) (store.RingOutcome, error)
 
 // run carries out an operation and prints what it did.
 func (f *ringFlags) run(cmd *cobra.Command, operation ringOperation) error {
@@ -50,12 +50,12 @@ func (f *ringFlags) run(cmd *cobra.Command, operation ringOperation) error {
 	if err != nil {
 		return err
 	}
-	options := registry.RingOptions{
+	options := store.RingOptions{
 		Root: m.Root, Rings: m.RingOrder(), DryRun: f.dryRun,
-		Author: registry.Author{Actor: actor(), Message: f.message},
+		Author: store.Author{Actor: actor(), Message: f.message},
 	}
 	if f.gates != nil {
-		options.Before = func(ctx context.Context, outcome registry.RingOutcome) ([]records.Gate, error) {
+		options.Before = func(ctx context.Context, outcome store.RingOutcome) ([]records.Gate, error) {
 			return passGates(ctx, m, p, *f.gates, outcome)
 		}
 	}
@@ -71,7 +71,7 @@ func (f *ringFlags) run(cmd *cobra.Command, operation ringOperation) error {
 }
 
 // passGates runs the gates of the rings that would take a release.
-func passGates(ctx context.Context, m *manifest.Manifest, p *registry.Project, build buildkitFlags, outcome registry.RingOutcome) ([]records.Gate, error) {
+func passGates(ctx context.Context, m *manifest.Manifest, p *store.Project, build buildkitFlags, outcome store.RingOutcome) ([]records.Gate, error) {
 	var jobs []gateJob
 	for _, change := range outcome.Changes {
 		if _, gated := m.Gate(change.Ring); !gated || change.To == nil {
@@ -90,7 +90,7 @@ func passGates(ctx context.Context, m *manifest.Manifest, p *registry.Project, b
 // --dry-run or without.
 type ringResult struct {
 	Schema int `json:"schema"`
-	registry.RingOutcome
+	store.RingOutcome
 }
 
 // ringMistake makes an unknown ring a mistake of the command line.
@@ -125,7 +125,7 @@ a hotfix, stops the shift. The gates of the rings that take a release are run fi
   quoit shift --discard users         # although users has a hotfix of its own`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return f.run(cmd, func(ctx context.Context, p *registry.Project, o registry.RingOptions) (registry.RingOutcome, error) {
+			return f.run(cmd, func(ctx context.Context, p *store.Project, o store.RingOptions) (store.RingOutcome, error) {
 				return p.Shift(ctx, o, request)
 			})
 		},
@@ -150,7 +150,7 @@ until quoit unhold. Nothing is built; what drops out of all rings is named.`,
   quoit unshift                       # take the release back everywhere
   quoit unshift users                 # only in the ring users`,
 		RunE: func(cmd *cobra.Command, rings []string) error {
-			return f.run(cmd, func(ctx context.Context, p *registry.Project, o registry.RingOptions) (registry.RingOutcome, error) {
+			return f.run(cmd, func(ctx context.Context, p *store.Project, o store.RingOptions) (store.RingOutcome, error) {
 				return p.Unshift(ctx, o, rings)
 			})
 		},
@@ -183,7 +183,7 @@ gate is run first.`,
 				}
 				may = true
 			}
-			return f.run(cmd, func(ctx context.Context, p *registry.Project, o registry.RingOptions) (registry.RingOutcome, error) {
+			return f.run(cmd, func(ctx context.Context, p *store.Project, o store.RingOptions) (store.RingOutcome, error) {
 				return p.Set(ctx, o, args[0], version, may)
 			})
 		},
@@ -210,7 +210,7 @@ func newHoldCmd() *cobra.Command {
 			if err := checkReason(reason); err != nil {
 				return err
 			}
-			return f.run(cmd, func(ctx context.Context, p *registry.Project, o registry.RingOptions) (registry.RingOutcome, error) {
+			return f.run(cmd, func(ctx context.Context, p *store.Project, o store.RingOptions) (store.RingOutcome, error) {
 				return p.Hold(ctx, o, args[0], reason)
 			})
 		},
@@ -231,7 +231,7 @@ func newUnholdCmd() *cobra.Command {
 			if len(rings) == 0 {
 				return usagef("name the rings: `quoit status` shows which are held")
 			}
-			return f.run(cmd, func(ctx context.Context, p *registry.Project, o registry.RingOptions) (registry.RingOutcome, error) {
+			return f.run(cmd, func(ctx context.Context, p *store.Project, o store.RingOptions) (store.RingOutcome, error) {
 				return p.Unhold(ctx, o, rings)
 			})
 		},

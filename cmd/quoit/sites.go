@@ -13,7 +13,7 @@ import (
 	"github.com/quoitbuild/quoit/deploy/site"
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/manifest"
-	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store"
 )
 
 // siteFlags are those of every command that runs root images.
@@ -64,7 +64,7 @@ type siteWork struct {
 }
 
 // openSite connects to a site's cluster. No request is made.
-func openSite(m *manifest.Manifest, p *registry.Project, s manifest.Site) (siteWork, error) {
+func openSite(m *manifest.Manifest, p *store.Project, s manifest.Site) (siteWork, error) {
 	cluster, err := site.Connect(site.ClusterOptions{Context: s.Cluster, UserAgent: "quoit/" + version})
 	if err != nil {
 		return siteWork{}, fmt.Errorf("site %s: %w", s.Name, err)
@@ -74,7 +74,7 @@ func openSite(m *manifest.Manifest, p *registry.Project, s manifest.Site) (siteW
 }
 
 // siteOf is a site of the manifest, and its releases.
-func siteOf(m *manifest.Manifest, p *registry.Project, s manifest.Site) (site.Site, *siteReleases) {
+func siteOf(m *manifest.Manifest, p *store.Project, s manifest.Site) (site.Site, *siteReleases) {
 	pulled := m.Registry
 	if s.Registry != "" {
 		pulled = s.Registry

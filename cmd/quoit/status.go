@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/quoitbuild/quoit/manifest"
-	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -82,7 +82,7 @@ type ringHold struct {
 	Record uint64 `json:"record"`
 }
 
-func readRings(cmd *cobra.Command, p *registry.Project, m *manifest.Manifest) ([]ringStatus, error) {
+func readRings(cmd *cobra.Command, p *store.Project, m *manifest.Manifest) ([]ringStatus, error) {
 	rings := make([]ringStatus, len(m.RingOrder()))
 	eg, ctx := errgroup.WithContext(cmd.Context())
 	for i, ring := range m.RingOrder() {

@@ -14,7 +14,7 @@ import (
 
 	"github.com/quoitbuild/quoit/deploy"
 	"github.com/quoitbuild/quoit/manifest"
-	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store"
 )
 
 // clusterTime is how long one cluster may take to answer. It is less than what a
@@ -45,7 +45,7 @@ type sitesResult struct {
 
 // showSites asks all sites at once. A cluster that does not answer is shown as
 // such, and is no error.
-func showSites(cmd *cobra.Command, m *manifest.Manifest, p *registry.Project, output string) error {
+func showSites(cmd *cobra.Command, m *manifest.Manifest, p *store.Project, output string) error {
 	if len(m.Sites) == 0 {
 		return usagef("the manifest has no sites: add them under `sites`")
 	}
@@ -67,7 +67,7 @@ func showSites(cmd *cobra.Command, m *manifest.Manifest, p *registry.Project, ou
 	return printSites(cmd.OutOrStdout(), sites)
 }
 
-func siteState(ctx context.Context, m *manifest.Manifest, p *registry.Project, s manifest.Site) (siteStatus, error) {
+func siteState(ctx context.Context, m *manifest.Manifest, p *store.Project, s manifest.Site) (siteStatus, error) {
 	status := siteStatus{Site: s.Name, Ring: s.Ring, Cluster: s.Cluster, Namespace: s.Namespace, State: "none"}
 	placed, err := p.Ring(ctx, m.Root, s.Ring)
 	if err != nil {
@@ -102,7 +102,7 @@ func siteState(ctx context.Context, m *manifest.Manifest, p *registry.Project, s
 
 // siteRecord reads a site's record in bounded time: also what a kubeconfig runs
 // to log in, which may wait for somebody, is not waited for any longer.
-func siteRecord(ctx context.Context, m *manifest.Manifest, p *registry.Project, s manifest.Site) (deploy.Record, error) {
+func siteRecord(ctx context.Context, m *manifest.Manifest, p *store.Project, s manifest.Site) (deploy.Record, error) {
 	limited, cancel := context.WithTimeout(ctx, clusterTime)
 	defer cancel()
 	var record deploy.Record

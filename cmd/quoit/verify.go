@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store"
 )
 
 func newVerifyCmd() *cobra.Command {
@@ -51,11 +51,11 @@ with its release. It changes nothing. Without an argument it checks all rings.`,
 type verifyResult struct {
 	Schema  int    `json:"schema"`
 	Project string `json:"project"`
-	registry.Report
+	store.Report
 }
 
 // printReport prints the findings; with any, the exit code is 1.
-func printReport(out io.Writer, project string, report registry.Report, format string) error {
+func printReport(out io.Writer, project string, report store.Report, format string) error {
 	var err error
 	if format == "json" {
 		err = printJSON(out, verifyResult{1, project, report})
@@ -68,7 +68,7 @@ func printReport(out io.Writer, project string, report registry.Report, format s
 	return err
 }
 
-func printFindings(out io.Writer, project string, report registry.Report) error {
+func printFindings(out io.Writer, project string, report store.Report) error {
 	text := ""
 	for _, finding := range report.Findings {
 		text += finding.String() + "\n"

@@ -16,7 +16,7 @@ import (
 
 	"github.com/quoitbuild/quoit/deploy/site"
 	"github.com/quoitbuild/quoit/manifest"
-	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store"
 )
 
 type watchFlags struct {
@@ -101,7 +101,7 @@ func (f *watchFlags) run(cmd *cobra.Command, args []string) error {
 // watchedRing is what one HEAD asks for.
 type watchedRing struct {
 	name  string // of the metrics: the reference
-	open  func(registry.Options) (*registry.Project, error)
+	open  func(store.Options) (*store.Project, error)
 	root  string
 	ring  string
 	sites []*watchedSite
@@ -131,14 +131,14 @@ func (f *watchFlags) rings(args []string) ([]*watchedRing, error) {
 		ring := byRing[s.Ring]
 		if ring == nil {
 			ring = &watchedRing{name: m.Repository(m.Root) + ":" + s.Ring, root: m.Root, ring: s.Ring}
-			ring.open = func(o registry.Options) (*registry.Project, error) { return registry.Open(m.Registry, m.Project, o) }
+			ring.open = func(o store.Options) (*store.Project, error) { return store.Open(m.Registry, m.Project, o) }
 			byRing[s.Ring] = ring
 			rings = append(rings, ring)
 		}
 		if slices.ContainsFunc(ring.sites, func(other *watchedSite) bool { return other.site.Name == name }) {
 			continue
 		}
-		ring.sites = append(ring.sites, &watchedSite{site: s, work: func(_ context.Context, p *registry.Project) (siteWork, error) { return openSite(m, p, s) }})
+		ring.sites = append(ring.sites, &watchedSite{site: s, work: func(_ context.Context, p *store.Project) (siteWork, error) { return openSite(m, p, s) }})
 	}
 	return rings, nil
 }
@@ -159,11 +159,11 @@ func (f *watchFlags) without(reference string) (*watchedRing, error) {
 	if s.Scope != manifest.ScopeNamespace && s.Scope != manifest.ScopeCluster || s.Downgrade != manifest.DowngradeNever && s.Downgrade != manifest.DowngradeAuto {
 		return nil, usagef("--scope is namespace or cluster, --downgrade is never or auto")
 	}
-	opened := func(o registry.Options) (*registry.Project, error) { return registry.Open(host, path, o) }
-	if _, err := opened(registry.Options{}); err != nil {
+	opened := func(o store.Options) (*store.Project, error) { return store.Open(host, path, o) }
+	if _, err := opened(store.Options{}); err != nil {
 		return nil, usagef("%w", err)
 	}
-	work := func(ctx context.Context, p *registry.Project) (siteWork, error) {
+	work := func(ctx context.Context, p *store.Project) (siteWork, error) {
 		placed, err := p.Ring(ctx, repository, ring)
 		if err != nil {
 			return siteWork{}, err
@@ -251,8 +251,8 @@ func (w *watch) ask(ctx context.Context, ring *watchedRing) (string, error) {
 }
 
 // options are how the registry is talked to.
-func (f *watchFlags) options(attempts int) registry.Options {
-	return registry.Options{UserAgent: "quoit/" + version, Attempts: attempts, Transport: f.transport}
+func (f *watchFlags) options(attempts int) store.Options {
+	return store.Options{UserAgent: "quoit/" + version, Attempts: attempts, Transport: f.transport}
 }
 
 // serve answers /metrics and /healthz until ctx ends.

@@ -9,14 +9,14 @@ import (
 	"github.com/quoitbuild/quoit/deploy"
 	"github.com/quoitbuild/quoit/deploy/site"
 	"github.com/quoitbuild/quoit/manifest"
-	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store"
 )
 
 // watchedSite is one site of a ring that is followed.
 type watchedSite struct {
 	site manifest.Site
 	// work connects to the site anew, with credentials as they are now.
-	work func(context.Context, *registry.Project) (siteWork, error)
+	work func(context.Context, *store.Project) (siteWork, error)
 	said string // the error that was said last
 }
 

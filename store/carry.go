@@ -1,0 +1,175 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// carry carries out one request.
+func (d *driver) carry(ctx context.Context, request records.Request) (records.Response, error) {
+	switch request.Action {
+	case records.Get:
+		return d.get(ctx, request.Tag)
+	case records.Head:
+		return d.head(ctx, request)
+	case records.HeadDigest:
+		_, found, err := d.manifest(ctx, request.Repository, request.Digest)
+		return records.Response{Found: found, Digest: request.Digest}, err
+	case records.Put:
+		return d.put(ctx, request)
+	case records.List:
+		tags, next, err := d.repository(records.Repository).list(ctx, request.From, request.Page)
+		return records.Response{Tags: tags, Next: next}, d.denied(records.Repository, err)
+	case records.Wait:
+		return d.wait(ctx, request)
+	}
+	return records.Response{}, fmt.Errorf("the log asks for %q, which this quoit cannot do", request.Action)
+}
+
+func (d *driver) repository(image string) repository { return d.project.repository(image, d.right()) }
+
+func (d *driver) right() string {
+	if d.reader {
+		return pull
+	}
+	return push
+}
+
+// denied forgives that a registry denies to read a log that nobody has written
+// yet, if that is stated, and else says how to state it.
+func (d *driver) denied(image string, err error) error {
+	var failed *RequestError
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.wrote || image != records.Repository || !errors.As(err, &failed) || failed.Status != http.StatusForbidden {
+		return err
+	}
+	if d.first {
+		return nil
+	}
+	denied := *failed
+	denied.Hint += "; or say --first if nothing was published to the project yet, as some registries deny what is not there"
+	return &denied
+}
+
+// get reads the record that a tag of the log names.
+func (d *driver) get(ctx context.Context, tag string) (records.Response, error) {
+	log := d.repository(records.Repository)
+	manifest, found, err := log.get(ctx, tag)
+	if err != nil || !found {
+		return records.Response{}, d.denied(records.Repository, err)
+	}
+	if origin, is := manifest.origin(); is && tag == string(records.Hint) && !d.reader {
+		return records.Response{}, &MirrorError{Mirror: d.project.host() + "/" + d.project.path, Origin: origin}
+	}
+	d.keep(records.Content{Repository: records.Repository, Digest: manifest.digest}, manifest)
+	sealed, broken, err := d.open(ctx, manifest)
+	response := records.Response{Found: true, Digest: manifest.digest, Err: broken}
+	if err == nil && broken == nil {
+		response.Record = &sealed.Record
+	}
+	return response, err
+}
+
+// open reads a record from its manifest. Broken says that it is none.
+func (d *driver) open(ctx context.Context, manifest stored) (sealed records.Sealed, broken, err error) {
+	d.mu.Lock()
+	sealed, known := d.log[manifest.digest]
+	d.mu.Unlock()
+	if known {
+		return sealed, nil, nil
+	}
+	digest, size, broken := records.ConfigOf(manifest.bytes)
+	if broken != nil {
+		return records.Sealed{}, broken, nil
+	}
+	config, err := d.repository(records.Repository).blob(ctx, digest, size)
+	if gone := new(RequestError); errors.As(err, &gone) && gone.Status == http.StatusNotFound {
+		return records.Sealed{}, err, nil
+	}
+	if err != nil {
+		return records.Sealed{}, nil, err
+	}
+	if sealed, broken = records.Open(manifest.bytes, config); broken == nil {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.log[sealed.Digest] = sealed
+	}
+	return sealed, broken, nil
+}
+
+// head looks what a tag names.
+func (d *driver) head(ctx context.Context, request records.Request) (records.Response, error) {
+	digest, found, err := d.look(ctx, request)
+	if adopted := d.adopting[records.Content{Repository: request.Repository, Tag: request.Tag}]; found && digest == adopted {
+		digest, found = "", false
+	}
+	return records.Response{Found: found, Digest: digest}, d.denied(request.Repository, err)
+}
+
+func (d *driver) look(ctx context.Context, request records.Request) (digest string, found bool, err error) {
+	repository := d.repository(request.Repository)
+	if _, notVersion := versioning.Parse(request.Tag); !d.whole || request.Repository == records.Repository || notVersion == nil {
+		return repository.head(ctx, request.Tag)
+	}
+	manifest, found, err := repository.get(ctx, request.Tag)
+	if found {
+		d.keep(records.Content{Repository: request.Repository, Digest: manifest.digest}, manifest)
+	}
+	return manifest.digest, found, err
+}
+
+// manifest reads one by its digest, once.
+func (d *driver) manifest(ctx context.Context, image, digest string) (stored, bool, error) {
+	key := records.Content{Repository: image, Digest: digest}
+	d.mu.Lock()
+	manifest, known := d.manifests[key]
+	d.mu.Unlock()
+	if known {
+		return manifest, true, nil
+	}
+	manifest, found, err := d.repository(image).get(ctx, digest)
+	if err != nil || !found {
+		return stored{}, false, err
+	}
+	if d.held.Add(int64(len(manifest.bytes))) > maxHeld {
+		return stored{}, false, fmt.Errorf("the manifests of this release have more than %d MiB", maxHeld>>20)
+	}
+	d.keep(key, manifest)
+	return manifest, true, nil
+}
+
+func (d *driver) keep(key records.Content, manifest stored) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.manifests[key] = manifest
+}
+
+// immutable reports whether a registry declined to overwrite a tag.
+func immutable(err error) bool {
+	var failed *RequestError
+	if !errors.As(err, &failed) {
+		return false
+	}
+	switch failed.Status {
+	case http.StatusConflict, http.StatusPreconditionFailed:
+		return true
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusUnprocessableEntity:
+	default:
+		return false
+	}
+	for _, said := range failed.said {
+		// Registries have no code in common for it, so some say it in words only.
+		text := strings.ToLower(string(said.Code) + " " + said.Message)
+		if said.Code == "TAG_INVALID" || strings.Contains(text, "immutable") || strings.Contains(text, "overwrit") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,212 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// RequestError says that a registry could not be asked, or answered something
+// else than was expected.
+type RequestError struct {
+	Doing     string // "reading", "writing" or "connecting to"
+	Reference string // what was read or written; the host when connecting
+	Status    int    // of the answer, 0 if there was none
+	Problem   string // what happened, one line
+	Hint      string // what to do, "" if nothing is known to help
+	Err       error  // the cause if there was no answer, or nil
+
+	wait time.Duration // before the next attempt, as the registry asks
+	once bool          // another attempt would end the same way
+	said []transport.Diagnostic
+}
+
+// Error names the reference, what happened and what to do.
+func (e *RequestError) Error() string {
+	text := fmt.Sprintf("%s %s: %s", e.Doing, e.Reference, e.Problem)
+	if e.Hint != "" {
+		text += ": " + e.Hint
+	}
+	return text
+}
+
+// Unwrap returns the cause, like context.Canceled.
+func (e *RequestError) Unwrap() error { return e.Err }
+
+// MovedError says that a ring does not hold what the plan has seen there.
+type MovedError struct {
+	Ring string
+	Was  *versioning.Held // what the plan has seen, nil for nothing
+	Is   *versioning.Held // what the log says, nil for nothing
+	// Record is the one that moved it, nil if the log does not say so.
+	Record *records.Record
+}
+
+// Error says who moved, from where to where, and what to do.
+func (e *MovedError) Error() string {
+	is := describe(e.Is)
+	if e.Record != nil {
+		is += " by " + credit(*e.Record)
+	}
+	return fmt.Sprintf("ring %s moved since the plan was made, from %s to %s: run the build again, it continues from there",
+		e.Ring, describe(e.Was), is)
+}
+
+// ParentError says that no ring holds a release any more that the plan continues,
+// or is said to contain.
+type ParentError struct{ Version versioning.Version }
+
+// Error says what to do.
+func (e *ParentError) Error() string {
+	return fmt.Sprintf("release %s, from which this one is to descend, is in no ring any more: run the build again", e.Version)
+}
+
+// credit says in one line who made a record, when, and of what.
+func credit(r records.Record) string {
+	actor := clean(r.Actor)
+	if actor == "" {
+		actor = "somebody"
+	}
+	details := []string{fmt.Sprintf("record %d", r.Sequence)}
+	if r.Commit != "" {
+		details = append(details, "commit "+clean(r.Commit))
+	}
+	if r.Message != "" {
+		details = append(details, fmt.Sprintf("%q", clean(r.Message)))
+	}
+	return fmt.Sprintf("%s at %s (%s)", actor, r.Time.Format(time.RFC3339), strings.Join(details, ", "))
+}
+
+func describe(held *versioning.Held) string {
+	switch {
+	case held == nil:
+		return "nothing"
+	case held.Version.IsZero():
+		return held.Digest
+	}
+	return held.Version.String()
+}
+
+// TakenError says that a version exists with other contents. It is never overwritten.
+type TakenError struct {
+	Image   string
+	Version string
+	Digest  string // what has the version
+	Wanted  string // what should have got it
+}
+
+// Error says what to do about it.
+func (e *TakenError) Error() string {
+	return fmt.Sprintf("%s %s is taken by %s, and versions are never overwritten: run the build again, it takes the next free version",
+		e.Image, e.Version, e.Digest)
+}
+
+// VoidError says that a publish was taken back, because somebody who does not
+// write through the log took a version of it between the last look and the write.
+type VoidError struct {
+	Record uint64 // of the publish
+	Taken  TakenError
+}
+
+// Error says what to do about it.
+func (e *VoidError) Error() string {
+	return fmt.Sprintf("the publish was taken back (record %d of the log): %v", e.Record, &e.Taken)
+}
+
+// Unwrap returns the [*TakenError].
+func (e *VoidError) Unwrap() error { return &e.Taken }
+
+// ForeignError says that somebody wrote a tag past the log.
+type ForeignError struct {
+	Reference string // the tag
+	Wanted    string // the digest that the log says
+	Got       string // the digest that is there
+	Hint      string // what to do
+}
+
+// Error names the tag, both digests, and what to do.
+func (e *ForeignError) Error() string {
+	return fmt.Sprintf("%s is %s, the log says %s; it was not written by quoit: %s", e.Reference, e.Got, e.Wanted, e.Hint)
+}
+
+// UnknownError says that a command ended when others could already carry its
+// operation through.
+type UnknownError struct {
+	Record uint64 // that of the operation, 0 if it is not known to be in the log
+	Err    error
+}
+
+// Error says what to ask, or what happens next.
+func (e *UnknownError) Error() string {
+	if e.Record > 0 {
+		return fmt.Sprintf("%v; the release is in the log as record %d, the next command completes it", e.Err, e.Record)
+	}
+	return fmt.Sprintf("%v; whether the release is in the log is not known, ask `quoit history`", e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *UnknownError) Unwrap() error { return e.Err }
+
+// ReadBackError says that a tag does not name what was written to it.
+type ReadBackError struct {
+	Reference string
+	Wanted    string // digest that was written
+	Got       string // digest that is there, "" for none
+}
+
+// Error names the tag and both digests.
+func (e *ReadBackError) Error() string {
+	if e.Got == "" {
+		return fmt.Sprintf("%s was written as %s and is not there: the registry forgets, or is not consistent", e.Reference, e.Wanted)
+	}
+	return fmt.Sprintf("%s was written as %s and names %s: someone else writes there too, run the build again", e.Reference, e.Wanted, e.Got)
+}
+
+// PublishError says how far publishing got. It wraps the cause, like a
+// [*MovedError], a [*TakenError], a [*ReadBackError] or a [*RequestError].
+type PublishError struct {
+	Project string
+	Version versioning.Version
+	Ring    string
+	Written int      // tags that were written
+	Unclear []string // tags whose last write had no answer
+	Err     error
+}
+
+// Unwrap returns the cause.
+func (e *PublishError) Unwrap() error { return e.Err }
+
+// Error names the release, the cause, and what was written.
+func (e *PublishError) Error() string {
+	return fmt.Sprintf("publishing %s %s to %s: %v (%s)", e.Project, e.Version, e.Ring, e.Err, e.state())
+}
+
+func (e *PublishError) state() string {
+	var state string
+	var unknown *UnknownError
+	doubt := ", and perhaps "
+	switch e.Written {
+	case 0:
+		state, doubt = "nothing was written", ", except perhaps "
+		if errors.As(e.Err, &unknown) {
+			state = "no version or ring was written"
+		}
+	case 1:
+		state = "1 tag was written"
+	default:
+		state = fmt.Sprintf("%d tags were written", e.Written)
+	}
+	if len(e.Unclear) > 0 {
+		state += doubt + strings.Join(e.Unclear, ", ")
+	}
+	if (e.Written+len(e.Unclear) > 0 || unknown != nil) && !restarts(e.Err) {
+		state += "; run the same command again, it resumes"
+	}
+	return state
+}

@@ -1,0 +1,157 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// judge says what the end of the protocol means for the publication.
+func (p *publisher) judge(ctx context.Context, result records.Result) error {
+	switch result.Outcome {
+	case records.Success:
+		return nil
+	case records.Refused:
+		return p.refused(ctx, result)
+	case records.Foreign:
+		return p.foreign(ctx, result)
+	case records.Unknown:
+		return p.driver.unknown(result)
+	}
+	return result.Err
+}
+
+// unknown is for a command that ended when others could carry it through.
+func (d *driver) unknown(result records.Result) error {
+	unknown := &UnknownError{Err: result.Err}
+	if failed := new(RequestError); d.refusal != nil && !errors.As(result.Err, &failed) {
+		unknown.Err = fmt.Errorf("%w: %w", result.Err, d.refusal)
+	}
+	if result.Record != nil {
+		unknown.Record = result.Record.Record.Sequence
+	}
+	return unknown
+}
+
+// refused is for a record that was not written.
+func (p *publisher) refused(ctx context.Context, result records.Result) error {
+	var departed *departure
+	var missing *records.MissingError
+	var taken *records.TakenError
+	var altered *altered
+	switch {
+	case errors.As(result.Err, &altered):
+		return p.driver.putBack(altered.tag)
+	case errors.Is(result.Err, errHeld):
+		return nil
+	case errors.As(result.Err, &departed):
+		return p.moved(ctx, result.Newest.Record, *departed)
+	case errors.As(result.Err, &missing):
+		return p.repository(missing.Images[0].Repository).missing(missing.Images[0].Digest)
+	case errors.As(result.Err, &taken):
+		err := p.taken(taken.Tags[0])
+		return &err
+	}
+	return result.Err
+}
+
+func (p *publisher) taken(tag records.Found) TakenError {
+	return TakenError{Image: tag.Repository, Version: tag.Tag, Digest: tag.Digest, Wanted: tag.Wanted}
+}
+
+// moved is for a ring that does not hold what the plan has seen. If it is what
+// an earlier attempt of the same build has put there, all is well: another
+// command has completed that.
+func (p *publisher) moved(ctx context.Context, newest records.Record, departed departure) error {
+	plan := p.publication.Plan
+	own := newest.After[plan.Ring]
+	if own.Digest != "" && own.Root == plan.Root {
+		same, err := p.same(ctx, own)
+		if err != nil {
+			return err
+		}
+		if same {
+			p.outcome.Version, p.outcome.Digest = own.Version, own.Digest
+			return nil
+		}
+	}
+	moved := &MovedError{Ring: departed.ring, Was: departed.held, Is: held(departed.ring, departed.is)}
+	// Only for the message, which does without it.
+	_ = p.driver.walk(ctx, newest.Sequence, func(sealed records.Sealed) bool {
+		if before, found := sealed.Record.Before[departed.ring]; found && before == departed.is {
+			return true
+		}
+		if sealed.Record.After[departed.ring] == departed.is {
+			moved.Record = &sealed.Record
+		}
+		return false
+	})
+	return moved
+}
+
+func held(ring string, place records.Place) *versioning.Held {
+	if place.Digest == "" {
+		return nil
+	}
+	return &versioning.Held{Ring: ring, Version: place.Version, Digest: place.Digest}
+}
+
+// same reports whether a release was made from what this one is made from. The
+// identity of the root image alone does not tell: two builds may give other
+// contents the same versions.
+func (p *publisher) same(ctx context.Context, place records.Place) (bool, error) {
+	manifest, found, err := p.driver.manifest(ctx, place.Root, place.Digest)
+	if err != nil || !found {
+		return false, err
+	}
+	release, err := p.repository(place.Root).release(ctx, manifest)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", p.repository(place.Root).reference(place.Digest), err)
+	}
+	mine := p.publication.Plan.Release()
+	if len(release.Images) != len(mine.Images) || release.Root != mine.Root {
+		return false, nil
+	}
+	for name, image := range mine.Images {
+		if release.Images[name].Version != image.Version || release.Identity(name) != mine.Identity(name) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// foreign is for tags that others wrote past the log.
+func (p *publisher) foreign(ctx context.Context, result records.Result) error {
+	tag := result.Tags[0]
+	if result.Record != nil {
+		return &VoidError{Record: result.Record.Record.Sequence, Taken: p.taken(tag)}
+	}
+	if tag.Wanted == "" { // a ring that the log does not know
+		moved := &MovedError{Ring: tag.Tag, Is: &versioning.Held{Ring: tag.Tag, Digest: tag.Digest}}
+		// Only for the message, which does without it.
+		if is, err := p.project.Ring(ctx, tag.Repository, tag.Tag); err == nil && is != nil {
+			moved.Is.Version = is.Release.Version()
+		}
+		return moved
+	}
+	return p.driver.putBack(tag)
+}
+
+// putBack is for a tag that does not name what the log says.
+func (d *driver) putBack(tag records.Found) error {
+	repository := d.repository(tag.Repository)
+	return &ForeignError{
+		Reference: repository.reference(tag.Tag), Wanted: tag.Wanted, Got: or(tag.Digest, "nothing"),
+		Hint: fmt.Sprintf("put it back with `crane tag %s %s`", repository.reference(tag.Wanted), tag.Tag),
+	}
+}
+
+func or(text, other string) string {
+	if text == "" {
+		return other
+	}
+	return text
+}

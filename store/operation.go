@@ -1,0 +1,226 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// Why an operation makes no record.
+var (
+	errHeld     = errors.New("the ring holds the release")
+	errNotTaken = errors.New("rings have releases that the log does not know")
+)
+
+// departure is a ring that does not hold what the plan has seen.
+type departure struct {
+	expectation
+	is records.Place
+}
+
+func (e *departure) Error() string { return "ring " + e.ring + " moved" }
+
+// altered is an image that others were built on, and that is not what the log
+// says.
+type altered struct{ tag records.Found }
+
+func (e *altered) Error() string { return e.tag.Repository + " has other contents" }
+
+// unknownImages are images that were not built, and whose digests are not in
+// the newest record.
+type unknownImages struct {
+	record uint64 // that published the release which the plan continues; 0 if it is older than the log
+	images []versioning.ImagePlan
+}
+
+func (e *unknownImages) Error() string { return "the digests of unchanged images are not known" }
+
+// operation makes the record of the publish, on top of the newest one.
+func (p *publisher) operation(newest records.Record) (records.Record, error) {
+	plan := p.publication.Plan
+	place, gone := p.place(newest)
+	if held := newest.After[plan.Ring]; held.Same(place) && held.Version == place.Version {
+		return records.Record{}, errHeld
+	}
+	if err := p.unmoved(newest); err != nil {
+		return records.Record{}, err
+	}
+	if len(p.plan.adopted) > 0 && newest.Pruned != p.pruned {
+		return records.Record{}, errPruned
+	}
+	if gone != nil {
+		return records.Record{}, gone
+	}
+	images, err := p.images(newest)
+	if err != nil {
+		return records.Record{}, err
+	}
+	record := newest.Following(records.Publish)
+	record.After[plan.Ring], record.Images, record.Parents = place, images, plan.Parents
+	record.Releases = max(newest.Releases, place.Release)
+	return record, nil
+}
+
+// place is the new release, which descends from what the log knows of its parents,
+// or the one that another ring holds already.
+func (p *publisher) place(newest records.Record) (records.Place, error) {
+	plan := p.publication.Plan
+	place := records.Place{
+		Root: plan.Root, Version: plan.Version(), Digest: p.plan.ring.Digest,
+		Record: newest.Sequence + 1, Release: newest.Releases + 1,
+	}
+	if held, found := holding(newest.After, place.Digest); found && held.Same(place) && held.Version == place.Version {
+		return held, nil
+	}
+	for _, parent := range plan.Parents {
+		if parent.Digest == "" {
+			continue
+		}
+		held, found := holding(newest.After, parent.Digest)
+		if !found {
+			return place, &ParentError{parent.Version}
+		}
+		place.Lineage = place.Lineage.Union(held.Lineage).With(held.Release)
+	}
+	return place, nil
+}
+
+// holding finds a release in a table.
+func holding(table records.Table, digest string) (records.Place, bool) {
+	for _, ring := range slices.Sorted(maps.Keys(table)) {
+		if digest != "" && table[ring].Digest == digest {
+			return table[ring], true
+		}
+	}
+	return records.Place{}, false
+}
+
+// unmoved checks that the rings hold what the plan has seen.
+func (p *publisher) unmoved(newest records.Record) error {
+	plan := p.publication.Plan
+	unknown := newest.Sequence == 0 && (plan.Current != nil || plan.Next != nil)
+	for _, expected := range p.plan.expected {
+		place, found := newest.After[expected.ring]
+		known := found && place.Root == plan.Root
+		wanted := ""
+		if expected.held != nil {
+			wanted = expected.held.Digest
+		}
+		switch {
+		case !known && wanted != "" && !p.tookOver:
+			unknown = true
+		case !known && wanted != "":
+			return &departure{expectation: expected}
+		case known && place.Digest != wanted:
+			return &departure{expected, place}
+		}
+	}
+	if unknown && !p.tookOver {
+		return errNotTaken
+	}
+	return nil
+}
+
+// images are all images of the release.
+func (p *publisher) images(newest records.Record) (map[string]records.Image, error) {
+	plan := p.publication.Plan
+	images := map[string]records.Image{}
+	unknown := &unknownImages{}
+	if plan.Current != nil {
+		unknown.record = newest.After[plan.Current.Ring].Record
+	}
+	for _, image := range plan.Images {
+		entry := records.Image{Version: image.Version, New: image.Built()}
+		recorded := newest.Images[image.Name]
+		switch known := p.known[image.Name+":"+image.Version.String()]; {
+		case image.Built():
+			entry.Digest = p.publication.Digests[image.Name]
+		case image.Name == plan.Root:
+			entry.Digest = p.plan.ring.Digest
+		case known != "":
+			entry.Digest = known
+		case recorded.Version == image.Version:
+			entry.Digest = recorded.Digest
+		}
+		if image.Digest != "" && entry.Digest != "" && image.Digest != entry.Digest {
+			tag := records.Found{Content: records.Content{Repository: image.Name, Tag: image.Version.String(), Digest: image.Digest}, Wanted: entry.Digest}
+			return nil, &altered{tag}
+		}
+		if entry.Digest == "" {
+			unknown.images = append(unknown.images, image)
+		}
+		images[image.Name] = entry
+	}
+	if len(unknown.images) > 0 {
+		return nil, unknown
+	}
+	return images, nil
+}
+
+// maxWalk is how many records are searched for who moved a ring.
+const maxWalk = 50
+
+// learn finds the digests of versions: in the record of the release that has
+// them, else what their tags name, which are older than the log.
+func (p *publisher) learn(ctx context.Context, unknown *unknownImages) error {
+	var left []versioning.ImagePlan
+	var published records.Sealed
+	if unknown.record > 0 {
+		var err error
+		if published, err = p.driver.record(ctx, unknown.record); err != nil {
+			return err
+		}
+	}
+	for _, image := range unknown.images {
+		if recorded := published.Record.Images[image.Name]; recorded.Version == image.Version {
+			p.known[image.Name+":"+image.Version.String()] = recorded.Digest
+		} else {
+			left = append(left, image)
+		}
+	}
+	return p.project.each(len(left), func(i int) error {
+		repository, tag := p.repository(left[i].Name), left[i].Version.String()
+		digest, found, err := repository.head(ctx, tag)
+		if err == nil && !found {
+			err = fmt.Errorf("%s, which the release needs, is not there: push it again, or rebuild it with --rebuild %s", repository.reference(tag), left[i].Name)
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.known[left[i].Name+":"+tag] = digest
+		return err
+	})
+}
+
+// walk reads records backwards, as long as visit wants more.
+func (d *driver) walk(ctx context.Context, from uint64, visit func(records.Sealed) bool) error {
+	for sequence := from; sequence > 0 && sequence+maxWalk > from; sequence-- {
+		sealed, err := d.record(ctx, sequence)
+		if err != nil || !visit(sealed) {
+			return err
+		}
+	}
+	return nil
+}
+
+// record reads a record that has to be there.
+func (d *driver) record(ctx context.Context, sequence uint64) (records.Sealed, error) {
+	tag := records.Name{Sequence: sequence}.String()
+	reference := d.repository(records.Repository).reference(tag)
+	response, err := d.get(ctx, tag)
+	switch {
+	case err != nil:
+		return records.Sealed{}, err
+	case !response.Found:
+		return records.Sealed{}, fmt.Errorf("%s, record %d of the log, is gone: run `quoit verify`", reference, sequence)
+	case response.Record == nil:
+		return records.Sealed{}, fmt.Errorf("%s, record %d of the log, cannot be read: %w: run `quoit verify`", reference, sequence, response.Err)
+	case response.Record.Sequence != sequence:
+		return records.Sealed{}, fmt.Errorf("%s says that it is record %d: run `quoit verify`", reference, response.Record.Sequence)
+	}
+	return records.Sealed{Record: *response.Record, Digest: response.Digest}, nil
+}

@@ -1,0 +1,219 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// plan finds what nothing needs, by the records that were read.
+func (r *pruner) plan(ctx context.Context) error {
+	needed, err := r.needed()
+	if err != nil {
+		return err
+	}
+	releases := r.releases()
+	r.outcome = Pruned{Project: r.project.project, Releases: []ReleaseName{}, Tags: []Tag{}, Votes: []string{}, Notes: []string{}}
+	r.pruned = r.newest.Record.Pruned
+	for _, number := range slices.Sorted(maps.Keys(releases)) {
+		switch place := releases[number]; {
+		case needed[place.Digest]:
+			r.outcome.Kept++
+		case !r.pruned.Has(number):
+			r.pruned = r.pruned.With(number)
+			r.outcome.Releases = append(r.outcome.Releases, *nameOf(place))
+		}
+	}
+	if err := r.versions(ctx, needed, releases); err != nil {
+		return err
+	}
+	return r.votes(ctx)
+}
+
+// releases are all that rings ever held, by number.
+func (r *pruner) releases() map[uint64]records.Place {
+	releases := map[uint64]records.Place{}
+	for _, sealed := range r.log {
+		for _, place := range sealed.Record.After {
+			if !place.Empty() && place.Release > 0 {
+				releases[place.Release] = place
+			}
+		}
+	}
+	return releases
+}
+
+// oldest is the number of the last record that counts. Prunes do not, or the next
+// one would always find more to do.
+func (r *pruner) oldest() uint64 {
+	left := max(r.options.Keep, 1)
+	for sequence := r.newest.Record.Sequence; sequence > 1; sequence-- {
+		if r.log[sequence].Record.Operation == records.Prune {
+			continue
+		}
+		if left--; left == 0 {
+			return sequence
+		}
+	}
+	return 1
+}
+
+// needed are the digests of releases that stay.
+func (r *pruner) needed() (map[string]bool, error) {
+	needed := map[string]bool{}
+	keep := func(tables ...records.Table) {
+		for _, table := range tables {
+			for _, place := range table {
+				needed[place.Digest] = true
+			}
+		}
+	}
+	for sequence := r.newest.Record.Sequence; sequence >= r.oldest(); sequence-- {
+		keep(r.log[sequence].Record.Before, r.log[sequence].Record.After)
+	}
+	undo := r.newest.Record.Undo
+	for range 2 {
+		if undo != nil {
+			shift := r.log[undo.Record].Record
+			keep(shift.Before)
+			undo = shift.Below
+		}
+	}
+	for _, record := range r.latest() {
+		for _, place := range record.After {
+			needed[place.Digest] = needed[place.Digest] || place.Record == record.Sequence
+		}
+	}
+	for _, version := range r.options.Needed {
+		found := false
+		for _, place := range r.releases() {
+			if place.Version == version {
+				if r.newest.Record.Pruned.Has(place.Release) {
+					return nil, &PrunedError{Version: version}
+				}
+				needed[place.Digest], found = true, true
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("the log has no release %s: `quoit history` shows those that there are", version)
+		}
+	}
+	return needed, nil
+}
+
+// latest are the records that assigned an image its newest version.
+func (r *pruner) latest() map[string]records.Record {
+	latest := map[string]records.Record{}
+	for sequence := uint64(1); sequence <= r.newest.Record.Sequence; sequence++ {
+		record := r.log[sequence].Record
+		if r.log[sequence+1].Record.Operation == records.Void || r.newest.Record.Pruned.Has(record.Releases) {
+			continue
+		}
+		for _, tag := range record.Versions() {
+			if before, found := latest[tag.Repository]; !found || before.Images[tag.Repository].Version.Compare(record.Images[tag.Repository].Version) < 0 {
+				latest[tag.Repository] = record
+			}
+		}
+	}
+	return latest
+}
+
+// versions finds the tags of versions that no kept release has. What has a tag of
+// its contents is left, whoever wrote that.
+func (r *pruner) versions(ctx context.Context, needed map[string]bool, releases map[uint64]records.Place) error {
+	log := records.Log{Records: map[string]records.Record{}}
+	for _, sealed := range r.log {
+		log.Records[sealed.Digest] = sealed.Record
+	}
+	kept := log.Kept(r.pruned)
+	for _, place := range releases {
+		if place.Record > 0 || !needed[place.Digest] {
+			continue
+		}
+		images, err := r.project.Images(ctx, place) // older than the log
+		if err != nil {
+			return err
+		}
+		for name, image := range images {
+			kept[records.Content{Repository: name, Tag: image.Version.String()}] = true
+		}
+	}
+	var tags []Tag
+	for _, sealed := range r.log {
+		for _, tag := range sealed.Record.Versions() {
+			if !kept[records.Content{Repository: tag.Repository, Tag: tag.Tag}] {
+				tags = append(tags, Tag{tag.Repository, tag.Tag, tag.Digest})
+			}
+		}
+	}
+	return r.tagged(ctx, tags)
+}
+
+// tagged keeps the tags that are still there.
+func (r *pruner) tagged(ctx context.Context, tags []Tag) error {
+	var mu sync.Mutex
+	err := r.project.each(len(tags), func(i int) error {
+		digest, _, err := r.project.repository(tags[i].Image, pull).head(ctx, tags[i].Tag)
+		mu.Lock()
+		defer mu.Unlock()
+		if err == nil && digest == tags[i].Digest {
+			r.outcome.Tags = append(r.outcome.Tags, tags[i])
+		}
+		return err
+	})
+	slices.SortFunc(r.outcome.Tags, func(a, b Tag) int {
+		older, _ := versioning.Parse(a.Tag)
+		newer, _ := versioning.Parse(b.Tag)
+		return cmp.Or(cmp.Compare(a.Image, b.Image), older.Compare(newer))
+	})
+	return err
+}
+
+// votes finds what the log needs no longer: votes for old records whose slot has
+// nothing odd. The tag that says that a record was completed stays: it is a second
+// one that names it.
+func (r *pruner) votes(ctx context.Context) error {
+	tags, err := r.project.repository(records.Repository, pull).allTags(ctx)
+	if err != nil {
+		return err
+	}
+	odd := map[uint64]bool{}
+	var votes []records.Name
+	for _, tag := range tags {
+		name, ok := records.ParseName(tag)
+		if !ok || name.Sequence == 0 || name.Sequence >= r.oldest() {
+			continue
+		}
+		switch name.Mark {
+		case records.Yes:
+			odd[name.Sequence] = odd[name.Sequence] || name.Value != r.log[name.Sequence].Digest
+			votes = append(votes, name)
+		case records.Try, records.No:
+			votes = append(votes, name)
+		case records.Done:
+			odd[name.Sequence] = odd[name.Sequence] || name.Value != r.log[name.Sequence].Digest
+		}
+	}
+	// Without any vote nothing is odd, with only a yes neither: that goes last.
+	slices.SortFunc(votes, func(a, b records.Name) int {
+		last := func(n records.Name) int {
+			if n.Mark == records.Yes {
+				return 1
+			}
+			return 0
+		}
+		return cmp.Or(cmp.Compare(a.Sequence, b.Sequence), cmp.Compare(last(a), last(b)), cmp.Compare(a.String(), b.String()))
+	})
+	for _, name := range votes {
+		if !odd[name.Sequence] {
+			r.outcome.Votes = append(r.outcome.Votes, name.String())
+		}
+	}
+	return nil
+}

@@ -1,0 +1,140 @@
+package store
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// Publication is a plan whose images were built and pushed by digest.
+type Publication struct {
+	Plan versioning.Plan
+	// Rings are all rings of the project in order, ante and post included: a
+	// plan says nothing about the later rings that it found empty.
+	Rings []string
+	// Digests are those of the images of Plan.PublishOrder(), sha256:<hex> of
+	// what the version's tag shall name: an index, or an image manifest.
+	Digests map[string]string
+	// Author signs the record.
+	Author Author
+	// First states that nobody has published to the project yet, for registries
+	// that deny whatever is not there.
+	First bool
+	// Progress is called for every tag when it is known to be there, one call
+	// at a time; nil: not at all.
+	Progress func(Event)
+}
+
+// Author says who does something, and from which sources; what is not known is "".
+// A plan's own source and commit go before these.
+type Author struct {
+	Actor, Message string
+	Source, Commit string
+}
+
+// Event says that a tag names what it shall name.
+type Event struct {
+	Tag
+	Existed bool // nothing was written, an earlier attempt did
+	Done    int  // tags so far, this one included
+	Total   int  // tags of the publication, the ring's included
+}
+
+// Tag is a tag and what it names.
+type Tag struct {
+	Image  string `json:"image"`
+	Tag    string `json:"tag"`    // a version, or a ring
+	Digest string `json:"digest"` // sha256:<hex>
+}
+
+// String is the tag for people.
+func (t Tag) String() string { return fmt.Sprintf("%s:%s", t.Image, t.Tag) }
+
+var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+
+// writes is what publishing does, in order: the levels of version tags, of which
+// no image needs another one of its own level, and then the ring's tag.
+type writes struct {
+	levels [][]Tag
+	// adopted are images whose version tag has to be there already, by name.
+	adopted []string
+	// ring names the root image; its digest is "" for an adopted one.
+	ring Tag
+	// expected is what each ring that matters must still hold, nil for nothing;
+	// the plan's own ring is the first.
+	expected []expectation
+}
+
+type expectation struct {
+	ring string
+	held *versioning.Held
+}
+
+func (w writes) total() int {
+	total := 1
+	for _, level := range w.levels {
+		total += len(level)
+	}
+	return total
+}
+
+// none reports whether there is nothing to publish: the ring has the release.
+func (p Publication) none() bool {
+	root, _ := p.Plan.Image(p.Plan.Root)
+	return !root.Changed && p.Plan.Current != nil && p.Plan.Current.Ring == p.Plan.Ring
+}
+
+// writes plans the writes, without any request. The error says why the plan
+// cannot be published.
+func (p Publication) writes(project string) (writes, error) {
+	if err := p.check(project); err != nil {
+		return writes{}, err
+	}
+	plan := p.Plan
+	w := writes{ring: Tag{Image: plan.Root, Tag: plan.Ring}, expected: p.expected()}
+	level := map[string]int{}
+	for _, name := range plan.PublishOrder() {
+		image, _ := plan.Image(name)
+		for need := range image.Dependencies {
+			if at, built := level[need]; built {
+				level[name] = max(level[name], at+1)
+			}
+		}
+		level[name] = max(level[name], 0)
+		for len(w.levels) <= level[name] {
+			w.levels = append(w.levels, nil)
+		}
+		w.levels[level[name]] = append(w.levels[level[name]], Tag{name, image.Version.String(), p.Digests[name]})
+	}
+	for _, image := range plan.Images {
+		if image.Adopted {
+			w.adopted = append(w.adopted, image.Name)
+		}
+	}
+	root, _ := plan.Image(plan.Root)
+	switch {
+	case root.Built():
+		w.ring.Digest = p.Digests[plan.Root]
+	case !root.Changed:
+		w.ring.Digest = plan.Current.Digest
+	}
+	return w, nil
+}
+
+// expected are the plan's ring, and the later ones up to the next release.
+func (p Publication) expected() []expectation {
+	own := expectation{ring: p.Plan.Ring}
+	if p.Plan.Current != nil && p.Plan.Current.Ring == p.Plan.Ring {
+		own.held = p.Plan.Current
+	}
+	all := []expectation{own}
+	for _, ring := range p.Rings[slices.Index(p.Rings, p.Plan.Ring)+1:] {
+		if p.Plan.Next != nil && p.Plan.Next.Ring == ring {
+			return append(all, expectation{ring, p.Plan.Next})
+		}
+		all = append(all, expectation{ring: ring})
+	}
+	return all
+}

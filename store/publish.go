@@ -1,0 +1,246 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// maxHeld bounds the manifests that are held until they are written.
+const maxHeld = 256 << 20
+
+// Publish makes a plan whose images were pushed by digest a release: it appends
+// a record to the log, and then gives the images their version tags,
+// dependencies first and the root image last, and moves the ring's tag. Wherever
+// it is stopped, the ring names a release whose images all have their tags, and
+// the publish is either not in the log or completed by the next command. It never
+// overwrites a version, and publishes only if the log says that the rings hold
+// what the plan has seen.
+//
+// A plan whose release the ring has already makes no request. Otherwise, with k
+// built and a adopted images, if nobody else writes and everything is in order,
+// it makes
+//
+//	4·k  a GET by digest, two HEAD and a PUT of the version's tag
+//	a    HEAD of adopted images' versions
+//	20   for the log and the ring, and one for every other ring that was ever used
+//
+// and before these one GET of /v2/ and, where the registry wants tokens, one
+// request for each repository. A registry that does not identify itself in its
+// answers costs a GET for each absent tag, and one that does not say what it
+// stored a HEAD for each written one. A project that was published before
+// it had a log gets a record of what its rings hold first.
+//
+// When ctx ends before others may carry the publish through, it stops; after
+// that it goes on for a few seconds.
+//
+// The error is a [*PublishError]; the [Outcome] next to it is what was done.
+func (p *Project) Publish(ctx context.Context, publication Publication) (Outcome, error) {
+	plan := publication.Plan
+	pub := &publisher{project: p, publication: publication, known: map[string]string{}, outcome: Outcome{
+		Project: plan.Project, Ring: plan.Ring, Root: plan.Root, Version: plan.Version(), Written: []Tag{}, Existed: []Tag{},
+	}}
+	pub.driver = newDriver(p)
+	pub.driver.first, pub.driver.rank, pub.driver.saw, pub.driver.lost = publication.First, pub.rank, pub.saw, pub.doubt
+	err := pub.publish(ctx)
+	pub.sort()
+	if err != nil {
+		return pub.outcome, &PublishError{
+			Project: plan.Project, Version: plan.Version(), Ring: plan.Ring,
+			Written: len(pub.outcome.Written), Unclear: pub.references(), Err: err,
+		}
+	}
+	pub.outcome.Done = true
+	return pub.outcome, nil
+}
+
+// publisher carries out one publication.
+type publisher struct {
+	project     *Project
+	publication Publication
+	plan        writes
+	position    map[Tag]int // of what is to be written, by its level
+	driver      *driver
+	known       map[string]string  // digests of versions that are not built, image:version
+	tookOver    bool               // the log has what the rings hold
+	pruned      versioning.Lineage // releases that have no adopted image alone
+
+	mu      sync.Mutex
+	outcome Outcome
+	unclear []Tag
+}
+
+func (p *publisher) publish(ctx context.Context) (err error) {
+	if p.plan, err = p.publication.writes(p.project.project); err != nil {
+		return err
+	}
+	p.outcome.Digest = p.plan.ring.Digest
+	if p.publication.none() {
+		return nil
+	}
+	if err := p.adopt(ctx); err != nil {
+		return err
+	}
+	p.positions()
+	for {
+		err := p.append(ctx)
+		var unknown *unknownImages
+		switch {
+		case errors.Is(err, errNotTaken):
+			p.tookOver = true
+			err = p.driver.takeOver(ctx, p.adoption())
+		case errors.As(err, &unknown):
+			err = p.learn(ctx, unknown)
+		case errors.Is(err, errPruned):
+			err = p.unpruned(ctx)
+		default:
+			return err
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// adopt looks up the versions that have to be there already.
+func (p *publisher) adopt(ctx context.Context) error {
+	plan := p.publication.Plan
+	return p.project.each(len(p.plan.adopted), func(i int) error {
+		name := p.plan.adopted[i]
+		image, _ := plan.Image(name)
+		tag := image.Version.String()
+		repository := p.repository(name)
+		digest, found, err := repository.head(ctx, tag)
+		if err == nil && !found {
+			err = fmt.Errorf("%s, which the plan adopts, is not there any more: run the build again", repository.reference(tag))
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.known[name+":"+tag] = digest
+		if name == plan.Root {
+			p.plan.ring.Digest, p.outcome.Digest = digest, digest
+		}
+		return err
+	})
+}
+
+// append runs the log's protocol once.
+func (p *publisher) append(ctx context.Context) error {
+	machine, err := records.New(records.Options{Operation: p.operation, Signature: p.signature(), Rings: p.publication.Rings})
+	if err != nil {
+		return err
+	}
+	return p.judge(ctx, p.driver.run(ctx, machine))
+}
+
+func (p *publisher) signature() records.Signature {
+	author, plan := p.publication.Author, p.publication.Plan
+	author.Source, author.Commit = cmp.Or(plan.Source, author.Source), cmp.Or(plan.Commit, author.Commit)
+	return signatureOf(author)
+}
+
+func (p *publisher) adoption() adoption {
+	author := p.publication.Author
+	return adoption{
+		root: p.publication.Plan.Root, rings: p.publication.Rings,
+		needed: func(ring string) bool {
+			return slices.ContainsFunc(p.plan.expected, func(e expectation) bool { return e.ring == ring })
+		},
+		signature: signatureOf(Author{Actor: author.Actor, Message: author.Message}),
+	}
+}
+
+// positions numbers what is to be written: by level, the ring's tag last.
+func (p *publisher) positions() {
+	p.position = map[Tag]int{p.plan.ring: len(p.plan.levels)}
+	for level, tags := range p.plan.levels {
+		for _, tag := range tags {
+			p.position[tag] = level
+		}
+	}
+}
+
+// rank lets dependencies be written first.
+func (p *publisher) rank(request records.Request) int {
+	if request.Action != records.Put {
+		return 0
+	}
+	return p.position[Tag{request.Repository, request.Tag, request.Digest}]
+}
+
+// saw notes the tags that are there now.
+func (p *publisher) saw(request records.Request, response records.Response) {
+	tag := Tag{request.Repository, request.Tag, request.Digest}
+	put := request.Action == records.Put && !response.Lost && !response.Refused
+	if request.Action == records.Head && response.Found {
+		tag.Digest = response.Digest
+	} else if !put {
+		return
+	}
+	if _, ours := p.position[tag]; !ours || slices.Contains(p.outcome.Written, tag) || slices.Contains(p.outcome.Existed, tag) {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	doubted := slices.Contains(p.unclear, tag)
+	p.unclear = slices.DeleteFunc(p.unclear, func(other Tag) bool { return other == tag })
+	existed := !put && !doubted
+	if existed {
+		p.outcome.Existed = append(p.outcome.Existed, tag)
+	} else {
+		p.outcome.Written = append(p.outcome.Written, tag)
+	}
+	p.outcome.Moved = p.outcome.Moved || !existed && tag == p.plan.ring
+	if progress := p.publication.Progress; progress != nil {
+		progress(Event{Tag: tag, Existed: existed, Done: len(p.outcome.Existed) + len(p.outcome.Written), Total: p.plan.total()})
+	}
+}
+
+// doubt notes that nobody knows whether a tag was written.
+func (p *publisher) doubt(content records.Content) {
+	tag := Tag{content.Repository, content.Tag, content.Digest}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ours := p.position[tag]; ours && !slices.Contains(p.unclear, tag) {
+		p.unclear = append(p.unclear, tag)
+	}
+}
+
+func (p *publisher) references() []string {
+	var references []string
+	for _, tag := range p.unclear {
+		references = append(references, p.repository(tag.Image).reference(tag.Tag))
+	}
+	slices.Sort(references)
+	return references
+}
+
+// sort puts the tags of the outcome in the order of the plan.
+func (p *publisher) sort() {
+	position := map[Tag]int{p.plan.ring: p.plan.total()}
+	for _, level := range p.plan.levels {
+		for _, tag := range level {
+			position[tag] = len(position)
+		}
+	}
+	for _, tags := range [][]Tag{p.outcome.Written, p.outcome.Existed} {
+		slices.SortFunc(tags, func(a, b Tag) int { return cmp.Compare(position[a], position[b]) })
+	}
+}
+
+func (p *publisher) repository(image string) repository { return p.project.repository(image, push) }
+
+// restarts reports whether an error is one after which a new plan is needed.
+func restarts(err error) bool {
+	var moved *MovedError
+	var taken *TakenError
+	var foreign *ForeignError
+	var parent *ParentError
+	return errors.As(err, &moved) || errors.As(err, &taken) || errors.As(err, &foreign) || errors.As(err, &parent)
+}

@@ -1,0 +1,264 @@
+package store
+
+import (
+	stdcmp "cmp"
+	"context"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+var firstShop = shop{"base": 1, "mail": 1, "api": 1, "web": 1, "jobs": 1, "deploy": 1}
+
+func with(sources shop, change shop) shop {
+	changed := maps.Clone(sources)
+	maps.Copy(changed, change)
+	return changed
+}
+
+// counted sorts requests and counts those that are equal.
+func counted(requests []string) map[string]int {
+	count := map[string]int{}
+	for _, request := range requests {
+		count[request]++
+	}
+	return count
+}
+
+var recordTag = regexp.MustCompile(`record-\d{8}(?:-(?:r\d\d-)?([a-z]+)-[0-9a-f]{64})?$`)
+
+// brief counts requests, with record tags cut to what they are.
+func brief(requests []string) map[string]int {
+	var cut []string
+	for _, request := range requests {
+		if found := recordTag.FindStringSubmatch(request); found != nil {
+			request = recordTag.ReplaceAllString(request, stdcmp.Or(found[1], "record"))
+		}
+		cut = append(cut, request)
+	}
+	return counted(cut)
+}
+
+// publishing is what a publish asks uncontended: of the log, the ring, and each
+// image that it builds under its version. In an empty log it is one record's HEAD and its config less.
+func publishing(ring string, ofLog int, versions map[string]string) map[string]int {
+	want := map[string]int{
+		"GET /v2/": 1, "GET records records": 1, "GET records blob": 1, "HEAD records record": 5, "HEAD records doubt": 1,
+		"POST records uploads": 1, "PUT records uploads": 1, "GET records list": 2,
+		"PUT records try": 1, "PUT records yes": 1, "PUT records record": 1, "PUT records done": 1, "PUT records records": 1,
+		"HEAD deploy " + ring: 1, "PUT deploy " + ring: 1,
+	}
+	if ofLog == 0 {
+		delete(want, "GET records blob")
+		want["HEAD records record"]--
+	}
+	if len(versions) == 0 {
+		want["HEAD records record"]-- // none before the ring's tag
+		delete(want, "HEAD records doubt")
+	}
+	for name, version := range versions {
+		want["GET "+name+" by digest"]++
+		want["HEAD "+name+" "+version] += 2
+		want["PUT "+name+" "+version]++
+	}
+	return want
+}
+
+// all is a version of every image of the first shop.
+func all(version string) map[string]string {
+	versions := map[string]string{}
+	for _, name := range shopOrder {
+		versions[name] = version
+	}
+	return versions
+}
+
+// after adds the look whether the record before, of several images, was completed.
+func after(want map[string]int) map[string]int {
+	want["HEAD records done"] = 1
+	return want
+}
+
+func TestFirstReleaseOfAProject(t *testing.T) {
+	s := newServer(t)
+	publication := s.next(firstShop, "developers")
+	var events []Event
+	publication.Progress = func(e Event) { events = append(events, e) }
+	outcome, err := s.open(nil).Publish(context.Background(), publication)
+	must(t, err)
+	requests := s.requests()
+	if diff := cmp.Diff(publishing("developers", 0, all("0.1.0")), brief(requests)); diff != "" {
+		t.Error(diff)
+	}
+	versions, ring := slices.Index(requests, "PUT deploy 0.1.0"), slices.Index(requests, "PUT deploy developers")
+	record := slices.Index(requests, "PUT records record-00000001")
+	for i, request := range requests {
+		if strings.HasPrefix(request, "PUT") && strings.HasSuffix(request, " 0.1.0") && (i < record || i > versions) {
+			t.Errorf("the order is not record, versions, ring: %q", requests)
+		}
+	}
+	if ring < versions {
+		t.Errorf("the ring's tag is not the last one: %q", requests)
+	}
+	if len(events) != 7 || events[6].Tag.Tag != "developers" || events[6].Done != 7 || events[6].Total != 7 || events[6].Existed {
+		t.Errorf("events %+v", events)
+	}
+	for name, digest := range publication.Digests {
+		if got := s.tags()[name]["0.1.0"]; got != digest {
+			t.Errorf("%s 0.1.0 is %s, not %s", name, got, digest)
+		}
+	}
+	s.whole()
+	var written []string
+	for _, tag := range outcome.Written {
+		written = append(written, tag.Image)
+	}
+	if diff := cmp.Diff([]string{"base", "mail", "api", "web", "jobs", "deploy", "deploy"}, written); diff != "" {
+		t.Error(diff)
+	}
+	if !outcome.Moved || outcome.Digest != publication.Digests["deploy"] || len(outcome.Written) != 7 || len(outcome.Existed) != 0 {
+		t.Errorf("outcome %+v", outcome)
+	}
+	if placed := s.ring("developers"); placed.Digest != outcome.Digest || placed.Release.Version() != outcome.Version {
+		t.Errorf("the ring holds %+v", placed)
+	}
+}
+
+func TestDependenciesAreTaggedFirst(t *testing.T) {
+	s := newServer(t)
+	publication := s.next(firstShop, "developers")
+	_, err := s.open(nil).Publish(context.Background(), publication)
+	must(t, err)
+	requests := s.requests()
+	for name, needs := range shopNeeds {
+		for _, need := range append(needs, "deploy") {
+			before, after := "PUT "+need+" 0.1.0", "PUT "+name+" 0.1.0"
+			if need == "deploy" {
+				before, after = after, before
+			}
+			if slices.Index(requests, before) > slices.Index(requests, after) {
+				t.Errorf("%q comes after %q", before, after)
+			}
+		}
+	}
+}
+
+func TestNothingToPublishMakesNoRequest(t *testing.T) {
+	s := newServer(t)
+	s.release(firstShop, "developers")
+	plan := s.plan(s.open(nil), firstShop, "developers")
+	s.requests()
+	outcome, err := s.open(nil).Publish(context.Background(), Publication{Plan: plan, Rings: fiveRings})
+	must(t, err)
+	if requests := s.requests(); len(requests) != 0 {
+		t.Errorf("requests %q", requests)
+	}
+	if want := "nothing to publish: developers holds acme/shop 0.1.0 already"; outcome.String() != want || outcome.Moved {
+		t.Errorf("outcome %q", outcome)
+	}
+}
+
+func TestOneChangedImage(t *testing.T) {
+	s := newServer(t)
+	s.release(firstShop, "developers")
+	publication := s.next(with(firstShop, shop{"mail": 2}), "developers")
+	_, err := s.open(nil).Publish(context.Background(), publication)
+	must(t, err)
+	want := after(publishing("developers", 1, map[string]string{"mail": "0.1.1", "deploy": "0.1.1"}))
+	if diff := cmp.Diff(want, brief(s.requests())); diff != "" {
+		t.Error(diff)
+	}
+	s.whole()
+}
+
+func TestCostsAreBounded(t *testing.T) {
+	s := newServer(t)
+	s.release(firstShop, "developers")
+	for revision := 2; revision < 30; revision++ {
+		publication := s.next(with(firstShop, shop{"mail": revision, "web": revision / 2}), "developers")
+		_, err := s.open(nil).Publish(context.Background(), publication)
+		must(t, err)
+		k := len(publication.Plan.PublishOrder())
+		if n := len(s.requests()); n != 1+20+4*k {
+			t.Fatalf("release %d of %d images makes %d requests", revision, k, n)
+		}
+	}
+}
+
+// move makes a ring name a digest, as a shift would.
+func (s *server) move(ring, digest string) {
+	s.t.Helper()
+	_, manifest := s.do("GET", "/v2/"+acmeShop+"/deploy/manifests/"+digest, "", nil)
+	s.put("deploy", ring, ociIndex, manifest)
+}
+
+func TestAnEmptyRingTakesAnUnchangedRelease(t *testing.T) {
+	s := newServer(t)
+	first := s.release(firstShop, "developers")
+	publication := s.next(firstShop, "testers")
+	outcome, err := s.open(nil).Publish(context.Background(), publication)
+	must(t, err)
+	want := after(publishing("testers", 1, nil))
+	want["HEAD deploy developers"], want["GET deploy by digest"] = 1, 1
+	if diff := cmp.Diff(want, brief(s.requests())); diff != "" {
+		t.Error(diff)
+	}
+	if outcome.Digest != first.Digests["deploy"] || len(outcome.Written) != 1 {
+		t.Errorf("outcome %+v", outcome)
+	}
+	s.whole()
+}
+
+func TestAdoptedImagesAreNotWritten(t *testing.T) {
+	s := newServer(t)
+	s.release(firstShop, "developers")
+	changed := with(firstShop, shop{"mail": 2})
+	lost := s.next(changed, "developers")
+	// What an attempt that died before the ring's tag has left.
+	for _, name := range lost.Plan.PublishOrder() {
+		image, _ := lost.Plan.Image(name)
+		_, manifest := s.do("GET", "/v2/"+acmeShop+"/"+name+"/manifests/"+lost.Digests[name], "", nil)
+		s.put(name, image.Version.String(), ociIndex, manifest)
+	}
+	publication := s.next(changed, "developers")
+	if built := publication.Plan.PublishOrder(); len(built) != 0 {
+		t.Fatalf("the plan builds %q", built)
+	}
+	outcome, err := s.open(nil).Publish(context.Background(), publication)
+	must(t, err)
+	want := after(publishing("developers", 1, nil))
+	want["HEAD mail 0.1.1"], want["HEAD deploy 0.1.1"], want["GET deploy by digest"] = 1, 1, 1
+	if diff := cmp.Diff(want, brief(s.requests())); diff != "" {
+		t.Error(diff)
+	}
+	if !outcome.Moved || outcome.Digest != lost.Digests["deploy"] {
+		t.Errorf("outcome %+v", outcome)
+	}
+	s.whole()
+}
+
+func TestAnAdoptedImageHasToBeThere(t *testing.T) {
+	s := newServer(t)
+	publication := s.next(firstShop, "developers")
+	i := slices.IndexFunc(publication.Plan.Images, func(i versioning.ImagePlan) bool { return i.Name == "mail" })
+	publication.Plan.Images[i].Adopted = true
+	_, err := s.open(nil).Publish(context.Background(), publication)
+	want := "publishing acme/shop 0.1.0 to developers: HOST/acme/shop/mail:0.1.0, which the plan adopts, is not there any more: run the build again (nothing was written)"
+	if got := s.text(err); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// text is an error with the server's name taken out.
+func (s *server) text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return strings.ReplaceAll(err.Error(), s.host(), "HOST")
+}

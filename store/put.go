@@ -1,0 +1,155 @@
+package store
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/quoitbuild/quoit/store/records"
+)
+
+// put lets a tag name a manifest. Versions and rings are read back, unless the
+// registry says what it has stored.
+func (d *driver) put(ctx context.Context, request records.Request) (records.Response, error) {
+	manifest, err := d.contents(ctx, request)
+	if err != nil {
+		return records.Response{}, err
+	}
+	said, err := d.write(ctx, request, manifest)
+	switch {
+	case immutable(err):
+		d.mu.Lock()
+		d.refusal = err
+		d.mu.Unlock()
+		return records.Response{Refused: true}, nil
+	case errors.Is(err, errOther):
+		return records.Response{Refused: true}, nil
+	case err != nil && request.Register && repeatable(err):
+		return d.unanswered(ctx, request, err)
+	case err != nil:
+		if d.lost != nil && !answered(err) {
+			d.lost(contentOf(request))
+		}
+		return records.Response{}, err
+	case request.Repository == records.Repository:
+		d.mu.Lock()
+		d.wrote = true
+		d.mu.Unlock()
+		return records.Response{}, nil
+	}
+	d.tell(request, records.Response{})
+	if said == request.Digest {
+		return records.Response{}, nil
+	}
+	return d.readBack(ctx, request)
+}
+
+// errOther says that somebody else wrote a version's tag.
+var errOther = errors.New("the tag has other contents")
+
+// write sends the write: of a tag that may move once, else until it has an
+// answer. What may have been done is looked for first, so that no attempt hits
+// what somebody else wrote meanwhile.
+func (d *driver) write(ctx context.Context, request records.Request, manifest stored) (said string, err error) {
+	repository := d.repository(request.Repository)
+	if request.Register {
+		return repository.put(ctx, request.Tag, manifest)
+	}
+	again := false
+	err = d.project.attempts(ctx, func(ctx context.Context) error {
+		if again && request.Repository != records.Repository {
+			switch digest, found, err := repository.head(ctx, request.Tag); {
+			case err != nil:
+				return err
+			case found && digest == request.Digest:
+				said = digest
+				return nil
+			case found:
+				return errOther
+			}
+		}
+		again = true
+		said, err = repository.put(ctx, request.Tag, manifest)
+		return err
+	})
+	return said, err
+}
+
+func contentOf(r records.Request) records.Content {
+	return records.Content{Repository: r.Repository, Tag: r.Tag, Digest: r.Digest}
+}
+
+// unanswered is for a write of a tag that may move, which nobody may repeat
+// without looking: the machine looks, a few times.
+func (d *driver) unanswered(ctx context.Context, request records.Request, err error) (records.Response, error) {
+	key := contentOf(request)
+	d.mu.Lock()
+	d.tries[key]++
+	try := d.tries[key]
+	d.mu.Unlock()
+	if d.lost != nil {
+		d.lost(key)
+	}
+	if try >= attempts {
+		return records.Response{}, err
+	}
+	return records.Response{Lost: true}, d.project.pause(ctx, try, err)
+}
+
+// readBack looks whether a tag names what was written to it.
+func (d *driver) readBack(ctx context.Context, request records.Request) (records.Response, error) {
+	repository := d.repository(request.Repository)
+	digest, found, err := repository.head(ctx, request.Tag)
+	switch {
+	case err != nil:
+		return records.Response{}, err
+	case !found:
+		return records.Response{}, &ReadBackError{Reference: repository.reference(request.Tag), Wanted: request.Digest}
+	case digest == request.Digest:
+		return records.Response{}, nil
+	case request.Register:
+		return d.unanswered(ctx, request, &ReadBackError{Reference: repository.reference(request.Tag), Wanted: request.Digest, Got: digest})
+	}
+	return records.Response{Refused: true}, nil // somebody else wrote it, so look
+}
+
+// contents are what a put writes; what it refers to is pushed first.
+func (d *driver) contents(ctx context.Context, request records.Request) (stored, error) {
+	repository := d.repository(request.Repository)
+	if sealed := request.Sealed; sealed != nil {
+		manifest := stored{sealed.Digest, types.MediaType(records.ManifestType), sealed.Manifest}
+		d.keep(records.Content{Repository: request.Repository, Digest: sealed.Digest}, manifest)
+		return manifest, d.pushConfig(ctx, repository, *sealed)
+	}
+	manifest, found, err := d.manifest(ctx, request.Repository, request.Digest)
+	if err == nil && !found {
+		err = repository.missing(request.Digest)
+	}
+	return manifest, err
+}
+
+// pushConfig pushes the config of a record, once. One of our own, whose id is
+// random, cannot be there already.
+func (d *driver) pushConfig(ctx context.Context, repository repository, sealed records.Sealed) error {
+	digest := digestOf(sealed.Config)
+	d.mu.Lock()
+	pushed := d.pushed[digest]
+	d.mu.Unlock()
+	if pushed {
+		return nil
+	}
+	if err := repository.upload(ctx, digest, sealed.Config, sealed.Record.ID == ""); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pushed[digest] = true
+	return nil
+}
+
+// answered reports whether the registry itself refused a request.
+func answered(err error) bool {
+	var failed *RequestError
+	return errors.As(err, &failed) && failed.Status != 0
+}

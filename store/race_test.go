@@ -1,0 +1,174 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// race is two publishers who publish from the same state at the same time, over
+// and over, and somebody who pushes past the log now and then.
+type race struct {
+	*server
+	sources shop
+	rounds  int
+	foreign map[string]string // image:version → digest, of what others pushed
+
+	mu    sync.Mutex
+	first map[string]string // image:version → the first digest that Quoit wrote
+}
+
+func TestTwoPublishersRacing(t *testing.T) {
+	t.Parallel()
+	raceOn(newServer(t), 200)
+}
+
+func TestTwoPublishersRacingOnARealRegistry(t *testing.T) {
+	t.Parallel()
+	rounds := 20
+	if os.Getenv("QUOIT_TEST_LONG") == "1" {
+		rounds = 200
+	}
+	raceOn(realServer(t), rounds)
+}
+
+func raceOn(s *server, rounds int) {
+	t := s.t
+	r := &race{server: s, sources: firstShop, rounds: rounds, foreign: map[string]string{}, first: map[string]string{}}
+	r.release(firstShop, "developers")
+	for round := range rounds {
+		rings := [2]string{"developers", "developers"}
+		if round%4 == 3 {
+			rings[1] = "testers"
+		}
+		r.round(round, rings)
+		if t.Failed() {
+			t.Fatalf("round %d", round)
+		}
+	}
+	r.whole()
+	r.chain()
+}
+
+// round lets both publish, and then those again who lost.
+func (r *race) round(round int, rings [2]string) {
+	changes := [2]shop{with(r.sources, shop{"mail": 2*round + 2}), with(r.sources, shop{"mail": 2*round + 3, "web": round + 2})}
+	var publications [2]Publication
+	for i := range changes {
+		publications[i] = r.next(changes[i], rings[i])
+	}
+	r.disturb(round, publications[0])
+	var errs [2]error
+	var group sync.WaitGroup
+	for i := range publications {
+		group.Go(func() {
+			_, errs[i] = r.open(nil).Publish(context.Background(), publications[i])
+		})
+	}
+	group.Wait()
+	r.setFault(nil)
+	for i, err := range errs {
+		r.expected(err)
+		for tries := 0; err != nil && tries < 5; tries++ {
+			_, err = r.open(nil).Publish(context.Background(), r.next(changes[i], rings[i]))
+		}
+		must(r.t, err)
+	}
+	r.sources = changes[1]
+	if round%10 == 9 {
+		r.once()
+	}
+}
+
+// disturb pushes a version in every tenth round, right before its record is decided.
+func (r *race) disturb(round int, publication Publication) {
+	if round%10 != 9 {
+		return
+	}
+	mail, _ := publication.Plan.Image("mail")
+	digest := r.push("mail", map[string]string{"whose": fmt.Sprint("another's ", round)})
+	var once sync.Once
+	r.setFault(func(_ int, _ http.ResponseWriter, request *http.Request) bool {
+		name, ok := records.ParseName(request.URL.Path[strings.LastIndex(request.URL.Path, "/")+1:])
+		if request.Method == http.MethodPut && ok && name.Mark == records.Decided {
+			once.Do(func() {
+				_, index := r.do("GET", "/v2/"+acmeShop+"/mail/manifests/"+digest, "", nil)
+				if r.tags()["mail"][mail.Version.String()] == "" {
+					r.put("mail", mail.Version.String(), ociIndex, index)
+					r.foreign["mail:"+mail.Version.String()] = digest
+				}
+			})
+		}
+		return false
+	})
+}
+
+func (r *race) expected(err error) {
+	var moved *MovedError
+	var taken *TakenError
+	var parent *ParentError
+	if err != nil && !errors.As(err, &moved) && !errors.As(err, &taken) && !errors.As(err, &parent) {
+		r.t.Errorf("error %v", err)
+	}
+}
+
+// once checks that no version has got a second content.
+func (r *race) once() {
+	for image, tags := range r.tags() {
+		for tag, digest := range tags {
+			if _, err := versioning.Parse(tag); err != nil {
+				continue
+			}
+			key := image + ":" + tag
+			if before, found := r.first[key]; found && before != digest {
+				r.t.Errorf("%s was %s and is %s", key, before, digest)
+			}
+			r.first[key] = digest
+		}
+	}
+}
+
+// chain checks that the log is whole, and no version is in it with two contents
+// unless one of the records was taken back.
+func (r *race) chain() {
+	tags, images := r.everyTag()[records.Repository], r.tags()
+	void, assigned := map[uint64]bool{}, map[records.Content]uint64{}
+	var all []records.Record
+	for sequence := uint64(1); ; sequence++ {
+		digest, found := tags[records.Name{Sequence: sequence}.String()]
+		if !found {
+			break
+		}
+		record := r.record(digest)
+		all = append(all, record)
+		if record.Operation == records.Void {
+			void[record.Of] = true
+		}
+		if parent := tags[records.Name{Sequence: sequence - 1}.String()]; record.Parent != parent || record.Sequence != sequence {
+			r.t.Errorf("record %d has parent %s", sequence, record.Parent)
+		}
+	}
+	for _, record := range all {
+		for _, version := range record.Versions() {
+			key := records.Content{Repository: version.Repository, Tag: version.Tag}
+			if before := assigned[key]; before > 0 {
+				r.t.Errorf("%s:%s is in records %d and %d", version.Repository, version.Tag, before, record.Sequence)
+			}
+			assigned[key] = record.Sequence
+			if got := images[version.Repository][version.Tag]; got != version.Digest && !(void[record.Sequence] && got == r.foreign[version.Repository+":"+version.Tag]) {
+				r.t.Errorf("%s:%s is %s, record %d says %s", version.Repository, version.Tag, got, record.Sequence, version.Digest)
+			}
+		}
+	}
+	if len(all) < 2*r.rounds || len(void) == 0 {
+		r.t.Errorf("%d records, %d void", len(all), len(void))
+	}
+}

@@ -1,0 +1,246 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/quoitbuild/quoit/labels"
+	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// change is what an operation makes of the newest record; the zero change is
+// none.
+type change struct {
+	record records.Record
+	plan   versioning.RingPlan
+	undone *records.Record // the shift that it undoes
+	again  bool            // may be made anew on a table that others have changed
+}
+
+func (c change) none() bool { return c.record.Operation == "" }
+
+// rule makes a change of the newest record; it may read what it needs.
+type rule func(ctx context.Context, r *ringer, newest records.Record) (change, error)
+
+// errNothing ends the protocol without a record.
+var errNothing = errors.New("nothing to do")
+
+// ringer is one operation on rings.
+type ringer struct {
+	project  *Project
+	options  RingOptions
+	name     string
+	rule     rule
+	driver   *driver
+	versions map[string]map[string]versioning.Version // of releases, by the root image's digest
+
+	planned  bool
+	on       uint64 // the record that it was planned on
+	change   change
+	err      error
+	outcome  RingOutcome
+	tookOver bool
+}
+
+// operate carries out a rule through the log, or says what it would do.
+func (p *Project) operate(ctx context.Context, options RingOptions, name string, rule rule) (RingOutcome, error) {
+	r := &ringer{
+		project: p, options: options, name: name, rule: rule, driver: newDriver(p),
+		versions: map[string]map[string]versioning.Version{},
+	}
+	err := r.run(ctx)
+	if err != nil {
+		return r.outcome, &OperationError{Project: p.project, Operation: name, Err: err}
+	}
+	return r.outcome, nil
+}
+
+func (r *ringer) run(ctx context.Context) error {
+	if r.options.DryRun {
+		return r.look(ctx)
+	}
+	r.driver.whole = true
+	for {
+		err := r.append(ctx)
+		if !errors.Is(err, errNotTaken) || r.tookOver {
+			return err
+		}
+		r.tookOver, r.planned = true, false
+		if err := r.driver.takeOver(ctx, r.adoption()); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *ringer) adoption() adoption {
+	return adoption{root: r.options.Root, rings: r.options.Rings, signature: signatureOf(Author{Actor: r.options.Author.Actor})}
+}
+
+// look is a dry run.
+func (r *ringer) look(ctx context.Context) error {
+	r.driver.reader = true
+	newest, err := r.driver.newest(ctx)
+	if err == nil && newest.Digest == "" {
+		newest.Record, err = r.driver.adopted(ctx, newest.Record, r.adoption())
+	}
+	if err == nil {
+		_, err = r.plan(ctx, newest.Record)
+	}
+	if errors.Is(err, errNothing) {
+		return nil
+	}
+	return err
+}
+
+// append runs the log's protocol once.
+func (r *ringer) append(ctx context.Context) error {
+	machine, err := records.New(records.Options{
+		Operation: func(newest records.Record) (records.Record, error) {
+			if newest.Sequence == 0 && !r.tookOver {
+				return records.Record{}, errNotTaken
+			}
+			return r.plan(ctx, newest)
+		},
+		Signature: signatureOf(r.options.Author), Rings: r.options.Rings,
+	})
+	if err != nil {
+		return err
+	}
+	return r.judge(r.driver.run(ctx, machine))
+}
+
+// plan makes the record once for every newest one.
+func (r *ringer) plan(ctx context.Context, newest records.Record) (records.Record, error) {
+	if r.planned && r.on == newest.Sequence {
+		return r.change.record, r.err
+	}
+	if r.planned && !r.change.again && !r.change.none() {
+		return records.Record{}, &OvertakenError{newest}
+	}
+	r.planned, r.on = true, newest.Sequence
+	r.change, r.err = r.make(ctx, newest)
+	return r.change.record, r.err
+}
+
+func (r *ringer) make(ctx context.Context, newest records.Record) (change, error) {
+	c, err := r.rule(ctx, r, newest)
+	if err == nil {
+		err = unpruned(newest, c.plan.Changes)
+	}
+	if err != nil {
+		return change{}, err
+	}
+	c.record.After, c.record.Holds = tables(newest, c)
+	if r.outcome, err = r.describe(ctx, newest, c); err != nil {
+		return change{}, err
+	}
+	if c.none() {
+		return change{}, errNothing
+	}
+	if before := r.options.Before; before != nil && !r.options.DryRun {
+		if c.record.Gates, err = before(ctx, r.outcome); err != nil {
+			return change{}, err
+		}
+	}
+	return c, nil
+}
+
+// find looks for the release of a version in what the rings held, from the newest
+// record on.
+func (r *ringer) find(ctx context.Context, newest records.Record, version versioning.Version) (records.Place, error) {
+	for record, void := newest, false; ; {
+		for _, ring := range slices.Sorted(maps.Keys(record.After)) {
+			if place := record.After[ring]; !void && place.Version == version && place.Root == r.options.Root {
+				return place, nil
+			}
+		}
+		if record.Sequence <= 1 {
+			return records.Place{}, fmt.Errorf("the log has no release %s of %s: `quoit history` shows those that there are", version, r.options.Root)
+		}
+		sealed, err := r.driver.record(ctx, record.Sequence-1)
+		if err != nil {
+			return records.Place{}, err
+		}
+		record, void = sealed.Record, record.Operation == records.Void
+	}
+}
+
+// judge says what the end of the protocol means.
+func (r *ringer) judge(result records.Result) error {
+	switch result.Outcome {
+	case records.Success:
+		r.outcome.Record = result.Record.Record.Sequence
+		return nil
+	case records.Refused:
+		if errors.Is(result.Err, errNothing) {
+			return nil
+		}
+		if missing := new(records.MissingError); errors.As(result.Err, &missing) {
+			return r.driver.repository(missing.Images[0].Repository).missing(missing.Images[0].Digest)
+		}
+	case records.Foreign:
+		if result.Tags[0].Wanted == "" && !r.tookOver {
+			return errNotTaken
+		}
+		return r.driver.putBack(result.Tags[0])
+	case records.Unknown:
+		return r.driver.unknown(result)
+	}
+	return result.Err
+}
+
+// versionsOf are those of the images of a release, none for an empty place. They
+// are for people, so a record is read by its tag.
+func (r *ringer) versionsOf(ctx context.Context, newest records.Record, place records.Place) (map[string]versioning.Version, error) {
+	if place.Empty() {
+		return nil, nil
+	}
+	if place.Record == newest.Sequence && len(newest.Images) > 0 {
+		versions := map[string]versioning.Version{}
+		for name, image := range newest.Images {
+			versions[name] = image.Version
+		}
+		return versions, nil
+	}
+	if place.Record > 0 {
+		tag := records.Name{Sequence: place.Record}.String()
+		log := r.driver.repository(records.Repository)
+		manifest, found, err := log.get(ctx, tag)
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			return nil, fmt.Errorf("%s, record %d of the log, is gone: run `quoit verify`", log.reference(tag), place.Record)
+		}
+		return records.VersionsOf(manifest.bytes)
+	}
+	return r.labelled(ctx, place)
+}
+
+// labelled reads the versions of a release that is older than the log.
+func (r *ringer) labelled(ctx context.Context, place records.Place) (map[string]versioning.Version, error) {
+	root := r.driver.repository(place.Root)
+	manifest, found, err := r.driver.manifest(ctx, place.Root, place.Digest)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, root.missing(place.Digest)
+	}
+	release, err := root.release(ctx, manifest)
+	if errors.Is(err, labels.ErrNotOurs) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", root.reference(place.Digest), err)
+	}
+	versions := map[string]versioning.Version{}
+	for name, image := range release.Images {
+		versions[name] = image.Version
+	}
+	return versions, nil
+}

@@ -1,0 +1,131 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/quoitbuild/quoit/labels"
+	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// Adopt is the operation that takes releases into the log which rings had
+// before: those of a project that was published without a log, and a ring whose
+// tag was written by hand when the log did not know it.
+const Adopt = "adopt"
+
+// adoption is what to take over.
+type adoption struct {
+	root      string
+	rings     []string
+	needed    func(ring string) bool // nil: all; what is in another ring may be anything
+	signature records.Signature
+}
+
+// takeOver appends a record of what the rings hold that the log does not know.
+// Their tags are not changed.
+func (d *driver) takeOver(ctx context.Context, a adoption) error {
+	untaken, err := d.untaken(ctx, a)
+	if err != nil {
+		return err
+	}
+	d.adopting = map[records.Content]string{}
+	for ring, placed := range untaken {
+		d.adopting[records.Content{Repository: a.root, Tag: ring}] = placed.Digest
+	}
+	defer func() { d.adopting = nil }()
+	operation := func(newest records.Record) (records.Record, error) {
+		record := newest.Following(Adopt)
+		number(&record, a.root, untaken)
+		if len(record.After) == len(newest.After) {
+			return records.Record{}, errHeld
+		}
+		return record, nil
+	}
+	machine, err := records.New(records.Options{Operation: operation, Signature: a.signature, Rings: a.rings})
+	if err != nil {
+		return err
+	}
+	switch result := d.run(ctx, machine); {
+	case result.Outcome == records.Success || errors.Is(result.Err, errHeld):
+		return nil
+	case result.Outcome == records.Foreign && result.Tags[0].Wanted != "":
+		return d.putBack(result.Tags[0])
+	case result.Outcome == records.Unknown:
+		return d.unknown(result)
+	default:
+		return result.Err
+	}
+}
+
+// adopted is what the newest record would be after a takeover.
+func (d *driver) adopted(ctx context.Context, newest records.Record, a adoption) (records.Record, error) {
+	untaken, err := d.untaken(ctx, a)
+	if err != nil {
+		return records.Record{}, err
+	}
+	record := newest.Following(Adopt)
+	number(&record, a.root, untaken)
+	return record, nil
+}
+
+// untaken reads what the rings hold.
+func (d *driver) untaken(ctx context.Context, a adoption) (map[string]*versioning.Placed, error) {
+	placed := make([]*versioning.Placed, len(a.rings))
+	err := d.project.each(len(a.rings), func(i int) (err error) {
+		placed[i], err = d.project.Ring(ctx, a.root, a.rings[i])
+		if errors.Is(err, labels.ErrNotOurs) && a.needed != nil && !a.needed(a.rings[i]) {
+			return nil
+		}
+		return err
+	})
+	untaken := map[string]*versioning.Placed{}
+	for i, ring := range a.rings {
+		if placed[i] != nil {
+			untaken[ring] = placed[i]
+		}
+	}
+	return untaken, err
+}
+
+// number gives releases that are older than the log their numbers, and puts those
+// of rings that the log does not know into its table. They descend from each
+// other as far as their labels say.
+func number(record *records.Record, root string, untaken map[string]*versioning.Placed) {
+	known := map[string]records.Place{}
+	for _, place := range record.After {
+		known[place.Digest] = place
+	}
+	left := map[string]*versioning.Placed{}
+	for _, placed := range untaken {
+		if _, found := known[placed.Digest]; !found {
+			left[placed.Digest] = placed
+		}
+	}
+	var take func(digest string)
+	take = func(digest string) {
+		placed := left[digest]
+		if placed == nil {
+			return
+		}
+		delete(left, digest)
+		place := records.Place{Root: root, Version: placed.Release.Version(), Digest: digest}
+		for _, parent := range placed.Release.Parents {
+			take(parent.Digest)
+			if ancestor := known[parent.Digest]; ancestor.Release > 0 {
+				place.Lineage = place.Lineage.Union(ancestor.Lineage).With(ancestor.Release)
+			}
+		}
+		record.Releases++
+		place.Release = record.Releases
+		known[digest] = place
+	}
+	for _, ring := range slices.Sorted(maps.Keys(untaken)) {
+		take(untaken[ring].Digest)
+		if _, found := record.After[ring]; !found {
+			record.After[ring] = known[untaken[ring].Digest]
+		}
+	}
+}

@@ -1,0 +1,143 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/quoitbuild/quoit/labels"
+	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+const nextRebuild = "restore it from a copy, or build again with --rebuild"
+
+// ring checks the release that the log says is in a ring.
+func (v *verifier) ring(ctx context.Context, ring string) error {
+	place := v.newest.After[ring]
+	if place.Digest == "" {
+		return nil
+	}
+	v.report.Rings = append(v.report.Rings, ring)
+	return v.release(ctx, place, "ring "+ring)
+}
+
+// release checks one that something holds, by the log.
+func (v *verifier) release(ctx context.Context, place records.Place, holder string) error {
+	root := v.repository(place.Root)
+	top, err := v.image(ctx, root, place.Digest)
+	if err != nil || top == nil {
+		return err
+	}
+	release, err := root.release(ctx, *top)
+	if failure, broken := contents(err); failure != nil && isRequest(failure) {
+		return failure
+	} else if err != nil {
+		v.find(root.reference(place.Digest), fmt.Sprintf("its release cannot be read: %v", errors.Join(failure, broken)), nextRebuild)
+		return nil
+	}
+	if release.Version() != place.Version {
+		v.find(root.reference(place.Digest), fmt.Sprintf("its label says release %s, the log says that %s holds %s", release.Version(), holder, place.Version), "somebody forged the label: build again with --rebuild "+place.Root)
+	}
+	names := slices.Sorted(maps.Keys(release.Images))
+	return v.project.each(len(names), func(i int) error { return v.member(ctx, release, names[i], place) })
+}
+
+func isRequest(err error) bool {
+	var failed *RequestError
+	return errors.As(err, &failed)
+}
+
+// image reads a manifest and looks whether what it names is there; nil if not.
+func (v *verifier) image(ctx context.Context, repository repository, digest string) (*stored, error) {
+	top, found, err := repository.get(ctx, digest)
+	failure, broken := contents(err)
+	switch {
+	case failure != nil:
+		return nil, failure
+	case broken != nil || !found:
+		problem := "it is not there"
+		if broken != nil {
+			problem = broken.Error()
+		}
+		v.noted(func() { v.find(repository.reference(digest), problem, nextRebuild) })
+		return nil, nil
+	}
+	for _, child := range children(top) {
+		if _, found, err := repository.head(ctx, child); err != nil || !found {
+			if err != nil {
+				return nil, err
+			}
+			v.noted(func() { v.find(repository.reference(digest), "it names "+child+", which is not there", nextRebuild) })
+		}
+	}
+	return &top, nil
+}
+
+func (v *verifier) noted(note func()) {
+	v.driver.mu.Lock()
+	defer v.driver.mu.Unlock()
+	note()
+}
+
+// member checks one image of a release.
+func (v *verifier) member(ctx context.Context, release versioning.Release, name string, place records.Place) error {
+	image, repository := release.Images[name], v.repository(name)
+	tag := image.Version.String()
+	v.noted(func() { v.report.Images++ })
+	wanted, known := v.digests[records.Content{Repository: name, Tag: tag}]
+	if name == place.Root {
+		wanted, known = place.Digest, true
+	}
+	digest, found, err := repository.head(ctx, tag)
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		v.noted(func() {
+			v.find(repository.reference(tag), "release "+release.Version().String()+" needs it, and it is not there", nextRebuild)
+		})
+		return nil
+	case !known:
+		wanted = digest // older than the log
+	}
+	if _, listed := v.log.Images[records.Content{Repository: name, Tag: tag}]; digest != wanted && !listed {
+		v.noted(func() {
+			v.find(repository.reference(tag), fmt.Sprintf("it is %s, the log says %s", digest, wanted), "put the tag back to what the log says")
+		})
+	}
+	top, err := v.image(ctx, repository, wanted)
+	if err != nil || top == nil {
+		return err
+	}
+	return v.labels(ctx, repository, *top, release, name)
+}
+
+// labels holds those of an image against the release.
+func (v *verifier) labels(ctx context.Context, repository repository, top stored, release versioning.Release, name string) error {
+	have, err := repository.labels(ctx, top)
+	if failure, _ := contents(err); failure != nil && isRequest(failure) {
+		return failure
+	}
+	image := release.Images[name]
+	want := map[string]string{
+		labels.Version: image.Version.String(), labels.Revision: image.Revision, labels.RefName: release.Project + "/" + name,
+	}
+	for need, version := range image.Dependencies {
+		want[labels.Dependency+need] = version.String()
+	}
+	v.noted(func() {
+		if err != nil {
+			v.find(repository.reference(top.digest), "its labels cannot be read: "+err.Error(), nextRebuild)
+			return
+		}
+		for _, key := range slices.Sorted(maps.Keys(want)) {
+			if value := want[key]; have[key] != value {
+				v.find(repository.reference(top.digest), fmt.Sprintf("its label %s says %q, release %s says %q", key, have[key], release.Version(), value), "somebody forged one of them: build again with --rebuild "+name)
+			}
+		}
+	})
+	return nil
+}

@@ -1,0 +1,293 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// year is a project on which people work, by chance, and what is known of it.
+type year struct {
+	*server
+	project   *Project
+	chance    *rand.Rand
+	revision  int  // the last one that was written
+	trunk     shop // what the next release is made of
+	sources   map[string]shop
+	releases  map[string]versioning.Release
+	digests   map[string]map[string]bool // of releases, which descends from which, by the labels
+	contents  map[records.Content]bool   // versions that were published
+	placed    []records.Place            // all releases, oldest first
+	held      map[string]bool
+	story     []string
+	happened  map[string]int
+	submitted records.Record // the newest one before a step
+}
+
+// TestAYear lets people work for a year on twenty images in seven rings:
+//
+//	QUOIT_SEED=7 go test ./registry -run TestAYear
+//
+// does so in another way.
+func TestAYear(t *testing.T) {
+	first, count := uint64(1), uint64(1)
+	if os.Getenv("QUOIT_TEST_LONG") == "1" {
+		count = 20
+	}
+	if text := os.Getenv("QUOIT_SEED"); text != "" {
+		seed, err := strconv.ParseUint(text, 10, 64)
+		must(t, err)
+		first, count = seed, 1
+	}
+	for seed := first; seed < first+count; seed++ {
+		t.Run(fmt.Sprint("QUOIT_SEED=", seed), func(t *testing.T) {
+			t.Parallel()
+			y := newYear(t, seed)
+			defer func() {
+				if t.Failed() {
+					t.Logf("what happened:\n%s", strings.Join(y.story, "\n"))
+				}
+			}()
+			y.live()
+			t.Logf("%d releases: %v", len(y.placed), y.happened)
+		})
+	}
+}
+
+func newYear(t *testing.T, seed uint64) *year {
+	y := &year{
+		server: newServer(t), chance: rand.New(rand.NewPCG(seed, 7)), trunk: shop{"deploy": 1},
+		sources: map[string]shop{}, releases: map[string]versioning.Release{}, digests: map[string]map[string]bool{},
+		contents: map[records.Content]bool{}, held: map[string]bool{}, happened: map[string]int{},
+	}
+	y.shape = shape{rings: versioning.Rings([]string{"developers", "testers", "pilots", "partners", "users"}), needs: map[string][]string{}}
+	for i := range 19 {
+		name := fmt.Sprintf("s%02d", i)
+		for _, need := range y.images {
+			if y.chance.IntN(i+1) == 0 && len(y.needs[name]) < 2 {
+				y.needs[name] = append(y.needs[name], need)
+			}
+		}
+		y.images = append(y.images, name)
+		y.trunk[name] = 1
+	}
+	y.images = append(y.images, "deploy")
+	y.project = y.open(nil)
+	return y
+}
+
+// live lets 52 weeks pass.
+func (y *year) live() {
+	y.build(y.trunk, "developers")
+	for week := range 52 {
+		for range 1 + y.chance.IntN(3) {
+			y.trunk = y.edited(y.trunk, 1+y.chance.IntN(3))
+			y.build(y.trunk, "developers")
+		}
+		y.week()
+		if week%13 == 12 {
+			y.verified()
+		}
+		if y.t.Failed() {
+			return
+		}
+	}
+	y.replay()
+	y.everyKind()
+}
+
+// edited changes n images; now and then one goes or comes back.
+func (y *year) edited(sources shop, n int) shop {
+	sources = maps.Clone(sources)
+	for range n {
+		y.revision++
+		name := y.images[y.chance.IntN(len(y.images))]
+		if y.chance.IntN(15) == 0 && name != "deploy" {
+			delete(sources, name)
+		} else {
+			sources[name] = 1 + y.revision
+		}
+	}
+	y.revision++
+	sources["deploy"] = 1 + y.revision // no release is ever made twice
+	return sources
+}
+
+// build publishes a release, and checks it.
+func (y *year) build(sources shop, ring string, merge ...string) {
+	y.t.Helper()
+	y.begin()
+	before := y.submitted.After[ring]
+	publication := y.next(sources, ring, merge...)
+	y.tell("build", "%s to %s, merging %v", publication.Plan.Version(), ring, merge)
+	_, err := y.project.Publish(context.Background(), publication)
+	must(y.t, err)
+	placed, err := y.project.Ring(context.Background(), "deploy", ring)
+	must(y.t, err)
+	y.sources[placed.Digest] = sources
+	y.published(publication, *placed)
+	y.forward(ring, y.releases[before.Digest], placed.Release)
+	after := y.end()
+	y.placed = append(y.placed, after.After[ring])
+	y.lost(after, nil)
+}
+
+// hotfix changes what another ring than the first one holds, and takes the
+// change into the next release, or not.
+func (y *year) hotfix() {
+	y.begin()
+	ring := y.rings[2+y.chance.IntN(len(y.rings)-3)]
+	sources, found := y.sources[y.submitted.After[ring].Digest]
+	if !found {
+		return // an empty ring
+	}
+	y.happened["hotfix"]++
+	y.build(y.edited(sources, 1), ring)
+	if y.chance.IntN(3) == 0 {
+		y.merge(ring)
+	}
+}
+
+// merge makes a release in the first ring that contains those of other rings.
+func (y *year) merge(rings ...string) {
+	y.happened["merge"]++
+	y.trunk = y.edited(y.trunk, 1)
+	y.build(y.trunk, "developers", rings...)
+}
+
+func (y *year) shift() {
+	from := 1 + y.chance.IntN(2)
+	request := versioning.ShiftRequest{From: y.rings[from], To: y.rings[from+1+y.chance.IntN(len(y.rings)-1-from)]}
+	if y.chance.IntN(2) == 0 {
+		request = versioning.ShiftRequest{}
+	}
+	if asked := y.shifts(request); asked == nil {
+		return
+	} else if y.chance.IntN(2) == 0 {
+		y.merge(asked...) // and it gets there in time
+	} else {
+		y.happened["discard"]++
+		request.Discard = asked
+		y.shifts(request)
+	}
+}
+
+// shifts returns the rings whose release would be lost, if that stops it.
+func (y *year) shifts(request versioning.ShiftRequest) (asked []string) {
+	y.t.Helper()
+	y.begin()
+	y.tell("shift", "%v", request)
+	outcome, err := y.project.Shift(context.Background(), y.options(), request)
+	discard, held := new(versioning.DiscardError), new(versioning.HeldError)
+	switch {
+	case errors.As(err, &discard):
+		return y.asked(discard)
+	case errors.As(err, &held):
+		y.happened["held"]++
+		for _, ring := range held.Rings {
+			if !y.held[ring] {
+				y.t.Errorf("%s is not held: %v", ring, err)
+			}
+		}
+		y.end()
+		return nil
+	}
+	must(y.t, err)
+	after := y.end()
+	y.shifted(request, after)
+	y.kept(outcome, request.Discard)
+	y.lost(after, outcome.Dropped)
+	return nil
+}
+
+func (y *year) unshift() {
+	y.begin()
+	undo := y.submitted.Undo
+	if undo == nil {
+		return
+	}
+	var rings []string
+	for _, move := range undo.Moves {
+		if y.chance.IntN(2) == 0 {
+			rings = append(rings, move.To)
+		}
+	}
+	if len(rings) > 0 {
+		y.happened["partial unshift"]++
+	}
+	y.tell("unshift", "record %d in %v", undo.Record, rings)
+	outcome, err := y.project.Unshift(context.Background(), y.options(), rings)
+	must(y.t, err)
+	for _, move := range undo.Moves {
+		if len(rings) == 0 || slices.Contains(rings, move.To) {
+			y.held[move.To] = true
+		}
+	}
+	y.lost(y.end(), outcome.Dropped)
+}
+
+// set places one of the last releases.
+func (y *year) set() {
+	y.begin()
+	place := y.placed[max(0, len(y.placed)-1-y.chance.IntN(20))]
+	ring := y.rings[y.chance.IntN(len(y.rings))]
+	y.tell("set", "%s %s", ring, place.Version)
+	outcome, err := y.project.Set(context.Background(), y.options(), ring, place.Version, false)
+	if discard := new(versioning.DiscardError); errors.As(err, &discard) {
+		if asked := y.asked(discard); !slices.Equal(asked, []string{ring}) {
+			y.t.Errorf("%v would be lost", asked)
+		}
+		if y.chance.IntN(3) > 0 {
+			return
+		}
+		outcome, err = y.project.Set(context.Background(), y.options(), ring, place.Version, true)
+	}
+	must(y.t, err)
+	after := y.end()
+	if got := after.After[ring].Digest; got != place.Digest {
+		y.t.Errorf("%s holds %s, not %s", ring, got, place.Digest)
+	}
+	y.lost(after, outcome.Dropped)
+}
+
+func (y *year) hold() {
+	y.begin()
+	ring := y.rings[y.chance.IntN(len(y.rings))]
+	y.tell("hold", "%s", ring)
+	_, err := y.project.Hold(context.Background(), y.options(), ring, fmt.Sprint("reason ", len(y.story)))
+	must(y.t, err)
+	y.held[ring] = true
+	y.end()
+}
+
+func (y *year) unhold() {
+	y.begin()
+	rings := slices.Sorted(maps.Keys(y.held))
+	if y.chance.IntN(2) == 0 {
+		rings = rings[:len(rings)/2]
+	}
+	if len(rings) == 0 {
+		return
+	}
+	y.tell("unhold", "%v", rings)
+	_, err := y.project.Unhold(context.Background(), y.options(), rings)
+	must(y.t, err)
+	for _, ring := range rings {
+		delete(y.held, ring)
+	}
+	y.end()
+}
+
+func (y *year) options() RingOptions {
+	return RingOptions{Root: "deploy", Rings: y.rings, Author: Author{Actor: "ann"}}
+}

@@ -19,11 +19,11 @@ func TestArgumentsThatMakeAnotherImage(t *testing.T) {
 	} {
 		revisions := map[string]bool{}
 		for _, value := range []string{"one", "two"} {
-			opts, err := readOptions(map[string]string{"build-arg:" + name: value})
+			opts, err := ParseOptions(map[string]string{"build-arg:" + name: value})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, kept := opts.args[name]; kept == neutral {
+			if _, kept := opts.imageArgs()[name]; kept == neutral {
 				t.Errorf("%s is kept among the options: %t", name, kept)
 			}
 			source := llb.Source{Map: bk.NewSourceMap(nil, "Dockerfile", "Dockerfile", []byte("FROM scratch\n")), Args: map[string]string{name: value}}
@@ -37,7 +37,7 @@ func TestArgumentsThatMakeAnotherImage(t *testing.T) {
 
 func TestArgumentsOfThePlatformAreRefused(t *testing.T) {
 	for _, name := range []string{"TARGETPLATFORM", "TARGETOS", "TARGETVARIANT", "TARGETOSVERSION", "TARGETSTAGE", "BUILDARCH", "BUILDOSVERSION"} {
-		_, err := readOptions(map[string]string{"build-arg:" + name: "v3"})
+		_, err := ParseOptions(map[string]string{"build-arg:" + name: "v3"})
 		if err == nil || !strings.Contains(err.Error(), "the build argument "+name) || !strings.Contains(err.Error(), "platforms:") {
 			t.Errorf("%s: error %v", name, err)
 		}

@@ -46,7 +46,7 @@ type Host struct {
 //	IMAGE/STAGE  that stage of its container file
 //	"*"          every changed image under its own id
 //
-// An unchanged image is the registry's, by digest. With [OptionExport] the
+// An unchanged image is the registry's, by digest. With [Options.Export] the
 // result is that of "*", but nothing at all if nothing has to be built, and the
 // images' names and annotations are left to the client's exporters.
 func New(host Host) client.BuildFunc {
@@ -65,11 +65,11 @@ func build(ctx context.Context, c client.Client, host Host) (*client.Result, err
 	asked := host.Runner
 	host.Runner = func(client.Client) (bk.State, string, error) { return asked(c) }
 	patient := patientClient{c, maxPatience}
-	opts, err := readOptions(c.BuildOpts().Opts)
+	opts, err := ParseOptions(c.BuildOpts().Opts)
 	if err != nil {
 		return nil, err
 	}
-	if answer, ok, err := staticRequest(opts.request); ok || err != nil {
+	if answer, ok, err := staticRequest(opts.Request); ok || err != nil {
 		return answer, err
 	}
 	ui, err := dockerui.NewClient(patient)
@@ -89,7 +89,7 @@ func build(ctx context.Context, c client.Client, host Host) (*client.Result, err
 	if answer, ok, err := p.planRequest(); ok || err != nil {
 		return answer, err
 	}
-	if p.opts.unsettled && Unsettled(p.plan) {
+	if p.opts.Unsettled && Unsettled(p.plan) {
 		res := client.NewResult()
 		return res, p.describe(res)
 	}
@@ -124,13 +124,13 @@ func Part(plan versioning.Plan, part int) []string {
 
 // newPlanner reads the manifest and the files that it names; the rings are
 // looked up from when the manifest is known.
-func newPlanner(ctx context.Context, c client.Client, ui *dockerui.Client, host Host, opts options) (*planner, error) {
+func newPlanner(ctx context.Context, c client.Client, ui *dockerui.Client, host Host, opts Options) (*planner, error) {
 	project, err := readManifest(ctx, c, ui, opts, host)
 	if err != nil {
 		return nil, err
 	}
 	p := &planner{client: c, runner: host.Runner, opts: opts, project: project}
-	if err := project.checkContexts(opts.contexts); err != nil {
+	if err := project.checkContexts(opts.Contexts); err != nil {
 		return nil, err
 	}
 	if err := p.checkSelections(); err != nil {
@@ -142,7 +142,7 @@ func newPlanner(ctx context.Context, c client.Client, ui *dockerui.Client, host 
 	if err := project.readFiles(ctx, c, opts); err != nil {
 		return nil, err
 	}
-	p.tree = project.tree(project.selection(), opts.noCache)
+	p.tree = project.tree(project.selection(), opts.NoCache)
 	p.compiler = &llb.Compiler{
 		Gateway:   c,
 		Options:   c.BuildOpts().Opts,
@@ -164,7 +164,7 @@ func (p *planner) describe(res *client.Result) error {
 		return fmt.Errorf("writing the plan: %w", err)
 	}
 	res.AddMeta(MetaPlan, []byte(base64.StdEncoding.EncodeToString(data)))
-	if !p.opts.export {
+	if !p.opts.Export {
 		res.AddMeta(metaMessage, []byte(message(p.plan)))
 	}
 	return nil

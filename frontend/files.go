@@ -63,7 +63,7 @@ func (d disk) ReadDir(ctx context.Context, r client.ReadDirRequest) ([]*fstypes.
 }
 
 // readFiles reads every image's container file and ignore file, in one transfer.
-func (p *project) readFiles(ctx context.Context, c client.Client, opts options) error {
+func (p *project) readFiles(ctx context.Context, c client.Client, opts Options) error {
 	files, err := p.loadControlFiles(ctx, c)
 	if err != nil {
 		return err
@@ -147,13 +147,13 @@ func candidates(image manifest.Image) []string {
 	return files
 }
 
-func (p *project) readImage(ctx context.Context, files *controlFiles, image manifest.Image, opts options, builder ocispecs.Platform) (llb.Source, *diag.Diagnostic, error) {
+func (p *project) readImage(ctx context.Context, files *controlFiles, image manifest.Image, opts Options, builder ocispecs.Platform) (llb.Source, *diag.Diagnostic, error) {
 	source := llb.Source{
 		Name:    image.Name,
 		Context: image.Context,
 		Target:  image.Target,
-		Args:    imageArgs(image, opts.args),
-		Labels:  imageLabels(image, opts.labels),
+		Args:    imageArgs(image, opts.imageArgs()),
+		Labels:  imageLabels(image, opts.Labels),
 	}
 	data, problem, err := p.readContainerFile(ctx, files, image, &source)
 	if err != nil || problem != nil {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	bk "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerui"
@@ -187,16 +186,6 @@ func revisionOf(compiled []*llb.Compiled, tree digest.Digest) string {
 	return revision.Sum(revision.Inputs{
 		ContainerFile: source.Map.Data, Target: source.Target, Args: args, Tree: tree,
 	})
-}
-
-// proxyArgs do not make another image of the same sources. The compiler knows them
-// in any case.
-var proxyArgs = []string{"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"}
-
-// neutralArg tells whether a build argument is no part of a revision.
-func neutralArg(name string) bool {
-	return slices.Contains(proxyArgs, strings.ToUpper(name)) || name == "SOURCE_DATE_EPOCH" ||
-		strings.HasPrefix(name, "BUILDKIT_") || strings.HasPrefix(name, "QUOIT_")
 }
 
 // headOf is the digest of a definition's last real op, for warnings.

@@ -12,7 +12,6 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quoitbuild/quoit/internal/diag"
-	"github.com/quoitbuild/quoit/manifest"
 )
 
 // The build arguments that are Quoit's own. They are never a part of a revision.
@@ -29,103 +28,165 @@ const (
 	ArgExitCode = "QUOIT_DETAILED_EXITCODE"
 )
 
-// OptionUnsettled is the frontend option by which the quoit command says that it
-// would rather complete an interrupted publish than build upon a part of it: if
-// versions are there already and others are to be built, the result is the plan
-// alone, see [Unsettled].
-const OptionUnsettled = "quoit.unsettled"
+// ArgEpoch is the build argument with the time that files and configs get, in
+// seconds since 1970.
+const ArgEpoch = "SOURCE_DATE_EPOCH"
 
-// OptionExport is the frontend option by which the quoit command asks for every
-// changed image as a ref of its own and nothing else; see [New].
-const OptionExport = "quoit.export"
-
-// OptionPart is the frontend option by which the quoit command asks for a part
-// of the images that are built, by its number from 0; see [Part].
-const OptionPart = "quoit.part"
-
-// AllImages is the target that stands for every changed image.
+// AllImages is the target that stands for every changed image, and in
+// [Options.Major] and [Options.Rebuild] for every image.
 const AllImages = "*"
 
-// options are a build's frontend options as far as Quoit reads them itself.
-type options struct {
-	ring      string // "" for the default
-	registry  string // overrides the manifest's
-	major     selection
-	rebuild   selection
-	merge     []string // rings whose release this build contains
-	first     bool
-	pull      bool
-	export    bool
-	part      int // -1 for all
-	unsettled bool
-	request   string // the subrequest, if any
-	target    string // IMAGE, IMAGE/STAGE, AllImages or ""
-	platforms []ocispecs.Platform
-	noCache   bool
-	exitCode  bool
-	contexts  map[string]string // named contexts
-	args      map[string]string // build arguments that may make another image
-	labels    map[string]string
-	source    string
-	commit    string
+// Keys of BuildKit's frontend attributes; those that end in a colon are followed
+// by a name. Only quoit's are not BuildKit's.
+const (
+	attrArg       = "build-arg:"
+	attrContext   = "context:"
+	attrLabel     = "label:"
+	attrAttest    = "attest:"
+	attrFilename  = "filename"
+	attrTarget    = "target"
+	attrPlatform  = "platform"
+	attrNoCache   = "no-cache"
+	attrResolve   = "image-resolve-mode"
+	attrRequest   = "requestid"
+	attrSource    = "vcs:source"
+	attrCommit    = "vcs:revision"
+	attrExport    = "quoit.export"
+	attrPart      = "quoit.part"
+	attrUnsettled = "quoit.unsettled"
+)
+
+// Options are what a build is asked for, besides the project's files. The zero
+// value asks for the root image, built against the first ring.
+type Options struct {
+	Filename string // of the manifest, "" if the client does not say
+	Ring     string // "" for the manifest's first, [versioning.None] for none
+	Registry string // takes the place of the manifest's, "" for that one
+	// Major and Rebuild are the images that get a new major version, or are built
+	// although nothing changed.
+	Major, Rebuild []string
+	Merge          []string // rings whose release this build contains, sorted
+	First          bool     // nothing is published yet, so nothing is looked up
+	Pull           bool     // externals follow their tags in every ring
+	ExitCode       bool     // see [ArgExitCode]
+	NoCache        bool
+	Target         string   // IMAGE, IMAGE/STAGE, [AllImages], or "" for the root image
+	Platforms      []string // of the manifest's, those to build; none for all
+	Request        string   // the subrequest, "" for a build
+	// Args are the build arguments that are not Quoit's own, Labels are for every
+	// image, Contexts are named contexts, Attestations are parameters by kind.
+	Args, Labels, Contexts, Attestations map[string]string
+	// Source and Commit are where the project's files come from, "" if unknown.
+	Source, Commit string
+
+	// Export asks for every changed image as a ref of its own and nothing else;
+	// see [New].
+	Export bool
+	// Part asks for a part of the images that are built, by its number from 0; nil
+	// for all. See [Part].
+	Part *int
+	// Unsettled says that the caller would rather complete an interrupted publish
+	// than build upon a part of it: if versions are there already and others are to
+	// be built, the result is the plan alone, see [Unsettled].
+	Unsettled bool
 }
 
-func readOptions(opts map[string]string) (options, error) {
-	o := options{
-		ring:     opts["build-arg:"+ArgRing],
-		registry: opts["build-arg:"+ArgRegistry],
-		major:    newSelection(opts["build-arg:"+ArgMajor]),
-		rebuild:  newSelection(opts["build-arg:"+ArgRebuild]),
-		merge:    splitList(opts["build-arg:"+ArgMerge]),
-		export:   opts[OptionExport] != "", unsettled: opts[OptionUnsettled] != "",
-		request:  opts["requestid"],
-		target:   opts["target"],
-		contexts: map[string]string{},
-		args:     map[string]string{},
-		labels:   map[string]string{},
-		source:   withoutCredentials(opts["vcs:source"]),
-		commit:   opts["vcs:revision"],
-	}
-	_, o.noCache = opts["no-cache"]
-	o.part = -1
-	if text := opts[OptionPart]; text != "" {
-		part, err := strconv.ParseUint(text, 10, 16)
-		if err != nil {
-			return options{}, fmt.Errorf("%s is %q: write a number", OptionPart, text)
-		}
-		o.part = int(part)
-	}
-	if err := checkArgs(opts); err != nil {
-		return options{}, err
-	}
-	for key, value := range opts {
-		if name, ok := strings.CutPrefix(key, "build-arg:"); ok && !neutralArg(name) {
-			o.args[name] = value
-		} else if name, ok := strings.CutPrefix(key, "context:"); ok {
-			o.contexts[name] = value
-		} else if name, ok := strings.CutPrefix(key, "label:"); ok {
-			o.labels[name] = value
+// Attrs returns the options as BuildKit hands them to a frontend. [ParseOptions]
+// is its inverse.
+func (o Options) Attrs() map[string]string {
+	attrs := map[string]string{}
+	named(attrs, attrArg, o.Args)
+	named(attrs, attrLabel, o.Labels)
+	named(attrs, attrContext, o.Contexts)
+	named(attrs, attrAttest, o.Attestations)
+	for key, value := range map[string]string{
+		attrFilename: o.Filename, attrTarget: o.Target, attrRequest: o.Request,
+		attrPlatform: strings.Join(o.Platforms, ","),
+		attrSource:   o.Source, attrCommit: o.Commit,
+		attrExport: flagValue(o.Export), attrUnsettled: flagValue(o.Unsettled),
+		attrArg + ArgRing: o.Ring, attrArg + ArgRegistry: o.Registry,
+		attrArg + ArgMajor:    strings.Join(o.Major, ","),
+		attrArg + ArgRebuild:  strings.Join(o.Rebuild, ","),
+		attrArg + ArgMerge:    strings.Join(o.Merge, ","),
+		attrArg + ArgFirst:    flagValue(o.First),
+		attrArg + ArgPull:     flagValue(o.Pull),
+		attrArg + ArgExitCode: flagValue(o.ExitCode),
+	} {
+		if value != "" {
+			attrs[key] = value
 		}
 	}
-	for name, to := range map[string]*bool{ArgFirst: &o.first, ArgPull: &o.pull, ArgExitCode: &o.exitCode} {
-		if err := readBool(opts, name, to); err != nil {
-			return options{}, err
-		}
+	if o.NoCache {
+		attrs[attrNoCache] = ""
 	}
-	o.pull = o.pull || opts["image-resolve-mode"] == "pull"
-	return o, o.readPlatforms(opts["platform"])
+	if o.Part != nil {
+		attrs[attrPart] = strconv.Itoa(*o.Part)
+	}
+	return attrs
 }
 
-// checkArgs refuses to give the platform's arguments other values. Plain BuildKit
-// takes them, for all platforms the same; to drop them without a word would build
-// something else than what was asked for.
-func checkArgs(opts map[string]string) error {
-	for _, key := range slices.Sorted(maps.Keys(opts)) {
-		if name, ok := strings.CutPrefix(key, "build-arg:"); ok && manifest.PlatformArg(name) {
-			return fmt.Errorf("the build argument %s has its value from the platform or stage that is built: leave it out, platforms: and target: of the manifest choose those", name)
+// ParseOptions reads what [Options.Attrs] writes, and what stock clients send.
+// Attributes that are none of them are left to BuildKit's own code. It takes
+// credentials out of the source.
+func ParseOptions(attrs map[string]string) (Options, error) {
+	if err := checkArgs(attrs); err != nil {
+		return Options{}, err
+	}
+	_, noCache := attrs[attrNoCache]
+	o := Options{
+		Filename: attrs[attrFilename],
+		Ring:     attrs[attrArg+ArgRing],
+		Registry: attrs[attrArg+ArgRegistry],
+		Major:    splitNames(attrs[attrArg+ArgMajor]),
+		Rebuild:  splitNames(attrs[attrArg+ArgRebuild]),
+		Merge:    splitList(attrs[attrArg+ArgMerge]),
+		NoCache:  noCache,
+		Target:   attrs[attrTarget],
+		Request:  attrs[attrRequest],
+		Args:     withPrefix(attrs, attrArg),
+		Labels:   withPrefix(attrs, attrLabel),
+		Contexts: withPrefix(attrs, attrContext), Attestations: withPrefix(attrs, attrAttest),
+		Source: withoutCredentials(attrs[attrSource]),
+		Commit: attrs[attrCommit],
+		Export: attrs[attrExport] != "", Unsettled: attrs[attrUnsettled] != "",
+	}
+	maps.DeleteFunc(o.Args, func(name, _ string) bool { return strings.HasPrefix(name, ownArgs) })
+	for name, to := range map[string]*bool{ArgFirst: &o.First, ArgPull: &o.Pull, ArgExitCode: &o.ExitCode} {
+		if err := readBool(attrs, name, to); err != nil {
+			return Options{}, err
 		}
 	}
-	return nil
+	o.Pull = o.Pull || attrs[attrResolve] == "pull"
+	var err error
+	if o.Part, err = readPart(attrs[attrPart]); err != nil {
+		return Options{}, err
+	}
+	o.Platforms, err = readPlatforms(attrs[attrPlatform])
+	return o, err
+}
+
+func named(attrs map[string]string, prefix string, values map[string]string) {
+	for name, value := range values {
+		attrs[prefix+name] = value
+	}
+}
+
+// withPrefix is the inverse of named.
+func withPrefix(attrs map[string]string, prefix string) map[string]string {
+	values := map[string]string{}
+	for key, value := range attrs {
+		if name, ok := strings.CutPrefix(key, prefix); ok {
+			values[name] = value
+		}
+	}
+	return values
+}
+
+func flagValue(on bool) string {
+	if on {
+		return "1"
+	}
+	return ""
 }
 
 // splitList reads a list with commas, without what is empty.
@@ -133,6 +194,17 @@ func splitList(list string) []string {
 	parts := strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
 	slices.Sort(parts)
 	return slices.Compact(parts)
+}
+
+// splitNames reads names with commas between, in their order.
+func splitNames(list string) []string {
+	var names []string
+	for _, name := range strings.Split(list, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // withoutCredentials takes user, password and query out of a repository's URL.
@@ -145,9 +217,9 @@ func withoutCredentials(source string) string {
 	return u.String()
 }
 
-func readBool(opts map[string]string, name string, to *bool) error {
-	value, ok := opts["build-arg:"+name]
-	if !ok || value == "" {
+func readBool(attrs map[string]string, name string, to *bool) error {
+	value := attrs[attrArg+name]
+	if value == "" {
 		return nil
 	}
 	b, err := strconv.ParseBool(value)
@@ -158,59 +230,59 @@ func readBool(opts map[string]string, name string, to *bool) error {
 	return nil
 }
 
-func (o *options) readPlatforms(list string) error {
-	if list == "" {
-		return nil
+func readPart(text string) (*int, error) {
+	if text == "" {
+		return nil, nil
 	}
+	part, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return nil, fmt.Errorf("%s is %q: write a number", attrPart, text)
+	}
+	return new(int(part)), nil
+}
+
+// readPlatforms reads a list with commas and spells each as an image's config does.
+func readPlatforms(list string) ([]string, error) {
+	if list == "" {
+		return nil, nil
+	}
+	var all []string
 	for _, text := range strings.Split(list, ",") {
 		p, err := platforms.Parse(text)
 		if err != nil {
-			return fmt.Errorf("reading platform %q: %w", text, err)
+			return nil, fmt.Errorf("reading platform %q: %w", text, err)
 		}
-		o.platforms = append(o.platforms, platforms.Normalize(p))
+		all = append(all, platforms.FormatAll(platforms.Normalize(p)))
 	}
-	return nil
+	slices.Sort(all)
+	return slices.Compact(all), nil
 }
 
 // narrow returns those of an image's platforms that this build is for.
-func (o options) narrow(all []ocispecs.Platform) []ocispecs.Platform {
-	if len(o.platforms) == 0 {
+func (o Options) narrow(all []ocispecs.Platform) []ocispecs.Platform {
+	if len(o.Platforms) == 0 {
 		return all
 	}
 	return slices.DeleteFunc(slices.Clone(all), func(p ocispecs.Platform) bool {
-		return !slices.ContainsFunc(o.platforms, func(q ocispecs.Platform) bool {
-			return platforms.FormatAll(p) == platforms.FormatAll(q)
-		})
+		return !slices.Contains(o.Platforms, platforms.FormatAll(p))
 	})
 }
 
 // splitTarget cuts IMAGE/STAGE.
-func (o options) splitTarget() (image, stage string) {
-	image, stage, _ = strings.Cut(o.target, "/")
+func (o Options) splitTarget() (image, stage string) {
+	image, stage, _ = strings.Cut(o.Target, "/")
 	return image, stage
 }
 
-// selection is a list of images, or "*" for all.
-type selection []string
-
-func newSelection(list string) selection {
-	var s selection
-	for _, name := range strings.Split(list, ",") {
-		if name = strings.TrimSpace(name); name != "" {
-			s = append(s, name)
-		}
-	}
-	return s
+// selects tells whether names, as [Options.Major], say an image.
+func selects(names []string, image string) bool {
+	return slices.Contains(names, image) || slices.Contains(names, AllImages)
 }
 
-func (s selection) has(image string) bool {
-	return slices.Contains(s, image) || slices.Contains(s, "*")
-}
-
-// unknown returns the first name that is no image, or "".
-func (s selection) unknown(images []string) string {
-	for _, name := range s {
-		if name != "*" && !slices.Contains(images, name) {
+// unknownName returns the first of the names that is none of the images, or "".
+func unknownName(names, images []string) string {
+	for _, name := range names {
+		if name != AllImages && !slices.Contains(images, name) {
 			return name
 		}
 	}

@@ -27,7 +27,7 @@ const maxParallelLookups = 32
 type planner struct {
 	client  client.Client
 	runner  Runner
-	opts    options
+	opts    Options
 	project *project
 
 	store    *store
@@ -66,11 +66,11 @@ func (p *planner) lookUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.store = &store{gateway: p.client, manifest: m, first: p.opts.first, root: platforms}
-	if p.opts.ring == "" {
-		p.opts.ring = m.Rings[0]
+	p.store = &store{gateway: p.client, manifest: m, first: p.opts.First, root: platforms}
+	if p.opts.Ring == "" {
+		p.opts.Ring = m.Rings[0]
 	}
-	if p.opts.ring == versioning.None || p.onlyFiles() {
+	if p.opts.Ring == versioning.None || p.onlyFiles() {
 		return nil
 	}
 	p.rings = &rings{known: make(chan struct{})}
@@ -78,11 +78,11 @@ func (p *planner) lookUp(ctx context.Context) error {
 		defer close(p.rings.known)
 		eg, ctx := errgroup.WithContext(ctx)
 		eg.Go(func() (err error) {
-			p.rings.state, err = p.store.state(ctx, p.opts.ring)
+			p.rings.state, err = p.store.state(ctx, p.opts.Ring)
 			return err
 		})
 		eg.Go(func() (err error) {
-			p.rings.merged, err = p.store.merged(ctx, p.opts.merge)
+			p.rings.merged, err = p.store.merged(ctx, p.opts.Merge)
 			return err
 		})
 		p.rings.err = p.ringProblem(eg.Wait())
@@ -123,7 +123,7 @@ func (p *planner) makePlan(ctx context.Context) error {
 // only the first ring, and whoever asks to pull, follows the tags.
 func (p *planner) pins(ctx context.Context) (map[string]string, error) {
 	order := p.project.manifest.RingOrder()
-	if p.opts.pull || slices.Index(order, p.opts.ring) <= 1 {
+	if p.opts.Pull || slices.Index(order, p.opts.Ring) <= 1 {
 		return nil, nil
 	}
 	if err := p.rings.wait(ctx); err != nil {
@@ -148,8 +148,8 @@ func (p *planner) ringProblem(err error) error {
 
 func (p *planner) checkSelections() error {
 	names := p.project.manifest.ImageNames()
-	for arg, s := range map[string]selection{ArgMajor: p.opts.major, ArgRebuild: p.opts.rebuild} {
-		if name := s.unknown(names); name != "" {
+	for arg, s := range map[string][]string{ArgMajor: p.opts.Major, ArgRebuild: p.opts.Rebuild} {
+		if name := unknownName(s, names); name != "" {
 			return fmt.Errorf("%s names %q, which is no image of %s%s", arg, name, p.project.manifest.Project, didYouMean(name, names))
 		}
 	}
@@ -216,7 +216,7 @@ func (p *planner) request(ctx context.Context, trees map[string]digest.Digest, e
 	m := p.project.manifest
 	request := versioning.Request{
 		Project: m.Project, Registry: m.Registry, Root: m.Root,
-		Source: p.opts.source, Commit: p.opts.commit,
+		Source: p.opts.Source, Commit: p.opts.Commit,
 	}
 	for _, name := range p.graph.Order() {
 		source, err := p.imageSource(name, trees[name])
@@ -238,8 +238,8 @@ func (p *planner) imageSource(name string, tree digest.Digest) (versioning.Sourc
 		Platforms:    formatPlatforms(p.project.images[name].Platforms),
 		Dependencies: p.graph.Needs(name),
 		Externals:    map[string]string{},
-		Major:        p.opts.major.has(name),
-		Rebuild:      p.opts.rebuild.has(name),
+		Major:        selects(p.opts.Major, name),
+		Rebuild:      selects(p.opts.Rebuild, name),
 	}
 	for _, c := range p.compiled[name] {
 		for ref, dgst := range c.Externals {

@@ -65,7 +65,7 @@ func testPlanner(t *testing.T, b builder, manifestText, containerFile string) *p
 		source: &dockerui.Source{SourceMap: bk.NewSourceMap(nil, "quoit.yaml", manifestLanguage, m.Source.Data)},
 	}
 	return &planner{
-		client: b, project: p, tree: bk.Local(localName), opts: options{ring: m.Rings[0]},
+		client: b, project: p, tree: bk.Local(localName), opts: Options{Ring: m.Rings[0]},
 		compiler: &llb.Compiler{Gateway: b, Options: map[string]string{}, Sources: sources, Names: p.names(), Externals: llb.NewExternals(b, nil)},
 	}
 }

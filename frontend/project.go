@@ -36,8 +36,8 @@ type project struct {
 }
 
 // readManifest reads and parses the manifest.
-func readManifest(ctx context.Context, c client.Client, ui *dockerui.Client, opts options, host Host) (*project, error) {
-	source, err := openManifest(ctx, c, ui, host.Manifest)
+func readManifest(ctx context.Context, c client.Client, ui *dockerui.Client, opts Options, host Host) (*project, error) {
+	source, err := openManifest(ctx, c, ui, opts.Filename, host.Manifest)
 	if err != nil {
 		return nil, fmt.Errorf("reading the manifest: %w", err)
 	}
@@ -47,8 +47,8 @@ func readManifest(ctx context.Context, c client.Client, ui *dockerui.Client, opt
 		return nil, inManifest(err, source.SourceMap)
 	}
 	p.written = p.manifest.Registry
-	if opts.registry != "" {
-		if p.manifest, err = p.manifest.WithRegistry(opts.registry); err != nil {
+	if opts.Registry != "" {
+		if p.manifest, err = p.manifest.WithRegistry(opts.Registry); err != nil {
 			return nil, fmt.Errorf("%s: %w", ArgRegistry, err)
 		}
 	}
@@ -62,12 +62,11 @@ func readManifest(ctx context.Context, c client.Client, ui *dockerui.Client, opt
 	return p, err
 }
 
-// openManifest returns the manifest that is given, or else the client's.
-func openManifest(ctx context.Context, c client.Client, ui *dockerui.Client, given []byte) (*dockerui.Source, error) {
+// openManifest returns the manifest of that name that is given, or else the client's.
+func openManifest(ctx context.Context, c client.Client, ui *dockerui.Client, name string, given []byte) (*dockerui.Source, error) {
 	if given == nil {
 		return ui.ReadEntrypoint(ctx, manifestLanguage)
 	}
-	name := c.BuildOpts().Opts["filename"]
 	info := &pb.SourceInfo{Filename: name, Language: manifestLanguage, Data: given}
 	return &dockerui.Source{
 		SourceMap: bk.NewSourceMap(nil, name, manifestLanguage, given),

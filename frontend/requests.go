@@ -60,12 +60,12 @@ func staticRequest(name string) (*client.Result, bool, error) {
 
 // onlyFiles tells whether the request is one that [planner.fileRequest] answers.
 func (p *planner) onlyFiles() bool {
-	return p.opts.request == targets.SubrequestsTargetsDefinition.Name || p.opts.request == outline.SubrequestsOutlineDefinition.Name
+	return p.opts.Request == targets.SubrequestsTargetsDefinition.Name || p.opts.Request == outline.SubrequestsOutlineDefinition.Name
 }
 
 // fileRequest answers what needs the files but no plan.
 func (p *planner) fileRequest(ctx context.Context) (*client.Result, bool, error) {
-	switch p.opts.request {
+	switch p.opts.Request {
 	case targets.SubrequestsTargetsDefinition.Name:
 		res, err := p.targets().ToResult()
 		return res, true, err
@@ -89,14 +89,14 @@ func (p *planner) fileRequest(ctx context.Context) (*client.Result, bool, error)
 
 // planRequest answers what needs the plan.
 func (p *planner) planRequest() (*client.Result, bool, error) {
-	switch p.opts.request {
+	switch p.opts.Request {
 	case RequestPlan:
 		data, err := json.MarshalIndent(p.plan, "", "  ")
 		if err != nil {
 			return nil, true, fmt.Errorf("writing the plan: %w", err)
 		}
 		res := answer(append(data, '\n'), []byte(p.plan.String()+"\n"))
-		if p.opts.exitCode && len(p.plan.Changed()) > 0 {
+		if p.opts.ExitCode && len(p.plan.Changed()) > 0 {
 			res.AddMeta("result.statuscode", []byte("2"))
 		}
 		return res, true, nil

@@ -21,7 +21,7 @@ func (s *solver) result(ctx context.Context) (*client.Result, error) {
 	if err := s.prepare(ctx); err != nil {
 		return nil, err
 	}
-	if s.opts.export || s.opts.target == AllImages {
+	if s.opts.Export || s.opts.Target == AllImages {
 		return s.all(ctx)
 	}
 	image, stage := s.opts.splitTarget()
@@ -40,10 +40,10 @@ func (s *solver) result(ctx context.Context) (*client.Result, error) {
 // all returns every image that is built, each platform under an id of its own.
 func (s *solver) all(ctx context.Context) (*client.Result, error) {
 	names := s.plan.PublishOrder()
-	if s.opts.part >= 0 {
-		names = Part(s.plan, s.opts.part)
+	if s.opts.Part != nil {
+		names = Part(s.plan, *s.opts.Part)
 	}
-	if s.opts.export {
+	if s.opts.Export {
 		if err := s.checkExport(); err != nil {
 			return nil, err
 		}
@@ -59,7 +59,7 @@ func (s *solver) all(ctx context.Context) (*client.Result, error) {
 		return nil, err
 	}
 	if len(images) == 0 {
-		return nil, fmt.Errorf("nothing that changed is made for %v: the manifest's platforms: decides", formatPlatforms(s.opts.platforms))
+		return nil, fmt.Errorf("nothing that changed is made for %v: the manifest's platforms: decides", s.opts.Platforms)
 	}
 	r := newResult()
 	for _, b := range images {
@@ -76,7 +76,7 @@ func (s *solver) all(ctx context.Context) (*client.Result, error) {
 // default target's build.
 func (s *solver) one(ctx context.Context, image string) (*client.Result, error) {
 	names := []string{image}
-	if s.opts.target == "" {
+	if s.opts.Target == "" {
 		names = s.plan.PublishOrder()
 	}
 	if _, err := s.platforms(image); err != nil {
@@ -182,7 +182,7 @@ func (s *solver) platforms(image string) ([]ocispecs.Platform, error) {
 	all := s.project.images[image].Platforms
 	selected := s.opts.narrow(all)
 	if len(selected) == 0 {
-		return nil, fmt.Errorf("image %s is not made for %v: its platforms are %v, the manifest's platforms: decides", image, formatPlatforms(s.opts.platforms), formatPlatforms(all))
+		return nil, fmt.Errorf("image %s is not made for %v: its platforms are %v, the manifest's platforms: decides", image, s.opts.Platforms, formatPlatforms(all))
 	}
 	return selected, nil
 }

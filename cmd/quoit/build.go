@@ -85,15 +85,15 @@ func (f *buildFlags) run(cmd *cobra.Command) error {
 	if err := checkMessage(f.message); err != nil {
 		return err
 	}
-	attrs, err := f.plan.attrs(f.project.registry)
+	options, err := f.plan.options(f.project.registry)
 	if err != nil {
 		return err
 	}
-	attrs[frontend.OptionExport] = "1"
+	options.Export, options.Unsettled = true, f.push
 	if f.push {
-		f.attest(attrs)
+		options.Attestations = f.attestations()
 	}
-	j := job{project: f.project, build: f.build, manifest: m, attrs: attrs, vcs: vcs, push: f.push}
+	j := job{project: f.project, build: f.build, manifest: m, options: options, vcs: vcs, push: f.push}
 	out, err := f.solve(cmd.Context(), j)
 	if err != nil {
 		return err
@@ -107,9 +107,6 @@ func (f *buildFlags) run(cmd *cobra.Command) error {
 // solve runs the job. Versions that an interrupted publish has left are a reason
 // to complete that first, after which there may be nothing to build.
 func (f *buildFlags) solve(ctx context.Context, j job) (*outcome, error) {
-	if f.push {
-		j.attrs[frontend.OptionUnsettled] = "1"
-	}
 	out, err := j.parts(ctx, os.Stderr)
 	if err != nil || !f.push || !frontend.Unsettled(out.plan) {
 		return out, err
@@ -122,20 +119,23 @@ func (f *buildFlags) solve(ctx context.Context, j job) (*outcome, error) {
 	if err := project.Settle(ctx, j.manifest.RingOrder()); err != nil {
 		return nil, fmt.Errorf("completing an earlier publish: %w", err)
 	}
-	delete(j.attrs, frontend.OptionUnsettled)
+	j.options.Unsettled = false
 	return j.parts(ctx, os.Stderr)
 }
 
-func (f *buildFlags) attest(attrs map[string]string) {
+// attestations are those to be made, with their parameters.
+func (f *buildFlags) attestations() map[string]string {
+	kinds := map[string]string{}
 	for kind, value := range map[string]string{"provenance": f.provenance, "sbom": f.sbom} {
 		switch value {
 		case "false", "":
 		case "true":
-			attrs["attest:"+kind] = ""
+			kinds[kind] = ""
 		default:
-			attrs["attest:"+kind] = value
+			kinds[kind] = value
 		}
 	}
+	return kinds
 }
 
 // finish publishes what was pushed and prints what happened.

@@ -58,12 +58,12 @@ func makePlan(cmd *cobra.Command, project projectFlags, plan planFlags, build bu
 	if err := checkRing(m, plan.ring); err != nil {
 		return versioning.Plan{}, err
 	}
-	attrs, err := plan.attrs(project.registry)
+	options, err := plan.options(project.registry)
 	if err != nil {
 		return versioning.Plan{}, err
 	}
-	attrs["requestid"] = frontend.RequestPlan
-	out, err := job{project: project, build: build, manifest: m, attrs: attrs}.run(cmd.Context(), os.Stderr)
+	options.Request = frontend.RequestPlan
+	out, err := job{project: project, build: build, manifest: m, options: options}.run(cmd.Context(), os.Stderr)
 	if err != nil {
 		return versioning.Plan{}, err
 	}

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"strconv"
 	"time"
 
 	"github.com/moby/buildkit/client"
@@ -41,8 +40,8 @@ type job struct {
 	// manifest is the project's; its first line may name the frontend image, else
 	// the build is in this process.
 	manifest *manifest.Manifest
-	// attrs are the frontend's options.
-	attrs map[string]string
+	// options are the frontend's.
+	options frontend.Options
 	// vcs is the commit that is built and where it comes from, "" if unknown; nil
 	// for no commit.
 	vcs func() (commit, source string)
@@ -72,7 +71,7 @@ func (j job) run(ctx context.Context, progress io.Writer) (*outcome, error) {
 	}
 	out := &outcome{}
 	exp := &exporters{
-		manifest: j.manifest, ring: j.attrs["build-arg:"+frontend.ArgRing], part: j.part, epoch: j.attrs["build-arg:SOURCE_DATE_EPOCH"], unsettled: j.attrs[frontend.OptionUnsettled] != "",
+		manifest: j.manifest, ring: j.options.Ring, part: j.part, epoch: j.options.Args[frontend.ArgEpoch], unsettled: j.options.Unsettled,
 	}
 	if j.push {
 		opt.EnableSessionExporter = true
@@ -207,20 +206,20 @@ func (j job) solveOpt() (client.SolveOpt, error) {
 	if err != nil {
 		return client.SolveOpt{}, fmt.Errorf("opening the manifest's folder: %w", err)
 	}
-	attrs := map[string]string{"filename": filepath.Base(file)}
-	maps.Copy(attrs, j.attrs)
+	options := j.options
+	options.Filename = filepath.Base(file)
 	if j.vcs != nil {
 		if commit, source := j.vcs(); commit != "" {
-			attrs["vcs:revision"], attrs["vcs:source"] = commit, source
+			options.Commit, options.Source = commit, source
 		}
 	}
 	if j.push {
-		attrs[frontend.OptionPart] = strconv.Itoa(j.part)
+		options.Part = new(j.part)
 	}
 	opt := client.SolveOpt{
 		Ref:           identity.NewID(),
 		SharedKey:     sharedKey(j.project.dir),
-		FrontendAttrs: attrs,
+		FrontendAttrs: options.Attrs(),
 		LocalMounts:   map[string]fsutil.FS{"context": root, "dockerfile": manifestDir},
 		Session:       []session.Attachable{registryLogins()},
 	}

@@ -1,0 +1,42 @@
+package frontend
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/quoitbuild/quoit/manifest"
+)
+
+// ownArgs is what the names of Quoit's own build arguments begin with.
+const ownArgs = "QUOIT_"
+
+// proxyArgs do not make another image of the same sources. The compiler knows them
+// in any case.
+var proxyArgs = []string{"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"}
+
+// neutralArg tells whether a build argument is no part of a revision.
+func neutralArg(name string) bool {
+	return slices.Contains(proxyArgs, strings.ToUpper(name)) || name == ArgEpoch ||
+		strings.HasPrefix(name, "BUILDKIT_") || strings.HasPrefix(name, ownArgs)
+}
+
+// imageArgs are the build arguments that may make another image.
+func (o Options) imageArgs() map[string]string {
+	args := maps.Clone(o.Args)
+	maps.DeleteFunc(args, func(name, _ string) bool { return neutralArg(name) })
+	return args
+}
+
+// checkArgs refuses to give the platform's arguments other values. Plain BuildKit
+// takes them, for all platforms the same; to drop them without a word would build
+// something else than what was asked for.
+func checkArgs(attrs map[string]string) error {
+	for _, key := range slices.Sorted(maps.Keys(attrs)) {
+		if name, ok := strings.CutPrefix(key, attrArg); ok && manifest.PlatformArg(name) {
+			return fmt.Errorf("the build argument %s has its value from the platform or stage that is built: leave it out, platforms: and target: of the manifest choose those", name)
+		}
+	}
+	return nil
+}

@@ -36,6 +36,7 @@ lint: ## Check the formatting, go vet
 	@unformatted=$$(gofmt -l .); \
 	if [ -n "$$unformatted" ]; then echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
+	go vet -tags stack ./...
 
 .PHONY: prepare
 prepare: ## Build BuildKit, registry, clients and Kubernetes into the cache, unless they are there
@@ -47,12 +48,12 @@ generate: ## Write the generated references anew
 
 .PHONY: test
 test: lint prepare ## Check everything: format, vet, unit tests, then tests on a real BuildKit and registry
-	go test $$(go list ./... | grep -vE '/(integration|internal/testkit)(/|$$)')
-	go test -count=1 -timeout 60m -parallel 4 ./internal/testkit/... ./integration/...
+	go test ./...
+	go test -tags stack -count=1 -timeout 60m -parallel 4 ./internal/testkit/... ./store/... ./integration/...
 
 .PHONY: test-long
 test-long: lint prepare ## Run every test with the cases that take very long
-	QUOIT_TEST_LONG=1 go test -count=1 -timeout 120m ./...
+	QUOIT_TEST_LONG=1 go test -tags stack -count=1 -timeout 120m ./...
 
 .PHONY: bench
 bench: ## Measure quoit beside bake, in turns, and write docs/bench; hours on a machine that does nothing else

@@ -1,3 +1,5 @@
+//go:build stack
+
 package integration
 
 import (
@@ -27,16 +29,6 @@ func buildx(t *testing.T, dir string, args ...string) (output string) {
 		t.Fatalf("buildx %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	return string(out)
-}
-
-// content is what is in a file.
-func content(t *testing.T, file string) string {
-	t.Helper()
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
 }
 
 func TestStockClients(t *testing.T) {

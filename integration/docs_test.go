@@ -181,6 +181,16 @@ func read(t *testing.T, file string) string {
 	return string(bytes.TrimSpace(content))
 }
 
+// content is what is in a file.
+func content(t *testing.T, file string) string {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
 // sectionsOf cuts a Markdown file at its headings of the second level.
 func sectionsOf(t *testing.T, file string) map[string]string {
 	t.Helper()

@@ -1,3 +1,5 @@
+//go:build stack
+
 package integration
 
 // revisionCase is a container file, its context, and what it reads of that.

@@ -1,3 +1,5 @@
+//go:build stack
+
 // Package integration tests quoit as people use it: the command, buildx and
 // buildctl on a real BuildKit and a real registry.
 //

@@ -223,17 +223,15 @@ func mixed() oddity { return (&lists{order: shuffled, page: 10, lag: shortLag}).
 // oddShop has three images.
 var oddShop = shop{"base": 1, "mail": 1, "deploy": 1}
 
-func TestOddRegistries(t *testing.T) {
-	for name, start := range map[string]func(*testing.T) *server{"in memory": newServer, "real": realServer} {
-		t.Run(name, func(t *testing.T) {
-			for _, o := range oddRegistries() {
-				t.Run(o.name, func(t *testing.T) {
-					if o.long && os.Getenv("QUOIT_TEST_LONG") != "1" {
-						t.Skip("takes a minute")
-					}
-					o.test(start(t))
-				})
+func TestOddRegistries(t *testing.T) { testOddRegistries(t, newServer) }
+
+func testOddRegistries(t *testing.T, start func(*testing.T) *server) {
+	for _, o := range oddRegistries() {
+		t.Run(o.name, func(t *testing.T) {
+			if o.long && os.Getenv("QUOIT_TEST_LONG") != "1" {
+				t.Skip("takes a minute")
 			}
+			o.test(start(t))
 		})
 	}
 }
@@ -344,34 +342,32 @@ func (o odd) verified(s *server, want []string) {
 
 // TestTwoPublishersOnAnOddRegistry has two writers where listings are as bad as
 // they may be, and pages take so long that there are new tags between two of them.
-func TestTwoPublishersOnAnOddRegistry(t *testing.T) {
-	for name, start := range map[string]func(*testing.T) *server{"in memory": newServer, "real": realServer} {
-		t.Run(name, func(t *testing.T) {
-			s := start(t)
-			o := odd{unit: shortUnit, lag: shortLag}
-			turn := mixed()
-			s.release(oddShop, "developers")
-			s.setFault(func(_ int, w http.ResponseWriter, r *http.Request) bool {
-				if strings.HasSuffix(r.URL.Path, "/tags/list") {
-					time.Sleep(shortUnit / 10)
-				}
-				return turn(s, w, r)
-			})
-			const rounds = 4
-			for round := range rounds {
-				o.both(s, round)
-			}
-			s.whole()
-			l := readLedger(s)
-			l.whole()
-			l.tags()
-			t.Logf("%d records, up to round %d", len(l.records), l.rounds())
-			if len(l.records) != 1+2*rounds || l.rounds() < 2 {
-				t.Errorf("%d records, up to round %d", len(l.records), l.rounds())
-			}
-			o.verified(s, nil)
-		})
+func TestTwoPublishersOnAnOddRegistry(t *testing.T) { testTwoPublishersOnAnOddRegistry(t, newServer) }
+
+func testTwoPublishersOnAnOddRegistry(t *testing.T, start func(*testing.T) *server) {
+	s := start(t)
+	o := odd{unit: shortUnit, lag: shortLag}
+	turn := mixed()
+	s.release(oddShop, "developers")
+	s.setFault(func(_ int, w http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/tags/list") {
+			time.Sleep(shortUnit / 10)
+		}
+		return turn(s, w, r)
+	})
+	const rounds = 4
+	for round := range rounds {
+		o.both(s, round)
 	}
+	s.whole()
+	l := readLedger(s)
+	l.whole()
+	l.tags()
+	t.Logf("%d records, up to round %d", len(l.records), l.rounds())
+	if len(l.records) != 1+2*rounds || l.rounds() < 2 {
+		t.Errorf("%d records, up to round %d", len(l.records), l.rounds())
+	}
+	o.verified(s, nil)
 }
 
 // both lets two publish from the same state at the same time.
@@ -382,6 +378,9 @@ func (o odd) both(s *server, round int) {
 	}
 	group.Wait()
 }
+
+// maxTries is when a writer that is always too late gives up.
+const maxTries = 200
 
 // insist publishes a change, as often as it takes.
 func (o odd) insist(s *server, change shop) {
@@ -402,4 +401,13 @@ func (o odd) insist(s *server, change shop) {
 func (s *server) planned(sources shop) Publication {
 	plan := s.plan(s.open(nil), sources, "developers")
 	return Publication{Plan: plan, Rings: fiveRings, Digests: s.pushPlan(plan)}
+}
+
+// outrun reports whether an error is one after which to plan anew.
+func outrun(err error) bool {
+	var moved *MovedError
+	var taken *TakenError
+	var overtaken *OvertakenError
+	var parent *ParentError
+	return errors.As(err, &parent) || errors.As(err, &moved) || errors.As(err, &taken) || errors.As(err, &overtaken)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -29,15 +28,6 @@ type race struct {
 func TestTwoPublishersRacing(t *testing.T) {
 	t.Parallel()
 	raceOn(newServer(t), 200)
-}
-
-func TestTwoPublishersRacingOnARealRegistry(t *testing.T) {
-	t.Parallel()
-	rounds := 20
-	if os.Getenv("QUOIT_TEST_LONG") == "1" {
-		rounds = 200
-	}
-	raceOn(realServer(t), rounds)
 }
 
 func raceOn(s *server, rounds int) {

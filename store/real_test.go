@@ -1,3 +1,5 @@
+//go:build stack
+
 package store
 
 import (
@@ -6,7 +8,10 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"testing"
+
+	"github.com/quoitbuild/quoit/internal/testkit"
 )
 
 // realServer is a server whose contents are in a real registry.
@@ -25,4 +30,36 @@ func behind(host string) http.Handler {
 		Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 32},
 		ErrorLog:  log.New(io.Discard, "", 0), // clients that die break connections
 	}
+}
+
+// realRegistry starts a registry of its own for a test, localhost:PORT.
+func realRegistry(t *testing.T) string {
+	t.Helper()
+	var env []string
+	if os.Getenv("QUOIT_TEST_LONG") != "1" {
+		env = append(env, "REGISTRY_STORAGE=inmemory") // a disk makes it wait for each file
+	}
+	stack, err := testkit.Start(t.Context(), testkit.Options{NoBuildkit: true, NoBases: true, RegistryEnv: env})
+	must(t, err)
+	t.Cleanup(func() {
+		if err := stack.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return stack.Registry
+}
+
+func TestTwoPublishersRacingOnARealRegistry(t *testing.T) {
+	t.Parallel()
+	rounds := 20
+	if os.Getenv("QUOIT_TEST_LONG") == "1" {
+		rounds = 200
+	}
+	raceOn(realServer(t), rounds)
+}
+
+func TestOddRegistriesOnARealRegistry(t *testing.T) { testOddRegistries(t, realServer) }
+
+func TestTwoPublishersOnAnOddRealRegistry(t *testing.T) {
+	testTwoPublishersOnAnOddRegistry(t, realServer)
 }

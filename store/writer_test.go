@@ -1,10 +1,11 @@
+//go:build stack
+
 package store
 
 import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -22,8 +23,6 @@ const (
 	writerEnv = "QUOIT_TEST_WRITER"
 	// reportMark is before each report, in between what the testing package prints.
 	reportMark = "report "
-	// maxTries is when a writer that is always too late gives up.
-	maxTries = 200
 )
 
 // orders are what a writer is to do, from one number of operations to another.
@@ -148,15 +147,6 @@ func (w *writer) draw(random *rand.Rand, n int) draw {
 		d.sources["web"] = revision
 	}
 	return d
-}
-
-// outrun reports whether an error is one after which to plan anew.
-func outrun(err error) bool {
-	var moved *MovedError
-	var taken *TakenError
-	var overtaken *OvertakenError
-	var parent *ParentError
-	return errors.As(err, &parent) || errors.As(err, &moved) || errors.As(err, &taken) || errors.As(err, &overtaken)
 }
 
 func (w *writer) print(r writerReport) { fmt.Printf("%s%s\n", reportMark, jsonOf(w.t, r)) }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/quoitbuild/quoit/deploy"
 	"github.com/quoitbuild/quoit/deploy/apply"
+	"github.com/quoitbuild/quoit/deploy/site"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/versioning"
 )
@@ -65,7 +66,7 @@ Every flag has a variable of the environment, QUOIT_SITE for --site; the flag wi
 	flags.StringVar(&f.action, "action", "", "install, upgrade, downgrade, restore or uninstall (default install)")
 	flags.StringVar(&f.from, "from-version", "", "the version that the site comes from")
 	flags.StringVar(&f.to, "to-version", "", "the version that the site goes to")
-	flags.StringVar(&f.release, "release", "", "a JSON file with the release's images by digest (default "+releaseFile+")")
+	flags.StringVar(&f.release, "release", "", "a JSON file with the release's images by digest (default "+site.ReleaseFile+")")
 	flags.StringVar(&r.Registry, "registry", "", "the registry of images that the objects name without one, if there is no such file")
 	flags.StringVar(&f.scope, "scope", "", "namespace, or cluster to allow objects outside of the site's namespace (default namespace)")
 	flags.BoolVar(&r.Adopt, "adopt", false, "take over fields that somebody else owns")
@@ -146,7 +147,7 @@ func parseVersion(flag, text string, to *versioning.Version) (err error) {
 // readRelease reads the file that is there by itself in a root image that a
 // deploy runs.
 func (f *applyFlags) readRelease() error {
-	file, err := os.Open(cmp.Or(f.release, releaseFile))
+	file, err := os.Open(cmp.Or(f.release, site.ReleaseFile))
 	if errors.Is(err, fs.ErrNotExist) && f.release == "" {
 		return nil
 	}

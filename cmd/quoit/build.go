@@ -1,17 +1,15 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sync"
 
 	"github.com/spf13/cobra"
 
-	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/builder"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/versioning"
@@ -89,38 +87,21 @@ func (f *buildFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	options.Export, options.Unsettled = true, f.push
 	if f.push {
 		options.Attestations = f.attestations()
 	}
-	j := job{project: f.project, build: f.build, manifest: m, options: options, vcs: vcs, push: f.push}
-	out, err := f.solve(cmd.Context(), j)
+	project, err := open(m)
 	if err != nil {
 		return err
 	}
-	if err := confirmEmpty(cmd.Context(), m, out.plan, f.plan.first); err != nil {
-		return err
-	}
-	return f.finish(cmd, m, out)
-}
-
-// solve runs the job. Versions that an interrupted publish has left are a reason
-// to complete that first, after which there may be nothing to build.
-func (f *buildFlags) solve(ctx context.Context, j job) (*outcome, error) {
-	out, err := j.parts(ctx, os.Stderr)
-	if err != nil || !f.push || !frontend.Unsettled(out.plan) {
-		return out, err
-	}
-	fmt.Fprintln(os.Stderr, "an earlier publish was interrupted: completing it first")
-	project, err := open(j.manifest)
+	out, err := builder.Build(cmd.Context(), builder.Options{
+		Dir: f.project.dir, File: f.project.manifestPath(), Manifest: m, Frontend: options, Commit: vcs,
+		Push: f.push, Project: project, BuildKit: f.build.buildKit(cmd.ErrOrStderr()),
+	})
 	if err != nil {
-		return nil, err
+		return optionMistake(err)
 	}
-	if err := project.Settle(ctx, j.manifest.RingOrder()); err != nil {
-		return nil, fmt.Errorf("completing an earlier publish: %w", err)
-	}
-	j.options.Unsettled = false
-	return j.parts(ctx, os.Stderr)
+	return f.finish(cmd, m, project, out)
 }
 
 // attestations are those to be made, with their parameters.
@@ -139,19 +120,15 @@ func (f *buildFlags) attestations() map[string]string {
 }
 
 // finish publishes what was pushed and prints what happened.
-func (f *buildFlags) finish(cmd *cobra.Command, m *manifest.Manifest, out *outcome) error {
-	result := buildResult{Plan: out.plan}
+func (f *buildFlags) finish(cmd *cobra.Command, m *manifest.Manifest, project *store.Project, out builder.Outcome) error {
+	result := buildResult{Plan: out.Plan}
 	if f.push {
-		project, err := open(m)
-		if err != nil {
-			return err
-		}
 		published, err := project.Publish(cmd.Context(), store.Publication{
-			Plan: out.plan, Rings: m.RingOrder(), Digests: out.digests, First: f.plan.first, Progress: f.build.tagging(os.Stderr),
-			Author: store.Author{Actor: actor(), Message: f.message, Source: out.plan.Source, Commit: out.plan.Commit},
+			Plan: out.Plan, Rings: m.RingOrder(), Digests: out.Digests, First: f.plan.first, Progress: f.build.tagging(cmd.ErrOrStderr()),
+			Author: store.Author{Actor: actor(), Message: f.message, Source: out.Plan.Source, Commit: out.Plan.Commit},
 		})
 		if unknown := new(store.UnknownError); errors.As(err, &unknown) && cmd.Context().Err() != nil {
-			printError(os.Stderr, err) // an interrupted command says nothing more
+			printError(cmd.ErrOrStderr(), err) // an interrupted command says nothing more
 		}
 		if err != nil {
 			return err

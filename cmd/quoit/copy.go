@@ -75,7 +75,7 @@ func (f *copyFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	meter := meter{out: cmd.ErrOrStderr(), next: time.Now().Add(patience)}
+	meter := meter{out: cmd.ErrOrStderr(), next: time.Now().Add(time.Second)}
 	copied, err := store.Copy(cmd.Context(), from, to, store.CopyRequest{Releases: f.releases, DryRun: f.dryRun, Progress: meter.show})
 	if err != nil {
 		return err

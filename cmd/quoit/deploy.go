@@ -113,7 +113,7 @@ func (f *deployFlags) deployAll(cmd *cobra.Command, m *manifest.Manifest, p *sto
 		if err != nil {
 			failed++
 			result.Error = err.Error()
-			if report(err) != exitMoved {
+			if report(cmd.ErrOrStderr(), err) != exitMoved {
 				code = exitFailed
 			}
 		}

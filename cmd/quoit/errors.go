@@ -4,31 +4,32 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/moby/buildkit/solver/errdefs"
 
+	"github.com/quoitbuild/quoit/builder"
+	"github.com/quoitbuild/quoit/builder/gate"
 	"github.com/quoitbuild/quoit/deploy/site"
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/store"
 )
 
-// report prints an error with the excerpts that it carries and returns the exit
-// code that it means.
-func report(err error) int {
+// report prints an error with the excerpts that it carries to out, and returns the
+// exit code that it means.
+func report(out io.Writer, err error) int {
 	if err == nil {
 		return 0
 	}
 	if code := exitCode(0); errors.As(err, &code) {
 		return int(code)
 	}
-	printError(os.Stderr, err)
+	printError(out, err)
 	var usage *usageError
 	var moved *store.MovedError
 	var overtaken *store.OvertakenError
 	var parent *store.ParentError
-	var replanned *replannedError
+	var replanned *builder.ReplannedError
 	switch {
 	case errors.As(err, &usage):
 		return exitUsage
@@ -56,9 +57,9 @@ func printError(out io.Writer, err error) {
 		// A failure to print an excerpt must not hide the error itself.
 		_ = source.Print(&text)
 	}
-	var gate *gateError
-	if errors.As(err, &gate) && len(gate.output) > 0 {
-		fmt.Fprintf(&text, "%s printed at last:\n  %s\n", gate.task, strings.Join(gate.output, "\n  "))
+	var failed *gate.Error
+	if errors.As(err, &failed) && len(failed.Output) > 0 {
+		fmt.Fprintf(&text, "%s printed at last:\n  %s\n", failed.Image, strings.Join(failed.Output, "\n  "))
 	}
 	var step *site.StepError
 	if errors.As(err, &step) && len(step.Lines) > 0 {
@@ -104,4 +105,18 @@ type usageError struct{ error }
 
 func usagef(format string, values ...any) error {
 	return &usageError{fmt.Errorf(format, values...)}
+}
+
+// optionMistake makes a BuildKit option that is written wrongly, or a secret that a
+// gate lacks, a mistake of the command line.
+func optionMistake(err error) error {
+	var option *builder.OptionError
+	var secret *gate.SecretError
+	switch {
+	case errors.As(err, &option):
+		return usagef("--%w", option)
+	case errors.As(err, &secret):
+		return &usageError{err}
+	}
+	return err
 }

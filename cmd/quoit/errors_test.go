@@ -2,33 +2,12 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/quoitbuild/quoit/builder/gate"
 )
-
-func TestPushErrors(t *testing.T) {
-	const image = "localhost:40350/acme/shop/api"
-	for problem, want := range map[string]string{
-		"unauthorized":        "unauthorized: docker login localhost:40350",
-		"denied: no":          "denied: no: docker login localhost:40350 with an account that may push",
-		"toomanyrequests: no": "toomanyrequests: no: run the same command again later, it resumes",
-		"unexpected status from PUT request to http://x/403/401: 502 Bad Gateway: <html>\n": "unexpected status from PUT request to http://x/403/401: 502 Bad Gateway: <html>: run the same command again later, it resumes",
-		"unexpected status from PUT request to http://x: 404 Not Found":                     "unexpected status from PUT request to http://x: 404 Not Found: create the repository first",
-	} {
-		cause := errors.New("failed to solve: failed to push " + image + ": " + problem)
-		err := explainPush(cause)
-		if want := "pushing " + image + ": " + want; err.Error() != want || !errors.Is(err, cause) {
-			t.Errorf("got  %s\nwant %s", err, want)
-		}
-	}
-}
-
-func TestOtherErrorsAreNoPushErrors(t *testing.T) {
-	cause := errors.New("process \"/bin/false\" did not complete successfully")
-	if err := explainPush(cause); err != cause {
-		t.Error(err)
-	}
-}
 
 func TestErrorsDoNotWriteToTheTerminal(t *testing.T) {
 	var out strings.Builder
@@ -40,5 +19,15 @@ func TestErrorsDoNotWriteToTheTerminal(t *testing.T) {
 	printError(&out, errors.New(strings.Repeat("x", 100000)+"\nlast"))
 	if !strings.HasSuffix(out.String(), "x…\nlast\n") || len(out.String()) > 2100 {
 		t.Errorf("%d bytes", out.Len())
+	}
+}
+
+func TestFailedGatesShowTheirLastLines(t *testing.T) {
+	var out strings.Builder
+	failed := &gate.Error{Ring: "users", Image: "smoke 1.4.2", Problem: "failed with exit code 3", Output: []string{"one", "\x1b[2J"}}
+	printError(&out, fmt.Errorf("shift: %w", failed))
+	want := "smoke 1.4.2 printed at last:\n  one\n  \\x1b[2J\nerror: shift: gate of ring users: smoke 1.4.2 failed with exit code 3\n"
+	if out.String() != want {
+		t.Errorf("got  %s\nwant %s", out.String(), want)
 	}
 }

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"io"
 	"os"
+	"strings"
 
-	"github.com/moby/buildkit/client"
-	"github.com/moby/buildkit/cmd/buildctl/build"
-	"github.com/moby/buildkit/session/sshforward/sshprovider"
 	"github.com/spf13/pflag"
+
+	"github.com/quoitbuild/quoit/builder"
+	"github.com/quoitbuild/quoit/frontend"
 )
 
 // buildkitFlags are those of every command that builds.
@@ -37,42 +39,12 @@ func (f *buildkitFlags) registerGates(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.secrets, "secret", nil, "a secret for the gates: id=NAME,src=FILE or id=NAME,env=VARIABLE")
 }
 
-func (f *buildkitFlags) address() string {
-	if f.addr != "" {
-		return f.addr
+// buildKit is the BuildKit that the flags mean. Its progress is written to out.
+func (f *buildkitFlags) buildKit(out io.Writer) builder.BuildKit {
+	return builder.BuildKit{
+		Address: f.addr, Progress: builder.Progress{Out: out, Mode: f.progress},
+		Secrets: f.secrets, SSH: f.ssh, CacheFrom: f.cacheFrom, CacheTo: f.cacheTo, Allow: f.allow,
 	}
-	return buildkitAddress()
-}
-
-// apply puts the flags into a solve's options.
-func (f *buildkitFlags) apply(opt *client.SolveOpt) error {
-	if len(f.secrets) > 0 {
-		secrets, err := build.ParseSecret(f.secrets)
-		if err != nil {
-			return usagef("--secret: %w", err)
-		}
-		opt.Session = append(opt.Session, secrets)
-	}
-	if len(f.ssh) > 0 {
-		configs, err := build.ParseSSH(f.ssh)
-		if err != nil {
-			return usagef("--ssh: %w", err)
-		}
-		agents, err := sshprovider.NewSSHAgentProvider(configs)
-		if err != nil {
-			return usagef("--ssh: %w", err)
-		}
-		opt.Session = append(opt.Session, agents)
-	}
-	var err error
-	if opt.CacheImports, err = build.ParseImportCache(f.cacheFrom); err != nil {
-		return usagef("--cache-from: %w", err)
-	}
-	if opt.CacheExports, err = build.ParseExportCache(f.cacheTo); err != nil {
-		return usagef("--cache-to: %w", err)
-	}
-	opt.AllowedEntitlements = f.allow
-	return nil
 }
 
 // planFlags are what a plan depends on besides the project's files.
@@ -100,4 +72,36 @@ func (f *planFlags) register(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.args, "build-arg", nil, "a build argument, NAME=VALUE or NAME to take it from the environment")
 	flags.StringArrayVar(&f.labels, "label", nil, "a label for every image that is built, KEY=VALUE")
 	flags.StringSliceVar(&f.platforms, "platform", nil, "build only these of the manifest's platforms; cannot be published")
+}
+
+// options are the frontend's options that the flags mean.
+func (f *planFlags) options(registry string) (frontend.Options, error) {
+	o := frontend.Options{
+		Ring: f.ring, Registry: registry, Major: f.major, Rebuild: f.rebuild, Merge: f.merge,
+		First: f.first, Pull: f.pull, NoCache: f.noCache, Platforms: f.platforms,
+		Args: map[string]string{}, Labels: map[string]string{},
+	}
+	if epoch := os.Getenv(frontend.ArgEpoch); epoch != "" {
+		o.Args[frontend.ArgEpoch] = epoch
+	}
+	for _, pair := range f.args {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok {
+			value, ok = os.LookupEnv(name)
+		}
+		if name == "" || strings.HasPrefix(name, "QUOIT_") {
+			return o, usagef("--build-arg %s: write NAME=VALUE; the QUOIT_ arguments have flags of their own", name)
+		}
+		if ok {
+			o.Args[name] = value
+		}
+	}
+	for _, pair := range f.labels {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok || key == "" {
+			return o, usagef("--label %s: write KEY=VALUE", pair)
+		}
+		o.Labels[key] = value
+	}
+	return o, nil
 }

@@ -5,13 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"runtime/debug"
 	"syscall"
 
-	"github.com/quoitbuild/quoit/frontend"
-	"github.com/quoitbuild/quoit/revision"
+	"github.com/quoitbuild/quoit/builder"
 	"github.com/quoitbuild/quoit/store"
 )
 
@@ -44,26 +44,29 @@ func main() {
 	// The command ends soon, so memory is cheaper than collecting it.
 	debug.SetGCPercent(400)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:])
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
-func run(ctx context.Context, args []string) int {
-	if len(args) == 4 && args[0] == frontend.HashCommand {
-		// This binary as a build step, see frontend.Runner.
-		return report(revision.AnswerFile(ctx, args[1], args[2], args[3]))
+// run runs the command line and returns its exit code.
+func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
+	if step, err := builder.AnswerStep(ctx, args); step {
+		return report(errOut, err)
 	}
 	root := newRootCmd()
 	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
 	err := root.ExecuteContext(ctx)
 	var half *store.PublishError
 	if ctx.Err() != nil && err != nil {
 		if errors.As(err, &half) {
-			report(err) // what was written, and that the same command resumes
+			report(errOut, err) // what was written, and that the same command resumes
 		}
-		fmt.Fprintln(os.Stderr, "interrupted")
+		fmt.Fprintln(errOut, "interrupted")
 		return exitInterrupted
 	}
-	return report(err)
+	return report(errOut, err)
 }

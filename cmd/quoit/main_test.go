@@ -14,7 +14,7 @@ var update = flag.Bool("update", false, "write the expected output anew")
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"quoit": func() { os.Exit(run(context.Background(), os.Args[1:])) },
+		"quoit": func() { os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
 	})
 }
 

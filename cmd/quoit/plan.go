@@ -2,13 +2,12 @@ package main
 
 import (
 	"io"
-	"os"
 	"strings"
 	"unicode"
 
 	"github.com/spf13/cobra"
 
-	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/builder"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -62,16 +61,15 @@ func makePlan(cmd *cobra.Command, project projectFlags, plan planFlags, build bu
 	if err != nil {
 		return versioning.Plan{}, err
 	}
-	options.Request = frontend.RequestPlan
-	out, err := job{project: project, build: build, manifest: m, options: options}.run(cmd.Context(), os.Stderr)
+	p, err := open(m)
 	if err != nil {
 		return versioning.Plan{}, err
 	}
-	p, err := versioning.ParsePlan(out.answer)
-	if err != nil {
-		return versioning.Plan{}, err
-	}
-	return p, confirmEmpty(cmd.Context(), m, p, plan.first)
+	made, err := builder.Plan(cmd.Context(), builder.Options{
+		Dir: project.dir, File: project.manifestPath(), Manifest: m, Frontend: options,
+		Project: p, BuildKit: build.buildKit(cmd.ErrOrStderr()),
+	})
+	return made, optionMistake(err)
 }
 
 func printPlan(out io.Writer, p versioning.Plan, format string) error {

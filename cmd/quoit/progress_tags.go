@@ -15,7 +15,7 @@ const often = 2 * time.Second
 func (f *buildkitFlags) tagging(out io.Writer) func(store.Event) {
 	last := time.Now()
 	return func(event store.Event) {
-		if !endsShown(f.progress) || time.Since(last) < often {
+		if !f.buildKit(out).Progress.ForPeople() || time.Since(last) < often {
 			return
 		}
 		last = time.Now()

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -81,27 +80,6 @@ func checkRing(m *manifest.Manifest, ring string) error {
 			return usagef("--ring: %w; did you mean %q?", err, near)
 		}
 		return usagef("--ring: %w", err)
-	}
-	return nil
-}
-
-// confirmEmpty looks once more, by another way, whether a ring is empty, before a
-// plan says that it is a first release: BuildKit takes every 404 for an answer
-// of the registry, also that of a proxy before it.
-func confirmEmpty(ctx context.Context, m *manifest.Manifest, plan versioning.Plan, first bool) error {
-	if plan.Current != nil || plan.Ring == versioning.None || first {
-		return nil
-	}
-	p, err := open(m)
-	if err != nil {
-		return err
-	}
-	placed, err := p.Ring(ctx, m.Root, plan.Ring)
-	if err != nil {
-		return fmt.Errorf("making sure that ring %s is empty: %w", plan.Ring, err)
-	}
-	if placed != nil {
-		return fmt.Errorf("ring %s holds %s, but BuildKit was told that there is nothing: check what lies between BuildKit and the registry", plan.Ring, placed.Digest)
 	}
 	return nil
 }

@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/quoitbuild/quoit/builder"
+	"github.com/quoitbuild/quoit/builder/gate"
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/store"
@@ -56,7 +57,7 @@ func (f *ringFlags) run(cmd *cobra.Command, operation ringOperation) error {
 	}
 	if f.gates != nil {
 		options.Before = func(ctx context.Context, outcome store.RingOutcome) ([]records.Gate, error) {
-			return passGates(ctx, m, p, *f.gates, outcome)
+			return passGates(ctx, m, p, f.gates.buildKit(cmd.ErrOrStderr()), outcome)
 		}
 	}
 	outcome, err := operation(cmd.Context(), p, options)
@@ -71,8 +72,8 @@ func (f *ringFlags) run(cmd *cobra.Command, operation ringOperation) error {
 }
 
 // passGates runs the gates of the rings that would take a release.
-func passGates(ctx context.Context, m *manifest.Manifest, p *store.Project, build buildkitFlags, outcome store.RingOutcome) ([]records.Gate, error) {
-	var jobs []gateJob
+func passGates(ctx context.Context, m *manifest.Manifest, p *store.Project, b builder.BuildKit, outcome store.RingOutcome) ([]records.Gate, error) {
+	var releases []gate.Release
 	for _, change := range outcome.Changes {
 		if _, gated := m.Gate(change.Ring); !gated || change.To == nil {
 			continue
@@ -81,9 +82,10 @@ func passGates(ctx context.Context, m *manifest.Manifest, p *store.Project, buil
 		if err != nil {
 			return nil, fmt.Errorf("gate of ring %s: reading release %s: %w", change.Ring, change.To, err)
 		}
-		jobs = append(jobs, gateJob{Ring: change.Ring, Version: change.To.Version, Digest: change.To.Digest, Images: images})
+		releases = append(releases, gate.Release{Ring: change.Ring, Version: change.To.Version, Digest: change.To.Digest, Images: images})
 	}
-	return runGates(ctx, m, build, jobs, os.Stderr)
+	passed, err := gate.Run(ctx, m, b, releases)
+	return passed, optionMistake(err)
 }
 
 // ringResult is the JSON of every command that changes what rings hold, with

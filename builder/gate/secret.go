@@ -1,4 +1,4 @@
-package main
+package gate
 
 import (
 	"context"
@@ -6,33 +6,43 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/moby/buildkit/cmd/buildctl/build"
 	"github.com/moby/buildkit/session/secrets"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/quoitbuild/quoit/builder"
 )
+
+// SecretError says that a gate cannot have its secret.
+type SecretError struct {
+	// Ring is the ring whose gate wants it.
+	Ring string
+	err  error
+}
+
+// Error names the ring, the secret, and what to do.
+func (e *SecretError) Error() string { return "gate of ring " + e.Ring + ": " + e.err.Error() }
+
+// Unwrap returns what is wrong with the secret.
+func (e *SecretError) Unwrap() error { return e.err }
 
 // checkSecrets makes sure that every secret that the gates want is there, before
 // any of them runs.
-func checkSecrets(ctx context.Context, given []string, tasks []gateTask) error {
-	provider, err := build.ParseSecret(given)
+func checkSecrets(ctx context.Context, b builder.BuildKit, tasks []task) error {
+	store, err := b.SecretStore()
 	if err != nil {
-		return usagef("--secret: %w", err)
-	}
-	store, ok := provider.(secrets.SecretsServer)
-	if !ok {
-		return fmt.Errorf("secrets are kept in a %T, which cannot be asked", provider)
+		return err
 	}
 	var checked []string
 	var problems []error
-	for _, task := range tasks {
-		for _, name := range task.gate.Secrets {
+	for _, t := range tasks {
+		for _, name := range t.gate.Secrets {
 			if slices.Contains(checked, name) {
 				continue
 			}
 			checked = append(checked, name)
 			if err := checkSecret(ctx, store, name); err != nil {
-				problems = append(problems, usagef("gate of ring %s: %w", task.gate.Ring, err))
+				problems = append(problems, &SecretError{t.gate.Ring, err})
 			}
 		}
 	}

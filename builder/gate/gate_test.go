@@ -1,10 +1,8 @@
-package main
+package gate
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +16,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quoitbuild/quoit/builder"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
@@ -35,7 +34,7 @@ func gated(t *testing.T, gate string) *manifest.Manifest {
 }
 
 // someRelease is a release that is to move into a ring.
-func someRelease(ring string) gateJob {
+func someRelease(ring string) Release {
 	image := func(version, content string) records.Image {
 		v, err := versioning.Parse(version)
 		if err != nil {
@@ -44,19 +43,19 @@ func someRelease(ring string) gateJob {
 		return records.Image{Version: v, Digest: digest.FromString(content).String()}
 	}
 	images := map[string]records.Image{"deploy": image("2.0.0", "deploy"), "smoke": image("1.4.2", "smoke")}
-	return gateJob{Ring: ring, Version: images["deploy"].Version, Digest: images["deploy"].Digest, Images: images}
+	return Release{Ring: ring, Version: images["deploy"].Version, Digest: images["deploy"].Digest, Images: images}
 }
 
 // nobody is where no BuildKit is.
-var nobody = buildkitFlags{addr: "unix:///nonexistent/buildkitd.sock"}
+var nobody = builder.BuildKit{Address: "unix:///nonexistent/buildkitd.sock"}
 
 func TestGatesAreRunBeforeTheirRingsOnly(t *testing.T) {
 	m := gated(t, "{image: smoke}")
-	jobs := []gateJob{someRelease("testers"), {Ring: "ante"}}
-	if got, err := runGates(t.Context(), m, nobody, jobs, io.Discard); got != nil || err != nil {
+	releases := []Release{someRelease("testers"), {Ring: "ante"}}
+	if got, err := Run(t.Context(), m, nobody, releases); got != nil || err != nil {
 		t.Errorf("rings without gates: %v, %v", got, err)
 	}
-	if _, err := runGates(t.Context(), m, nobody, append(jobs, someRelease("users")), io.Discard); err == nil {
+	if _, err := Run(t.Context(), m, nobody, append(releases, someRelease("users"))); err == nil {
 		t.Error("a ring with a gate needs no BuildKit")
 	}
 }
@@ -81,14 +80,14 @@ func TestWhatGatesLackIsSaidBeforeAnyIsRun(t *testing.T) {
 		"an unset variable": {gate: "{image: smoke}", secrets: []string{"id=token,env=QUOIT_TEST_SECRET_UNSET"},
 			want: "gate of ring post: the secret token is empty: does its file or variable have it?"},
 		"no file": {gate: "{image: smoke}", secrets: []string{"id=token,src=/nonexistent"},
-			want: "--secret: failed to stat /nonexistent: stat /nonexistent: no such file or directory"},
+			want: "secret: failed to stat /nonexistent: stat /nonexistent: no such file or directory"},
 		"nothing": {gate: "{image: smoke, secrets: [key]}", secrets: []string{"id=token,env=QUOIT_TEST_SECRET", "id=key,env=QUOIT_TEST_SECRET"},
 			want: "BuildKit does not answer"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			build := nobody
-			build.secrets = test.secrets
-			_, err := runGates(t.Context(), gated(t, test.gate), build, []gateJob{someRelease("users"), someRelease("post")}, io.Discard)
+			given := nobody
+			given.Secrets = test.secrets
+			_, err := Run(t.Context(), gated(t, test.gate), given, []Release{someRelease("users"), someRelease("post")})
 			if err == nil || !strings.HasPrefix(err.Error(), test.want) {
 				t.Errorf("got  %v\nwant %s", err, test.want)
 			}
@@ -99,7 +98,7 @@ func TestWhatGatesLackIsSaidBeforeAnyIsRun(t *testing.T) {
 // step is the build step of the gate before the ring users.
 func step(t *testing.T, gate string, image dockerspec.DockerOCIImage) (run *pb.ExecOp, options *pb.OpMetadata, release string, err error) {
 	t.Helper()
-	tasks, err := gateTasks(gated(t, gate), []gateJob{someRelease("users")})
+	tasks, err := tasksOf(gated(t, gate), []Release{someRelease("users")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,40 +183,14 @@ func TestGateThatSaysMore(t *testing.T) {
 
 func TestTailIsTheEndOfOneStep(t *testing.T) {
 	output := newTail("wanted")
-	from, to := make(chan *client.SolveStatus), make(chan *client.SolveStatus)
-	go output.watch(from, to)
-	passed := 0
-	pass := func(s *client.SolveStatus) {
-		from <- s
-		<-to
-		passed++
-	}
 	one, two := digest.FromString("1"), digest.FromString("2")
-	pass(&client.SolveStatus{Vertexes: []*client.Vertex{{Name: "wanted", Digest: one}, {Name: "other", Digest: two}}})
-	pass(&client.SolveStatus{Logs: []*client.VertexLog{{Vertex: two, Data: []byte("no\n")}}})
+	output.take(&client.SolveStatus{Vertexes: []*client.Vertex{{Name: "wanted", Digest: one}, {Name: "other", Digest: two}}})
+	output.take(&client.SolveStatus{Logs: []*client.VertexLog{{Vertex: two, Data: []byte("no\n")}}})
 	for i := range 5000 {
-		pass(&client.SolveStatus{Logs: []*client.VertexLog{{Vertex: one, Data: fmt.Appendf(nil, "this is the li")}, {Vertex: one, Data: fmt.Appendf(nil, "ne %d\n", i)}}})
-	}
-	close(from)
-	if _, open := <-to; open || passed != 5002 {
-		t.Errorf("%d were passed on, and more are", passed)
+		output.take(&client.SolveStatus{Logs: []*client.VertexLog{{Vertex: one, Data: fmt.Appendf(nil, "this is the li")}, {Vertex: one, Data: fmt.Appendf(nil, "ne %d\n", i)}}})
 	}
 	lines := output.lines()
 	if len(lines) != tailLines || lines[0] != "this is the line 4990" || lines[9] != "this is the line 4999" || len(output.data) > tailBytes {
 		t.Errorf("%d bytes: %q", len(output.data), lines)
-	}
-}
-
-func TestFailedGatesShowTheirLastLines(t *testing.T) {
-	tasks, err := gateTasks(gated(t, "{image: smoke}"), []gateJob{someRelease("users")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out strings.Builder
-	failed := &gateError{task: tasks[0], problem: "failed with exit code 3", output: []string{"one", "\x1b[2J"}, err: errors.New("x")}
-	printError(&out, fmt.Errorf("shift: %w", failed))
-	want := "smoke 1.4.2 printed at last:\n  one\n  \\x1b[2J\nerror: shift: gate of ring users: smoke 1.4.2 failed with exit code 3\n"
-	if out.String() != want {
-		t.Errorf("got  %s\nwant %s", out.String(), want)
 	}
 }

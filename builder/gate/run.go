@@ -1,11 +1,10 @@
-package main
+package gate
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -16,73 +15,48 @@ import (
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	gatewaypb "github.com/moby/buildkit/frontend/gateway/pb"
 	"github.com/moby/buildkit/identity"
-	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/solver/pb"
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sync/errgroup"
 
+	"github.com/quoitbuild/quoit/builder"
 	"github.com/quoitbuild/quoit/deploy/site"
 )
 
-// gateRunner runs gates on a BuildKit.
-type gateRunner struct {
-	client   *client.Client
-	build    buildkitFlags
-	progress io.Writer
-}
-
 // run runs a gate once, whatever the cache has, and shows its progress. Unless
-// ctx ends, an error is a [*gateError].
-func (g gateRunner) run(ctx context.Context, task gateTask) error {
-	limited, cancel := context.WithTimeout(ctx, task.gate.Timeout)
-	defer cancel()
-	output := newTail(task.step())
-	err := g.solve(ctx, limited, task, output)
+// ctx ends, an error is an [*Error].
+func (t task) run(ctx context.Context, c *builder.Client, progress builder.Progress) error {
+	output := newTail(t.step())
+	err := c.Solve(ctx, builder.Solve{
+		Options: client.SolveOpt{Ref: identity.NewID()},
+		Build:   t.build,
+		Timeout: t.gate.Timeout,
+		See:     output.take,
+	})
 	if err == nil {
 		return nil
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	failed := &gateError{task: task, output: output.lines(), err: err}
+	failed := &Error{Ring: t.gate.Ring, Image: t.String(), Output: output.lines(), err: err}
 	var exit *gatewaypb.ExitError
 	switch {
-	case limited.Err() != nil:
-		failed.problem = "took longer than " + task.gate.Timeout.String()
+	case errors.Is(err, builder.ErrTimeout):
+		failed.Problem = "took longer than " + t.gate.Timeout.String()
 	case errors.As(err, &exit):
-		failed.problem = fmt.Sprintf("failed with exit code %d", exit.ExitCode)
-		if endsShown(g.build.progress) {
-			failed.output = nil
+		failed.Problem = fmt.Sprintf("failed with exit code %d", exit.ExitCode)
+		if progress.ForPeople() {
+			failed.Output = nil
 		}
 	default:
-		failed.problem = "could not be run: " + strings.TrimPrefix(err.Error(), "failed to solve: ")
+		failed.Problem = "could not be run: " + strings.TrimPrefix(err.Error(), "failed to solve: ")
 	}
 	return failed
 }
 
-// solve lets BuildKit run a gate until limited ends.
-func (g gateRunner) solve(ctx, limited context.Context, task gateTask, output *tail) error {
-	opt := client.SolveOpt{Ref: identity.NewID(), Session: []session.Attachable{registryLogins()}}
-	if err := g.build.apply(&opt); err != nil {
-		return err
-	}
-	status, shown := make(chan *client.SolveStatus), make(chan *client.SolveStatus)
-	eg, egCtx := errgroup.WithContext(limited)
-	eg.Go(func() error {
-		_, err := g.client.Build(egCtx, opt, "quoit", task.build, status)
-		return err
-	})
-	eg.Go(func() error {
-		output.watch(status, shown)
-		return nil
-	})
-	eg.Go(func() error { return showProgress(ctx, g.progress, g.build.progress, shown) })
-	return wait(limited, eg)
-}
-
 // build is the build that runs the gate; its result has nothing.
-func (t gateTask) build(ctx context.Context, gw gateway.Client) (*gateway.Result, error) {
+func (t task) build(ctx context.Context, gw gateway.Client) (*gateway.Result, error) {
 	platform, err := defaultPlatform(gw.BuildOpts().Workers)
 	if err != nil {
 		return nil, err
@@ -109,7 +83,7 @@ func (t gateTask) build(ctx context.Context, gw gateway.Client) (*gateway.Result
 }
 
 // state is the gate's run as a build step.
-func (t gateTask) state(config []byte, platform ocispecs.Platform) (bk.State, error) {
+func (t task) state(config []byte, platform ocispecs.Platform) (bk.State, error) {
 	var image dockerspec.DockerOCIImage
 	if err := json.Unmarshal(config, &image); err != nil {
 		return bk.State{}, fmt.Errorf("reading the config of %s: %w", t.reference, err)
@@ -133,7 +107,7 @@ func (t gateTask) state(config []byte, platform ocispecs.Platform) (bk.State, er
 	return state.Run(t.options(args)...).Root(), nil
 }
 
-func (t gateTask) options(args []string) []bk.RunOption {
+func (t task) options(args []string) []bk.RunOption {
 	release := bk.Scratch().File(bk.Mkfile("/"+site.ReleaseName, 0o444, t.release), bk.WithCustomName("[quoit] list the images of the release"))
 	options := []bk.RunOption{
 		bk.Args(args), bk.IgnoreCache, bk.WithCustomName(t.step()),
@@ -159,18 +133,22 @@ func defaultPlatform(workers []gateway.WorkerInfo) (ocispecs.Platform, error) {
 	return ocispecs.Platform{}, errors.New("BuildKit names no platform that it builds for")
 }
 
-// gateError says that a gate did not let a release pass.
-type gateError struct {
-	task    gateTask
-	problem string
-	output  []string // the last lines of what it printed, unless they were shown
-	err     error
+// Error says that a gate did not let a release pass.
+type Error struct {
+	// Ring is the ring whose gate it is, Image what was run, as "smoke 1.4.2".
+	Ring, Image string
+	// Problem is what became of it, as "failed with exit code 3".
+	Problem string
+	// Output are the last lines that it printed, unless the progress has shown them. They
+	// are as the gate wrote them, so escape them before a terminal gets them.
+	Output []string
+	err    error
 }
 
-// Error is one line; the output is shown by [printError].
-func (e *gateError) Error() string {
-	return fmt.Sprintf("gate of ring %s: %s %s", e.task.gate.Ring, e.task, e.problem)
+// Error is one line, without the output.
+func (e *Error) Error() string {
+	return fmt.Sprintf("gate of ring %s: %s %s", e.Ring, e.Image, e.Problem)
 }
 
 // Unwrap returns what BuildKit said.
-func (e *gateError) Unwrap() error { return e.err }
+func (e *Error) Unwrap() error { return e.err }

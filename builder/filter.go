@@ -1,88 +1,15 @@
-package main
+package builder
 
 import (
-	"context"
-	"fmt"
-	"io"
 	"strings"
 	"time"
 
 	"github.com/moby/buildkit/client"
-	"github.com/moby/buildkit/util/progress/progressui"
 	"github.com/opencontainers/go-digest"
 )
 
 // patience is how long an internal step may take before it is shown.
 const patience = time.Second
-
-// showProgress shows a build's steps. What the frontend does for itself is
-// shown only if it takes long, so a build with nothing to do says nothing.
-func showProgress(ctx context.Context, out io.Writer, mode string, status chan *client.SolveStatus) error {
-	display, err := newDisplay(out, mode)
-	if err != nil {
-		go drain(status)
-		return err
-	}
-	shown := make(chan *client.SolveStatus)
-	if mode == "auto" {
-		go newFilter().relay(status, shown)
-	} else {
-		go relay(status, shown)
-	}
-	warnings, err := display.UpdateFrom(ctx, shown)
-	printWarnings(out, warnings)
-	go drain(shown)
-	return err
-}
-
-// relay passes all news on, and closes shown after the last.
-func relay(status <-chan *client.SolveStatus, shown chan<- *client.SolveStatus) {
-	defer close(shown)
-	for s := range status {
-		calm(s)
-		shown <- s
-	}
-}
-
-// calm takes away the errors that are none.
-func calm(s *client.SolveStatus) {
-	for _, v := range s.Vertexes {
-		if expected(v.Name) && strings.HasSuffix(v.Error, ": not found") {
-			v.Error = ""
-		}
-	}
-}
-
-// printWarnings prints each warning once, after the display has ended.
-func printWarnings(out io.Writer, warnings []client.VertexWarning) {
-	printed := map[string]bool{}
-	for _, w := range warnings {
-		text := string(w.Short)
-		if w.SourceInfo != nil {
-			text = w.SourceInfo.Filename + ": " + text
-		}
-		if !printed[text] && !expectedWarning(text) {
-			printed[text] = true
-			fmt.Fprintln(out, "warning:", text)
-		}
-	}
-}
-
-func drain(status chan *client.SolveStatus) {
-	for range status {
-	}
-}
-
-// endsShown tells whether a mode shows the last lines of a step that failed.
-func endsShown(mode string) bool { return mode != "quiet" && mode != "rawjson" }
-
-func newDisplay(out io.Writer, mode string) (progressui.Display, error) {
-	display, err := progressui.NewDisplay(out, progressui.DisplayMode(mode))
-	if err != nil {
-		return display, usagef("--progress: %w", err)
-	}
-	return display, nil
-}
 
 // filter holds back internal steps until they fail or take long.
 type filter struct {

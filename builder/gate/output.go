@@ -1,4 +1,4 @@
-package main
+package gate
 
 import (
 	"bytes"
@@ -25,15 +25,7 @@ type tail struct {
 
 func newTail(step string) *tail { return &tail{step: step, digests: map[digest.Digest]bool{}} }
 
-// watch passes a build's progress on until it ends.
-func (t *tail) watch(from <-chan *client.SolveStatus, to chan<- *client.SolveStatus) {
-	defer close(to)
-	for s := range from {
-		t.take(s)
-		to <- s
-	}
-}
-
+// take is told of a build's progress, piece by piece.
 func (t *tail) take(s *client.SolveStatus) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -1,7 +1,9 @@
-package main
+package builder
 
 import (
+	"context"
 	"debug/elf"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,7 +13,19 @@ import (
 	"github.com/moby/buildkit/frontend/dockerui"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/tonistiigi/fsutil"
+
+	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/revision"
 )
+
+// AnswerStep does the work of a build step if args, without the program's name, say
+// that this process is one: then it returns true, and the process ends. See [Build].
+func AnswerStep(ctx context.Context, args []string) (bool, error) {
+	if len(args) != 4 || args[0] != frontend.HashCommand {
+		return false, nil
+	}
+	return true, revision.AnswerFile(ctx, args[1], args[2], args[3])
+}
 
 // runnerLocal is the local source that has this very binary.
 const runnerLocal = "quoit-runner"
@@ -56,6 +70,8 @@ func selfFS() (fsutil.FS, error) {
 	}
 	return fsutil.NewFilterFS(dir, &fsutil.FilterOpt{IncludePatterns: []string{filepath.Base(self)}})
 }
+
+var errNotStatic = errors.New("to build without a frontend image this command has to be a Linux binary without C libraries: name the frontend in the manifest's first line, # syntax=…")
 
 // checkStatic makes sure that the binary runs in an empty file system.
 func checkStatic(path string) error {

@@ -1,23 +1,29 @@
-package main
+package builder
 
 import (
 	"regexp"
 	"strings"
 )
 
-// pushError says that BuildKit could not push an image.
-type pushError struct {
-	reference string
-	problem   string
-	step      string // what to do
-	err       error
+// PushError says that BuildKit could not push an image. Nothing has a tag then, so
+// the same build resumes in any case.
+type PushError struct {
+	// Reference is the image's repository.
+	Reference string
+	// Problem is what the registry, or BuildKit on its way there, has said.
+	Problem string
+	// Next is what to do.
+	Next string
+	err  error
 }
 
-func (e *pushError) Error() string {
-	return "pushing " + e.reference + ": " + e.problem + ": " + e.step
+// Error is one line.
+func (e *PushError) Error() string {
+	return "pushing " + e.Reference + ": " + e.Problem + ": " + e.Next
 }
 
-func (e *pushError) Unwrap() error { return e.err }
+// Unwrap returns what BuildKit said.
+func (e *PushError) Unwrap() error { return e.err }
 
 // pushFailure is how BuildKit says it; it sends no type.
 var pushFailure = regexp.MustCompile(`(?s)failed to push ([^\s:]+(?::\d+)?/[^\s:]+): (.*)$`)
@@ -29,14 +35,13 @@ func explainPush(err error) error {
 		return err
 	}
 	problem := strings.ReplaceAll(strings.TrimSpace(found[2]), "\n", ": ")
-	return &pushError{reference: found[1], problem: problem, step: pushStep(found[1], problem), err: err}
+	return &PushError{Reference: found[1], Problem: problem, Next: nextStep(found[1], problem), err: err}
 }
 
 var refusedStatus = regexp.MustCompile(`unexpected status from [A-Z]+ request to \S+: (\d{3})\b`)
 
-// pushStep says what may help. Nothing has a tag yet, so the same command
-// resumes in any case.
-func pushStep(reference, problem string) string {
+// nextStep says what may help.
+func nextStep(reference, problem string) string {
 	status := ""
 	if found := refusedStatus.FindStringSubmatch(problem); found != nil {
 		status = found[1]

@@ -1,0 +1,162 @@
+// Package builder has a BuildKit plan and build a project.
+//
+// [Build] builds what changed, as one solve: the manifest's frontend image decides
+// what that is, or, if the manifest names none, the frontend in this process. With
+// [Options.Push] every image is pushed by digest to the manifest's repositories; nothing
+// is tagged and no ring moves, which is what a publish of the [Outcome] does:
+//
+//	out, err := builder.Build(ctx, builder.Options{Dir: ".", File: "quoit.yaml", Manifest: m, Push: true, Project: p})
+//	…
+//	_, err = p.Publish(ctx, store.Publication{Plan: out.Plan, Digests: out.Digests, Rings: m.RingOrder(), …})
+//
+// [Plan] only says what a build would do. Whatever else is to run on the same BuildKit,
+// like a gate, begins with [Connect].
+//
+// Without a frontend image, the executable of this process is also a step of the build;
+// so its main function begins with [AnswerStep].
+package builder
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"reflect"
+
+	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/manifest"
+	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// Options say what is built, and by which BuildKit.
+type Options struct {
+	// Dir is the project's root folder, File the path of its manifest.
+	Dir, File string
+	// Manifest is what File says. It decides where images may be pushed to, whatever
+	// a frontend answers; its first line may name the frontend image.
+	Manifest *manifest.Manifest
+	// Frontend are the frontend's options. Those that say what is built, in which
+	// parts and from which file are set by Build and Plan.
+	Frontend frontend.Options
+	// Commit says what is built and where it comes from, "" if that is unknown; nil
+	// for no commit. It is called once BuildKit has answered.
+	Commit func() (commit, source string)
+	// Push exports the images that are built to their repositories, by digest.
+	Push bool
+	// Project is the state store. Before a plan says that a ring is empty, the store
+	// is asked as well; and with Push, an interrupted publish is completed first.
+	Project *store.Project
+	// BuildKit is what builds.
+	BuildKit BuildKit
+}
+
+// Outcome is what was built.
+type Outcome struct {
+	// Plan is what the frontend decided.
+	Plan versioning.Plan
+	// Digests are those of the images that were pushed, by name; nil without Push, or
+	// if nothing had to be built.
+	Digests map[string]string
+}
+
+// Build builds every image of the project that changed. Very many that are pushed
+// take several solves of the same plan.
+//
+// Errors are those of the frontend with their places in the manifest, an
+// [*OptionError], a [*PushError], a [*ReplannedError], or say what BuildKit or the
+// store could not do. If one is returned, no image has a tag yet, so the same call
+// can be made again.
+func Build(ctx context.Context, o Options) (Outcome, error) {
+	o.Frontend.Export, o.Frontend.Unsettled = true, o.Push
+	c, err := Connect(ctx, o.BuildKit)
+	if err != nil {
+		return Outcome{}, err
+	}
+	defer c.Close()
+	out, err := o.parts(ctx, c)
+	if err == nil && o.Push && frontend.Unsettled(out.Plan) {
+		if err := o.settle(ctx); err != nil {
+			return Outcome{}, err
+		}
+		o.Frontend.Unsettled = false
+		out, err = o.parts(ctx, c)
+	}
+	if err != nil {
+		return Outcome{}, err
+	}
+	return out, o.confirmEmpty(ctx, out.Plan)
+}
+
+// Plan says what [Build] would do, and builds nothing. Errors are those of Build.
+func Plan(ctx context.Context, o Options) (versioning.Plan, error) {
+	o.Frontend.Request, o.Push = frontend.RequestPlan, false
+	c, err := Connect(ctx, o.BuildKit)
+	if err != nil {
+		return versioning.Plan{}, err
+	}
+	defer c.Close()
+	answer, err := job{Options: o}.run(ctx, c)
+	if err != nil {
+		return versioning.Plan{}, err
+	}
+	plan, err := versioning.ParsePlan(answer.json)
+	if err != nil {
+		return versioning.Plan{}, err
+	}
+	return plan, o.confirmEmpty(ctx, plan)
+}
+
+// parts builds, as one solve, or as one for each part if very many images are pushed.
+func (o Options) parts(ctx context.Context, c *Client) (Outcome, error) {
+	first, err := job{Options: o}.run(ctx, c)
+	if err != nil {
+		return Outcome{}, err
+	}
+	out := Outcome{Plan: first.plan, Digests: first.digests}
+	for part := 1; len(out.Digests) > 0 && len(frontend.Part(out.Plan, part)) > 0; part++ {
+		next, err := job{Options: o, part: part}.run(ctx, c)
+		if err != nil {
+			return Outcome{}, err
+		}
+		if !reflect.DeepEqual(next.plan, out.Plan) {
+			return Outcome{}, &ReplannedError{}
+		}
+		maps.Copy(out.Digests, next.digests)
+	}
+	return out, nil
+}
+
+// ReplannedError says that two parts of a build were planned differently.
+type ReplannedError struct{}
+
+// Error says that the same build can be made again.
+func (*ReplannedError) Error() string {
+	return "the project's files or its rings changed during the build; nothing was tagged: run the same command again"
+}
+
+// settle completes an interrupted publish. Its versions are a reason to do that
+// first, after which there may be nothing to build.
+func (o Options) settle(ctx context.Context) error {
+	fmt.Fprintln(o.BuildKit.Progress.out(), "an earlier publish was interrupted: completing it first")
+	if err := o.Project.Settle(ctx, o.Manifest.RingOrder()); err != nil {
+		return fmt.Errorf("completing an earlier publish: %w", err)
+	}
+	return nil
+}
+
+// confirmEmpty looks once more, by another way, whether a ring is empty, before a
+// plan says that it is a first release: BuildKit takes every 404 for an answer of
+// the registry, also that of a proxy in front of it.
+func (o Options) confirmEmpty(ctx context.Context, plan versioning.Plan) error {
+	if plan.Current != nil || plan.Ring == versioning.None || o.Frontend.First || o.Project == nil {
+		return nil
+	}
+	placed, err := o.Project.Ring(ctx, o.Manifest.Root, plan.Ring)
+	if err != nil {
+		return fmt.Errorf("making sure that ring %s is empty: %w", plan.Ring, err)
+	}
+	if placed != nil {
+		return fmt.Errorf("ring %s has %s, but BuildKit was told that it is empty: check what lies between BuildKit and the registry", plan.Ring, placed.Digest)
+	}
+	return nil
+}

@@ -1,0 +1,147 @@
+package builder
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/docker/cli/cli/config"
+	"github.com/moby/buildkit/client"
+	// The ways to reach a BuildKit that is not a socket of this machine.
+	_ "github.com/moby/buildkit/client/connhelper/dockercontainer"
+	_ "github.com/moby/buildkit/client/connhelper/kubepod"
+	_ "github.com/moby/buildkit/client/connhelper/podmancontainer"
+	_ "github.com/moby/buildkit/client/connhelper/ssh"
+	"github.com/moby/buildkit/cmd/buildctl/build"
+	"github.com/moby/buildkit/session"
+	"github.com/moby/buildkit/session/auth/authprovider"
+	"github.com/moby/buildkit/session/secrets"
+	"github.com/moby/buildkit/session/sshforward/sshprovider"
+	"github.com/moby/buildkit/util/appdefaults"
+)
+
+// BuildKit says which BuildKit is asked, and what it is given besides a project's
+// files. Lists are written as for buildctl and docker buildx. The logins of
+// docker login are always given to it.
+type BuildKit struct {
+	// Address is where it listens; "": $BUILDKIT_HOST, or else where a local buildkitd
+	// listens by default.
+	Address string
+	// Progress is where its steps are shown.
+	Progress Progress
+	// Secrets are for RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VARIABLE.
+	Secrets []string
+	// SSH are agents for RUN --mount=type=ssh: default, or NAME=SOCKET.
+	SSH []string
+	// CacheFrom and CacheTo are build caches, like type=registry,ref=….
+	CacheFrom, CacheTo []string
+	// Allow are entitlements, like network.host.
+	Allow []string
+}
+
+// OptionError says that one of [BuildKit]'s options is not as it is to be written.
+type OptionError struct {
+	// Option is its name as a flag: secret, ssh, cache-from, cache-to or progress.
+	Option string
+	// Err says what is wrong with it.
+	Err error
+}
+
+// Error names the option.
+func (e *OptionError) Error() string { return e.Option + ": " + e.Err.Error() }
+
+// Unwrap returns what is wrong.
+func (e *OptionError) Unwrap() error { return e.Err }
+
+// Client is a BuildKit that has answered.
+type Client struct {
+	buildkit *client.Client
+	given    client.SolveOpt // what each solve gets
+	progress Progress
+}
+
+// Connect connects to a BuildKit and waits until it answers. The error is an
+// [*OptionError], which no BuildKit was asked for, or says that none answers.
+func Connect(ctx context.Context, b BuildKit) (*Client, error) {
+	given, err := b.given()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := b.Progress.display(); err != nil {
+		return nil, err
+	}
+	address := b.address()
+	c, err := client.New(ctx, address)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to BuildKit at %s: %w", address, err)
+	}
+	if _, err := c.Info(ctx); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("BuildKit does not answer at %s: start buildkitd, or name another one with --addr or BUILDKIT_HOST: %w", address, err)
+	}
+	return &Client{buildkit: c, given: given, progress: b.Progress}, nil
+}
+
+// Close ends the connection.
+func (c *Client) Close() error { return c.buildkit.Close() }
+
+func (b BuildKit) address() string {
+	if b.Address != "" {
+		return b.Address
+	}
+	if address := os.Getenv("BUILDKIT_HOST"); address != "" {
+		return address
+	}
+	return appdefaults.Address
+}
+
+// given is what every solve gets, but for the logins.
+func (b BuildKit) given() (opt client.SolveOpt, err error) {
+	if len(b.Secrets) > 0 {
+		attachable, err := build.ParseSecret(b.Secrets)
+		if err != nil {
+			return opt, &OptionError{"secret", err}
+		}
+		opt.Session = append(opt.Session, attachable)
+	}
+	if len(b.SSH) > 0 {
+		configs, err := build.ParseSSH(b.SSH)
+		if err != nil {
+			return opt, &OptionError{"ssh", err}
+		}
+		agents, err := sshprovider.NewSSHAgentProvider(configs)
+		if err != nil {
+			return opt, &OptionError{"ssh", err}
+		}
+		opt.Session = append(opt.Session, agents)
+	}
+	if opt.CacheImports, err = build.ParseImportCache(b.CacheFrom); err != nil {
+		return opt, &OptionError{"cache-from", err}
+	}
+	if opt.CacheExports, err = build.ParseExportCache(b.CacheTo); err != nil {
+		return opt, &OptionError{"cache-to", err}
+	}
+	opt.AllowedEntitlements = b.Allow
+	return opt, nil
+}
+
+// SecretStore returns what a build step would find under the names of the secrets.
+// The error is an [*OptionError].
+func (b BuildKit) SecretStore() (secrets.SecretsServer, error) {
+	attachable, err := build.ParseSecret(b.Secrets)
+	if err != nil {
+		return nil, &OptionError{"secret", err}
+	}
+	store, ok := attachable.(secrets.SecretsServer)
+	if !ok {
+		return nil, fmt.Errorf("secrets are kept in a %T, which cannot be asked", attachable)
+	}
+	return store, nil
+}
+
+// logins gives BuildKit the logins of docker login.
+func logins() session.Attachable {
+	return authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{
+		AuthConfigProvider: authprovider.LoadAuthConfig(config.LoadDefaultConfigFile(os.Stderr)),
+	})
+}

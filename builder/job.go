@@ -1,0 +1,150 @@
+package builder
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+
+	"github.com/moby/buildkit/client"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/identity"
+	"github.com/moby/buildkit/session"
+	"github.com/opencontainers/go-digest"
+	"github.com/tonistiigi/fsutil"
+
+	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// job is one solve of a project.
+type job struct {
+	Options
+	part int // of the images that are pushed, from 0
+}
+
+// answer is what a job gave.
+type answer struct {
+	plan    versioning.Plan
+	json    []byte            // of a subrequest
+	digests map[string]string // by image, if pushed
+}
+
+// run runs the job.
+func (j job) run(ctx context.Context, c *Client) (answer, error) {
+	opt, err := j.solveOpt()
+	if err != nil {
+		return answer{}, err
+	}
+	exp := j.exporters()
+	if j.Push {
+		opt.EnableSessionExporter = true
+		opt.Session = []session.Attachable{exp.attachable()}
+	}
+	var out answer
+	var ours error // the frontend's error, before it went to BuildKit and back
+	err = c.Solve(ctx, Solve{Options: opt, Build: func(ctx context.Context, gw gateway.Client) (*gateway.Result, error) {
+		res, err := j.frontend(ctx, gw)
+		if err != nil {
+			ours = err
+			return nil, err
+		}
+		return res, out.take(res)
+	}})
+	if err != nil {
+		if ctx.Err() == nil && ours != nil && j.Manifest.Syntax == "" {
+			return answer{}, ours
+		}
+		return answer{}, explainPush(err)
+	}
+	if j.Push && len(exp.images) > 0 {
+		out.digests, err = exp.digests(ctx, c.buildkit, opt.Ref)
+	}
+	return out, err
+}
+
+func (j job) exporters() *exporters {
+	return &exporters{
+		manifest: j.Manifest, part: j.part, ring: j.Frontend.Ring,
+		epoch: j.Frontend.Args[frontend.ArgEpoch], unsettled: j.Frontend.Unsettled,
+	}
+}
+
+// frontend runs the manifest's frontend image, or the one in this binary.
+func (j job) frontend(ctx context.Context, gw gateway.Client) (*gateway.Result, error) {
+	if j.Manifest.Syntax == "" {
+		if err := checkArchitecture(gw.BuildOpts().Workers); err != nil {
+			return nil, err
+		}
+		return frontend.New(frontend.Host{Runner: runSelf, Folder: j.Dir, Manifest: j.Manifest.Source.Data})(ctx, gw)
+	}
+	attrs := maps.Clone(gw.BuildOpts().Opts)
+	attrs["source"] = j.Manifest.Syntax
+	attrs["cmdline"] = j.Manifest.Syntax
+	return gw.Solve(ctx, gateway.SolveRequest{Frontend: "gateway.v0", FrontendOpt: attrs})
+}
+
+// take reads what the frontend says of its result.
+func (a *answer) take(res *gateway.Result) (err error) {
+	a.json = res.Metadata["result.json"]
+	if encoded, ok := res.Metadata[frontend.MetaPlan]; ok {
+		a.plan, err = decodePlan(encoded)
+	}
+	return err
+}
+
+func decodePlan(encoded []byte) (versioning.Plan, error) {
+	data, err := base64.StdEncoding.DecodeString(string(encoded))
+	if err != nil {
+		return versioning.Plan{}, fmt.Errorf("reading the frontend's plan: %w", err)
+	}
+	return versioning.ParsePlan(data)
+}
+
+func (j job) solveOpt() (client.SolveOpt, error) {
+	root, err := fsutil.NewFS(j.Dir)
+	if err != nil {
+		return client.SolveOpt{}, fmt.Errorf("opening the project: %w", err)
+	}
+	manifestDir, err := fsutil.NewFS(filepath.Dir(j.File))
+	if err != nil {
+		return client.SolveOpt{}, fmt.Errorf("opening the manifest's folder: %w", err)
+	}
+	opt := client.SolveOpt{
+		Ref:           identity.NewID(),
+		SharedKey:     sharedKey(j.Dir),
+		FrontendAttrs: j.options().Attrs(),
+		LocalMounts:   map[string]fsutil.FS{"context": root, "dockerfile": manifestDir},
+	}
+	if j.Manifest.Syntax == "" {
+		opt.LocalMounts[runnerLocal], err = selfFS()
+	}
+	return opt, err
+}
+
+// options are the frontend's options of this job.
+func (j job) options() frontend.Options {
+	o := j.Frontend
+	o.Filename = filepath.Base(j.File)
+	if j.Commit != nil {
+		if commit, source := j.Commit(); commit != "" {
+			o.Commit, o.Source = commit, source
+		}
+	}
+	if j.Push {
+		o.Part = new(j.part)
+	}
+	return o
+}
+
+// sharedKey tells the folders of different checkouts apart: BuildKit sends only
+// what differs in size or time from what it last got under the same key.
+func sharedKey(dir string) string {
+	host, _ := os.Hostname() // without one, folders of the same name share
+	if absolute, err := filepath.Abs(dir); err == nil {
+		dir = absolute
+	}
+	return digest.FromString(host + " " + dir).String()
+}

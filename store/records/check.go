@@ -1,198 +1,133 @@
 package records
 
 import (
-	"cmp"
+	"errors"
 	"fmt"
-	"regexp"
-	"strconv"
-	"strings"
-	"time"
-	"unicode"
-	"unicode/utf8"
-
-	"github.com/quoitbuild/quoit/versioning"
+	"slices"
 )
 
-var (
-	nameForm      = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
-	operationForm = regexp.MustCompile(`^[a-z]{1,32}$`)
-	idForm        = regexp.MustCompile(`^[0-9a-f]{32}$`)
-)
+// check makes the operation's record on top of the newest one and looks for what
+// it names, PROTOCOL's step 3.
+func (m *Machine) check() {
+	record, err := m.operate()
+	if err != nil {
+		m.finish(Result{Outcome: Refused, Err: err}, true)
+		return
+	}
+	if looks := m.looks(record); len(looks) > 0 {
+		m.ask(checking, looks...)
+		return
+	}
+	m.propose(record, false)
+}
 
-const (
-	maxName     = 128
-	maxText     = 2048
-	maxMessage  = 64 << 10
-	maxSequence = 99_999_999 // eight digits, so that tags sort
-)
-
-// check holds a record to what [Parse] promises.
-func check(r Record) error {
+// operate calls the operation. Its tables are held to [Parse]'s promises when
+// the record is sealed.
+func (m *Machine) operate() (Record, error) {
+	record, err := m.options.Operation(m.newest.Record)
 	switch {
-	case r.Sequence < 1 || r.Sequence > maxSequence:
-		return fmt.Errorf("its sequence is %d, not 1 to %d", r.Sequence, maxSequence)
-	case r.Sequence == 1 && (r.Parent != "" || len(r.Before) > 0):
-		return fmt.Errorf("it is the first, and has a parent or a table before")
-	case r.Sequence > 1 && !isDigest(r.Parent):
-		return fmt.Errorf("its parent is %.80q, not sha256: and 64 hexadecimal digits", r.Parent)
-	case !operationForm.MatchString(r.Operation):
-		return fmt.Errorf("its operation is %.40q, not 1 to 32 small letters", r.Operation)
-	case r.Of >= r.Sequence:
-		return fmt.Errorf("it is of record %d, which does not come before it", r.Of)
-	case (r.Operation == Void || r.Operation == Keep) && r.Of != r.Sequence-1:
-		return fmt.Errorf("it is a %s of record %d, not of the one before it", r.Operation, r.Of)
+	case err != nil:
+		return Record{}, err
+	case record.Operation == Void || record.Operation == Keep:
+		return Record{}, fmt.Errorf("an operation cannot be a %s", record.Operation)
 	}
-	if err := r.Signature.check(); err != nil {
-		return err
-	}
-	return checkContents(r)
+	return record, nil
 }
 
-func (s Signature) check() error {
-	if !idForm.MatchString(s.ID) {
-		return fmt.Errorf("its id is %.40q, not 32 hexadecimal digits", s.ID)
-	}
-	if year := s.Time.Year(); !s.Time.Equal(s.Time.Truncate(time.Second)) || s.Time.Location() != time.UTC || year < 1970 || year > 9999 {
-		return fmt.Errorf("its time is %s, not whole seconds in UTC", s.Time.Format(time.RFC3339Nano))
-	}
-	for _, text := range []struct {
-		name, value string
-		most        int
-	}{{"actor", s.Actor, maxText}, {"message", s.Message, maxMessage}, {"source", s.Source, maxText}, {"commit", s.Commit, maxText}} {
-		if len(text.value) > text.most || !printable(text.value) {
-			return fmt.Errorf("its %s %.40q is longer than %d bytes or has control characters", text.name, text.value, text.most)
+// looks are the requests for what a record names: images and releases by digest,
+// once; its version tags; and tags of rings that were never used.
+func (m *Machine) looks(record Record) []Request {
+	var looks []Request
+	if images := named(record); !slices.Equal(images, m.checked) {
+		for _, image := range images {
+			looks = append(looks, Request{Action: HeadDigest, Repository: image.Repository, Digest: image.Digest})
 		}
 	}
-	return nil
+	for _, tag := range record.Versions() {
+		looks = append(looks, head(tag))
+	}
+	for _, ring := range record.Moved() {
+		if _, used := m.newest.Record.After[ring]; !used {
+			looks = append(looks, head(TagOf(record.After, ring)))
+		}
+	}
+	return looks
 }
 
-func printable(text string) bool {
-	for _, r := range text {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return false
+// named are the manifests that a record needs, each once.
+func named(record Record) []Content {
+	var images []Content
+	for _, tag := range record.Versions() {
+		images = append(images, Content{Repository: tag.Repository, Digest: tag.Digest})
+	}
+	for _, ring := range record.Moved() {
+		place := record.After[ring]
+		image := Content{Repository: place.Root, Digest: place.Digest}
+		if place.Digest != "" && !slices.Contains(images, image) {
+			images = append(images, image)
 		}
 	}
-	return utf8.ValidString(text)
+	return images
 }
 
-func checkContents(r Record) error {
-	if err := checkTables(r.Before, r.After); err != nil {
-		return err
+// checks takes what became of the looks.
+func (m *Machine) checks(r []Response) {
+	record, err := m.operate()
+	if err != nil {
+		m.finish(Result{Outcome: Refused, Err: err}, true)
+		return
 	}
-	if err := checkPlaces(r); err != nil {
-		return err
+	wants := map[Content]string{} // versions
+	for _, tag := range record.Versions() {
+		wants[Content{Repository: tag.Repository, Tag: tag.Tag}] = tag.Digest
 	}
-	for _, ring := range sortedKeys(r.Holds) {
-		hold := r.Holds[ring]
-		if err := checkName("held ring", ring); err != nil {
-			return err
-		}
-		if hold.Record < 1 || hold.Record > r.Sequence || len(hold.Reason) > maxText || !printable(hold.Reason) {
-			return fmt.Errorf("ring %s is held by record %d, for the reason %.40q", ring, hold.Record, hold.Reason)
-		}
-	}
-	if err := checkShifts(r); err != nil {
-		return err
-	}
-	for _, gate := range r.Gates {
-		if checkName("ring", gate.Ring) != nil || checkName("image", gate.Image) != nil || !isDigest(gate.Digest) {
-			return fmt.Errorf("the gate of ring %.40q is %.40q, %.80q", gate.Ring, gate.Image, gate.Digest)
-		}
-	}
-	for _, name := range sortedKeys(r.Images) {
-		image := r.Images[name]
-		if err := checkName("image", name); err != nil {
-			return err
-		}
-		if image.Version.IsZero() || !isDigest(image.Digest) {
-			return fmt.Errorf("image %q has version %s and digest %.80q", name, image.Version, image.Digest)
+	var missing []Content
+	var taken, foreign []Found
+	for i, request := range m.asked {
+		wanted, version := wants[Content{Repository: request.Repository, Tag: request.Tag}]
+		found := Found{Content{request.Repository, request.Tag, r[i].Digest}, wanted}
+		switch {
+		case request.Action == HeadDigest && !r[i].Found:
+			missing = append(missing, Content{Repository: request.Repository, Digest: request.Digest})
+		case request.Action == HeadDigest || !r[i].Found || r[i].Digest == wanted:
+		case version:
+			taken = append(taken, found)
+		case r[i].Digest != Nothing().Digest:
+			foreign = append(foreign, found)
 		}
 	}
-	for _, parent := range r.Parents {
-		if parent.Version.IsZero() || parent.Digest != "" && !isDigest(parent.Digest) {
-			return fmt.Errorf("a parent has version %s and digest %.80q", parent.Version, parent.Digest)
-		}
-	}
-	for _, tag := range r.Taken {
-		if checkName("image", tag.Repository) != nil || checkName("tag", tag.Tag) != nil || !isDigest(tag.Digest) {
-			return fmt.Errorf("it is void for the tag %.80q of %.80q, which is none", tag.Tag, tag.Repository)
-		}
-	}
-	return nil
+	m.checked = named(record)
+	m.judgeChecks(record, missing, taken, foreign)
 }
 
-// checkPlaces holds what the tables say of releases to what the record can know.
-func checkPlaces(r Record) error {
-	last, _ := strconv.ParseUint(string(r.Pruned[strings.LastIndexAny(string(r.Pruned), ",-")+1:]), 10, 64) // 0 for none
-	if !r.Pruned.Valid() || last > r.Releases {
-		return fmt.Errorf("%.80q of %d releases were pruned", r.Pruned, r.Releases)
+func (m *Machine) judgeChecks(record Record, missing []Content, taken, foreign []Found) {
+	switch {
+	case len(missing) > 0:
+		m.finish(Result{Outcome: Refused, Err: &MissingError{missing}}, true)
+	case len(taken) > 0:
+		m.finish(Result{Outcome: Refused, Err: &TakenError{taken}}, true)
+	case len(foreign) > 0:
+		m.finish(Result{Outcome: Foreign, Tags: foreign, Err: &TagError{foreign, "the ring was never used, and somebody wrote its tag: delete that, or use another ring"}}, true)
+	default:
+		m.propose(record, false)
 	}
-	for _, ring := range sortedKeys(r.After) {
-		if place := r.After[ring]; !place.Empty() && r.Pruned.Has(place.Release) {
-			return fmt.Errorf("ring %s: release %s was pruned", ring, place.Version)
-		}
-	}
-	for _, table := range []Table{r.Before, r.After} {
-		for _, ring := range sortedKeys(table) {
-			place := table[ring]
-			numbers := place.Record > r.Sequence || place.Release > r.Releases || r.Releases > versioning.MaxRelease
-			if numbers || !place.Lineage.Valid() || place.Lineage.Has(place.Release) {
-				return fmt.Errorf("ring %s: release %d of %d, by record %d, descends from %.80q", ring, place.Release, r.Releases, place.Record, place.Lineage)
-			}
-		}
-	}
-	return nil
 }
 
-func checkShifts(r Record) error {
-	for _, shift := range []*Shifted{r.Undo, r.Below} {
-		if shift == nil {
-			continue
-		}
-		if shift.Record < 1 || shift.Record > r.Sequence || shift == r.Below && shift.Record == r.Sequence {
-			return fmt.Errorf("it says that record %d can be undone", shift.Record)
-		}
-		for _, move := range shift.Moves {
-			if err := cmp.Or(checkName("ring", move.From), checkName("ring", move.To)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
+var errForgotten = errors.New("the operation made a record that cannot be written")
 
-func checkTables(before, after Table) error {
-	for _, table := range []Table{before, after} {
-		for _, ring := range sortedKeys(table) {
-			place := table[ring]
-			if err := checkName("ring", ring); err != nil {
-				return err
-			}
-			if err := checkName("root image", place.Root); err != nil {
-				return fmt.Errorf("ring %s: %w", ring, err)
-			}
-			if (place.Digest == "") != place.Version.IsZero() || place.Digest != "" && !isDigest(place.Digest) {
-				return fmt.Errorf("ring %s: version %s has the digest %.80q", ring, place.Version, place.Digest)
-			}
-		}
+// propose seals a record for the slot after the newest one, and tries it.
+func (m *Machine) propose(record Record, side bool) {
+	record.Sequence, record.Parent, record.Before = m.number+1, m.digest, m.newest.Record.After
+	if record.Signature == (Signature{}) {
+		record.Signature = m.options.Signature
 	}
-	for _, ring := range sortedKeys(before) {
-		if _, found := after[ring]; !found {
-			return fmt.Errorf("ring %s is in the table before and not in the one after", ring)
-		}
+	sealed, err := m.seal(record)
+	if err != nil {
+		m.finish(Result{Outcome: Refused, Err: fmt.Errorf("%w: %w", errForgotten, err)}, false)
+		return
 	}
-	return nil
-}
-
-func checkName(what, name string) error {
-	if len(name) > maxName || !nameForm.MatchString(name) {
-		return fmt.Errorf("%.40q is not a name for the %s: small letters and digits, separated by . _ - or /", name, what)
-	}
-	return nil
-}
-
-// isDigest reports whether a text is sha256: and 64 hexadecimal digits.
-func isDigest(text string) bool {
-	hex, found := strings.CutPrefix(text, "sha256:")
-	return found && len(hex) == 64 && strings.Trim(hex, "0123456789abcdef") == ""
+	m.mine, m.side = &sealed, side
+	m.exposed = m.exposed || !side
+	m.value, m.round = sealed.Digest, 1
+	m.try()
 }

@@ -1,0 +1,198 @@
+package records
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+var (
+	nameForm      = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
+	operationForm = regexp.MustCompile(`^[a-z]{1,32}$`)
+	idForm        = regexp.MustCompile(`^[0-9a-f]{32}$`)
+)
+
+const (
+	maxName     = 128
+	maxText     = 2048
+	maxMessage  = 64 << 10
+	maxSequence = 99_999_999 // eight digits, so that tags sort
+)
+
+// check holds a record to what [Parse] promises.
+func check(r Record) error {
+	switch {
+	case r.Sequence < 1 || r.Sequence > maxSequence:
+		return fmt.Errorf("its sequence is %d, not 1 to %d", r.Sequence, maxSequence)
+	case r.Sequence == 1 && (r.Parent != "" || len(r.Before) > 0):
+		return fmt.Errorf("it is the first, and has a parent or a table before")
+	case r.Sequence > 1 && !isDigest(r.Parent):
+		return fmt.Errorf("its parent is %.80q, not sha256: and 64 hexadecimal digits", r.Parent)
+	case !operationForm.MatchString(r.Operation):
+		return fmt.Errorf("its operation is %.40q, not 1 to 32 small letters", r.Operation)
+	case r.Of >= r.Sequence:
+		return fmt.Errorf("it is of record %d, which does not come before it", r.Of)
+	case (r.Operation == Void || r.Operation == Keep) && r.Of != r.Sequence-1:
+		return fmt.Errorf("it is a %s of record %d, not of the one before it", r.Operation, r.Of)
+	}
+	if err := r.Signature.check(); err != nil {
+		return err
+	}
+	return checkContents(r)
+}
+
+func (s Signature) check() error {
+	if !idForm.MatchString(s.ID) {
+		return fmt.Errorf("its id is %.40q, not 32 hexadecimal digits", s.ID)
+	}
+	if year := s.Time.Year(); !s.Time.Equal(s.Time.Truncate(time.Second)) || s.Time.Location() != time.UTC || year < 1970 || year > 9999 {
+		return fmt.Errorf("its time is %s, not whole seconds in UTC", s.Time.Format(time.RFC3339Nano))
+	}
+	for _, text := range []struct {
+		name, value string
+		most        int
+	}{{"actor", s.Actor, maxText}, {"message", s.Message, maxMessage}, {"source", s.Source, maxText}, {"commit", s.Commit, maxText}} {
+		if len(text.value) > text.most || !printable(text.value) {
+			return fmt.Errorf("its %s %.40q is longer than %d bytes or has control characters", text.name, text.value, text.most)
+		}
+	}
+	return nil
+}
+
+func printable(text string) bool {
+	for _, r := range text {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return false
+		}
+	}
+	return utf8.ValidString(text)
+}
+
+func checkContents(r Record) error {
+	if err := checkTables(r.Before, r.After); err != nil {
+		return err
+	}
+	if err := checkPlaces(r); err != nil {
+		return err
+	}
+	for _, ring := range sortedKeys(r.Holds) {
+		hold := r.Holds[ring]
+		if err := checkName("held ring", ring); err != nil {
+			return err
+		}
+		if hold.Record < 1 || hold.Record > r.Sequence || len(hold.Reason) > maxText || !printable(hold.Reason) {
+			return fmt.Errorf("ring %s is held by record %d, for the reason %.40q", ring, hold.Record, hold.Reason)
+		}
+	}
+	if err := checkShifts(r); err != nil {
+		return err
+	}
+	for _, gate := range r.Gates {
+		if checkName("ring", gate.Ring) != nil || checkName("image", gate.Image) != nil || !isDigest(gate.Digest) {
+			return fmt.Errorf("the gate of ring %.40q is %.40q, %.80q", gate.Ring, gate.Image, gate.Digest)
+		}
+	}
+	for _, name := range sortedKeys(r.Images) {
+		image := r.Images[name]
+		if err := checkName("image", name); err != nil {
+			return err
+		}
+		if image.Version.IsZero() || !isDigest(image.Digest) {
+			return fmt.Errorf("image %q has version %s and digest %.80q", name, image.Version, image.Digest)
+		}
+	}
+	for _, parent := range r.Parents {
+		if parent.Version.IsZero() || parent.Digest != "" && !isDigest(parent.Digest) {
+			return fmt.Errorf("a parent has version %s and digest %.80q", parent.Version, parent.Digest)
+		}
+	}
+	for _, tag := range r.Taken {
+		if checkName("image", tag.Repository) != nil || checkName("tag", tag.Tag) != nil || !isDigest(tag.Digest) {
+			return fmt.Errorf("it is void for the tag %.80q of %.80q, which is none", tag.Tag, tag.Repository)
+		}
+	}
+	return nil
+}
+
+// checkPlaces holds what the tables say of releases to what the record can know.
+func checkPlaces(r Record) error {
+	last, _ := strconv.ParseUint(string(r.Pruned[strings.LastIndexAny(string(r.Pruned), ",-")+1:]), 10, 64) // 0 for none
+	if !r.Pruned.Valid() || last > r.Releases {
+		return fmt.Errorf("%.80q of %d releases were pruned", r.Pruned, r.Releases)
+	}
+	for _, ring := range sortedKeys(r.After) {
+		if place := r.After[ring]; !place.Empty() && r.Pruned.Has(place.Release) {
+			return fmt.Errorf("ring %s: release %s was pruned", ring, place.Version)
+		}
+	}
+	for _, table := range []Table{r.Before, r.After} {
+		for _, ring := range sortedKeys(table) {
+			place := table[ring]
+			numbers := place.Record > r.Sequence || place.Release > r.Releases || r.Releases > versioning.MaxRelease
+			if numbers || !place.Lineage.Valid() || place.Lineage.Has(place.Release) {
+				return fmt.Errorf("ring %s: release %d of %d, by record %d, descends from %.80q", ring, place.Release, r.Releases, place.Record, place.Lineage)
+			}
+		}
+	}
+	return nil
+}
+
+func checkShifts(r Record) error {
+	for _, shift := range []*Shifted{r.Undo, r.Below} {
+		if shift == nil {
+			continue
+		}
+		if shift.Record < 1 || shift.Record > r.Sequence || shift == r.Below && shift.Record == r.Sequence {
+			return fmt.Errorf("it says that record %d can be undone", shift.Record)
+		}
+		for _, move := range shift.Moves {
+			if err := cmp.Or(checkName("ring", move.From), checkName("ring", move.To)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func checkTables(before, after Table) error {
+	for _, table := range []Table{before, after} {
+		for _, ring := range sortedKeys(table) {
+			place := table[ring]
+			if err := checkName("ring", ring); err != nil {
+				return err
+			}
+			if err := checkName("root image", place.Root); err != nil {
+				return fmt.Errorf("ring %s: %w", ring, err)
+			}
+			if (place.Digest == "") != place.Version.IsZero() || place.Digest != "" && !isDigest(place.Digest) {
+				return fmt.Errorf("ring %s: version %s has the digest %.80q", ring, place.Version, place.Digest)
+			}
+		}
+	}
+	for _, ring := range sortedKeys(before) {
+		if _, found := after[ring]; !found {
+			return fmt.Errorf("ring %s is in the table before and not in the one after", ring)
+		}
+	}
+	return nil
+}
+
+func checkName(what, name string) error {
+	if len(name) > maxName || !nameForm.MatchString(name) {
+		return fmt.Errorf("%.40q is not a name for the %s: small letters and digits, separated by . _ - or /", name, what)
+	}
+	return nil
+}
+
+// isDigest reports whether a text is sha256: and 64 hexadecimal digits.
+func isDigest(text string) bool {
+	hex, found := strings.CutPrefix(text, "sha256:")
+	return found && len(hex) == 64 && strings.Trim(hex, "0123456789abcdef") == ""
+}

@@ -1,0 +1,66 @@
+package records
+
+import (
+	"fmt"
+	"slices"
+)
+
+// images compares version and ring tags with the log.
+func (v *verifier) images() {
+	newest := uint64(len(v.decided) - 1)
+	for sequence := uint64(1); sequence <= newest; sequence++ {
+		record := v.Records[v.decided[sequence]]
+		for _, tag := range record.Versions() {
+			v.version(sequence, sequence == newest, tag)
+		}
+	}
+	if record, found := v.Records[v.decided[newest]]; found {
+		for _, ring := range sortedKeys(record.After) {
+			v.ring(newest, TagOf(record.After, ring))
+		}
+	}
+}
+
+// version checks a version tag. For those of a void publish nothing is wrong
+// with contents of others, which it is void for.
+func (v *verifier) version(sequence uint64, newest bool, tag Content) {
+	got, looked := v.Images[Content{Repository: tag.Repository, Tag: tag.Tag}]
+	what := fmt.Sprintf("the log says %s", tag.Digest)
+	switch {
+	case !looked || got == tag.Digest || v.voided[sequence] && got != "":
+	case !v.kept[Content{Repository: tag.Repository, Tag: tag.Tag}] && (got == "" || got == Tombstone().Digest):
+	case got == "" && newest:
+		v.image(Unfinished, sequence, tag, got, what, nextRun)
+	case got == "":
+		v.image(Gone, sequence, tag, got, what, nextTag)
+	default:
+		v.image(Disagrees, sequence, tag, got, what, nextTag)
+	}
+}
+
+func (v *verifier) ring(sequence uint64, tag Content) {
+	got, looked := v.Images[Content{Repository: tag.Repository, Tag: tag.Tag}]
+	what := fmt.Sprintf("record %d says %s", sequence, tag.Digest)
+	switch {
+	case !looked || got == tag.Digest || got == "" && tag.Digest == Nothing().Digest:
+	case v.held(tag.Tag, got):
+		v.image(Unfinished, sequence, tag, got, what, nextRun)
+	default:
+		v.image(Disagrees, sequence, tag, got, what, nextTag)
+	}
+}
+
+// held reports whether a ring has ever held a digest, by the log.
+func (v *verifier) held(ring, digest string) bool {
+	if digest == "" || digest == Nothing().Digest {
+		return true
+	}
+	return slices.ContainsFunc(v.decided, func(record string) bool {
+		place, found := v.Records[record].After[ring]
+		return found && place.Digest == digest
+	})
+}
+
+func (v *verifier) image(fault Fault, sequence uint64, tag Content, got, what, next string) {
+	v.findings = append(v.findings, Finding{fault, sequence, Content{tag.Repository, tag.Tag, got}, what, next})
+}

@@ -79,7 +79,7 @@ func (c *copier) published(ctx context.Context, version versioning.Version) (rec
 		if err != nil {
 			return records.Place{}, err
 		}
-		if sealed.Record.Operation == records.Void {
+		if sealed.Record.Operation == records.OpVoid {
 			void = sealed.Record.Of
 		}
 		for _, place := range sealed.Record.After {

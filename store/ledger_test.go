@@ -25,7 +25,7 @@ func readLedger(s *server) *ledger {
 		}
 		record := s.record(tag)
 		l.records, l.digests = append(l.records, record), append(l.digests, digest)
-		if record.Operation == records.Void {
+		if record.Operation == records.OpVoid {
 			l.void[record.Of] = true
 		}
 	}

@@ -61,7 +61,7 @@ func (s *server) set(ring string, placed *versioning.Placed) {
 	s.t.Helper()
 	machine, err := records.New(records.Options{
 		Operation: func(newest records.Record) (records.Record, error) {
-			record := newest.Following("set")
+			record := newest.Following(records.OpSet)
 			record.After[ring] = records.Place{Root: "deploy", Version: placed.Release.Version(), Digest: placed.Digest}
 			return record, nil
 		},

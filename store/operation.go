@@ -60,7 +60,7 @@ func (p *publisher) operation(newest records.Record) (records.Record, error) {
 	if err != nil {
 		return records.Record{}, err
 	}
-	record := newest.Following(records.Publish)
+	record := newest.Following(records.OpPublish)
 	record.After[plan.Ring], record.Images, record.Parents = place, images, plan.Parents
 	record.Releases = max(newest.Releases, place.Release)
 	return record, nil

@@ -70,7 +70,7 @@ func (p *Project) Prune(ctx context.Context, options PruneOptions) (Pruned, erro
 	r := &pruner{project: p, options: options, log: map[uint64]records.Sealed{}}
 	err := r.prune(ctx)
 	if err != nil {
-		err = &OperationError{Project: p.project, Operation: records.Prune, Err: err}
+		err = &OperationError{Project: p.project, Operation: records.OpPrune, Err: err}
 	}
 	return r.outcome, err
 }
@@ -148,7 +148,7 @@ func (r *pruner) append(ctx context.Context) error {
 		if newest.Sequence != r.newest.Record.Sequence {
 			return records.Record{}, errStale
 		}
-		record := newest.Following(records.Prune)
+		record := newest.Following(records.OpPrune)
 		record.Pruned = r.pruned
 		return record, nil
 	}

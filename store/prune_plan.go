@@ -54,7 +54,7 @@ func (r *pruner) releases() map[uint64]records.Place {
 func (r *pruner) oldest() uint64 {
 	left := max(r.options.Keep, 1)
 	for sequence := r.newest.Record.Sequence; sequence > 1; sequence-- {
-		if r.log[sequence].Record.Operation == records.Prune {
+		if r.log[sequence].Record.Operation == records.OpPrune {
 			continue
 		}
 		if left--; left == 0 {
@@ -112,7 +112,7 @@ func (r *pruner) latest() map[string]records.Record {
 	latest := map[string]records.Record{}
 	for sequence := uint64(1); sequence <= r.newest.Record.Sequence; sequence++ {
 		record := r.log[sequence].Record
-		if r.log[sequence+1].Record.Operation == records.Void || r.newest.Record.Pruned.Has(record.Releases) {
+		if r.log[sequence+1].Record.Operation == records.OpVoid || r.newest.Record.Pruned.Has(record.Releases) {
 			continue
 		}
 		for _, tag := range record.Versions() {

@@ -139,7 +139,7 @@ func (r *race) chain() {
 		}
 		record := r.record(digest)
 		all = append(all, record)
-		if record.Operation == records.Void {
+		if record.Operation == records.OpVoid {
 			void[record.Of] = true
 		}
 		if parent := tags[records.Name{Sequence: sequence - 1}.String()]; record.Parent != parent || record.Sequence != sequence {

@@ -11,16 +11,8 @@ import (
 	"github.com/quoitbuild/quoit/versioning"
 )
 
-// The operations on rings. None of them builds, moves a layer or changes a digest.
-const (
-	Shift   = "shift"
-	Unshift = "unshift"
-	Set     = "set"
-	Hold    = "hold"
-	Unhold  = "unhold"
-)
-
-// RingOptions are what every operation on rings needs to know.
+// RingOptions are what every operation on rings needs to know. None of them
+// builds, moves a layer or changes a digest.
 type RingOptions struct {
 	Root   string   // the name of the root image
 	Rings  []string // all rings of the project in order, ante and post included
@@ -41,12 +33,12 @@ type RingOptions struct {
 // Errors are an [*OperationError], which wraps those of [versioning.Shift], an
 // [*OvertakenError], a [*ForeignError], an [*UnknownError] or a [*RequestError].
 func (p *Project) Shift(ctx context.Context, options RingOptions, request versioning.ShiftRequest) (RingOutcome, error) {
-	return p.operate(ctx, options, Shift, func(_ context.Context, _ *ringer, newest records.Record) (change, error) {
+	return p.operate(ctx, options, records.OpShift, func(_ context.Context, _ *ringer, newest records.Record) (change, error) {
 		plan, err := versioning.Shift(stateOf(newest, options.Rings), request)
 		if err != nil || len(plan.Changes) == 0 {
 			return change{}, err
 		}
-		record := newest.Following(Shift)
+		record := newest.Following(records.OpShift)
 		record.Below = newest.Undo
 		record.Undo = &records.Shifted{Record: newest.Sequence + 1, Moves: plan.Moves}
 		return change{record: record, plan: plan}, nil
@@ -59,7 +51,7 @@ var errNoShift = errors.New("there is no shift to undo: `quoit history` shows wh
 // [versioning.Unshift] says, and holds them. Cost and errors are as of
 // [Project.Shift], and of a shift's record more.
 func (p *Project) Unshift(ctx context.Context, options RingOptions, rings []string) (RingOutcome, error) {
-	return p.operate(ctx, options, Unshift, func(ctx context.Context, r *ringer, newest records.Record) (change, error) {
+	return p.operate(ctx, options, records.OpUnshift, func(ctx context.Context, r *ringer, newest records.Record) (change, error) {
 		undo := newest.Undo
 		if undo == nil {
 			return change{}, errNoShift
@@ -75,7 +67,7 @@ func (p *Project) Unshift(ctx context.Context, options RingOptions, rings []stri
 		if err != nil {
 			return change{}, err
 		}
-		record := newest.Following(Unshift)
+		record := newest.Following(records.OpUnshift)
 		record.Of = undo.Record
 		record.Undo = shift.Below
 		if len(plan.Left) > 0 {
@@ -88,7 +80,7 @@ func (p *Project) Unshift(ctx context.Context, options RingOptions, rings []stri
 // Set places the release of a version in one ring, as [versioning.Set] says.
 // Errors are as of [Project.Shift], or say that the log has no such release.
 func (p *Project) Set(ctx context.Context, options RingOptions, ring string, version versioning.Version, discard bool) (RingOutcome, error) {
-	return p.operate(ctx, options, Set, func(ctx context.Context, r *ringer, newest records.Record) (change, error) {
+	return p.operate(ctx, options, records.OpSet, func(ctx context.Context, r *ringer, newest records.Record) (change, error) {
 		place, err := r.find(ctx, newest, version)
 		if err != nil {
 			return change{}, err
@@ -97,21 +89,21 @@ func (p *Project) Set(ctx context.Context, options RingOptions, ring string, ver
 		if err != nil || len(plan.Changes) == 0 {
 			return change{}, err
 		}
-		return change{record: newest.Following(Set), plan: plan}, nil
+		return change{record: newest.Following(records.OpSet), plan: plan}, nil
 	})
 }
 
 // Hold lets shifts leave a ring alone, for a reason, until [Project.Unhold].
 // Errors are as of [Project.Shift].
 func (p *Project) Hold(ctx context.Context, options RingOptions, ring, reason string) (RingOutcome, error) {
-	return p.operate(ctx, options, Hold, func(_ context.Context, _ *ringer, newest records.Record) (change, error) {
+	return p.operate(ctx, options, records.OpHold, func(_ context.Context, _ *ringer, newest records.Record) (change, error) {
 		if err := knownRing(options.Rings, ring); err != nil {
 			return change{}, err
 		}
 		if hold, held := newest.Holds[ring]; held && hold.Reason == reason {
 			return change{}, nil
 		}
-		record := newest.Following(Hold)
+		record := newest.Following(records.OpHold)
 		record.Holds = withHolds(newest, []string{ring}, reason)
 		return change{record: record, again: true}, nil
 	})
@@ -119,8 +111,8 @@ func (p *Project) Hold(ctx context.Context, options RingOptions, ring, reason st
 
 // Unhold ends the hold of rings. Errors are as of [Project.Shift].
 func (p *Project) Unhold(ctx context.Context, options RingOptions, rings []string) (RingOutcome, error) {
-	return p.operate(ctx, options, Unhold, func(_ context.Context, _ *ringer, newest records.Record) (change, error) {
-		record := newest.Following(Unhold)
+	return p.operate(ctx, options, records.OpUnhold, func(_ context.Context, _ *ringer, newest records.Record) (change, error) {
+		record := newest.Following(records.OpUnhold)
 		for _, ring := range rings {
 			delete(record.Holds, ring)
 		}

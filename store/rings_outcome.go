@@ -145,9 +145,9 @@ const shownImages = 4
 func (o RingOutcome) String() string {
 	var b strings.Builder
 	switch {
-	case len(o.Changes) == 0 && o.Undone == nil && (o.Operation == Shift || o.Operation == Set):
+	case len(o.Changes) == 0 && o.Undone == nil && (o.Operation == records.OpShift || o.Operation == records.OpSet):
 		fmt.Fprintln(&b, "nothing to do")
-	case len(o.Held) == 0 && o.Operation == Unhold:
+	case len(o.Held) == 0 && o.Operation == records.OpUnhold:
 		fmt.Fprintln(&b, "no ring is held")
 	}
 	if len(o.Changes) > 0 {

@@ -25,7 +25,7 @@ type rival struct {
 type action func(p *Project) (done bool, err error)
 
 var rivals = []rival{
-	movings[0].rival(), movings[1].rival(), movings[3].rival(), moving{name: Hold, do: another}.rival(),
+	movings[0].rival(), movings[1].rival(), movings[3].rival(), moving{name: records.OpHold, do: another}.rival(),
 	{"publish", func(s *server) action {
 		publication := s.next(with(firstShop, shop{"mail": 50}), "developers")
 		publication.Author.Actor = "rival"
@@ -52,7 +52,7 @@ func TestTwoOperationsInterleaved(t *testing.T) {
 	t.Parallel()
 	for _, at := range movings {
 		for _, other := range rivals {
-			if os.Getenv("QUOIT_TEST_LONG") == "" && at.name != Shift && other.name != Shift {
+			if os.Getenv("QUOIT_TEST_LONG") == "" && at.name != records.OpShift && other.name != records.OpShift {
 				continue
 			}
 			in := &interleaving{at: at, other: other, want: map[string]account{}}
@@ -79,7 +79,7 @@ type interleaving struct {
 func (in *interleaving) prepare(t *testing.T) (s *server, other action) {
 	s = newServer(t)
 	in.at.prepare(s)
-	if in.at.name == Shift && in.other.name == Unshift {
+	if in.at.name == records.OpShift && in.other.name == records.OpUnshift {
 		s.shift() // one that it undoes
 	}
 	other = in.other.plan(s)
@@ -119,7 +119,7 @@ func (in *interleaving) run(t *testing.T, n int) {
 			t.Errorf("%s is %d times in the log, and says: %v", actor, is[actor], end.err)
 		}
 	}
-	if exclusive := in.at.name == Shift && in.other.name != Hold; exclusive && between && is["first"]+is["rival"] != 1 {
+	if exclusive := in.at.name == records.OpShift && in.other.name != records.OpHold; exclusive && between && is["first"]+is["rival"] != 1 {
 		t.Errorf("%v are in the log, and just one can have been made for the table", is)
 	}
 	s.sound(in.inTurn(t, s.authors()))

@@ -165,7 +165,7 @@ func (r *ringer) find(ctx context.Context, newest records.Record, version versio
 		if err != nil {
 			return records.Place{}, err
 		}
-		record, void = sealed.Record, record.Operation == records.Void
+		record, void = sealed.Record, record.Operation == records.OpVoid
 	}
 }
 

@@ -11,11 +11,6 @@ import (
 	"github.com/quoitbuild/quoit/versioning"
 )
 
-// Adopt is the operation that takes releases into the log which rings had
-// before: those of a project that was published without a log, and a ring whose
-// tag was written by hand when the log did not know it.
-const Adopt = "adopt"
-
 // adoption is what to take over.
 type adoption struct {
 	root      string
@@ -37,7 +32,7 @@ func (d *driver) takeOver(ctx context.Context, a adoption) error {
 	}
 	defer func() { d.adopting = nil }()
 	operation := func(newest records.Record) (records.Record, error) {
-		record := newest.Following(Adopt)
+		record := newest.Following(records.OpTakeOver)
 		number(&record, a.root, untaken)
 		if len(record.After) == len(newest.After) {
 			return records.Record{}, errHeld
@@ -66,7 +61,7 @@ func (d *driver) adopted(ctx context.Context, newest records.Record, a adoption)
 	if err != nil {
 		return records.Record{}, err
 	}
-	record := newest.Following(Adopt)
+	record := newest.Following(records.OpTakeOver)
 	number(&record, a.root, untaken)
 	return record, nil
 }

@@ -176,7 +176,7 @@ func (l *ledger) reported(reports []writerReport) {
 	for _, r := range reports {
 		var found []records.Record
 		for _, record := range l.records {
-			if record.Message == r.ID && record.Operation != records.Void && record.Operation != records.Keep && !l.void[record.Sequence] {
+			if record.Message == r.ID && record.Operation != records.OpVoid && record.Operation != records.OpKeep && !l.void[record.Sequence] {
 				found = append(found, record)
 			}
 		}

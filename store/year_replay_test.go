@@ -48,31 +48,31 @@ func (r *replayed) apply(record records.Record) {
 	r.t.Helper()
 	before := maps.Clone(r.table)
 	switch record.Operation {
-	case records.Publish:
+	case records.OpPublish:
 		r.publish(record)
-	case Shift:
+	case records.OpShift:
 		for _, move := range record.Undo.Moves {
 			r.give(move.To, before[move.From])
 		}
 		r.shifts = append(r.shifts, undoable{*record.Undo, before})
-	case Unshift:
+	case records.OpUnshift:
 		r.unshift(record, before)
-	case Set:
+	case records.OpSet:
 		for _, ring := range record.Moved() {
 			r.give(ring, record.After[ring])
 			if !r.known[record.After[ring].Digest] {
 				r.t.Errorf("record %d sets %s to what was never published", record.Sequence, ring)
 			}
 		}
-	case Hold, Unhold:
+	case records.OpHold, records.OpUnhold:
 		for ring, hold := range record.Holds {
-			if hold.Record == record.Sequence && record.Operation == Hold {
+			if hold.Record == record.Sequence && record.Operation == records.OpHold {
 				r.holds[ring] = hold
 			}
 		}
 		maps.DeleteFunc(r.holds, func(ring string, _ records.Hold) bool {
 			_, held := record.Holds[ring]
-			return !held && record.Operation == Unhold
+			return !held && record.Operation == records.OpUnhold
 		})
 	default:
 		r.t.Errorf("record %d is a %s", record.Sequence, record.Operation)

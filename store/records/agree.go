@@ -6,6 +6,17 @@ import (
 	"strings"
 )
 
+// agreeState is what the step Agree knows.
+type agreeState struct {
+	mine    *Sealed // proposed as the record after number
+	side    bool    // mine is a void or a keep, not the operation
+	exposed bool
+	value   string // what this writer is for
+	round   int
+	list    listing
+	latest  uint64 // the last record that this machine made
+}
+
 // listing is what was seen of the tags of a round after one's own tag was written.
 // Tags only come, so what one listing showed stays true in the next.
 type listing struct {
@@ -25,7 +36,7 @@ var errBusy = errors.New("too many others write to the log at the same time")
 
 func (m *Machine) slot() uint64 { return m.number + 1 }
 
-// try begins a round: PROTOCOL's step 4.
+// try begins a round of the step Agree.
 func (m *Machine) try() {
 	if m.round > maxRound {
 		m.Stop(errBusy)
@@ -39,18 +50,20 @@ func (m *Machine) tag(mark Mark) Name {
 	return Name{Mark: mark, Sequence: m.slot(), Round: m.round, Value: m.value}
 }
 
-func (m *Machine) tried([]Response) {
+func (m *Machine) trying([]Response) {
 	m.list = listing{own: m.tag(Try)}
-	m.poll(nil)
+	m.poll()
 }
 
-func (m *Machine) voted([]Response) {
+func (m *Machine) voting([]Response) {
 	m.list = listing{own: m.list.own}
-	m.poll(nil)
+	m.poll()
 }
+
+func (m *Machine) lagging([]Response) { m.poll() }
 
 // poll asks for the first page of a listing.
-func (m *Machine) poll([]Response) {
+func (m *Machine) poll() {
 	m.list.pages = 0
 	request := Request{Action: List, Repository: Repository, From: from(m.slot(), m.round)}
 	if m.list.lags%4 == 3 {
@@ -59,11 +72,11 @@ func (m *Machine) poll([]Response) {
 	m.ask(polling, request)
 }
 
-// page takes a page of the listing, until it is complete and shows the own tag.
+// polling takes a page of the listing, until it is complete and shows the own tag.
 // The pages are asked for one after the other, so a registry whose listings lag
 // could show the own tag on one and lack older tags on another: those of the next
 // listing, whose views are later, cannot.
-func (m *Machine) page(r []Response) {
+func (m *Machine) polling(r []Response) {
 	tags := slices.Clone(m.list.tags)
 	for _, tag := range r[0].Tags {
 		if name, ok := ParseName(tag); ok && name.Sequence == m.slot() && name.Round == m.round && !slices.Contains(tags, name) {
@@ -80,7 +93,7 @@ func (m *Machine) page(r []Response) {
 		m.ask(lagging, Request{Action: Wait, Reason: Listing, Round: m.list.lags})
 	case m.list.pages > 1 && !m.list.shown:
 		m.list.shown = true
-		m.poll(nil)
+		m.poll()
 	default:
 		m.listed()
 	}
@@ -95,10 +108,10 @@ func (m *Machine) listed() {
 	m.count()
 }
 
-// vote is PROTOCOL's step 5: yes for the only try of the round.
-func (m *Machine) vote(r []Response) {
+// looking goes on to vote: yes for the only try of the round.
+func (m *Machine) looking(r []Response) {
 	if r[0].Found {
-		m.climb(r)
+		m.climbing(r)
 		return
 	}
 	mark := Yes
@@ -122,7 +135,7 @@ func (m *Machine) values(mark Mark) []string {
 	return values
 }
 
-// count is PROTOCOL's step 6: a yes and no no decides, a yes is carried on.
+// count takes the votes of the round: a yes and no no decides, a yes is carried on.
 func (m *Machine) count() {
 	yes := m.values(Yes)
 	switch {
@@ -149,18 +162,18 @@ func (m *Machine) nextRound() {
 }
 
 func (m *Machine) backOff() {
-	m.ask(backing, Request{Action: Wait, Reason: Backoff, Round: m.round})
+	m.ask(backingOff, Request{Action: Wait, Reason: Backoff, Round: m.round})
 }
 
-func (m *Machine) backed(r []Response) {
+func (m *Machine) backingOff(r []Response) {
 	m.list.over = r[0].Over
 	m.ask(peeking, headRecord(m.slot()))
 }
 
-func (m *Machine) peeked(r []Response) {
+func (m *Machine) peeking(r []Response) {
 	switch {
 	case r[0].Found:
-		m.climb(r)
+		m.climbing(r)
 	case m.list.over:
 		m.nextRound()
 	default:
@@ -168,8 +181,8 @@ func (m *Machine) peeked(r []Response) {
 	}
 }
 
-// decided goes on with the record that this writer has written.
-func (m *Machine) decided([]Response) {
+// deciding goes on with the record that this writer has written.
+func (m *Machine) deciding([]Response) {
 	mine, fresh := m.mine, m.round == 1
 	m.reached(m.slot(), m.value)
 	if mine.Digest != m.digest {

@@ -94,7 +94,7 @@ func TestPlantedBugsAreFoundInHistories(t *testing.T) {
 func publishOther(ring, v string) Operation {
 	return func(newest Record) (Record, error) {
 		images := map[string]Image{"deploy": {Version: version(v), Digest: sha("other" + v), New: true}}
-		return Record{Operation: Publish, After: with(newest.After, ring, Place{Root: "deploy", Version: version(v), Digest: sha("other" + v)}), Images: images}, nil
+		return Record{Operation: OpPublish, After: with(newest.After, ring, Place{Root: "deploy", Version: version(v), Digest: sha("other" + v)}), Images: images}, nil
 	}
 }
 
@@ -102,7 +102,7 @@ func publishOther(ring, v string) Operation {
 func publishAPI(ring, v string) Operation {
 	return func(newest Record) (Record, error) {
 		images := map[string]Image{"api": {Version: version(v), Digest: sha("other api" + v), New: true}}
-		return Record{Operation: Publish, After: with(newest.After, ring, Place{Root: "deploy", Version: version("0.9.0"), Digest: sha("0.9.0")}), Images: images}, nil
+		return Record{Operation: OpPublish, After: with(newest.After, ring, Place{Root: "deploy", Version: version("0.9.0"), Digest: sha("0.9.0")}), Images: images}, nil
 	}
 }
 
@@ -129,7 +129,7 @@ func claims(m *Machine, r []Response) bool {
 	case claimed:
 		switch {
 		case r[0].Found:
-			m.climb(r)
+			m.climbing(r)
 		case r[1].Digest == m.value:
 			m.ask(deciding, m.write(Name{Sequence: m.slot()}, m.value))
 		case r[1].Found:
@@ -173,7 +173,7 @@ func onePhase(m *Machine, r []Response) bool {
 }
 
 func noClosing(m *Machine, r []Response) bool {
-	if m.phase == closing {
+	if m.phase == lookingAgain {
 		r[0].Found = false
 	}
 	return false
@@ -181,7 +181,7 @@ func noClosing(m *Machine, r []Response) bool {
 
 // noClosingRefused makes it for a success only.
 func noClosingRefused(m *Machine, r []Response) bool {
-	if m.phase == closing && m.pending != nil {
+	if m.phase == lookingAgain && m.pending != nil {
 		r[0].Found = false
 	}
 	return false
@@ -196,7 +196,7 @@ func noAwait(m *Machine, r []Response) bool {
 
 // noEvidence believes that all is well with what makes a fork visible.
 func noEvidence(m *Machine, r []Response) bool {
-	if m.phase == rings {
+	if m.phase == lookingAtRings {
 		for i, ring := range m.allRings() {
 			r[i] = Response{Found: true, Digest: TagOf(m.newest.Record.After, ring).Digest}
 		}
@@ -206,9 +206,9 @@ func noEvidence(m *Machine, r []Response) bool {
 
 func noDoubt(m *Machine, r []Response) bool {
 	switch m.phase {
-	case asking:
+	case askingDone:
 		r[0].Found = false
-	case closing:
+	case lookingAgain:
 		if len(r) > 1 {
 			r[1].Found = false
 		}
@@ -235,7 +235,7 @@ func onePages(m *Machine, _ []Response) bool {
 
 // voidAtOnce takes a publish back before its other versions have their tags.
 func voidAtOnce(m *Machine, r []Response) bool {
-	if m.phase != versions {
+	if m.phase != lookingAtVersions {
 		return false
 	}
 	m.taken = nil

@@ -6,8 +6,13 @@ import (
 	"slices"
 )
 
-// check makes the operation's record on top of the newest one and looks for what
-// it names, PROTOCOL's step 3.
+// checkState is what the step Check finds out.
+type checkState struct {
+	checked []Content // manifests that the operation names, which are there
+}
+
+// check begins the step Check: it makes the operation's record on top of the
+// newest one and looks for what that names.
 func (m *Machine) check() {
 	record, err := m.operate()
 	if err != nil {
@@ -28,7 +33,7 @@ func (m *Machine) operate() (Record, error) {
 	switch {
 	case err != nil:
 		return Record{}, err
-	case record.Operation == Void || record.Operation == Keep:
+	case record.Operation == OpVoid || record.Operation == OpKeep:
 		return Record{}, fmt.Errorf("an operation cannot be a %s", record.Operation)
 	}
 	return record, nil
@@ -70,8 +75,8 @@ func named(record Record) []Content {
 	return images
 }
 
-// checks takes what became of the looks.
-func (m *Machine) checks(r []Response) {
+// checking takes what became of the looks.
+func (m *Machine) checking(r []Response) {
 	record, err := m.operate()
 	if err != nil {
 		m.finish(Result{Outcome: Refused, Err: err}, true)

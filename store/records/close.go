@@ -1,13 +1,24 @@
 package records
 
-// closing goes on when every tag follows the newest record: PROTOCOL's step 2 if
-// the operation is in the log, else step 3.
-func (m *Machine) closing() {
+// closeState is what the step Close has to tell.
+type closeState struct {
+	own       *Sealed // the operation's record, once decided
+	confirmed bool    // the record after own is there and is no void
+	undone    *Record // it is one
+	marked    bool    // own has its done tag
+	voided    []uint64
+	dirty     bool    // a ring tag was written after the last look for a newer record
+	pending   *Result // to end with after that look
+}
+
+// followed goes on when every tag follows the newest record: with the step Close
+// if the operation is in the log, else with Check.
+func (m *Machine) followed() {
 	switch {
 	case m.own != nil && !m.marked && m.undone == nil:
 		m.ask(marking, m.write(m.done(*m.own), m.own.Digest))
 	case m.own != nil:
-		m.closeUp(nil)
+		m.closeUp()
 	case m.options.Operation == nil:
 		m.finish(Result{Outcome: Settled}, false)
 	default:
@@ -15,8 +26,10 @@ func (m *Machine) closing() {
 	}
 }
 
-// closeUp makes the closing check for the operation that is in the log.
-func (m *Machine) closeUp([]Response) {
+func (m *Machine) marking([]Response) { m.closeUp() }
+
+// closeUp looks again for the operation that is in the log.
+func (m *Machine) closeUp() {
 	m.marked = m.marked || m.undone == nil
 	looks := []Request{}
 	if m.doubtful() {
@@ -26,9 +39,9 @@ func (m *Machine) closeUp([]Response) {
 	m.lookAgain(looks...)
 }
 
-// lookAgain is the closing check: there is no newer record.
+// lookAgain makes sure that there is no newer record.
 func (m *Machine) lookAgain(more ...Request) {
-	m.ask(closing, append([]Request{headRecord(m.number + 1)}, more...)...)
+	m.ask(lookingAgain, append([]Request{headRecord(m.number + 1)}, more...)...)
 }
 
 // doubtful reports whether the operation's record could still be taken back.
@@ -36,14 +49,14 @@ func (m *Machine) doubtful() bool {
 	return m.own != nil && m.own.Record.Sequence == m.number && len(m.own.Record.Versions()) > 0
 }
 
-func (m *Machine) closed(r []Response) {
+func (m *Machine) lookingAgain(r []Response) {
 	switch pending := m.pending; {
 	case r[0].Found:
-		m.climb(r)
+		m.climbing(r)
 	case pending != nil:
 		m.end(*pending)
 	case len(r) > 1 && r[1].Found:
-		keep := m.newest.Record.Following(Keep)
+		keep := m.newest.Record.Following(OpKeep)
 		keep.Of = m.number
 		m.propose(keep, true)
 	default:
@@ -52,8 +65,11 @@ func (m *Machine) closed(r []Response) {
 	}
 }
 
-// succeedOrNot ends well, whatever became of the hint: an old one is right too.
-func (m *Machine) succeedOrNot([]Response) {
+// hinting goes on whatever became of the hint: an old one is right too.
+func (m *Machine) hinting([]Response) { m.succeed() }
+
+// succeed ends well, unless the operation's record was taken back.
+func (m *Machine) succeed() {
 	if m.undone == nil {
 		m.end(Result{Outcome: Success})
 		return

@@ -39,7 +39,7 @@ func check(r Record) error {
 		return fmt.Errorf("its operation is %.40q, not 1 to 32 small letters", r.Operation)
 	case r.Of >= r.Sequence:
 		return fmt.Errorf("it is of record %d, which does not come before it", r.Of)
-	case (r.Operation == Void || r.Operation == Keep) && r.Of != r.Sequence-1:
+	case (r.Operation == OpVoid || r.Operation == OpKeep) && r.Of != r.Sequence-1:
 		return fmt.Errorf("it is a %s of record %d, not of the one before it", r.Operation, r.Of)
 	}
 	if err := r.Signature.check(); err != nil {

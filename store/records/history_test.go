@@ -169,7 +169,7 @@ func build(ring, v, expected string, id int) Operation {
 			"deploy": {Version: version(v), Digest: digest, New: true},
 			"api":    {Version: version(v), Digest: sha(fmt.Sprint("api", v, id)), New: true},
 		}
-		record := newest.Following(Publish)
+		record := newest.Following(OpPublish)
 		record.After[ring], record.Images = Place{Root: "deploy", Version: version(v), Digest: digest}, images
 		return record, nil
 	}
@@ -181,7 +181,7 @@ func place(ring string, place Place) Operation {
 		place.Root = "deploy"
 	}
 	return func(newest Record) (Record, error) {
-		record := newest.Following("set")
+		record := newest.Following(OpSet)
 		record.After[ring] = place
 		return record, nil
 	}

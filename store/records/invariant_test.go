@@ -54,7 +54,7 @@ func (e *explorer) auditRecord(s *state, sequence uint64, sealed Sealed) error {
 		own := w.machine.result.Record
 		switch {
 		case !w.machine.ended:
-		case w.machine.result.Outcome == Success && record.Operation == Void && own.Record.Sequence == record.Of:
+		case w.machine.result.Outcome == Success && record.Operation == OpVoid && own.Record.Sequence == record.Of:
 			return fmt.Errorf("the success of writer %d is taken back by record %d", i, sequence)
 		case w.machine.result.Outcome == Refused && record.ID == w.machine.options.Signature.ID && !side(record):
 			return fmt.Errorf("writer %d was refused and is in the log as %d", i, sequence)
@@ -63,7 +63,7 @@ func (e *explorer) auditRecord(s *state, sequence uint64, sealed Sealed) error {
 	return nil
 }
 
-func side(r Record) bool { return r.Operation == Void || r.Operation == Keep }
+func side(r Record) bool { return r.Operation == OpVoid || r.Operation == OpKeep }
 
 // auditImage: a version is only written as a record says, and only once with
 // contents of ours. A ring only gets what a record says.
@@ -106,7 +106,7 @@ func (e *explorer) ended(s *state, i int) error {
 			return fmt.Errorf("writer %d reports success, and is in the log as %d", i, own)
 		}
 		next := e.store[e.look(s.world, Repository, Name{Sequence: uint64(own + 1)}.String())]
-		if next != nil && next.Record.Operation == Void {
+		if next != nil && next.Record.Operation == OpVoid {
 			return fmt.Errorf("writer %d reports success, and was taken back", i)
 		}
 	case Refused:

@@ -55,7 +55,7 @@ func (h *history) judgeOne(c *command, at int) error {
 	if c.crashed {
 		return nil
 	}
-	voided := at >= 0 && at+1 < len(h.decisions) && h.decisions[at+1].sealed.Record.Operation == Void
+	voided := at >= 0 && at+1 < len(h.decisions) && h.decisions[at+1].sealed.Record.Operation == OpVoid
 	switch c.machine.result.Outcome {
 	case Success:
 		if at < 0 || voided || c.machine.result.Record.Digest != h.decisions[at].sealed.Digest {

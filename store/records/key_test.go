@@ -32,16 +32,16 @@ func machineKey(m *Machine, got []Response) uint64 {
 	switch m.phase {
 	case loading:
 		h = text(h, m.above)
-	case rings, older, guarding, moving:
+	case lookingAtRings, searching, guarding, moving:
 		h = mix(h, m.walk)
 		for _, tag := range m.rings {
 			h = text(h, tag.Tag+tag.Digest)
 		}
-	case filling, doubting, asking:
+	case filling, doubting, askingDone:
 		for _, tag := range m.taken {
 			h = text(h, tag.Repository+tag.Digest)
 		}
-	case polling, looking, voting, lagging, deciding, backing, peeking:
+	case polling, looking, voting, lagging, deciding, backingOff, peeking:
 		h = listKey(h, m.list)
 	}
 	for _, r := range m.asked {

@@ -5,13 +5,6 @@ import (
 	"fmt"
 )
 
-// Operation makes a record that says what to do on top of the newest one (zero
-// if there is none), or refuses: its error ends the [Machine] as Refused. It
-// fills in Operation, After, Holds, Images and Parents, and may give a Signature
-// of its own; the rest is filled in for it. It is called anew whenever the log
-// has moved, has to be deterministic, and must not change what it is given.
-type Operation func(newest Record) (Record, error)
-
 // Options are what a [Machine] is to do.
 type Options struct {
 	// Operation is what to append; nil to complete the newest record only.
@@ -23,11 +16,12 @@ type Options struct {
 	Rings []string
 }
 
-// Machine is one writer's run of PROTOCOL's READ and APPEND. Ask [Machine.Next]
-// for requests, carry them out, hand the answers to [Machine.Took], until Next
-// says that it is over. It is not safe for concurrent use.
+// Machine is one writer's run of the steps that docs/log.md describes: Read,
+// Complete, Check, Agree, Follow, Close. Ask [Machine.Next] for requests, carry
+// them out, hand the answers to [Machine.Took], until Next says that it is over.
+// It is not safe for concurrent use.
 //
-// What it adds to PROTOCOL's text, because the checkers wanted it:
+// What it adds to docs/log.md, because the checkers wanted it:
 //
 //   - Done and doubt. A writer that has moved its tags puts a done tag, looks
 //     whether there is a doubt, and only then succeeds. A writer that wants to
@@ -38,7 +32,7 @@ type Options struct {
 //   - Versions that an operation assigns are looked up before it is proposed.
 //   - A listing of several pages is done again after the first that shows one's
 //     own tag.
-//   - Whoever wrote a ring tag makes the closing check, however it ends.
+//   - Whoever wrote a ring tag looks again for a newer record, however it ends.
 type Machine struct {
 	options Options
 	seal    func(Record) (Sealed, error)
@@ -51,36 +45,12 @@ type Machine struct {
 	ended    bool
 	result   Result
 
-	number uint64 // of the newest record seen; 0 for none
-	digest string // its digest, "" if not known yet
-	above  string // digest of the record before it, if seen on the way
-	newest Sealed // the newest record read, number's own after [Machine.arrived]
-	upper  uint64 // a record that is not there, while probing
-	latest uint64 // the last record that this machine made
-
-	mine    *Sealed // proposed as the record after number
-	side    bool    // mine is a void or a keep, not the operation
-	exposed bool
-	value   string // what this writer is for
-	round   int
-	list    listing
-
-	own       *Sealed // the operation's record, once decided
-	confirmed bool    // the record after own is there and is no void
-	undone    *Record // it is one
-	marked    bool    // own has its done tag
-	voided    []uint64
-
-	checked []Content // manifests that the operation names, which are there
-	patient uint64    // the record for which politeness is over
-	fresh   bool      // the ring tags were looked at just before number was decided
-	clear   bool      // no newer record was there before the first of them was written
-	missing []Content // versions without a tag
-	taken   []Found   // versions with other contents
-	rings   []Found   // ring tags that have to move
-	walk    uint64    // the oldest record whose tables were searched
-	dirty   bool      // a ring tag was written after the last closing check
-	pending *Result   // to end with after a closing check
+	// What is known, each beside the steps that find it out.
+	readState
+	followState
+	checkState
+	agreeState
+	closeState
 }
 
 // New returns a machine at its start. The error says what is wrong with options.
@@ -89,7 +59,7 @@ func New(options Options) (*Machine, error) {
 		return nil, fmt.Errorf("signing a record: %w", err)
 	}
 	m := &Machine{options: options, seal: Seal}
-	m.start()
+	m.readHint()
 	return m, nil
 }
 
@@ -113,7 +83,7 @@ func (m *Machine) Stop(err error) {
 	switch {
 	case m.ended:
 	case m.phase == hinting:
-		m.succeedOrNot(nil)
+		m.succeed()
 	case m.exposed:
 		m.end(Result{Outcome: Unknown, Err: err})
 	default:
@@ -129,16 +99,16 @@ func (m *Machine) Took(responses []Response) {
 	switch {
 	case m.ended:
 	case len(responses) != len(m.asked):
-		m.Stop(errAnswers)
+		m.Stop(fmt.Errorf("%w (%s: %s)", errAnswers, m.step(), m.phase))
 	case m.answered != nil:
 		m.recheck(responses)
 	default:
-		m.took(responses)
+		m.sort(responses)
 	}
 }
 
-// took sorts out lost and refused requests, and leaves the rest to the phase.
-func (m *Machine) took(responses []Response) {
+// sort sorts out lost and refused requests, and leaves the rest to the phase.
+func (m *Machine) sort(responses []Response) {
 	var looks []Request
 	for i, response := range responses {
 		request := m.asked[i]
@@ -151,7 +121,7 @@ func (m *Machine) took(responses []Response) {
 		}
 	}
 	if len(looks) == 0 {
-		m.step(responses)
+		m.handle(responses)
 		return
 	}
 	m.batch, m.answered, m.asked = m.asked, responses, looks
@@ -181,15 +151,52 @@ func (m *Machine) recheck(looks []Response) {
 		}
 	}
 	m.asked, m.batch, m.answered = batch, nil, nil
-	m.step(responses)
+	m.handle(responses)
 }
 
-func (m *Machine) step(responses []Response) {
+func (m *Machine) handle(responses []Response) {
 	if m.variant != nil && m.variant(m, responses) {
 		return
 	}
-	steps[m.phase](m, responses)
+	handlers[m.phase](m, responses)
+}
+
+// step is the step that the machine is at. Tags that follow another writer's
+// record complete that.
+func (m *Machine) step() step {
+	if at := phaseNames[m.phase].step; at != stepComplete || m.latest != m.number {
+		return at
+	}
+	return stepFollow
 }
 
 // ask goes to a phase, which takes the answers.
 func (m *Machine) ask(p phase, requests ...Request) { m.phase, m.asked = p, requests }
+
+// end finishes with a result; what is the same for all is filled in here.
+func (m *Machine) end(result Result) {
+	result.Newest, result.Record, result.Voided = m.newest, m.own, m.voided
+	if m.undone != nil {
+		result.Voided = append(result.Voided[:len(result.Voided):len(result.Voided)], m.undone.Of)
+	}
+	m.result, m.ended, m.asked, m.batch, m.answered = result, true, nil, nil, nil
+}
+
+func (m *Machine) forked(format string, values ...any) {
+	m.end(Result{Outcome: Forked, Err: &ForkError{fmt.Sprintf(format, values...)}})
+}
+
+// foreign ends with tags that somebody else wrote.
+func (m *Machine) foreign(next string, tags ...Found) {
+	m.end(Result{Outcome: Foreign, Tags: tags, Err: &TagError{tags, next}})
+}
+
+// write is a Put of a tag of the log.
+func (m *Machine) write(name Name, digest string) Request {
+	r := put(Content{Repository, name.String(), digest})
+	r.Register = name.Mark == Hint
+	if m.mine != nil && m.mine.Digest == digest {
+		r.Sealed = m.mine
+	}
+	return r
+}

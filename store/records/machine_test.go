@@ -2,6 +2,7 @@ package records
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"testing"
 )
@@ -126,9 +127,9 @@ func TestMisuse(t *testing.T) {
 		t.Errorf("%+v", result)
 	}
 	for name, operation := range map[string]Operation{
-		"a void":           func(Record) (Record, error) { return Record{Operation: Void, Of: 0}, nil },
-		"a bad ring":       func(Record) (Record, error) { return Record{Operation: "set", After: Table{"A": {}}}, nil },
-		"a forgotten ring": func(Record) (Record, error) { return Record{Operation: "set"}, nil },
+		"a void":           func(Record) (Record, error) { return Record{Operation: OpVoid, Of: 0}, nil },
+		"a bad ring":       func(Record) (Record, error) { return Record{Operation: OpSet, After: Table{"A": {}}}, nil },
+		"a forgotten ring": func(Record) (Record, error) { return Record{Operation: OpSet}, nil },
 	} {
 		e := &explorer{numbers: newNumbers()}
 		var w world
@@ -171,5 +172,28 @@ func TestRingsThatLagFar(t *testing.T) {
 		if got := e.look(w, "deploy", "users"); got == only {
 			t.Errorf("by %d records: the ring stays behind", lag)
 		}
+	}
+}
+
+// Every phase has a handler, a step that docs/log.md describes, and a name that no
+// other one of that step has.
+func TestPhases(t *testing.T) {
+	page, err := os.ReadFile("../../docs/log.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := map[string]phase{}
+	for p := range phases {
+		step, name := string(phaseNames[p].step), p.String()
+		if handlers[p] == nil || name == "" || !strings.Contains(string(page), "**"+step+"**") {
+			t.Errorf("phase %d is %q of the step %q", p, name, step)
+		}
+		if other, found := said[step+name]; found {
+			t.Errorf("phases %d and %d are both %q of %s", other, p, name, step)
+		}
+		said[step+name] = p
+	}
+	if !strings.Contains(string(page), "**"+string(stepFollow)+"**") {
+		t.Error("docs/log.md has no step Follow")
 	}
 }

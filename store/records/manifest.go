@@ -19,6 +19,7 @@ const (
 	ConfigType   = "application/vnd.oci.image.config.v1+json"
 	ArtifactType = "application/vnd.quoit.record.v1+json"
 	emptyType    = "application/vnd.quoit.empty.v1+json"
+	prunedType   = "application/vnd.quoit.pruned.v1+json"
 )
 
 // Sealed is a record and what it is stored as.
@@ -89,6 +90,16 @@ func Nothing() Sealed { return nothing() }
 
 var nothing = sync.OnceValue(func() Sealed {
 	sealed, _ := seal(emptyType, map[string]string{labels.Empty: "true"}, nil) // of constants
+	return sealed
+})
+
+// Tombstone is what the tag of a version names that is in no release but pruned
+// ones; its Record is zero. Such a tag is never deleted: a version that looked
+// free could be assigned again.
+func Tombstone() Sealed { return tombstone() }
+
+var tombstone = sync.OnceValue(func() Sealed {
+	sealed, _ := seal(prunedType, map[string]string{labels.Pruned: "true"}, nil) // of constants
 	return sealed
 })
 

@@ -33,7 +33,7 @@ type Name struct {
 	Value string
 }
 
-// String returns the tag, as PROTOCOL spells it.
+// String returns the tag, as docs/log.md spells it.
 func (n Name) String() string {
 	hex := strings.TrimPrefix(n.Value, "sha256:")
 	switch n.Mark {

@@ -26,7 +26,7 @@ func prunedLog(t *testing.T) Log {
 		log.Tags[Name{Sequence: record.Sequence}.String()] = sealed.Digest
 	}
 	for number, id := range []string{"a", "b"} {
-		record := newest.Record.Following(Publish)
+		record := newest.Record.Following(OpPublish)
 		version := versioning.Version{Minor: uint64(number + 1)}
 		record.Releases = uint64(number + 1)
 		record.Images = map[string]Image{"root": {Version: version, Digest: digestOf([]byte(id)), New: true}}
@@ -35,7 +35,7 @@ func prunedLog(t *testing.T) Log {
 		log.Images[Content{Repository: "root", Tag: version.String()}] = digestOf([]byte(id))
 	}
 	log.Images[Content{Repository: "root", Tag: "dev"}] = digestOf([]byte("b"))
-	prune := newest.Record.Following(Prune)
+	prune := newest.Record.Following(OpPrune)
 	prune.Pruned = "1"
 	add(prune, "c")
 	return log
@@ -65,7 +65,7 @@ func TestVerifyOfPrunedVersions(t *testing.T) {
 
 func TestNoRingGetsAPrunedRelease(t *testing.T) {
 	log := prunedLog(t)
-	record := log.newest().Following("set")
+	record := log.newest().Following(OpSet)
 	record.Sequence, record.Parent, record.Before = 4, digestOf(nil), record.After
 	record.ID, record.Time = strings.Repeat("d", 32), time.Unix(0, 0).UTC()
 	if _, err := Format(record); err != nil {

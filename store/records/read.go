@@ -2,13 +2,22 @@ package records
 
 import "errors"
 
-// READ of PROTOCOL: find the newest record, first by the hint.
-func (m *Machine) start() {
-	m.ask(reading, Request{Action: Get, Repository: Repository, Tag: string(Hint)})
+// readState is what the step Read finds out.
+type readState struct {
+	number uint64 // of the newest record seen; 0 for none
+	digest string // its digest, "" if not known yet
+	above  string // digest of the record before it, if seen on the way
+	newest Sealed // the newest record read, number's own after [Machine.arrived]
+	upper  uint64 // a record that is not there, while probing
 }
 
-// read takes the hint, and probes if it is of no use.
-func (m *Machine) read(r []Response) {
+// readHint begins the step Read: find the newest record, first by the hint.
+func (m *Machine) readHint() {
+	m.ask(readingHint, Request{Action: Get, Repository: Repository, Tag: string(Hint)})
+}
+
+// readingHint takes the hint, and probes if it is of no use.
+func (m *Machine) readingHint(r []Response) {
 	if !r[0].Found || r[0].Record == nil {
 		m.upper = 1
 		m.ask(probing, headRecord(m.upper))
@@ -16,20 +25,20 @@ func (m *Machine) read(r []Response) {
 	}
 	m.number, m.digest = r[0].Record.Sequence, r[0].Digest
 	m.newest = Sealed{Record: *r[0].Record, Digest: r[0].Digest}
-	m.ask(hinted, headRecord(m.number), headRecord(m.number+1))
+	m.ask(trustingHint, headRecord(m.number), headRecord(m.number+1))
 }
 
-// trust takes whether the hint is a decided record.
-func (m *Machine) trust(r []Response) {
+// trustingHint takes whether the hint is a decided record.
+func (m *Machine) trustingHint(r []Response) {
 	switch {
 	case r[0].Digest != m.digest:
 		m.forked("the tag %s is %s, which says that it is record %d; that is %s", Hint, m.digest, m.number, orNothing(r[0].Digest))
 	default:
-		m.climb(r[1:])
+		m.climbing(r[1:])
 	}
 }
 
-func (m *Machine) double(r []Response) {
+func (m *Machine) probing(r []Response) {
 	if r[0].Found {
 		m.number, m.digest = m.upper, r[0].Digest
 		m.upper *= 2
@@ -39,7 +48,7 @@ func (m *Machine) double(r []Response) {
 	m.between()
 }
 
-func (m *Machine) halve(r []Response) {
+func (m *Machine) halving(r []Response) {
 	middle := m.number + (m.upper-m.number)/2
 	if r[0].Found {
 		m.number, m.digest = middle, r[0].Digest
@@ -60,20 +69,20 @@ func (m *Machine) between() {
 	}
 }
 
-// climb goes on to the next record while there is one.
-func (m *Machine) climb(r []Response) {
+func (m *Machine) climb() { m.ask(climbing, headRecord(m.number+1)) }
+
+// climbing goes on to the next record while there is one.
+func (m *Machine) climbing(r []Response) {
 	switch {
 	case r[0].Found:
 		m.reached(m.number+1, r[0].Digest)
-		m.look()
+		m.climb()
 	case m.number == m.newest.Record.Sequence:
 		m.arrived()
 	default:
 		m.ask(loading, getRecord(m.number))
 	}
 }
-
-func (m *Machine) look() { m.ask(newer, headRecord(m.number+1)) }
 
 // reached notes a decided record. If this was the slot of mine, that is over.
 func (m *Machine) reached(sequence uint64, digest string) {
@@ -90,15 +99,15 @@ func (m *Machine) reached(sequence uint64, digest string) {
 		switch {
 		case !m.side:
 			m.own = m.mine
-		case m.mine.Record.Operation == Void:
+		case m.mine.Record.Operation == OpVoid:
 			m.voided = append(m.voided[:len(m.voided):len(m.voided)], m.mine.Record.Of)
 		}
 	}
 	m.mine = nil
 }
 
-// load takes the newest record, which has to continue the chain.
-func (m *Machine) load(r []Response) {
+// loading takes the newest record, which has to continue the chain.
+func (m *Machine) loading(r []Response) {
 	if !m.readable(m.number, r[0]) {
 		return
 	}
@@ -136,7 +145,7 @@ func (m *Machine) readable(sequence uint64, r Response) bool {
 // below it, whether it stays is up to the record after the operation's.
 func (m *Machine) arrived() {
 	if m.own == nil || m.confirmed || m.undone != nil || m.own.Record.Sequence >= m.number {
-		m.roll()
+		m.follow()
 		return
 	}
 	next := m.own.Record.Sequence + 1
@@ -144,20 +153,20 @@ func (m *Machine) arrived() {
 		m.judge(m.newest.Record)
 		return
 	}
-	m.ask(succeeding, getRecord(next))
+	m.ask(judging, getRecord(next))
 }
 
-func (m *Machine) succeed(r []Response) {
+func (m *Machine) judging(r []Response) {
 	if m.readable(m.own.Record.Sequence+1, r[0]) {
 		m.judge(*r[0].Record)
 	}
 }
 
 func (m *Machine) judge(next Record) {
-	if next.Operation == Void {
+	if next.Operation == OpVoid {
 		m.undone = &next
 	} else {
 		m.confirmed = true
 	}
-	m.roll()
+	m.follow()
 }

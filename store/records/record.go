@@ -21,14 +21,6 @@ const Schema = 1
 // ten thousand images.
 const MaxRecord = 2 << 20
 
-// The operations that the protocol itself knows. Others are small letters, and
-// mean to it only what the record's tables and new images say.
-const (
-	Publish = "publish"
-	Void    = "void" // takes back a publish whose version was taken by others
-	Keep    = "keep" // changes nothing: says that a publish stays, see [Machine]
-)
-
 // Record is one entry of the log.
 type Record struct {
 	Schema int `json:"schema"`
@@ -36,7 +28,7 @@ type Record struct {
 	Sequence uint64 `json:"sequence"`
 	// Parent is the digest of the record before, "" for the first.
 	Parent    string `json:"parent,omitempty"`
-	Operation string `json:"operation"`
+	Operation string `json:"operation"` // one of OpPublish and so on, or a newer one
 	// Of is the sequence of the record that this one takes back or keeps.
 	Of uint64 `json:"of,omitempty"`
 	Signature
@@ -48,7 +40,7 @@ type Record struct {
 	Holds map[string]Hold `json:"holds,omitempty"`
 	// Releases is how many releases have a number, see [Place].
 	Releases uint64 `json:"releases,omitempty"`
-	// Pruned are the numbers of the releases that were given up, see [Prune]. No
+	// Pruned are the numbers of the releases that were given up, see [OpPrune]. No
 	// ring of After holds one.
 	Pruned versioning.Lineage `json:"pruned,omitempty"`
 	// Undo is the newest shift that can be undone, nil if there is none.

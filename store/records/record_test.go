@@ -15,7 +15,7 @@ import (
 
 func sample() Record {
 	return Record{
-		Schema: Schema, Sequence: 42, Parent: sha("41"), Operation: Publish, Signature: signature(7),
+		Schema: Schema, Sequence: 42, Parent: sha("41"), Operation: OpPublish, Signature: signature(7),
 		Before: Table{"dev": {Root: "deploy", Version: version("0.1.0"), Digest: sha("1"), Record: 3, Release: 1}, "users": {Root: "deploy"}},
 		After:  Table{"dev": {Root: "deploy", Version: version("0.2.0"), Digest: sha("2"), Record: 42, Release: 2, Lineage: "1"}, "users": {Root: "deploy"}},
 		Holds:  map[string]Hold{"users": {Record: 40, Reason: "an audit"}}, Releases: 2,
@@ -59,7 +59,7 @@ func TestRecordsComeBack(t *testing.T) {
 
 // Golden: other bytes would make records of different versions of Quoit differ.
 func TestBytesAreFrozen(t *testing.T) {
-	sealed, err := Seal(Record{Sequence: 1, Operation: "set", Signature: signature(1), After: Table{"dev": {Root: "deploy", Version: version("0.1.0"), Digest: "sha256:" + strings.Repeat("ab", 32)}}})
+	sealed, err := Seal(Record{Sequence: 1, Operation: OpSet, Signature: signature(1), After: Table{"dev": {Root: "deploy", Version: version("0.1.0"), Digest: "sha256:" + strings.Repeat("ab", 32)}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestBrokenRecords(t *testing.T) {
 		"no parent":          {func(r *Record) { r.Parent = "" }, `its parent is ""`},
 		"an operation":       {func(r *Record) { r.Operation = "Do it" }, `its operation is "Do it"`},
 		"of the future":      {func(r *Record) { r.Of = 42 }, "it is of record 42, which does not come before it"},
-		"a void of another":  {func(r *Record) { r.Operation, r.Of = Void, 40 }, "it is a void of record 40, not of the one before it"},
+		"a void of another":  {func(r *Record) { r.Operation, r.Of = OpVoid, 40 }, "it is a void of record 40, not of the one before it"},
 		"an id":              {func(r *Record) { r.ID = "7" }, `its id is "7"`},
 		"a fraction of time": {func(r *Record) { r.Time = r.Time.Add(1) }, "its time is 2026-01-02T03:04:05.000000001Z"},
 		"a control":          {func(r *Record) { r.Message = "a\x1b[2J" }, `its message "a\x1b[2J" is longer than`},
@@ -235,4 +235,16 @@ func FuzzParse(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// The operations' names are in logs that were written long ago.
+func TestOperationNames(t *testing.T) {
+	for name, operation := range map[string]string{
+		"publish": OpPublish, "adopt": OpTakeOver, "shift": OpShift, "unshift": OpUnshift, "set": OpSet,
+		"hold": OpHold, "unhold": OpUnhold, "prune": OpPrune, "void": OpVoid, "keep": OpKeep,
+	} {
+		if name != operation {
+			t.Errorf("%q is written %q", name, operation)
+		}
+	}
 }

@@ -92,13 +92,3 @@ func getRecord(sequence uint64) Request {
 func put(tag Content) Request {
 	return Request{Action: Put, Repository: tag.Repository, Tag: tag.Tag, Digest: tag.Digest}
 }
-
-// write is a Put of a tag of the log.
-func (m *Machine) write(name Name, digest string) Request {
-	r := put(Content{Repository, name.String(), digest})
-	r.Register = name.Mark == Hint
-	if m.mine != nil && m.mine.Digest == digest {
-		r.Sealed = m.mine
-	}
-	return r
-}

@@ -105,21 +105,3 @@ func orNothing(digest string) string {
 	}
 	return digest
 }
-
-// end finishes with a result; what is the same for all is filled in here.
-func (m *Machine) end(result Result) {
-	result.Newest, result.Record, result.Voided = m.newest, m.own, m.voided
-	if m.undone != nil {
-		result.Voided = append(result.Voided[:len(result.Voided):len(result.Voided)], m.undone.Of)
-	}
-	m.result, m.ended, m.asked, m.batch, m.answered = result, true, nil, nil, nil
-}
-
-func (m *Machine) forked(format string, values ...any) {
-	m.end(Result{Outcome: Forked, Err: &ForkError{fmt.Sprintf(format, values...)}})
-}
-
-// foreign ends with tags that somebody else wrote.
-func (m *Machine) foreign(next string, tags ...Found) {
-	m.end(Result{Outcome: Foreign, Tags: tags, Err: &TagError{tags, next}})
-}

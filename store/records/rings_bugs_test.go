@@ -34,7 +34,7 @@ func retriedShift(h *history, newest Record) (string, Operation) {
 func staleHolds(h *history, newest Record) (string, Operation) {
 	ring, then := h.ring(), newest
 	return "hold " + ring, func(newest Record) (Record, error) {
-		record := newest.Following("hold")
+		record := newest.Following(OpHold)
 		record.Holds = maps.Clone(then.Holds)
 		record.hold(ring, newest.Sequence+1)
 		return record, nil

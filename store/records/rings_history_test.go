@@ -74,7 +74,7 @@ func shifted(newest Record) (Record, error) {
 	if err != nil || len(plan.Changes) == 0 {
 		return Record{}, errors.Join(err, errNothing)
 	}
-	record := newest.Following("shift")
+	record := newest.Following(OpShift)
 	record.After, record.Below = plan.Table, newest.Undo
 	record.Undo = &Shifted{Record: newest.Sequence + 1, Moves: plan.Moves}
 	return record, nil
@@ -101,7 +101,7 @@ func unshifted(newest, undone Record, moves []versioning.Move, rings []string) (
 	if err != nil {
 		return Record{}, err
 	}
-	record := newest.Following("unshift")
+	record := newest.Following(OpUnshift)
 	record.After, record.Of, record.Undo = plan.Table, undone.Sequence, undone.Below
 	if len(plan.Left) > 0 {
 		record.Undo = &Shifted{Record: undone.Sequence, Moves: plan.Left}
@@ -124,7 +124,7 @@ func (h *history) drawHold(newest Record) (string, Operation) {
 	ring := h.ring()
 	if len(newest.Holds) > 0 && h.rng.IntN(3) > 0 {
 		return "unhold", func(newest Record) (Record, error) {
-			record := newest.Following("unhold")
+			record := newest.Following(OpUnhold)
 			clear(record.Holds)
 			if len(newest.Holds) == 0 {
 				return Record{}, errNothing
@@ -133,7 +133,7 @@ func (h *history) drawHold(newest Record) (string, Operation) {
 		}
 	}
 	return "hold " + ring, func(newest Record) (Record, error) {
-		record := newest.Following("hold")
+		record := newest.Following(OpHold)
 		record.hold(ring, newest.Sequence+1)
 		return record, nil
 	}
@@ -154,7 +154,7 @@ func (h *history) judgeRings() error {
 	for i, d := range h.decisions {
 		record := d.sealed.Record
 		planned, ours := h.planned[record.ID]
-		moves := record.Operation == "shift" || record.Operation == "unshift"
+		moves := record.Operation == OpShift || record.Operation == OpUnshift
 		if moves && (!ours || planned+1 != record.Sequence) {
 			return fmt.Errorf("record %d is a %s that was planned on record %d", i+1, record.Operation, planned)
 		}

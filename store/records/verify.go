@@ -91,7 +91,7 @@ func (v *verifier) record(sequence uint64) {
 		v.tag(Altered, name, fmt.Sprintf("it says that it is record %d", record.Sequence), nextForged)
 		return
 	}
-	if record.Operation == Void {
+	if record.Operation == OpVoid {
 		v.voided[record.Of] = true
 	}
 	previous, found := v.Records[v.decided[sequence-1]]
@@ -162,7 +162,7 @@ func (v *verifier) twice() {
 	digests := map[Content]string{}
 	for sequence := uint64(1); sequence < uint64(len(v.decided)); sequence++ {
 		record, found := v.Records[v.decided[sequence]]
-		if !found || record.Operation == Void || record.Operation == Keep {
+		if !found || record.Operation == OpVoid || record.Operation == OpKeep {
 			continue
 		}
 		if earlier := operations[record.ID]; earlier > 0 {

@@ -3,6 +3,8 @@ package records
 import (
 	"fmt"
 	"slices"
+
+	"github.com/quoitbuild/quoit/versioning"
 )
 
 // images compares version and ring tags with the log.
@@ -63,4 +65,31 @@ func (v *verifier) held(ring, digest string) bool {
 
 func (v *verifier) image(fault Fault, sequence uint64, tag Content, got, what, next string) {
 	v.findings = append(v.findings, Finding{fault, sequence, Content{tag.Repository, tag.Tag, got}, what, next})
+}
+
+// newest is the newest decided record; zero if there is none, or it cannot be read.
+func (l Log) newest() Record {
+	var newest Record
+	for tag, digest := range l.Tags {
+		name, ok := ParseName(tag)
+		if record, found := l.Records[digest]; ok && name.Mark == Decided && found && record.Sequence > newest.Sequence {
+			newest = record
+		}
+	}
+	return newest
+}
+
+// Kept are the versions, without digest, of all releases that were published and
+// whose numbers are not among the pruned ones.
+func (l Log) Kept(pruned versioning.Lineage) map[Content]bool {
+	kept := map[Content]bool{}
+	for _, record := range l.Records {
+		if pruned.Has(record.Releases) {
+			continue
+		}
+		for name, image := range record.Images {
+			kept[Content{Repository: name, Tag: image.Version.String()}] = true
+		}
+	}
+	return kept
 }

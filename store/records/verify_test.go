@@ -46,7 +46,7 @@ func TestNothingIsWrongWithAWholeLog(t *testing.T) {
 }
 
 func TestTampering(t *testing.T) {
-	other, err := Seal(Record{Sequence: 2, Parent: sha("x"), Operation: "set", Signature: signature(9), After: Table{"dev": {Root: "deploy", Version: version("6.6.6"), Digest: sha("6")}}})
+	other, err := Seal(Record{Sequence: 2, Parent: sha("x"), Operation: OpSet, Signature: signature(9), After: Table{"dev": {Root: "deploy", Version: version("6.6.6"), Digest: sha("6")}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -175,14 +175,14 @@ func publish(ring, v, expected string) Operation {
 			return Record{}, movedError{ring}
 		}
 		images := map[string]Image{"deploy": {Version: version(v), Digest: sha(v), New: true}}
-		return Record{Operation: Publish, After: with(newest.After, ring, Place{Root: "deploy", Version: version(v), Digest: sha(v)}), Images: images}, nil
+		return Record{Operation: OpPublish, After: with(newest.After, ring, Place{Root: "deploy", Version: version(v), Digest: sha(v)}), Images: images}, nil
 	}
 }
 
 // set is an operation that always fits.
 func set(ring, v string) Operation {
 	return func(newest Record) (Record, error) {
-		return Record{Operation: "set", After: with(newest.After, ring, Place{Root: "deploy", Version: version(v), Digest: sha(v)})}, nil
+		return Record{Operation: OpSet, After: with(newest.After, ring, Place{Root: "deploy", Version: version(v), Digest: sha(v)})}, nil
 	}
 }
 
@@ -192,7 +192,7 @@ func shiftTwice(sequence uint64) Operation {
 		if newest.Sequence != sequence {
 			return Record{}, movedError{"dev"}
 		}
-		record := newest.Following("shift")
+		record := newest.Following(OpShift)
 		record.After["testers"], record.After["users"] = newest.After["dev"], newest.After["testers"]
 		return record, nil
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/containerd/platforms"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/quoitbuild/quoit/internal/diag"
+	"github.com/quoitbuild/quoit/internal/show"
 )
 
 // The build arguments that are Quoit's own. They are never a part of a revision.
@@ -211,7 +211,7 @@ func splitNames(list string) []string {
 func withoutCredentials(source string) string {
 	u, err := url.Parse(source)
 	if err != nil || u.Host == "" {
-		return diag.Mask(source)
+		return show.Mask(source)
 	}
 	u.User, u.RawQuery = nil, ""
 	return u.String()

@@ -10,14 +10,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"syscall"
-	"unicode"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
-	"github.com/quoitbuild/quoit/internal/diag"
+	"github.com/quoitbuild/quoit/internal/show"
 )
 
 // What a [RequestError] was doing.
@@ -135,25 +133,5 @@ func cause(err error) error {
 	}
 }
 
-var (
-	secretHeader = regexp.MustCompile(`(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}`)
-	secretQuery  = regexp.MustCompile(`([a-z]+://[^\s?"]*)\?[^\s"]*`)
-)
-
 // clean makes one short line without credentials of what others wrote.
-func clean(text string) string {
-	text, _, _ = strings.Cut(text, "\n")
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return -1
-		}
-		return r
-	}, text)
-	text = secretHeader.ReplaceAllString(text, "$1 ***")
-	text = secretQuery.ReplaceAllString(text, "$1?***")
-	text = diag.Mask(text)
-	if runes := []rune(text); len(runes) > 200 {
-		text = string(runes[:200]) + "…"
-	}
-	return text
-}
+func clean(text string) string { return show.Short(show.MaskRequest(text), 200) }

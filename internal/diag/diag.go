@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/quoitbuild/quoit/internal/show"
 )
 
 // Position is a place in a file. Line and Column begin at 1 and Column counts
@@ -169,3 +171,6 @@ func walk(err error, found func(Diagnostic), other func(error)) {
 		other(err)
 	}
 }
+
+// printable returns text on one line for a terminal, without credentials.
+func printable(text string) string { return show.Line(show.Mask(text)) }

@@ -1,29 +1,17 @@
 package diag
 
 import (
-	"fmt"
+	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/quoitbuild/quoit/internal/show"
 )
 
 const (
 	tabWidth = 4
 	maxWidth = 100 // of the text that is shown of one line
 )
-
-// escape returns how a character is shown: itself if it is printable, and an
-// escape sequence that a terminal does not interpret otherwise.
-func escape(r rune) string {
-	switch {
-	case r == unicode.ReplacementChar || unicode.IsPrint(r):
-		return string(r)
-	case r < 0x80:
-		return fmt.Sprintf(`\x%02x`, r)
-	case r < 0x10000:
-		return fmt.Sprintf(`\u%04x`, r)
-	}
-	return fmt.Sprintf(`\U%08x`, r)
-}
 
 // width is the number of terminal cells of a shown character.
 func width(shown string) int {
@@ -54,12 +42,16 @@ type excerpt struct {
 	from, size int
 }
 
-// show cuts a line around the columns from..to (1-based, to exclusive).
-func show(line []byte, from, to int) excerpt {
-	runes := []rune(Mask(string(line)))
+// cut shows a line around the columns from..to (1-based, to exclusive).
+func cut(line []byte, from, to int) excerpt {
+	masked := show.Mask(string(line))
+	runes, shown := []rune(masked), slices.Collect(show.Characters(masked))
 	from = min(max(from, 1), len(runes)+1) - 1
 	to = min(max(to-1, from+1), max(len(runes), from+1))
-	first := window(runes, from)
+	first := window(len(runes), from)
+	for first > 0 && first < from && width(shown[first]) == 0 {
+		first++ // a mark without its character
+	}
 	var b strings.Builder
 	var out excerpt
 	cells := 0
@@ -73,7 +65,10 @@ func show(line []byte, from, to int) excerpt {
 		if last == from {
 			out.from = cells
 		}
-		cell := cellOf(runes[last], cells)
+		cell := shown[last]
+		if runes[last] == '\t' {
+			cell = strings.Repeat(" ", tabWidth-cells%tabWidth)
+		}
 		b.WriteString(cell)
 		cells += width(cell)
 		if last >= from && last < to {
@@ -91,18 +86,11 @@ func show(line []byte, from, to int) excerpt {
 	return out
 }
 
-// window returns the first character to show, so that the one at from and what
-// follows is seen.
-func window(runes []rune, from int) int {
-	if len(runes) <= maxWidth || from <= maxWidth/2 {
+// window returns the first of so many characters to show, so that the one at
+// from and what follows is seen.
+func window(characters, from int) int {
+	if characters <= maxWidth || from <= maxWidth/2 {
 		return 0
 	}
-	return min(from-maxWidth/3, max(0, len(runes)-maxWidth))
-}
-
-func cellOf(r rune, at int) string {
-	if r == '\t' {
-		return strings.Repeat(" ", tabWidth-at%tabWidth)
-	}
-	return escape(r)
+	return min(from-maxWidth/3, max(0, characters-maxWidth))
 }

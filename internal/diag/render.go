@@ -115,13 +115,13 @@ func (p *printer) excerpt(src *Source, r Range, mark byte, note string, gutter i
 	}
 	line, n := x.Line(r.Start.Line), r.Start.Line
 	if before := x.Line(n - 1); context && len(bytes.TrimSpace(before)) > 0 {
-		p.line(gutter, n-1, show(before, 1, 1).text)
+		p.line(gutter, n-1, cut(before, 1, 1).text)
 	}
 	to := r.End.Column
 	if r.End.Line > n {
 		to = x.Whole(n).End.Column
 	}
-	e := show(line, r.Start.Column, to)
+	e := cut(line, r.Start.Column, to)
 	p.line(gutter, n, e.text)
 	marker := strings.Repeat(" ", e.from) + strings.Repeat(string(mark), e.size)
 	if note != "" {

@@ -72,7 +72,7 @@ func checkRelease(r Release) error {
 }
 
 func checkStep(s Step) error {
-	if !slices.Contains([]Action{Install, Upgrade, Downgrade, Restore, Uninstall}, s.Action) {
+	if !slices.Contains(Actions(), s.Action) {
 		return fmt.Errorf("%q is not an action", shorten(string(s.Action)))
 	}
 	return checkRelease(s.Run)

@@ -23,6 +23,13 @@ const (
 	Uninstall Action = "uninstall"
 )
 
+// Actions returns all of them.
+func Actions() []Action { return []Action{Install, Upgrade, Downgrade, Restore, Uninstall} }
+
+// Installs reports whether the action changes the site's objects to those of
+// the release that runs. The others run hooks, or delete.
+func (a Action) Installs() bool { return a == Install || a == Upgrade || a == Restore }
+
 // Release is a release as a site knows it, by its root image. Releases with
 // equal digests are the same one.
 type Release struct {

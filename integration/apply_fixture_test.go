@@ -21,6 +21,7 @@ import (
 
 	"github.com/quoitbuild/quoit/deploy"
 	"github.com/quoitbuild/quoit/deploy/apply"
+	"github.com/quoitbuild/quoit/deploy/render"
 )
 
 var startCluster = sync.OnceValue(func() error {
@@ -49,9 +50,12 @@ func newApplied(t *testing.T, files map[string]string) *applied {
 	}
 	busybox := stack.Ref("library/busybox")
 	a := &applied{t, config, apply.Request{
-		Project: "acme/shop", Site: "eu", Environment: "prod", Ring: "users",
-		Namespace: "apply-" + strings.ToLower(rand.Text()[:8]), Action: deploy.Install, Root: t.TempDir(), Timeout: time.Minute,
-		Images: map[string]string{"api": busybox + "@" + descriptor(t, busybox+":latest").Digest.String()},
+		Target: render.Target{
+			Project: "acme/shop", Site: "eu", Environment: "prod", Ring: "users",
+			Namespace: "apply-" + strings.ToLower(rand.Text()[:8]), Action: deploy.Install,
+			Images: map[string]string{"api": busybox + "@" + descriptor(t, busybox+":latest").Digest.String()},
+		},
+		Root: t.TempDir(), Timeout: time.Minute,
 	}}
 	a.file("quoit/release.json", `{"schema":1,"project":"acme/shop","root":"api","images":{"api":{"version":"1.0.0","revision":"sha256:`+
 		strings.Repeat("a", 64)+`","platforms":["linux/amd64"]}}}`)

@@ -18,7 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/quoitbuild/quoit/deploy"
-	"github.com/quoitbuild/quoit/deploy/apply"
+	"github.com/quoitbuild/quoit/deploy/render"
 	"github.com/quoitbuild/quoit/deploy/site"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/versioning"
@@ -70,7 +70,11 @@ func newLimited(t *testing.T) *limited {
 	a := newApplied(t, limitedObjects)
 	needCluster(t)
 	s := site.Site{Project: "acme/shop", Site: manifest.Site{Name: "eu", Environment: "prod", Ring: "users", Namespace: a.request.Namespace, Scope: manifest.ScopeNamespace}}
-	objects, err := apply.Objects(a.request.Root, "prod")
+	source, err := render.Load(a.request.Root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects, err := source.Build("prod")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/quoitbuild/quoit/deploy"
+	"github.com/quoitbuild/quoit/deploy/render"
 )
 
 const doneJobs = `{apiVersion: batch/v1, kind: Job, metadata: {name: once, namespace: shop}, spec: {ttlSecondsAfterFinished: 60}}
@@ -20,20 +21,20 @@ func TestAJobWhoseTimeToLiveIsOverIsNoChange(t *testing.T) {
 	release := made{version: "1.0.0", values: "sha256:1", names: "A"}
 	for name, c := range map[string]struct {
 		held    made
-		objects []ref
+		objects []render.Ref
 		once    string
 	}{
-		"it was applied":                        {release, refsOf(parse(t, doneJobs)), unchanged},
-		"it was not":                            {release, refsOf(parse(t, doneJobs)[1:]), created},
-		"another release's was":                 {made{"0.9.0", "sha256:1", "A"}, refsOf(parse(t, doneJobs)), created},
-		"it was, with other values":             {made{"1.0.0", "sha256:2", "A"}, refsOf(parse(t, doneJobs)), created},
-		"by a run that did not say the version": {made{}, refsOf(parse(t, doneJobs)), created},
+		"it was applied":                        {release, render.Refs(parse(t, doneJobs)), unchanged},
+		"it was not":                            {release, render.Refs(parse(t, doneJobs)[1:]), created},
+		"another release's was":                 {made{"0.9.0", "sha256:1", "A"}, render.Refs(parse(t, doneJobs)), created},
+		"it was, with other values":             {made{"1.0.0", "sha256:2", "A"}, render.Refs(parse(t, doneJobs)), created},
+		"by a run that did not say the version": {made{}, render.Refs(parse(t, doneJobs)), created},
 		"nothing was":                           {made{}, nil, created},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake()
-			s := f.session(t, deploy.Upgrade)
-			s.plain, s.made, s.held, s.request.DryRun = parse(t, doneJobs), release, inventory{c.objects, c.held}, true
+			s := f.sessionFor(t, Request{Target: render.Target{Project: "acme/shop", Site: "eu", Namespace: "shop", Action: deploy.Upgrade}, DryRun: true})
+			s.objects.Plain, s.made, s.held = parse(t, doneJobs), release, inventory{c.objects, c.held}
 			if c.held == (made{}) {
 				s.made = made{}
 			}
@@ -41,7 +42,7 @@ func TestAJobWhoseTimeToLiveIsOverIsNoChange(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := []Change{{"Job/once", c.once}, {"Job/stays", created}, {"ConfigMap/settings", created}}
-			if diff := cmp.Diff(want, s.result.Changes); diff != "" {
+			if diff := cmp.Diff(want, s.report.result.Changes); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})

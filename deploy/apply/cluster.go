@@ -1,13 +1,16 @@
 package apply
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
@@ -28,22 +31,22 @@ const (
 // silence keeps the client's library from complaining that it has no log.
 var silence = sync.OnceFunc(func() { log.SetLogger(logr.Discard()) })
 
-// cluster is a run's way to the API server.
-type cluster struct {
+// connection is the API server with what it is asked through.
+type connection struct {
 	client.Client
 	pods corev1client.PodsGetter // for logs
 }
 
-func newCluster(config *rest.Config, progress io.Writer) (*cluster, error) {
+func connect(config *rest.Config, progress io.Writer) (connection, error) {
 	c, err := newClient(config, progress)
 	if err != nil {
-		return nil, err
+		return connection{}, err
 	}
 	pods, err := corev1client.NewForConfig(clientConfig(config, progress))
 	if err != nil {
-		return nil, fmt.Errorf("connecting to the cluster: %w", err)
+		return connection{}, fmt.Errorf("connecting to the cluster: %w", err)
 	}
-	return &cluster{c, pods}, nil
+	return connection{c, pods}, nil
 }
 
 func newClient(config *rest.Config, progress io.Writer) (client.Client, error) {
@@ -85,3 +88,24 @@ func (w *warnings) HandleWarningHeader(code int, _, text string) {
 	w.seen[text] = true
 	fmt.Fprintln(w.progress, "warning:", strings.TrimSpace(text))
 }
+
+// cluster is a connection as a site's run uses it.
+type cluster struct {
+	client.Client
+	pods    podReader
+	owner   owner
+	console *console
+	timeout time.Duration // of each wait
+}
+
+// patch applies one object as it is.
+func (c *cluster) patch(ctx context.Context, object *unstructured.Unstructured, force bool) error {
+	options := []client.PatchOption{client.FieldOwner(fieldManager)}
+	if force {
+		options = append(options, client.ForceOwnership)
+	}
+	return c.Patch(ctx, object, client.Apply, options...)
+}
+
+// pollInterval is how often the cluster is asked while something is waited for.
+const pollInterval = 500 * time.Millisecond

@@ -16,19 +16,20 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/quoitbuild/quoit/deploy"
+	"github.com/quoitbuild/quoit/deploy/render"
 )
 
 // fake is a cluster that has objects and no pods. What is deleted is there for
 // some looks more.
 type fake struct {
 	client.Client
-	objects map[ref]*unstructured.Unstructured
-	leaving map[ref]int // how many looks more an object is there
+	objects map[render.Ref]*unstructured.Unstructured
+	leaving map[render.Ref]int // how many looks more an object is there
 	writes  []string
 }
 
 func newFake(objects ...*unstructured.Unstructured) *fake {
-	f := &fake{objects: map[ref]*unstructured.Unstructured{}, leaving: map[ref]int{}}
+	f := &fake{objects: map[render.Ref]*unstructured.Unstructured{}, leaving: map[render.Ref]int{}}
 	for _, object := range objects {
 		f.add(object)
 	}
@@ -37,7 +38,7 @@ func newFake(objects ...*unstructured.Unstructured) *fake {
 
 func (f *fake) add(object *unstructured.Unstructured) {
 	object.SetUID(types.UID(fmt.Sprintf("uid-%d", len(f.objects))))
-	f.objects[refOf(object).key()] = object.DeepCopy()
+	f.objects[render.RefOf(object).Key()] = object.DeepCopy()
 }
 
 func (f *fake) Get(_ context.Context, _ client.ObjectKey, object client.Object, _ ...client.GetOption) error {
@@ -81,8 +82,8 @@ func (f *fake) Delete(_ context.Context, object client.Object, options ...client
 	return nil
 }
 
-func keyOf(object client.Object) ref {
-	return refOf(object.(*unstructured.Unstructured)).key()
+func keyOf(object client.Object) render.Ref {
+	return render.RefOf(object.(*unstructured.Unstructured)).Key()
 }
 
 // noPods stands for the pods of a namespace that has none.
@@ -97,10 +98,15 @@ func (noPods) List(context.Context, metav1.ListOptions) (*corev1.PodList, error)
 // session is one of site eu, whose inventory has all that the cluster has.
 func (f *fake) session(t *testing.T, action deploy.Action) *session {
 	t.Helper()
-	s := &session{request: Request{Project: "acme/shop", Site: "eu", Namespace: "shop", Root: t.TempDir(), Action: action, Timeout: DefaultTimeout},
-		cluster: &cluster{f, noPods{}}, progress: io.Discard}
+	return f.sessionFor(t, Request{Target: render.Target{Project: "acme/shop", Site: "eu", Namespace: "shop", Action: action}, Timeout: DefaultTimeout})
+}
+
+func (f *fake) sessionFor(t *testing.T, request Request) *session {
+	t.Helper()
+	request.Root = t.TempDir()
+	s := assemble(connection{f, noPods{}}, owner{request.Project, request.Site, request.Namespace}, request, newReport(request, &console{out: io.Discard}))
 	for _, object := range f.objects {
-		s.held.objects = append(s.held.objects, refOf(object))
+		s.held.objects = append(s.held.objects, render.RefOf(object))
 	}
 	s.held.objects = sorted(s.held.objects)
 	return s

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 )
 
 // Bounds of what is looked at for people.
@@ -20,6 +21,12 @@ const (
 	logLines    = 20
 	maxLogBytes = 16 << 10
 )
+
+// podReader looks at pods to find out why something does not run.
+type podReader struct {
+	api     corev1client.PodsGetter
+	console *console // knows what is secret
+}
 
 // diagnosis is why pods do not run as they should.
 type diagnosis struct {
@@ -41,9 +48,9 @@ func (d diagnosis) why() string {
 
 // diagnose looks at the pods of a workload, or at a pod itself. It says as much
 // as the account may know.
-func (s *session) diagnose(ctx context.Context, object *unstructured.Unstructured) diagnosis {
+func (p podReader) diagnose(ctx context.Context, object *unstructured.Unstructured) diagnosis {
 	var d diagnosis
-	pods, err := s.podsOf(ctx, object)
+	pods, err := p.podsOf(ctx, object)
 	if apierrors.IsForbidden(err) {
 		d.hidden = err
 	}
@@ -56,14 +63,14 @@ func (s *session) diagnose(ctx context.Context, object *unstructured.Unstructure
 			d.problems = append(d.problems, problem)
 		}
 		if d.log == nil && container != "" {
-			d.log = s.lastLines(ctx, pod, container, previous)
+			d.log = p.lastLines(ctx, pod, container, previous)
 		}
 	}
 	return d
 }
 
-func (s *session) podsOf(ctx context.Context, object *unstructured.Unstructured) ([]corev1.Pod, error) {
-	pods := s.cluster.pods.Pods(object.GetNamespace())
+func (p podReader) podsOf(ctx context.Context, object *unstructured.Unstructured) ([]corev1.Pod, error) {
+	pods := p.api.Pods(object.GetNamespace())
 	if object.GroupVersionKind().GroupKind().String() == "Pod" {
 		pod, err := pods.Get(ctx, object.GetName(), metav1.GetOptions{})
 		if err != nil {
@@ -128,9 +135,9 @@ func containerProblem(c corev1.ContainerStatus) (problem string, previous bool) 
 // lastLines are the end of a container's log, nothing if there is none, or which
 // right is missing to read it. The container may have ended or begun again since
 // its pod was read, so its log may be that of the previous one now, or no more.
-func (s *session) lastLines(ctx context.Context, pod corev1.Pod, container string, previous bool) []string {
+func (p podReader) lastLines(ctx context.Context, pod corev1.Pod, container string, previous bool) []string {
 	for _, which := range []bool{previous, !previous} {
-		text, err := s.endOfLog(ctx, pod, container, which)
+		text, err := p.endOfLog(ctx, pod, container, which)
 		if apierrors.IsForbidden(err) {
 			return []string{fmt.Sprintf("(cannot be read: %v)", err)}
 		}
@@ -145,9 +152,9 @@ func (s *session) lastLines(ctx context.Context, pod corev1.Pod, container strin
 // that it has removed.
 const logIsGone = "unable to retrieve container logs for "
 
-func (s *session) endOfLog(ctx context.Context, pod corev1.Pod, container string, previous bool) (string, error) {
+func (p podReader) endOfLog(ctx context.Context, pod corev1.Pod, container string, previous bool) (string, error) {
 	tail, limit := int64(logLines), int64(maxLogBytes)
-	stream, err := s.cluster.pods.Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{
+	stream, err := p.api.Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{
 		Container: container, Previous: previous, TailLines: &tail, LimitBytes: &limit,
 	}).Stream(ctx)
 	if err != nil {
@@ -155,5 +162,5 @@ func (s *session) endOfLog(ctx context.Context, pod corev1.Pod, container string
 	}
 	defer stream.Close()
 	data, err := io.ReadAll(io.LimitReader(stream, limit))
-	return strings.TrimRight(s.values.mask(string(data)), "\n"), err
+	return strings.TrimRight(p.console.values.mask(string(data)), "\n"), err
 }

@@ -8,6 +8,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/quoitbuild/quoit/deploy/render"
 )
 
 // ForbiddenError says which rule the role of the account lacks.
@@ -107,7 +109,7 @@ func (e *ImmutableError) Error() string {
 		field = "field " + e.Field
 	}
 	return fmt.Sprintf("%s: %s cannot be changed while the object exists: delete the object, or annotate it %s: %s, then it is deleted and created again",
-		e.Object, field, annotationForce, enabled)
+		e.Object, field, render.AnnotationForce, render.Enabled)
 }
 
 // Unwrap returns what the API server said.

@@ -56,25 +56,25 @@ func hookFiles(dir, point string) ([]string, error) {
 
 // runFile runs one executable of the root image. What it prints goes to the
 // progress as it comes.
-func (s *session) runFile(ctx context.Context, point, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, s.request.Timeout)
+func (h *hookRunner) runFile(ctx context.Context, point, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, h.request.Timeout)
 	defer cancel()
-	file, err := filepath.Abs(filepath.Join(s.request.Root, name))
+	file, err := filepath.Abs(filepath.Join(h.request.Root, name))
 	if err != nil {
 		return fmt.Errorf("hook %s: %w", name, err)
 	}
 	cmd := exec.CommandContext(ctx, file)
-	cmd.Dir = s.request.Root
-	cmd.Stdout, cmd.Stderr = s.progress, s.progress
+	cmd.Dir = h.request.Root
+	cmd.Stdout, cmd.Stderr = h.console.out, h.console.out
 	cmd.WaitDelay = 5 * time.Second // for children that hold the output open
 	cmd.Env = os.Environ()
-	for key, value := range s.request.environment() {
+	for key, value := range h.request.environment() {
 		cmd.Env = append(cmd.Env, key+"="+value)
 	}
 	if err := cmd.Run(); err != nil {
 		reason := err.Error()
 		if ctx.Err() != nil {
-			reason = "did not end within " + s.request.Timeout.String()
+			reason = "did not end within " + h.request.Timeout.String()
 		}
 		return &HookError{Point: point, Name: "/" + name, Reason: strings.ReplaceAll(reason, file, "/"+name)}
 	}

@@ -8,6 +8,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
+
+	"github.com/quoitbuild/quoit/deploy/render"
 )
 
 // folder is a root with the files: path → content.
@@ -44,25 +46,11 @@ func parse(t *testing.T, text string) []*unstructured.Unstructured {
 	return objects
 }
 
-// format is the reverse of parse.
-func format(t *testing.T, objects []*unstructured.Unstructured) string {
-	t.Helper()
-	var documents []string
-	for _, object := range objects {
-		data, err := yaml.Marshal(object.Object)
-		if err != nil {
-			t.Fatal(err)
-		}
-		documents = append(documents, string(data))
-	}
-	return strings.Join(documents, "---\n")
-}
-
 // names are the objects' kinds and names.
 func names(objects []*unstructured.Unstructured) string {
 	var all []string
 	for _, object := range objects {
-		all = append(all, refOf(object).String())
+		all = append(all, render.RefOf(object).String())
 	}
 	return strings.Join(all, " ")
 }

@@ -1,153 +1,104 @@
 package apply
 
 import (
-	"cmp"
-	"errors"
+	"context"
 	"fmt"
-	"maps"
-	"slices"
-	"strconv"
 	"strings"
-	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/quoitbuild/quoit/deploy"
-	"github.com/quoitbuild/quoit/internal/diag"
+	"github.com/quoitbuild/quoit/deploy/render"
 )
 
-// hook is an object that only counts at some points of a run: a Job that is run
-// there, or something that such a Job needs.
-type hook struct {
-	object *unstructured.Unstructured
-	points []string
-	weight int
+// HookError says that a hook did not end well.
+type HookError struct {
+	Point  string
+	Name   string // Job/migrate, or /hooks/pre-install
+	Reason string
+	Log    []string // its last lines, if they could be read
 }
 
-func (h hook) runsIn(action deploy.Action) bool {
-	return slices.Contains(h.points, pre(action)) || slices.Contains(h.points, post(action))
+// Error has the reason and the last lines.
+func (e *HookError) Error() string {
+	return fmt.Sprintf("%s hook %s: %s%s", e.Point, e.Name, e.Reason, logText(e.Log))
 }
 
-// points are where hooks can run.
-var points = func() []string {
-	var all []string
-	for _, action := range []deploy.Action{deploy.Install, deploy.Upgrade, deploy.Downgrade, deploy.Restore, deploy.Uninstall} {
-		all = append(all, pre(action), post(action))
+func logText(lines []string) string {
+	if len(lines) == 0 {
+		return ""
 	}
-	return all
-}()
-
-func isJob(object *unstructured.Unstructured) bool {
-	return object.GroupVersionKind().GroupKind().String() == "Job.batch"
+	return "\nits last lines:\n  " + strings.Join(lines, "\n  ")
 }
 
-func pre(action deploy.Action) string  { return "pre-" + string(action) }
-func post(action deploy.Action) string { return "post-" + string(action) }
+// hookRunner runs hooks, one after the other.
+type hookRunner struct {
+	*cluster
+	applier *applier
+	request Request
+	report  *report
+}
 
-// splitHooks takes the hooks out of the objects, in the order in which they run:
-// by weight, then by name. All mistakes are reported at once.
-func splitHooks(objects []*unstructured.Unstructured) (plain []*unstructured.Unstructured, hooks []hook, err error) {
-	var errs []error
-	for _, object := range objects {
-		annotation, found := object.GetAnnotations()[annotationHook]
-		if !found {
-			plain = append(plain, object)
+// endLeft deletes the Jobs of hooks that run on although their own run is over,
+// and returns when they are gone with their pods: nothing of them may come after
+// what the hooks of this run do.
+func (h *hookRunner) endLeft(ctx context.Context, held []render.Ref) error {
+	for _, r := range held {
+		live := r.Empty()
+		if !render.IsJob(live) {
 			continue
 		}
-		h := hook{object: object}
-		for point := range strings.SplitSeq(annotation, ",") {
-			point = strings.TrimSpace(point)
-			h.points = append(h.points, point)
-			if !slices.Contains(points, point) {
-				errs = append(errs, fmt.Errorf("%s: %s", refOf(object), unknownPoint(point)))
-			}
+		err := h.Get(ctx, client.ObjectKeyFromObject(live), live)
+		if apierrors.IsNotFound(err) {
+			continue
 		}
-		if weight, found := object.GetAnnotations()[annotationHookWeight]; found {
-			if h.weight, err = strconv.Atoi(weight); err != nil {
-				errs = append(errs, fmt.Errorf("%s: annotation %s: %q is not a whole number", refOf(object), annotationHookWeight, weight))
-			}
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", h.owner.name(r), explain(err))
 		}
-		hooks = append(hooks, h)
-	}
-	slices.SortStableFunc(hooks, func(a, b hook) int {
-		return cmp.Or(cmp.Compare(a.weight, b.weight), cmp.Compare(a.object.GetName(), b.object.GetName()))
-	})
-	return plain, hooks, errors.Join(errs...)
-}
-
-func unknownPoint(point string) string {
-	text := fmt.Sprintf("annotation %s: there is no point %q", annotationHook, point)
-	if near := diag.Nearest(point, points); near != "" {
-		return text + ", maybe you mean " + near
-	}
-	return text + "; there are " + strings.Join(points, ", ")
-}
-
-// at are the hooks that count at a point: first what Jobs need, then the Jobs.
-func at(hooks []hook, point string) (needs, jobs []*unstructured.Unstructured) {
-	for _, h := range hooks {
-		switch {
-		case !slices.Contains(h.points, point):
-		case isJob(h.object):
-			jobs = append(jobs, h.object)
-		default:
-			needs = append(needs, h.object)
+		_, isHook := live.GetAnnotations()[render.AnnotationHook]
+		if !isHook || h.owner.mayChange(live) != nil || hasCondition(live, "Complete") || hasCondition(live, "Failed") {
+			continue
+		}
+		h.console.say("ending %s of an earlier run", h.owner.name(r))
+		if err := h.deleteAndWait(ctx, live); err != nil {
+			return err
 		}
 	}
-	return inApplyOrder(needs), jobs
+	return nil
 }
 
-// environment is what hooks are told.
-func (r Request) environment() map[string]string {
-	return map[string]string{
-		"QUOIT_ACTION":       string(r.Action),
-		"QUOIT_FROM_VERSION": versionText(r.From),
-		"QUOIT_TO_VERSION":   versionText(r.To),
-		"QUOIT_SITE":         r.Site,
-		"QUOIT_RING":         r.Ring,
+// run runs what belongs to a point: first the root image's executables,
+// then the Jobs, after what they need. The first that fails ends it.
+func (h *hookRunner) run(ctx context.Context, point string, needs, jobs []*unstructured.Unstructured) error {
+	files, err := hookFiles(h.request.Root, point)
+	if err != nil {
+		return fmt.Errorf("looking for %s hooks: %w", point, err)
 	}
-}
-
-// jobDeadline is how much longer than a run waits a Job may go on, if the run
-// has died and no other one comes to end it.
-const jobDeadline = 30 * time.Second
-
-// prepareJob returns the Job as it is run: it is told what happens, is not tried
-// again unless it says so, and ends.
-func prepareJob(job *unstructured.Unstructured, environment map[string]string, timeout time.Duration) (*unstructured.Unstructured, error) {
-	job = job.DeepCopy()
-	spec, found, err := unstructured.NestedMap(job.Object, "spec")
-	if err != nil || !found {
-		return nil, fmt.Errorf("%s has no spec", refOf(job))
-	}
-	if _, set := spec["backoffLimit"]; !set {
-		spec["backoffLimit"] = int64(0)
-	}
-	if _, set := spec["activeDeadlineSeconds"]; !set {
-		spec["activeDeadlineSeconds"] = int64((timeout + jobDeadline).Seconds())
-	}
-	job.Object["spec"] = spec
-	for _, pod := range podSpecs(job.Object) {
-		for _, list := range []string{"initContainers", "containers"} {
-			for _, container := range mapsIn(pod[list]) {
-				container["env"] = withEnvironment(container["env"], environment)
-			}
+	for _, name := range files {
+		if err := h.runHook(point, "/"+name, func() error { return h.runFile(ctx, point, name) }); err != nil {
+			return err
 		}
 	}
-	return job, nil
-}
-
-// withEnvironment puts the variables in the place of those with their names.
-func withEnvironment(env any, environment map[string]string) []any {
-	var all []any
-	for _, variable := range mapsIn(env) {
-		name, _ := variable["name"].(string)
-		if _, ours := environment[name]; !ours {
-			all = append(all, variable)
+	if !h.request.DryRun {
+		if err := h.applier.applyEach(ctx, needs); err != nil {
+			return fmt.Errorf("applying what %s hooks need: %w", point, err)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(environment)) {
-		all = append(all, map[string]any{"name": name, "value": environment[name]})
+	for _, job := range jobs {
+		if err := h.runHook(point, h.owner.name(render.RefOf(job)), func() error { return h.runJob(ctx, point, job) }); err != nil {
+			return err
+		}
 	}
-	return all
+	return nil
+}
+
+// runHook adds a hook to the result, and runs it unless nothing is to be done.
+func (h *hookRunner) runHook(point, name string, run func() error) error {
+	h.report.hook(point, name)
+	if h.request.DryRun {
+		return nil
+	}
+	h.console.say("running %s hook %s", point, name)
+	return run()
 }

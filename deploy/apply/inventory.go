@@ -12,13 +12,15 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/quoitbuild/quoit/deploy/render"
 )
 
 // inventory is what a site's runs have applied and not deleted: the only memory
 // of objects that a release no longer has. It is written before objects are, and
 // shortened after they are gone.
 type inventory struct {
-	objects []ref // sorted by key, each once
+	objects []render.Ref // sorted by key, each once
 	// What the objects were made of, for those who ask whether it is still so.
 	made made
 }
@@ -32,6 +34,10 @@ type made struct {
 
 // Of the ConfigMap that holds it.
 const (
+	annotationVersion = render.Prefix + "version"     // of the release
+	annotationValues  = render.Prefix + "values"      // digest of the values that were used
+	annotationNames   = render.Prefix + "value-names" // their names
+
 	inventoryKey = "objects.json"
 	maxInventory = 1 << 20 // bytes
 )
@@ -39,35 +45,35 @@ const (
 func inventoryName(site string) string { return "quoit-" + site + "-inventory" }
 
 // union is both, as the second one writes its objects.
-func union(old, now []ref) []ref {
+func union(old, now []render.Ref) []render.Ref {
 	return sorted(append(slices.Clone(now), without(old, now)...))
 }
 
 // without are those objects of the old that are not in the new.
-func without(old, now []ref) []ref {
-	known := make(map[ref]bool, len(now))
+func without(old, now []render.Ref) []render.Ref {
+	known := make(map[render.Ref]bool, len(now))
 	for _, r := range now {
-		known[r.key()] = true
+		known[r.Key()] = true
 	}
-	return slices.DeleteFunc(slices.Clone(old), func(r ref) bool { return known[r.key()] })
+	return slices.DeleteFunc(slices.Clone(old), func(r render.Ref) bool { return known[r.Key()] })
 }
 
-func sorted(refs []ref) []ref {
+func sorted(refs []render.Ref) []render.Ref {
 	slices.SortFunc(refs, compareRefs)
-	return slices.CompactFunc(refs, func(a, b ref) bool { return a.key() == b.key() })
+	return slices.CompactFunc(refs, func(a, b render.Ref) bool { return a.Key() == b.Key() })
 }
 
-func compareRefs(a, b ref) int {
+func compareRefs(a, b render.Ref) int {
 	return cmp.Or(strings.Compare(a.Group, b.Group), strings.Compare(a.Kind, b.Kind),
 		strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
 }
 
 // parseInventory reads what [formatInventory] writes.
-func parseInventory(text string) ([]ref, error) {
+func parseInventory(text string) ([]render.Ref, error) {
 	if len(text) > maxInventory {
 		return nil, fmt.Errorf("it has %d bytes, and may have %d", len(text), maxInventory)
 	}
-	var objects []ref
+	var objects []render.Ref
 	if err := json.Unmarshal([]byte(text), &objects); err != nil {
 		return nil, err
 	}
@@ -80,7 +86,7 @@ func parseInventory(text string) ([]ref, error) {
 }
 
 // formatInventory has one object a line, for the people who will look at it.
-func formatInventory(objects []ref) (string, error) {
+func formatInventory(objects []render.Ref) (string, error) {
 	lines := make([]string, len(objects))
 	for i, o := range objects {
 		data, err := json.Marshal(o)
@@ -97,18 +103,18 @@ func formatInventory(objects []ref) (string, error) {
 }
 
 // readInventory returns an empty inventory for a site that has none.
-func (s *session) readInventory(ctx context.Context) (inventory, error) {
-	namespace, site := s.request.Namespace, s.request.Site
+func (c *cluster) readInventory(ctx context.Context) (inventory, error) {
+	namespace, site := c.owner.namespace, c.owner.site
 	var held corev1.ConfigMap
-	err := s.cluster.Get(ctx, client.ObjectKey{Namespace: namespace, Name: inventoryName(site)}, &held)
+	err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: inventoryName(site)}, &held)
 	if apierrors.IsNotFound(err) {
 		return inventory{}, nil
 	}
 	if err != nil {
 		return inventory{}, fmt.Errorf("reading the inventory of site %s: %w", site, explain(err))
 	}
-	if project := held.Labels[labelProject]; project != labelValue(s.request.Project) && project != "" {
-		return inventory{}, &OwnedError{"ConfigMap/" + held.Name, project, held.Labels[labelSite]}
+	if project := held.Labels[render.LabelProject]; project != c.owner.labels()[render.LabelProject] && project != "" {
+		return inventory{}, &OwnedError{"ConfigMap/" + held.Name, project, held.Labels[render.LabelSite]}
 	}
 	objects, err := parseInventory(held.Data[inventoryKey])
 	if err != nil {
@@ -118,7 +124,7 @@ func (s *session) readInventory(ctx context.Context) (inventory, error) {
 	return inventory{objects, made{held.Annotations[annotationVersion], held.Annotations[annotationValues], held.Annotations[annotationNames]}}, nil
 }
 
-func (s *session) writeInventory(ctx context.Context, i inventory) error {
+func (c *cluster) writeInventory(ctx context.Context, i inventory) error {
 	text, err := formatInventory(i.objects)
 	if err != nil {
 		return err
@@ -129,20 +135,20 @@ func (s *session) writeInventory(ctx context.Context, i inventory) error {
 			annotations[key] = value
 		}
 	}
-	held := ref{Version: "v1", Kind: "ConfigMap", Namespace: s.request.Namespace, Name: inventoryName(s.request.Site)}.empty()
-	held.SetLabels(s.labels())
+	held := render.Ref{Version: "v1", Kind: "ConfigMap", Namespace: c.owner.namespace, Name: inventoryName(c.owner.site)}.Empty()
+	held.SetLabels(c.owner.labels())
 	held.SetAnnotations(annotations)
 	held.Object["data"] = map[string]any{inventoryKey: text}
-	if err := s.patch(ctx, held, true); err != nil {
-		return fmt.Errorf("writing the inventory of site %s: %w", s.request.Site, explain(err))
+	if err := c.patch(ctx, held, true); err != nil {
+		return fmt.Errorf("writing the inventory of site %s: %w", c.owner.site, explain(err))
 	}
 	return nil
 }
 
-func (s *session) deleteInventory(ctx context.Context) error {
-	held := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: inventoryName(s.request.Site), Namespace: s.request.Namespace}}
-	if err := s.cluster.Delete(ctx, held); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("deleting the inventory of site %s: %w", s.request.Site, explain(err))
+func (c *cluster) deleteInventory(ctx context.Context) error {
+	held := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: inventoryName(c.owner.site), Namespace: c.owner.namespace}}
+	if err := c.Delete(ctx, held); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("deleting the inventory of site %s: %w", c.owner.site, explain(err))
 	}
 	return nil
 }

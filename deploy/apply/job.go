@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,208 +13,120 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/quoitbuild/quoit/deploy/render"
 )
-
-// HookError says that a hook did not end well.
-type HookError struct {
-	Point  string
-	Name   string // Job/migrate, or /hooks/pre-install
-	Reason string
-	Log    []string // its last lines, if they could be read
-}
-
-// Error has the reason and the last lines.
-func (e *HookError) Error() string {
-	return fmt.Sprintf("%s hook %s: %s%s", e.Point, e.Name, e.Reason, logText(e.Log))
-}
-
-func logText(lines []string) string {
-	if len(lines) == 0 {
-		return ""
-	}
-	return "\nits last lines:\n  " + strings.Join(lines, "\n  ")
-}
-
-// endHooks deletes the Jobs of hooks that run on although their own run is over,
-// and returns when they are gone with their pods: nothing of them may come after
-// what the hooks of this run do.
-func (s *session) endHooks(ctx context.Context) error {
-	for _, r := range s.held.objects {
-		live := r.empty()
-		if !isJob(live) {
-			continue
-		}
-		err := s.cluster.Get(ctx, client.ObjectKeyFromObject(live), live)
-		if apierrors.IsNotFound(err) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("reading %s: %w", s.name(r), explain(err))
-		}
-		_, isHook := live.GetAnnotations()[annotationHook]
-		if !isHook || s.ownedByOther(live) != nil || hasCondition(live, "Complete") || hasCondition(live, "Failed") {
-			continue
-		}
-		s.say("ending %s of an earlier run", s.name(r))
-		if err := s.deleteAndWait(ctx, live); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// runHooks runs what belongs to a point: first the root image's executables,
-// then the Jobs, after what they need. The first that fails ends it.
-func (s *session) runHooks(ctx context.Context, point string) error {
-	files, err := hookFiles(s.request.Root, point)
-	if err != nil {
-		return fmt.Errorf("looking for %s hooks: %w", point, err)
-	}
-	needs, jobs := at(s.hooks, point)
-	for _, name := range files {
-		if err := s.runHook(point, "/"+name, func() error { return s.runFile(ctx, point, name) }); err != nil {
-			return err
-		}
-	}
-	if !s.request.DryRun {
-		if err := s.applyEach(ctx, needs); err != nil {
-			return fmt.Errorf("applying what %s hooks need: %w", point, err)
-		}
-	}
-	for _, job := range jobs {
-		if err := s.runHook(point, s.name(refOf(job)), func() error { return s.runJob(ctx, point, job) }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// runHook adds a hook to the result, and runs it unless nothing is to be done.
-func (s *session) runHook(point, name string, run func() error) error {
-	s.result.Hooks = append(s.result.Hooks, Hook{point, name})
-	if s.request.DryRun {
-		return nil
-	}
-	s.say("running %s hook %s", point, name)
-	return run()
-}
 
 // runJob deletes the earlier Job of that name, creates it, and waits for its
 // end.
-func (s *session) runJob(ctx context.Context, point string, job *unstructured.Unstructured) error {
-	r := refOf(job)
-	prepared, err := prepareJob(job, s.request.environment(), s.request.Timeout)
+func (h *hookRunner) runJob(ctx context.Context, point string, job *unstructured.Unstructured) error {
+	r := render.RefOf(job)
+	prepared, err := prepareJob(job, h.request.environment(), h.request.Timeout)
 	if err != nil {
 		return err
 	}
-	earlier := r.empty()
-	err = s.cluster.Get(ctx, client.ObjectKeyFromObject(earlier), earlier)
+	earlier := r.Empty()
+	err = h.Get(ctx, client.ObjectKeyFromObject(earlier), earlier)
 	switch {
 	case err == nil:
-		if owned := s.ownedByOther(earlier); owned != nil {
+		if owned := h.owner.mayChange(earlier); owned != nil {
 			return owned
 		}
-		if err := s.deleteAndWait(ctx, earlier); err != nil {
+		if err := h.deleteAndWait(ctx, earlier); err != nil {
 			return err
 		}
 	case !apierrors.IsNotFound(err):
-		return fmt.Errorf("reading %s: %w", s.name(r), explain(err))
+		return fmt.Errorf("reading %s: %w", h.owner.name(r), explain(err))
 	}
-	if err := s.cluster.Create(ctx, prepared, client.FieldOwner(fieldManager)); err != nil {
-		return fmt.Errorf("creating %s: %w", s.name(r), explain(err))
+	if err := h.Create(ctx, prepared, client.FieldOwner(fieldManager)); err != nil {
+		return fmt.Errorf("creating %s: %w", h.owner.name(r), explain(err))
 	}
-	return s.waitJob(ctx, point, prepared)
+	return h.waitJob(ctx, point, prepared)
 }
 
 // waitJob returns when the Job has ended, with a [*HookError] if not well. One
 // that does not end in time is deleted, and gone with its pods: nothing of it may
 // run on while somebody deploys something else.
-func (s *session) waitJob(ctx context.Context, point string, job *unstructured.Unstructured) error {
-	r := refOf(job)
+func (h *hookRunner) waitJob(ctx context.Context, point string, job *unstructured.Unstructured) error {
+	r := render.RefOf(job)
 	told := ""
 	var ended readiness
-	err := wait.PollUntilContextTimeout(ctx, pollInterval, s.request.Timeout, true, func(ctx context.Context) (bool, error) {
-		live := r.empty()
-		if err := s.cluster.Get(ctx, client.ObjectKeyFromObject(live), live); err != nil {
-			return false, s.transient(ctx, r, err)
+	err := wait.PollUntilContextTimeout(ctx, pollInterval, h.request.Timeout, true, func(ctx context.Context) (bool, error) {
+		live := r.Empty()
+		if err := h.Get(ctx, client.ObjectKeyFromObject(live), live); err != nil {
+			return false, h.transient(ctx, r, err)
 		}
 		if live.GetUID() != job.GetUID() {
 			return false, errors.New("somebody has replaced it")
 		}
 		ended = readinessOf(live)
 		if ended.state == waiting {
-			ended.reason = s.diagnose(ctx, live).reason()
+			ended.reason = h.pods.diagnose(ctx, live).reason()
 		}
 		if ended.reason != "" && ended.reason != told && ended.state == waiting {
 			told = ended.reason
-			s.say("waiting for %s: %s", s.name(r), told)
+			h.console.say("waiting for %s: %s", h.owner.name(r), told)
 		}
 		return ended.state != waiting, nil
 	})
-	failure := &HookError{Point: point, Name: s.name(r), Reason: ended.reason}
+	failure := &HookError{Point: point, Name: h.owner.name(r), Reason: ended.reason}
 	switch {
 	case err == nil && ended.state == ready:
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case wait.Interrupted(err):
-		failure.Reason = strings.TrimSuffix("did not end within "+s.request.Timeout.String()+": "+ended.reason, ": ")
+		failure.Reason = strings.TrimSuffix("did not end within "+h.request.Timeout.String()+": "+ended.reason, ": ")
 	case err != nil:
-		return fmt.Errorf("waiting for %s: %w", s.name(r), explain(err))
+		return fmt.Errorf("waiting for %s: %w", h.owner.name(r), explain(err))
 	}
-	found := s.diagnose(ctx, job)
+	found := h.pods.diagnose(ctx, job)
 	failure.Log = found.log
 	if detail := found.why(); detail != "" && !strings.Contains(failure.Reason, detail) {
 		failure.Reason += "; " + detail
 	}
 	if wait.Interrupted(err) {
-		return errors.Join(failure, s.deleteAndWait(ctx, job))
+		return errors.Join(failure, h.deleteAndWait(ctx, job))
 	}
 	return failure
 }
 
-// transient returns an error that ends a wait, nil for one that may pass: a
-// server that is away for a moment is no reason to stop waiting.
-func (s *session) transient(ctx context.Context, r ref, err error) error {
-	var status apierrors.APIStatus
-	if ctx.Err() != nil {
-		return nil // the wait says so itself
+// jobDeadline is how much longer than a run waits a Job may go on, if the run
+// has died and no other one comes to end it.
+const jobDeadline = 30 * time.Second
+
+// prepareJob returns the Job as it is run: it is told what happens, is not tried
+// again unless it says so, and ends.
+func prepareJob(job *unstructured.Unstructured, environment map[string]string, timeout time.Duration) (*unstructured.Unstructured, error) {
+	job = job.DeepCopy()
+	spec, found, err := unstructured.NestedMap(job.Object, "spec")
+	if err != nil || !found {
+		return nil, fmt.Errorf("%s has no spec", render.RefOf(job))
 	}
-	if !errors.As(err, &status) || apierrors.IsTooManyRequests(err) || apierrors.IsServerTimeout(err) ||
-		apierrors.IsTimeout(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsInternalError(err) {
-		return nil
+	if _, set := spec["backoffLimit"]; !set {
+		spec["backoffLimit"] = int64(0)
 	}
-	return fmt.Errorf("reading %s: %w", s.name(r), err)
+	if _, set := spec["activeDeadlineSeconds"]; !set {
+		spec["activeDeadlineSeconds"] = int64((timeout + jobDeadline).Seconds())
+	}
+	job.Object["spec"] = spec
+	for _, container := range render.Containers(job) {
+		container["env"] = withEnvironment(container["env"], environment)
+	}
+	return job, nil
 }
 
-// waitGone returns when none of the objects is there any more.
-func (s *session) waitGone(ctx context.Context, objects []ref) error {
-	deadline := time.Now().Add(s.request.Timeout)
-	for _, r := range objects {
-		told := false
-		err := wait.PollUntilContextTimeout(ctx, pollInterval, max(time.Until(deadline), pollInterval), true, func(ctx context.Context) (bool, error) {
-			live := r.empty()
-			err := s.cluster.Get(ctx, client.ObjectKeyFromObject(live), live)
-			if apierrors.IsNotFound(err) {
-				return true, nil
-			}
-			if err != nil {
-				return false, s.transient(ctx, r, err)
-			}
-			if !told {
-				told = true
-				s.say("waiting until %s is gone", s.name(r))
-			}
-			return false, nil
-		})
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case wait.Interrupted(err):
-			return fmt.Errorf("%s is not gone after %s: look at its finalizers", s.name(r), s.request.Timeout)
-		case err != nil:
-			return fmt.Errorf("waiting until %s is gone: %w", s.name(r), explain(err))
-		}
+// withEnvironment puts the variables in the place of those with their names.
+func withEnvironment(env any, environment map[string]string) []any {
+	own, _ := env.([]any)
+	all := slices.DeleteFunc(slices.Clone(own), func(variable any) bool {
+		fields, ok := variable.(map[string]any)
+		name, _ := fields["name"].(string)
+		_, ours := environment[name]
+		return ours || !ok
+	})
+	for _, name := range slices.Sorted(maps.Keys(environment)) {
+		all = append(all, map[string]any{"name": name, "value": environment[name]})
 	}
-	return nil
+	return all
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/quoitbuild/quoit/deploy"
+	"github.com/quoitbuild/quoit/deploy/render"
 )
 
 const leftJobs = `{apiVersion: batch/v1, kind: Job, metadata: {name: runs, namespace: shop, labels: {quoit.build/site: eu, quoit.build/project: acme.shop}, annotations: {quoit.build/hook: pre-upgrade}}, status: {active: 1}}
@@ -32,9 +33,9 @@ func TestHooksOfADeadRunEndBeforeTheNextOnes(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFake(parse(t, leftJobs)...)
 				s := f.session(t, action)
-				s.held.objects = append(s.held.objects, ref{Group: "batch", Version: "v1", Kind: "Job", Namespace: "shop", Name: "gone"})
+				s.held.objects = append(s.held.objects, render.Ref{Group: "batch", Version: "v1", Kind: "Job", Namespace: "shop", Name: "gone"})
 				next := parse(t, `{apiVersion: batch/v1, kind: Job, metadata: {name: next}}`)[0]
-				s.hooks = []hook{{next, []string{pre(action)}, 0}}
+				s.objects.Hooks = []render.Hook{{Object: next, Points: []string{render.Pre(action)}}}
 				mustFail(t, s.change(t.Context()), "Job/next has no spec") // so nothing comes after it
 				want := []string{"apply ConfigMap/quoit-eu-inventory",
 					"delete Job/ends (Foreground)", "Job/ends is gone", "delete Job/runs (Foreground)", "Job/runs is gone"}
@@ -46,8 +47,7 @@ func TestHooksOfADeadRunEndBeforeTheNextOnes(t *testing.T) {
 	}
 	t.Run("in a dry run", func(t *testing.T) {
 		f := newFake(parse(t, leftJobs)...)
-		s := f.session(t, deploy.Downgrade)
-		s.request.DryRun = true
+		s := f.sessionFor(t, Request{Target: render.Target{Project: "acme/shop", Site: "eu", Namespace: "shop", Action: deploy.Downgrade}, DryRun: true})
 		if err := s.change(t.Context()); err != nil || len(f.writes) > 0 {
 			t.Errorf("%v, it writes %q", err, f.writes)
 		}
@@ -61,7 +61,7 @@ func TestAHookThatTakesTooLongIsGoneThen(t *testing.T) {
 		s := f.session(t, deploy.Upgrade)
 		job := parse(t, `{apiVersion: batch/v1, kind: Job, metadata: {name: migrate, namespace: shop}, spec: {template: {}}}`)[0]
 		begun := time.Now()
-		err := s.runJob(t.Context(), "pre-upgrade", job)
+		err := s.hooks.runJob(t.Context(), "pre-upgrade", job)
 		if took := time.Since(begun); took < DefaultTimeout || took > DefaultTimeout+10*pollInterval {
 			t.Errorf("it took %s", took)
 		}

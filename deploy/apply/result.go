@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/quoitbuild/quoit/deploy"
+	"github.com/quoitbuild/quoit/deploy/render"
 )
 
 // Result is what a run has done, or with a dry run what it would do.
@@ -35,6 +36,34 @@ type Change struct {
 type Hook struct {
 	Point string `json:"point"` // pre-install, post-install, …
 	Name  string `json:"name"`  // Job/migrate, or hooks/pre-install
+}
+
+// report collects the result of a run, and tells of each change.
+type report struct {
+	result  Result
+	owner   owner
+	console *console
+}
+
+func newReport(request Request, console *console) *report {
+	return &report{console: console, result: Result{
+		Schema: 1, Site: request.Site, Environment: request.Environment, Namespace: request.Namespace, Action: request.Action,
+		From: render.VersionText(request.From), To: render.VersionText(request.To), DryRun: request.DryRun,
+	}}
+}
+
+// change adds what happened to an object.
+func (r *report) change(object render.Ref, action string) {
+	name := r.owner.name(object)
+	r.result.Changes = append(r.result.Changes, Change{name, action})
+	if action != unchanged && !r.result.DryRun {
+		r.console.say("%s %s", name, action)
+	}
+}
+
+// hook adds one that is about to run.
+func (r *report) hook(point, name string) {
+	r.result.Hooks = append(r.result.Hooks, Hook{point, name})
 }
 
 // Changed counts the changes that are not "unchanged" or "kept".

@@ -2,212 +2,66 @@ package apply
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
 	"maps"
-	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/rest"
-
-	"github.com/quoitbuild/quoit/deploy"
-	"github.com/quoitbuild/quoit/versioning"
+	"github.com/quoitbuild/quoit/deploy/render"
 )
 
-// session is one run.
+// session is one run: what is to be, what was there before, and who makes it so.
 type session struct {
-	request  Request
-	cluster  *cluster
-	progress io.Writer
-	values   values
-	made     made // of the objects of this run
-	result   Result
+	request Request
+	objects render.Objects // plain ones in the order in which they are applied
+	made    made           // of the objects of this run
+	held    inventory      // what was there before
 
-	plain []*unstructured.Unstructured // in the order in which they are applied
-	hooks []hook
-	held  inventory // what was there before
+	cluster *cluster
+	applier *applier
+	hooks   *hookRunner
+	report  *report
 }
 
-func newSession(config *rest.Config, request Request, progress io.Writer) (*session, error) {
-	if request.Timeout == 0 {
-		request.Timeout = DefaultTimeout
+// newSession renders what there should be and reads what there was: all that can
+// be known before the first write.
+func newSession(ctx context.Context, api connection, request Request, report *report) (*session, error) {
+	source, err := render.Load(request.Root)
+	if err != nil {
+		return nil, err
 	}
-	s := &session{request: request, progress: progress, result: Result{
-		Schema: 1, Site: request.Site, Environment: request.Environment, Namespace: request.Namespace,
-		Action: request.Action, From: versionText(request.From), To: versionText(request.To), DryRun: request.DryRun,
-	}}
-	if err := request.check(); err != nil {
-		return s, err
+	made := made{version: render.VersionText(request.To)}
+	objects, err := source.Render(request.Target, render.Lookups{
+		Kinds: api.RESTMapper(),
+		Values: func(names []string) (map[string]string, error) {
+			values, err := readValues(ctx, api, request.Namespace)
+			if err != nil {
+				return nil, err
+			}
+			report.console.values = values
+			made.values, made.names = values.digest(names), strings.Join(names, ",")
+			report.result.Values = made.values
+			return maps.Clone(values.text), nil
+		},
+	})
+	if err != nil {
+		return nil, explain(err)
 	}
-	var err error
-	s.cluster, err = newCluster(config, progress)
+	objects.Plain = inApplyOrder(objects.Plain)
+	s := assemble(api, owner{objects.Project, request.Site, request.Namespace}, request, report)
+	s.objects, s.made = objects, made
+	s.held, err = s.cluster.readInventory(ctx)
 	return s, err
 }
 
-// check reports what a request lacks.
-func (r Request) check() error {
-	var missing []string
-	for _, need := range [][2]string{{"site", r.Site}, {"environment", r.Environment}, {"namespace", r.Namespace}, {"root folder", r.Root}} {
-		if need[1] == "" {
-			missing = append(missing, need[0])
-		}
-	}
-	if len(missing) > 0 {
-		return fmt.Errorf("the request has no %s", strings.Join(missing, ", no "))
-	}
-	actions := []deploy.Action{deploy.Install, deploy.Upgrade, deploy.Downgrade, deploy.Restore, deploy.Uninstall}
-	if !slices.Contains(actions, r.Action) {
-		return fmt.Errorf("there is no action %q; there are %q", r.Action, actions)
-	}
-	if r.Timeout < 0 {
-		return errors.New("the timeout is negative")
-	}
-	return nil
+// assemble makes a session that has nothing to do yet.
+func assemble(api connection, owner owner, request Request, report *report) *session {
+	report.owner = owner
+	c := &cluster{Client: api.Client, pods: podReader{api.pods, report.console}, owner: owner, console: report.console, timeout: request.Timeout}
+	a := &applier{cluster: c, report: report, takeOver: request.Adopt}
+	return &session{request: request, cluster: c, applier: a, hooks: &hookRunner{c, a, request, report}, report: report}
 }
 
-// installs reports whether the action changes the site's objects to those of
-// the release.
-func (r Request) installs() bool {
-	return r.Action == deploy.Install || r.Action == deploy.Upgrade || r.Action == deploy.Restore
-}
-
-// prepare finds out all that can be known before the first write.
-func (s *session) prepare(ctx context.Context) error {
-	release, err := loadRelease(s.request)
-	if err != nil {
-		return err
-	}
-	s.request.Project = release.project
-	objects, err := build(s.request.Root, s.request.Environment)
-	if err != nil {
-		return err
-	}
-	if s.plain, s.hooks, err = splitHooks(objects); err != nil {
-		return err
-	}
-	if !s.request.installs() {
-		// Nothing else counts, so nothing in it can be wrong.
-		s.plain = nil
-		s.hooks = slices.DeleteFunc(s.hooks, func(h hook) bool { return !h.runsIn(s.request.Action) })
-	}
-	all := s.objects()
-	if err := s.fill(ctx, all); err != nil {
-		return err
-	}
-	if err := release.pin(all); err != nil {
-		return err
-	}
-	if err := place(all, s.cluster.RESTMapper(), s.request.Namespace, s.request.Cluster); err != nil {
-		return err
-	}
-	if err := unique(all); err != nil {
-		return err
-	}
-	for _, object := range all {
-		labels := object.GetLabels()
-		if labels == nil {
-			labels = map[string]string{}
-		}
-		maps.Copy(labels, s.labels())
-		object.SetLabels(labels)
-	}
-	s.plain = inApplyOrder(s.plain)
-	s.held, err = s.readInventory(ctx)
-	return err
-}
-
-// objects are all that the run knows: plain ones and hooks.
-func (s *session) objects() []*unstructured.Unstructured {
-	all := slices.Clone(s.plain)
-	for _, h := range s.hooks {
-		all = append(all, h.object)
-	}
-	return all
-}
-
-// fill puts the site's values into the objects.
-func (s *session) fill(ctx context.Context, objects []*unstructured.Unstructured) error {
-	builtin := s.request.values()
-	names, err := usedNames(objects)
-	if err != nil {
-		return err
-	}
-	names = slices.DeleteFunc(names, func(name string) bool { _, ok := builtin[name]; return ok })
-	if len(names) > 0 {
-		if s.values, err = readValues(ctx, s.cluster, s.request.Namespace); err != nil {
-			return err
-		}
-	}
-	s.made = made{version: versionText(s.request.To), values: s.values.digest(names), names: strings.Join(names, ",")}
-	s.result.Values = s.made.values
-	all := maps.Clone(s.values.text)
-	if all == nil {
-		all = map[string]string{}
-	}
-	maps.Copy(all, builtin)
-	return substitute(objects, all, s.request.Namespace)
-}
-
-// values are those that every site has.
-func (r Request) values() map[string]string {
-	return map[string]string{
-		"QUOIT_SITE": r.Site, "QUOIT_RING": r.Ring, "QUOIT_NAMESPACE": r.Namespace, "QUOIT_VERSION": versionText(r.To),
-	}
-}
-
-// unique refuses objects that values have given the name of another one.
-func unique(objects []*unstructured.Unstructured) error {
-	seen := map[ref]bool{}
-	for _, object := range objects {
-		if key := refOf(object).key(); seen[key] {
-			return fmt.Errorf("%s is there twice", key)
-		} else {
-			seen[key] = true
-		}
-	}
-	return nil
-}
-
-func (s *session) labels() map[string]string {
-	return map[string]string{labelProject: labelValue(s.request.Project), labelSite: labelValue(s.request.Site)}
-}
-
-// say prints a line for people, without secrets and control characters.
-func (s *session) say(format string, values ...any) {
-	line := strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, s.values.mask(fmt.Sprintf(format, values...)))
-	fmt.Fprintln(s.progress, line)
-}
-
-// name is an object for people.
-func (s *session) name(r ref) string { return r.in(s.request.Namespace) }
-
-// note adds a change to the result.
-func (s *session) note(r ref, action string) {
-	s.result.Changes = append(s.result.Changes, Change{s.name(r), action})
-	if action != unchanged && !s.request.DryRun {
-		s.say("%s %s", s.name(r), action)
-	}
-}
-
-func refsOf(objects []*unstructured.Unstructured) []ref {
-	refs := make([]ref, len(objects))
-	for i, object := range objects {
-		refs[i] = refOf(object)
-	}
-	return refs
-}
-
-// versionText is "" for no version.
-func versionText(v versioning.Version) string {
-	if v == (versioning.Version{}) {
-		return ""
-	}
-	return v.String()
+// runHooks runs what belongs to a point.
+func (s *session) runHooks(ctx context.Context, point string) error {
+	needs, jobs := s.objects.At(point)
+	return s.hooks.run(ctx, point, inApplyOrder(needs), jobs)
 }

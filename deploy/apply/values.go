@@ -17,10 +17,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-)
 
-// valuesObject names the ConfigMap and the Secret that hold a site's values.
-const valuesObject = "quoit-site"
+	"github.com/quoitbuild/quoit/deploy/render"
+)
 
 // values are what objects of a site may name.
 type values struct {
@@ -35,7 +34,7 @@ type values struct {
 // exist. The Secret wins.
 func readValues(ctx context.Context, c client.Client, namespace string) (values, error) {
 	v := values{text: map[string]string{}, secrets: map[string]bool{}}
-	key := client.ObjectKey{Namespace: namespace, Name: valuesObject}
+	key := client.ObjectKey{Namespace: namespace, Name: render.ValuesObject}
 	var plain corev1.ConfigMap
 	if err := c.Get(ctx, key, &plain); err != nil && !apierrors.IsNotFound(err) {
 		return v, fmt.Errorf("reading the site's values: %w", explain(err))

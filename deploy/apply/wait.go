@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/quoitbuild/quoit/deploy/render"
 )
 
 // NotReadyError says that an object did not become ready.
@@ -88,8 +90,7 @@ func readyReplicas(object *unstructured.Unstructured) int64 {
 
 // failureOf is the message of the condition that says that an object failed.
 func failureOf(object *unstructured.Unstructured, otherwise string) string {
-	conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
-	for _, c := range mapsIn(conditions) {
+	for _, c := range conditions(object) {
 		message, _ := c["message"].(string)
 		if c["type"] == "Failed" && c["status"] == "True" && message != "" {
 			return message
@@ -99,33 +100,43 @@ func failureOf(object *unstructured.Unstructured, otherwise string) string {
 }
 
 func hasCondition(object *unstructured.Unstructured, kind string) bool {
-	conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
-	return slices.ContainsFunc(mapsIn(conditions), func(c map[string]any) bool { return c["type"] == kind && c["status"] == "True" })
+	return slices.ContainsFunc(conditions(object), func(c map[string]any) bool { return c["type"] == kind && c["status"] == "True" })
+}
+
+func conditions(object *unstructured.Unstructured) []map[string]any {
+	list, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
+	var all []map[string]any
+	for _, item := range list {
+		if fields, ok := item.(map[string]any); ok {
+			all = append(all, fields)
+		}
+	}
+	return all
 }
 
 // waiter waits for objects.
 type waiter struct {
-	*session
-	pending []ref
-	told    map[ref]string // what was said of an object
-	reasons map[ref]string // why it is still waited for
+	*cluster
+	pending []render.Ref
+	told    map[render.Ref]string // what was said of an object
+	reasons map[render.Ref]string // why it is still waited for
 	failed  []error
 	// again are workloads that were ready once. They are looked at a second
 	// time: without a probe a container is ready as soon as it has begun, even
 	// if it ends at once.
-	again      []ref
+	again      []render.Ref
 	confirming bool
 }
 
 // wait returns when all objects are ready, or when none of the others can
 // become it in time: then with a [*NotReadyError] for each.
-func (s *session) wait(ctx context.Context, objects []ref) error {
+func (c *cluster) wait(ctx context.Context, objects []render.Ref) error {
 	if len(objects) == 0 {
 		return nil
 	}
-	w := &waiter{session: s, pending: slices.Clone(objects), told: map[ref]string{}, reasons: map[ref]string{}}
+	w := &waiter{cluster: c, pending: slices.Clone(objects), told: map[render.Ref]string{}, reasons: map[render.Ref]string{}}
 	begun := time.Now()
-	err := wait.PollUntilContextTimeout(ctx, pollInterval, s.request.Timeout, true, func(ctx context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(ctx, pollInterval, c.timeout, true, func(ctx context.Context) (bool, error) {
 		return w.round(ctx, time.Since(begun))
 	})
 	switch {
@@ -135,7 +146,7 @@ func (s *session) wait(ctx context.Context, objects []ref) error {
 		return err
 	}
 	for _, r := range w.pending {
-		w.fail(ctx, r, w.reasons[r]+" after "+s.request.Timeout.String())
+		w.fail(ctx, r, w.reasons[r]+" after "+c.timeout.String())
 	}
 	return errors.Join(w.failed...)
 }
@@ -143,10 +154,10 @@ func (s *session) wait(ctx context.Context, objects []ref) error {
 // round looks at every object that is not ready. It is done when all are, or as
 // soon as one has failed.
 func (w *waiter) round(ctx context.Context, since time.Duration) (bool, error) {
-	var still []ref
+	var still []render.Ref
 	for i, r := range w.pending {
-		live := r.empty()
-		err := w.cluster.Get(ctx, client.ObjectKeyFromObject(live), live)
+		live := r.Empty()
+		err := w.Get(ctx, client.ObjectKeyFromObject(live), live)
 		switch {
 		case apierrors.IsNotFound(err) && r.Kind == "Job":
 			continue // done, and its time to live is over
@@ -195,27 +206,27 @@ func (w *waiter) round(ctx context.Context, since time.Duration) (bool, error) {
 const patience = 3 * time.Second
 
 // tell says how far an object is, whenever that changes.
-func (w *waiter) tell(ctx context.Context, r ref, live *unstructured.Unstructured, reason string, since time.Duration) {
+func (w *waiter) tell(ctx context.Context, r render.Ref, live *unstructured.Unstructured, reason string, since time.Duration) {
 	w.reasons[r] = reason
 	if since < patience {
 		return
 	}
-	line := fmt.Sprintf("waiting for %s (%s)", w.name(r), reason)
-	if why := w.diagnose(ctx, live).reason(); why != "" {
+	line := fmt.Sprintf("waiting for %s (%s)", w.owner.name(r), reason)
+	if why := w.pods.diagnose(ctx, live).reason(); why != "" {
 		line += ": " + why
 	}
 	if line != w.told[r] {
 		w.told[r] = line
-		w.say("%s", line)
+		w.console.say("%s", line)
 	}
 }
 
 // fail adds what can be found out about an object that is not ready.
-func (w *waiter) fail(ctx context.Context, r ref, reason string) {
-	failure := &NotReadyError{Object: w.name(r), Reason: strings.TrimSpace(reason)}
-	live := r.empty()
-	if err := w.cluster.Get(ctx, client.ObjectKeyFromObject(live), live); err == nil {
-		found := w.diagnose(ctx, live)
+func (w *waiter) fail(ctx context.Context, r render.Ref, reason string) {
+	failure := &NotReadyError{Object: w.owner.name(r), Reason: strings.TrimSpace(reason)}
+	live := r.Empty()
+	if err := w.Get(ctx, client.ObjectKeyFromObject(live), live); err == nil {
+		found := w.pods.diagnose(ctx, live)
 		failure.Log = found.log
 		if why := found.why(); why != "" {
 			failure.Reason += "; " + why

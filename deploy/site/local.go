@@ -11,6 +11,7 @@ import (
 
 	"github.com/quoitbuild/quoit/deploy"
 	"github.com/quoitbuild/quoit/deploy/apply"
+	"github.com/quoitbuild/quoit/deploy/render"
 	"github.com/quoitbuild/quoit/manifest"
 )
 
@@ -68,9 +69,11 @@ func (t Task) apply(ctx context.Context, c *Cluster, log io.Writer, dryRun bool)
 
 func (t Task) request(folder string, dryRun bool) apply.Request {
 	return apply.Request{
-		Project: t.Site.Project, Site: t.Site.Name, Environment: t.Site.Environment, Ring: t.Site.Ring, Namespace: t.Site.Namespace,
-		Action: t.Step.Action, From: t.Step.From, To: t.Step.To, Root: folder, Images: t.Images.All,
-		Cluster: t.Site.Scope == manifest.ScopeCluster, Adopt: t.Adopt, DryRun: dryRun, Timeout: t.Wait,
+		Target: render.Target{
+			Project: t.Site.Project, Site: t.Site.Name, Environment: t.Site.Environment, Ring: t.Site.Ring, Namespace: t.Site.Namespace,
+			Action: t.Step.Action, To: t.Step.To, Images: t.Images.All, Cluster: t.Site.Scope == manifest.ScopeCluster,
+		},
+		From: t.Step.From, Root: folder, Adopt: t.Adopt, DryRun: dryRun, Timeout: t.Wait,
 	}
 }
 
@@ -127,7 +130,11 @@ func (s Site) rules(ctx context.Context, images Images, userAgent string, limit 
 	}); err != nil {
 		return Rules{}, err
 	}
-	objects, err := apply.Objects(folder, s.Environment)
+	source, err := render.Load(folder)
+	if err != nil {
+		return Rules{}, err
+	}
+	objects, err := source.Build(s.Environment)
 	if err != nil {
 		return Rules{}, err
 	}

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 
 	"github.com/quoitbuild/quoit/deploy/apply"
+	"github.com/quoitbuild/quoit/deploy/render"
 	"github.com/quoitbuild/quoit/manifest"
 )
 
@@ -42,15 +43,16 @@ const (
 // Without any one of them something fails and names it, or, where the rule's
 // word begins with "to see", is done and not seen.
 func RulesFor(s Site, objects []*unstructured.Unstructured) (Rules, error) {
-	values, err := apply.UsesValues(objects)
+	used, err := render.ValueNames(objects)
 	if err != nil {
 		return Rules{}, err
 	}
+	values := len(used) > 0
 	account, cluster := newRoleOf(), newRoleOf()
 	account.add(Rule{"the inventory: what was applied", []string{""}, []string{"configmaps"}, []string{s.Object() + "-inventory"}, []string{"get", "create", "patch", "delete"}})
 	if values {
-		account.add(Rule{"the site's values", []string{""}, []string{"configmaps"}, []string{"quoit-site"}, []string{"get"}})
-		account.add(Rule{"the same", []string{""}, []string{"secrets"}, []string{"quoit-site"}, []string{"get"}})
+		account.add(Rule{"the site's values", []string{""}, []string{"configmaps"}, []string{render.ValuesObject}, []string{"get"}})
+		account.add(Rule{"the same", []string{""}, []string{"secrets"}, []string{render.ValuesObject}, []string{"get"}})
 	}
 	for _, object := range objects {
 		k := kindOf(object, objects)
@@ -89,7 +91,7 @@ func deployerRules(s Site, values bool) []Rule {
 		{"whether a value has changed", []string{""}, []string{"configmaps"}, []string{s.Object() + "-inventory"}, []string{"get"}},
 	}
 	if values {
-		rules = append(rules, Rule{"the same", []string{""}, []string{"configmaps", "secrets"}, []string{"quoit-site"}, []string{"get"}})
+		rules = append(rules, Rule{"the same", []string{""}, []string{"configmaps", "secrets"}, []string{render.ValuesObject}, []string{"get"}})
 	}
 	return rules
 }

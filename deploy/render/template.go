@@ -1,4 +1,4 @@
-package apply
+package render
 
 import (
 	"fmt"
@@ -6,88 +6,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // maxNesting bounds defaults within defaults.
 const maxNesting = 10
 
 var valueName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*`)
-
-// MissingValuesError says that objects name values that the site does not have.
-type MissingValuesError struct {
-	Namespace string
-	Names     []string            // sorted
-	Objects   map[string][]string // that use them, by name
-}
-
-// Error lists the names with their objects.
-func (e *MissingValuesError) Error() string {
-	lines := make([]string, len(e.Names))
-	for i, name := range e.Names {
-		lines[i] = fmt.Sprintf("\n  %s (%s)", name, strings.Join(e.Objects[name], ", "))
-	}
-	return fmt.Sprintf("values are missing: add them to ConfigMap or Secret %s of namespace %s, or write ${NAME:-default}:%s",
-		valuesObject, e.Namespace, strings.Join(lines, ""))
-}
-
-// usedNames are the names that objects ask for, sorted.
-func usedNames(objects []*unstructured.Unstructured) ([]string, error) {
-	used := map[string]bool{}
-	_, err := substituted(objects, func(ref) template {
-		return template{
-			value:   func(name string) (string, bool) { used[name] = true; return "", true },
-			missing: func(string) {},
-		}
-	})
-	return slices.Sorted(maps.Keys(used)), err
-}
-
-// substitute puts values into the objects, which it changes. Only texts are
-// looked at, never names of fields, so a value cannot become anything else than
-// text. The error is a [*MissingValuesError] for names that have neither a value
-// nor a default; then nothing was changed.
-func substitute(objects []*unstructured.Unstructured, values map[string]string, namespace string) error {
-	users := map[string][]string{}
-	changed, err := substituted(objects, func(at ref) template {
-		return template{
-			value: func(name string) (string, bool) { value, ok := values[name]; return value, ok },
-			missing: func(name string) {
-				if user := at.String(); !slices.Contains(users[name], user) {
-					users[name] = append(users[name], user)
-				}
-			},
-		}
-	})
-	if err != nil {
-		return err
-	}
-	if len(users) > 0 {
-		return &MissingValuesError{Namespace: namespace, Names: slices.Sorted(maps.Keys(users)), Objects: users}
-	}
-	for i, object := range objects {
-		object.Object = changed[i]
-	}
-	return nil
-}
-
-// substituted returns the objects with what a template makes of each.
-func substituted(objects []*unstructured.Unstructured, templateOf func(ref) template) ([]map[string]any, error) {
-	changed := make([]map[string]any, len(objects))
-	for i, object := range objects {
-		changed[i] = object.Object
-		if object.GetAnnotations()[annotationSubstitute] == disabled {
-			continue
-		}
-		value, err := templateOf(refOf(object)).walk(object.Object)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", refOf(object), err)
-		}
-		changed[i] = value.(map[string]any)
-	}
-	return changed, nil
-}
 
 // template replaces expressions in texts.
 type template struct {
@@ -175,7 +99,7 @@ func (t template) expression(text string, depth int) (value, after string, err e
 		return value, after, err
 	}
 	return "", "", fmt.Errorf("%q is neither ${NAME} nor ${NAME:-default}: write $${ for a text that stays, or annotate the object %s: %s",
-		shorten("${"+text), annotationSubstitute, disabled)
+		shorten("${"+text), annotationSubstitute, Disabled)
 }
 
 // closing is where the brace ends that was open before the text, -1 if nowhere.

@@ -1,4 +1,4 @@
-package apply
+package render
 
 import (
 	"encoding/base64"
@@ -25,7 +25,7 @@ func TestBuildReadsOverlaysAndBasesBesideThem(t *testing.T) {
 		"base/settings.yaml":                settings,
 		"components/patch.yaml":             "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {a: patched}\n",
 	})
-	objects, err := build(root, "prod")
+	objects, err := buildIn(root, "prod")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,14 +54,14 @@ func TestBuildNamesTheOverlaysThatThereAre(t *testing.T) {
 		"kustomization.yaml": "resources: []\n",
 	})
 	for environment, near := range map[string]string{"prods": `"prod"`, "..": "dev, prod", ".": "dev, prod", "": "dev, prod", "a/b": "dev, prod", "notes": "dev, prod"} {
-		_, err := build(root, environment)
+		_, err := buildIn(root, environment)
 		var missing *MissingOverlayError
 		if !errors.As(err, &missing) {
 			t.Fatalf("%q: %v", environment, err)
 		}
 		mustFail(t, err, "/overlays/"+environment, near)
 	}
-	_, err := build(t.TempDir(), "prod")
+	_, err := buildIn(t.TempDir(), "prod")
 	mustFail(t, err, "no overlay with a kustomization.yaml at all")
 }
 
@@ -82,7 +82,7 @@ func TestBuildSaysWhichFileIsWrong(t *testing.T) {
 		"two objects of one name":    {map[string]string{"overlays/prod/kustomization.yaml": "resources: [a.yaml, b.yaml]\n", "overlays/prod/a.yaml": settings, "overlays/prod/b.yaml": settings}, "settings"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := build(folder(t, c.files), "prod")
+			_, err := buildIn(folder(t, c.files), "prod")
 			mustFail(t, err, c.want)
 		})
 	}
@@ -136,7 +136,7 @@ func TestBuildFetchesNothing(t *testing.T) {
 		"a generator of another folder": "generators: [../generators]\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := build(folder(t, map[string]string{
+			_, err := buildIn(folder(t, map[string]string{
 				"overlays/prod/kustomization.yaml": kustomization, "overlays/prod/g.yaml": builtin, "overlays/prod/settings.yaml": settings,
 				"overlays/prod/list.yaml":                "[]\n---\n" + builtin,
 				"overlays/other/kustomization.yaml":      "resources: ['" + url + "']\n",
@@ -175,7 +175,7 @@ func TestGeneratorsAreUsedAsTheyAreWritten(t *testing.T) {
 			if c.inner != "" {
 				files["overlays/generators/inner/kustomization.yaml"] = c.inner
 			}
-			_, err := build(folder(t, files), "prod")
+			_, err := buildIn(folder(t, files), "prod")
 			if c.want == "" && err != nil {
 				t.Error(err)
 			}
@@ -211,7 +211,7 @@ func TestLinksStayInTheirFolder(t *testing.T) {
 			if err := os.Symlink(c.target, filepath.Join(root, c.link)); err != nil {
 				t.Fatal(err)
 			}
-			_, err := build(root, "prod")
+			_, err := buildIn(root, "prod")
 			if c.want == "" {
 				if err != nil {
 					t.Error(err)
@@ -237,11 +237,11 @@ func TestBuildIsBounded(t *testing.T) {
 		if err := file.Truncate(1 << 40); err != nil {
 			t.Fatal(err)
 		}
-		_, err = build(root, "prod")
+		_, err = buildIn(root, "prod")
 		mustFail(t, err, "/overlays/large", "32 MiB")
 	})
 	t.Run("one object", func(t *testing.T) {
-		_, err := build(folder(t, map[string]string{
+		_, err := buildIn(folder(t, map[string]string{
 			"overlays/prod/kustomization.yaml": "resources: [a.yaml]\n",
 			"overlays/prod/a.yaml":             settings + "binaryData: {large: " + strings.Repeat("A", maxObject) + "}\n",
 		}), "prod")

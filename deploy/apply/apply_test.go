@@ -10,17 +10,18 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/quoitbuild/quoit/deploy"
+	"github.com/quoitbuild/quoit/deploy/render"
 )
 
 func TestARequestSaysWhatItLacks(t *testing.T) {
-	_, err := Run(context.Background(), &rest.Config{}, Request{Site: "eu"}, io.Discard)
+	_, err := Run(context.Background(), &rest.Config{}, Request{Target: render.Target{Site: "eu"}}, io.Discard)
 	mustFail(t, err, "no environment, no namespace, no root folder")
-	_, err = Run(context.Background(), &rest.Config{}, Request{Site: "eu", Environment: "prod", Namespace: "shop", Root: "/", Action: "remove"}, io.Discard)
+	_, err = Run(context.Background(), &rest.Config{}, Request{Target: render.Target{Site: "eu", Environment: "prod", Namespace: "shop", Action: "remove"}, Root: "/"}, io.Discard)
 	mustFail(t, err, `no action "remove"`)
 }
 
 func TestPruneKeepsDataAndWhatBelongsToOthers(t *testing.T) {
-	s := &session{request: Request{Project: "acme/shop", Site: "eu"}}
+	eu := owner{project: "acme/shop", site: "eu"}
 	own := "labels: {quoit.build/project: acme.shop, quoit.build/site: eu}"
 	for text, want := range map[string]bool{
 		"apiVersion: v1, kind: ConfigMap, metadata: {name: c, " + own + "}":                                                        true,
@@ -34,7 +35,7 @@ func TestPruneKeepsDataAndWhatBelongsToOthers(t *testing.T) {
 		"apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: c, " + own + "}":                    false,
 		"apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: c, annotations: {quoit.build/prune: enabled}}":              false,
 	} {
-		if got := s.prunable(parse(t, "{"+text+"}")[0]); got != want {
+		if got := eu.prunable(parse(t, "{"+text+"}")[0]); got != want {
 			t.Errorf("%s: got %v", text, got)
 		}
 	}
@@ -42,8 +43,8 @@ func TestPruneKeepsDataAndWhatBelongsToOthers(t *testing.T) {
 
 func TestProgressHasNoSecretsAndNoControlCharacters(t *testing.T) {
 	var out strings.Builder
-	s := &session{progress: &out, values: values{text: map[string]string{"S": "hunter22"}, secrets: map[string]bool{"S": true}}}
-	s.say("waiting for %s", "\x1b[2Jhunter22\r\n!")
+	c := &console{out: &out, values: values{text: map[string]string{"S": "hunter22"}, secrets: map[string]bool{"S": true}}}
+	c.say("waiting for %s", "\x1b[2Jhunter22\r\n!")
 	if out.String() != "waiting for ?[2J***??!\n" {
 		t.Errorf("got %q", out.String())
 	}

@@ -1,10 +1,11 @@
-package apply
+package render
 
 import (
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 	"strings"
 
 	"sigs.k8s.io/kustomize/kyaml/filesys"
+
+	"github.com/quoitbuild/quoit/labels"
 )
 
 // The folders of a root image that kustomize sees. The image also has a quoit
@@ -25,18 +28,27 @@ const (
 	maxSourceDepth = 64
 )
 
-// source is a root folder's kustomizations, in memory: what is built from it
-// cannot reach anything else.
-type source struct {
-	fs    filesys.FileSystem
-	files int
-	bytes int64
+// descriptionFile is where the build writes what the release is.
+const descriptionFile = "quoit/release.json"
+
+// Source is what a root image brings for rendering, in memory: what is built
+// from it cannot reach anything else.
+type Source struct {
+	fs          filesys.FileSystem
+	files       int
+	bytes       int64
+	description []byte // descriptionFile, nil if there is none
 }
 
-// loadSource reads the folders of a root. A link has to stay in the folder that
-// holds it, and everything has to be a file, a folder or such a link.
-func loadSource(root string) (*source, error) {
-	s := &source{fs: filesys.MakeFsInMemory()}
+// Load reads a root image's files from a folder: overlays, base, bases,
+// components and quoit/release.json, and nothing else. A link has to stay in the
+// folder that holds it, and everything has to be a file, a folder or such a link.
+func Load(root string) (*Source, error) {
+	s := &Source{fs: filesys.MakeFsInMemory()}
+	var err error
+	if s.description, err = readDescription(root); err != nil {
+		return nil, fmt.Errorf("reading the release in the root image: %w", err)
+	}
 	for _, folder := range sourceFolders {
 		dir := filepath.Join(root, folder)
 		info, err := os.Lstat(dir)
@@ -56,7 +68,46 @@ func loadSource(root string) (*source, error) {
 	return s, nil
 }
 
-func (s *source) loadFolder(dir, folder string) error {
+// readDescription returns nil for a root without one.
+func readDescription(dir string) ([]byte, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	file, err := root.Open(descriptionFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, labels.MaxRelease+1))
+}
+
+// Files is a source made of files: path in the root image → content. Those that
+// rendering does not read are left out.
+func Files(files map[string]string) (*Source, error) {
+	s := &Source{fs: filesys.MakeFsInMemory()}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		file := path.Clean("/" + name)
+		folder, _, _ := strings.Cut(file[1:], "/")
+		var err error
+		switch {
+		case file == "/"+descriptionFile:
+			s.description = []byte(files[name])
+		case slices.Contains(sourceFolders, folder):
+			err = s.loadFile(strings.NewReader(files[name]), file)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading the root image: %w", err)
+		}
+	}
+	return s, nil
+}
+
+func (s *Source) loadFolder(dir, folder string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
@@ -66,7 +117,7 @@ func (s *source) loadFolder(dir, folder string) error {
 }
 
 // load copies what name is in the root to the path to.
-func (s *source) load(root *os.Root, name, to string, depth int) error {
+func (s *Source) load(root *os.Root, name, to string, depth int) error {
 	if depth > maxSourceDepth {
 		return fmt.Errorf("%s: folders are nested more than %d deep, maybe by a link", to, maxSourceDepth)
 	}
@@ -107,7 +158,7 @@ func (s *source) load(root *os.Root, name, to string, depth int) error {
 	return nil
 }
 
-func (s *source) loadFile(file io.Reader, to string) error {
+func (s *Source) loadFile(file io.Reader, to string) error {
 	content, err := io.ReadAll(io.LimitReader(file, maxSourceBytes-s.bytes+1))
 	if err != nil {
 		return fmt.Errorf("%s: %w", to, err)
@@ -134,7 +185,7 @@ func escape(err error) error {
 }
 
 // overlays are the environments that the root has, sorted.
-func (s *source) overlays() []string {
+func (s *Source) overlays() []string {
 	names, err := s.fs.ReadDir("/overlays")
 	if err != nil {
 		return nil

@@ -1,4 +1,4 @@
-package apply
+package render
 
 import (
 	"errors"
@@ -44,7 +44,7 @@ func (r *release) pin(objects []*unstructured.Unstructured) error {
 			for _, use := range imagesOf(spec) {
 				pinned, err := r.resolve(use.image)
 				if err != nil {
-					err.Object, err.Container = refOf(object).String(), use.container
+					err.Object, err.Container = RefOf(object).String(), use.container
 					errs = append(errs, err)
 					continue
 				}
@@ -53,27 +53,6 @@ func (r *release) pin(objects []*unstructured.Unstructured) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// podSpecs are the pod specifications in an object: of a pod, of a CronJob, and
-// of everything that has a pod template where Deployment and Job have it.
-func podSpecs(object map[string]any) []map[string]any {
-	var specs []map[string]any
-	for _, path := range [][]string{{"spec"}, {"spec", "template", "spec"}, {"spec", "jobTemplate", "spec", "template", "spec"}, {"template", "spec"}} {
-		spec, _, err := unstructured.NestedFieldNoCopy(object, path...)
-		if spec, ok := spec.(map[string]any); ok && err == nil {
-			specs = append(specs, spec)
-		}
-	}
-	items, _, _ := unstructured.NestedFieldNoCopy(object, "items")
-	if list, ok := items.([]any); ok {
-		for _, item := range list {
-			if item, ok := item.(map[string]any); ok {
-				specs = append(specs, podSpecs(item)...)
-			}
-		}
-	}
-	return specs
 }
 
 // imageUse is a place where a pod names an image.
@@ -103,17 +82,6 @@ func imagesOf(spec map[string]any) []imageUse {
 		}
 	}
 	return uses
-}
-
-func mapsIn(value any) []map[string]any {
-	list, _ := value.([]any)
-	var found []map[string]any
-	for _, item := range list {
-		if item, ok := item.(map[string]any); ok {
-			found = append(found, item)
-		}
-	}
-	return found
 }
 
 // resolve returns what an object's reference stands for; a reference to

@@ -1,4 +1,4 @@
-package apply
+package render
 
 import (
 	"errors"
@@ -46,14 +46,11 @@ func (e *MissingOverlayError) Error() string {
 // environmentName is what an environment may be called: one folder.
 var environmentName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
-// build runs kustomize on the overlay of an environment. There are no plugins,
-// no charts, and nothing is fetched: whatever is not in the root's folders is
-// an error.
-func build(root, environment string) ([]*unstructured.Unstructured, error) {
-	s, err := loadSource(root)
-	if err != nil {
-		return nil, err
-	}
+// Build runs Kustomize on the overlay of an environment, and returns its objects,
+// hooks included, as they are before values and images are filled in. There are
+// no plugins and no charts, and nothing is fetched: whatever is not in the source
+// is an error.
+func (s *Source) Build(environment string) ([]*unstructured.Unstructured, error) {
 	overlay := path.Join("/overlays", environment)
 	if !environmentName.MatchString(environment) || kustomization(s.fs, overlay) == "" {
 		return nil, &MissingOverlayError{environment, s.overlays()}
@@ -68,7 +65,7 @@ func build(root, environment string) ([]*unstructured.Unstructured, error) {
 	return objectsOf(built)
 }
 
-func kustomize(s *source, overlay string) (resmap.ResMap, error) {
+func kustomize(s *Source, overlay string) (resmap.ResMap, error) {
 	kustomizing.Lock()
 	defer kustomizing.Unlock()
 	options := krusty.MakeDefaultOptions()

@@ -1,10 +1,9 @@
-package apply
+package render
 
 import (
 	"fmt"
 	"strings"
 
-	"github.com/fluxcd/pkg/ssa/utils"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -44,22 +43,22 @@ func place(objects []*unstructured.Unstructured, mapper meta.RESTMapper, namespa
 		if !known {
 			mapping, err := mapper.RESTMapping(object.GroupVersionKind().GroupKind(), object.GroupVersionKind().Version)
 			if meta.IsNoMatchError(err) {
-				unknown.Objects = append(unknown.Objects, refOf(object).String()+" ("+object.GetAPIVersion()+")")
+				unknown.Objects = append(unknown.Objects, RefOf(object).String()+" ("+object.GetAPIVersion()+")")
 				continue
 			}
 			if err != nil {
-				return fmt.Errorf("asking the cluster for its kinds: %w", explain(err))
+				return fmt.Errorf("asking the cluster for its kinds: %w", err)
 			}
 			namespaced = mapping.Scope.Name() == meta.RESTScopeNameNamespace
 		}
 		switch {
 		case !namespaced:
 			object.SetNamespace("")
-			outside.Objects = append(outside.Objects, refOf(object).String()+" (cluster-scoped)")
+			outside.Objects = append(outside.Objects, RefOf(object).String()+" (cluster-scoped)")
 		case object.GetNamespace() == "":
 			object.SetNamespace(namespace)
 		case object.GetNamespace() != namespace:
-			outside.Objects = append(outside.Objects, refOf(object).in(namespace))
+			outside.Objects = append(outside.Objects, RefOf(object).In(namespace))
 		}
 	}
 	if len(outside.Objects) > 0 && !clusterWide {
@@ -76,7 +75,7 @@ func place(objects []*unstructured.Unstructured, mapper meta.RESTMapper, namespa
 func definedKinds(objects []*unstructured.Unstructured) map[schema.GroupKind]bool {
 	kinds := map[schema.GroupKind]bool{}
 	for _, object := range objects {
-		if !utils.IsCRD(object) {
+		if object.GetKind() != "CustomResourceDefinition" || object.GroupVersionKind().Group != "apiextensions.k8s.io" {
 			continue
 		}
 		group, _, _ := unstructured.NestedString(object.Object, "spec", "group")

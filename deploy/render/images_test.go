@@ -1,4 +1,4 @@
-package apply
+package render
 
 import (
 	"strings"
@@ -95,45 +95,5 @@ func TestWithoutDigestsImagesAreNamedByVersion(t *testing.T) {
 	r.registry = "mirror.eu"
 	if got, err := r.resolve("acme/shop/api"); err != nil || got != "mirror.eu/acme/shop/api:1.2.3" {
 		t.Errorf("got %q, %v", got, err)
-	}
-}
-
-func TestTheReleaseComesFromTheRequestAndTheRoot(t *testing.T) {
-	described := `{"schema":1,"project":"acme/shop","root":"deploy","images":{` +
-		`"api":{"version":"1.0.0","revision":"` + digestA + `","platforms":["linux/amd64"]},` +
-		`"deploy":{"version":"1.0.0","revision":"` + digestA + `","platforms":["linux/amd64"],"dependencies":{"api":"1.0.0"}}},` +
-		`"externals":{"db":{"reference":"docker.io/library/postgres:17","digest":"` + digestB + `"}}}`
-	root := folder(t, map[string]string{"quoit/release.json": described})
-	for name, c := range map[string]struct {
-		request Request
-		image   string
-		want    string
-	}{
-		"by version":                  {Request{Root: root, Registry: "r.io"}, "api", "r.io/acme/shop/api:1.0.0"},
-		"an external by itself":       {Request{Root: root}, "postgres:17", "docker.io/library/postgres:17@" + digestB},
-		"by digest":                   {Request{Root: root, Images: map[string]string{"api": "m.io/acme/shop/api@" + digestA}}, "api", "m.io/acme/shop/api@" + digestA},
-		"an external of the site":     {Request{Root: root, Images: map[string]string{"db": "m.io/postgres@" + digestB}}, "postgres:17", "m.io/postgres@" + digestB},
-		"a root that says nothing":    {Request{Root: t.TempDir(), Project: "acme/shop", Images: map[string]string{"api": "m.io/acme/shop/api@" + digestA}}, "api", "m.io/acme/shop/api@" + digestA},
-		"an external it says nothing": {Request{Root: t.TempDir(), Project: "acme/shop", Images: map[string]string{"db": "docker.io/library/postgres:17@" + digestB}}, "postgres:17", "docker.io/library/postgres:17@" + digestB},
-	} {
-		t.Run(name, func(t *testing.T) {
-			r, err := loadRelease(c.request)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got, err := r.resolve(c.image); err != nil || got != c.want {
-				t.Errorf("got %q, %v, want %q", got, err, c.want)
-			}
-		})
-	}
-	for want, request := range map[string]Request{
-		"nobody says":                  {Root: t.TempDir()},
-		"belongs to project acme/shop": {Root: root, Project: "acme/other"},
-		"has no digest":                {Root: root, Images: map[string]string{"api": "api:1"}},
-		"is not a reference":           {Root: root, Images: map[string]string{"api": "A@"}},
-		"is broken":                    {Root: folder(t, map[string]string{"quoit/release.json": "{"})},
-	} {
-		_, err := loadRelease(request)
-		mustFail(t, err, want)
 	}
 }

@@ -1,12 +1,9 @@
-package apply
+package render
 
 import (
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
@@ -25,12 +22,12 @@ type release struct {
 	externals map[string]string // reference as the manifest has it → with digest
 }
 
-// loadRelease brings together what the root image knows of its release and what
-// the request says.
-func loadRelease(request Request) (release, error) {
-	r := release{project: request.Project, registry: request.Registry, images: map[string]string{},
+// release brings together what the root image knows of its release and what the
+// target says.
+func (s *Source) release(target Target) (release, error) {
+	r := release{project: target.Project, registry: target.Registry, images: map[string]string{},
 		versions: map[string]versioning.Version{}, externals: map[string]string{}}
-	described, err := readDescription(request.Root)
+	described, err := s.described()
 	if err != nil {
 		return r, fmt.Errorf("reading the release in the root image: %w", err)
 	}
@@ -44,24 +41,24 @@ func loadRelease(request Request) (release, error) {
 		r.versions[name] = image.Version
 	}
 	for name, external := range described.Externals {
-		pinned := request.Images[name]
+		pinned := target.Images[name]
 		if pinned == "" {
 			pinned = withDigest(external.Reference, external.Digest)
 		}
 		r.externals[external.Reference] = pinned
 	}
-	for name, pinned := range request.Images {
+	for name, pinned := range target.Images {
 		if err := r.add(name, pinned, described); err != nil {
 			return r, err
 		}
 	}
-	if len(request.Images) == 0 && len(r.versions) == 0 {
+	if len(target.Images) == 0 && len(r.versions) == 0 {
 		return r, errors.New("nobody says which images the release has: neither --release nor quoit/release.json of the root image")
 	}
 	return r, nil
 }
 
-// add takes one image or external that the request names.
+// add takes one image or external that the target names.
 func (r *release) add(name, pinned string, described versioning.Release) error {
 	named, err := reference.ParseNormalizedNamed(pinned)
 	if err != nil {
@@ -94,29 +91,15 @@ func (r *release) names() []string {
 	return slices.Sorted(maps.Keys(r.versions))
 }
 
+// described is what quoit/release.json says; nothing if there is none.
+func (s *Source) described() (versioning.Release, error) {
+	if s.description == nil {
+		return versioning.Release{}, nil
+	}
+	return labels.ParseRelease(s.description)
+}
+
 func withDigest(ref, digest string) string {
 	before, _, _ := strings.Cut(ref, "@")
 	return before + "@" + digest
-}
-
-// readDescription reads quoit/release.json; a root without one says nothing.
-func readDescription(dir string) (versioning.Release, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return versioning.Release{}, err
-	}
-	defer root.Close()
-	file, err := root.Open("quoit/release.json")
-	if errors.Is(err, fs.ErrNotExist) {
-		return versioning.Release{}, nil
-	}
-	if err != nil {
-		return versioning.Release{}, err
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, labels.MaxRelease+1))
-	if err != nil {
-		return versioning.Release{}, err
-	}
-	return labels.ParseRelease(data)
 }

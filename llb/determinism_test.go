@@ -12,6 +12,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quoitbuild/quoit/internal/gatewaytest"
 )
 
 // diamond is a project whose images share a base, in every way that a
@@ -103,7 +105,7 @@ func TestEachExternalIsLookedUpOnce(t *testing.T) {
 	for _, tag := range []string{"docker.io/library/busybox:latest", "docker.io/library/debian:bookworm-slim"} {
 		want[tag], want[tag+"@"+digest.FromString(tag).String()] = 1, 1 // for the second platform
 	}
-	if got := c.Gateway.(*fakeGateway).asked; !maps.Equal(got, want) {
+	if got := c.Gateway.(*gatewaytest.Gateway).Asked(); !maps.Equal(got, want) {
 		t.Errorf("got lookups %v, want %v", got, want)
 	}
 }

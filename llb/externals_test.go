@@ -11,6 +11,8 @@ import (
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quoitbuild/quoit/internal/gatewaytest"
 )
 
 // sources are the identifiers of the images that a definition reads, in order.
@@ -50,24 +52,22 @@ func TestNamedContextsArePinned(t *testing.T) {
 }
 
 // movingGateway is a BuildKit whose tags have moved whenever they are asked for.
-type movingGateway struct{ *fakeGateway }
+type movingGateway struct{ *gatewaytest.Gateway }
 
 func (g movingGateway) ResolveImageConfig(ctx context.Context, ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
 	if opt.ImageOpt.Platform.Architecture == "missing" {
 		return "", "", nil, errors.New("no match for platform in manifest: not found")
 	}
-	resolved, dgst, config, err := g.fakeGateway.ResolveImageConfig(ctx, ref, opt)
+	resolved, dgst, config, err := g.Gateway.ResolveImageConfig(ctx, ref, opt)
 	if !strings.Contains(ref, "@") {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		dgst = digest.FromString(fmt.Sprint(ref, g.asked[ref]))
+		dgst = digest.FromString(fmt.Sprint(ref, g.Asked()[ref]))
 	}
 	return resolved, dgst, config, err
 }
 
 func TestPlatformsHaveOneDigestOfATag(t *testing.T) {
 	for range 20 {
-		gateway := movingGateway{newGateway()}
+		gateway := movingGateway{gatewaytest.New()}
 		c := newCompiler(map[string]string{"api": "FROM busybox\nCOPY x /\n"},
 			func(s *Source) { s.Platforms = []ocispecs.Platform{amd64, arm64} })
 		c.Gateway, c.Externals = gateway, NewExternals(gateway, nil)
@@ -77,14 +77,14 @@ func TestPlatformsHaveOneDigestOfATag(t *testing.T) {
 		}
 		const tag = "docker.io/library/busybox:latest"
 		want := map[string]int{tag: 1, tag + "@" + api[0].Externals[tag]: 1}
-		if diff := cmp.Diff(want, gateway.asked); diff != "" {
+		if diff := cmp.Diff(want, gateway.Asked()); diff != "" {
 			t.Fatalf("look-ups (-want +got):\n%s", diff)
 		}
 	}
 }
 
 func TestPlatformThatIsMissingLeavesTheOthers(t *testing.T) {
-	externals := NewExternals(movingGateway{newGateway()}, nil)
+	externals := NewExternals(movingGateway{gatewaytest.New()}, nil)
 	if _, err := externals.Digest(t.Context(), "busybox", ocispecs.Platform{OS: "linux", Architecture: "missing"}); err == nil {
 		t.Error("no error for a platform that is missing")
 	}

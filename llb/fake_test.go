@@ -1,58 +1,21 @@
 package llb
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
-	"sync"
 	"testing"
 
 	bk "github.com/moby/buildkit/client/llb"
-	"github.com/moby/buildkit/client/llb/sourceresolver"
-	"github.com/moby/buildkit/frontend/gateway/client"
-	gatewaypb "github.com/moby/buildkit/frontend/gateway/pb"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quoitbuild/quoit/internal/gatewaytest"
 )
 
-// fakeGateway is a BuildKit whose registries have every image.
-type fakeGateway struct {
-	client.Client
-	mu    sync.Mutex
-	asked map[string]int // lookups by reference
-}
-
-func newGateway() *fakeGateway { return &fakeGateway{asked: map[string]int{}} }
-
-func (g *fakeGateway) BuildOpts() client.BuildOpts {
-	return client.BuildOpts{
-		Opts:    map[string]string{},
-		LLBCaps: pb.Caps.CapSet(pb.Caps.All()),
-		Caps:    gatewaypb.Caps.CapSet(gatewaypb.Caps.All()),
-		Workers: []client.WorkerInfo{{Platforms: []ocispecs.Platform{amd64}}},
-	}
-}
-
-func (g *fakeGateway) ResolveImageConfig(_ context.Context, ref string, _ sourceresolver.Opt) (string, digest.Digest, []byte, error) {
-	g.mu.Lock()
-	g.asked[ref]++
-	g.mu.Unlock()
-	config := ocispecs.Image{Platform: amd64, RootFS: ocispecs.RootFS{Type: "layers", DiffIDs: []digest.Digest{digest.FromString(ref)}}}
-	config.Config.Env = []string{"PATH=/bin"}
-	raw, err := json.Marshal(config)
-	dgst := digest.FromString(ref)
-	if _, given, ok := strings.Cut(ref, "@"); ok {
-		dgst = digest.Digest(given)
-	}
-	return ref, dgst, raw, err
-}
-
 var (
-	amd64 = ocispecs.Platform{OS: "linux", Architecture: "amd64"}
+	amd64 = gatewaytest.AMD64
 	arm64 = ocispecs.Platform{OS: "linux", Architecture: "arm64"}
 )
 
@@ -60,7 +23,7 @@ const testPrefix = "registry.example.com/acme/shop/"
 
 // newCompiler compiles images, given their container files by name.
 func newCompiler(files map[string]string, options ...func(*Source)) *Compiler {
-	gateway := newGateway()
+	gateway := gatewaytest.New()
 	c := &Compiler{
 		Gateway:   gateway,
 		Options:   map[string]string{},

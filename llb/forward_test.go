@@ -21,6 +21,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quoitbuild/quoit/graph"
+	"github.com/quoitbuild/quoit/internal/gatewaytest"
 )
 
 // foreign is the syntax line of a frontend that compiles as Docker's does.
@@ -28,7 +29,7 @@ const foreign = "# syntax=registry.corp/docker/dockerfile:1\n"
 
 // foreignGateway is a BuildKit that has that frontend.
 type foreignGateway struct {
-	*fakeGateway
+	*gatewaytest.Gateway
 	files map[string]string // by path
 
 	mu   sync.Mutex
@@ -43,7 +44,7 @@ func (g *foreignGateway) Solve(ctx context.Context, req client.SolveRequest) (*c
 	}
 	g.told[opts["filename"]+" "+opts["platform"]] = opts
 	g.mu.Unlock()
-	inner := &foreignClient{fakeGateway: g.fakeGateway, opts: opts, inputs: map[string]bk.State{}}
+	inner := &foreignClient{Gateway: g.Gateway, opts: opts, inputs: map[string]bk.State{}}
 	for name, def := range req.FrontendInputs {
 		op, err := bk.NewDefinitionOp(def)
 		if err != nil {
@@ -71,13 +72,13 @@ func (g *foreignGateway) Solve(ctx context.Context, req client.SolveRequest) (*c
 }
 
 type foreignClient struct {
-	*fakeGateway
+	*gatewaytest.Gateway
 	opts   map[string]string
 	inputs map[string]bk.State
 }
 
 func (c *foreignClient) BuildOpts() client.BuildOpts {
-	opts := c.fakeGateway.BuildOpts()
+	opts := c.Gateway.BuildOpts()
 	opts.Opts = c.opts
 	return opts
 }
@@ -99,7 +100,7 @@ func newForeign(t *testing.T, files map[string]string, options ...func(*Source))
 		t.Fatal(err)
 	}
 	c := newCompiler(files, append(options, func(s *Source) { s.Files = def })...)
-	gateway := &foreignGateway{fakeGateway: newGateway(), files: map[string]string{}}
+	gateway := &foreignGateway{Gateway: gatewaytest.New(), files: map[string]string{}}
 	for _, source := range c.Sources {
 		gateway.files[source.File] = string(source.Map.Data)
 	}

@@ -12,6 +12,8 @@ import (
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quoitbuild/quoit/internal/gatewaytest"
 )
 
 func TestDefinitions(t *testing.T) {
@@ -138,7 +140,7 @@ func TestGraphsGrowLinearly(t *testing.T) {
 				t.Fatalf("one of %d images has %d ops", images, n)
 			}
 		}
-		if asked := c.Gateway.(*fakeGateway).asked; !maps.Equal(asked, map[string]int{"docker.io/library/busybox:latest": 1}) {
+		if asked := c.Gateway.(*gatewaytest.Gateway).Asked(); !maps.Equal(asked, map[string]int{"docker.io/library/busybox:latest": 1}) {
 			t.Errorf("with %d images the lookups are %v", images, asked)
 		}
 		return len(b.pool.ops), contexts

@@ -16,6 +16,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/quoitbuild/quoit/graph"
+	"github.com/quoitbuild/quoit/internal/gatewaytest"
 )
 
 func TestSiblings(t *testing.T) {
@@ -148,7 +149,7 @@ func TestSiblingsOutliveWhoAskedForThem(t *testing.T) {
 	}
 	for range 20 {
 		c := newCompiler(files)
-		gateway := &failingGateway{fakeGateway: newGateway()}
+		gateway := &failingGateway{Gateway: gatewaytest.New()}
 		c.Gateway, c.Externals = gateway, NewExternals(gateway, nil)
 		_, err := c.All(t.Context())
 		if err == nil || strings.Contains(err.Error(), "image base") || strings.Contains(err.Error(), "canceled") {
@@ -158,7 +159,7 @@ func TestSiblingsOutliveWhoAskedForThem(t *testing.T) {
 }
 
 // failingGateway has no image "broken", and takes its time for "slow".
-type failingGateway struct{ *fakeGateway }
+type failingGateway struct{ *gatewaytest.Gateway }
 
 func (g *failingGateway) ResolveImageConfig(ctx context.Context, ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
 	if strings.Contains(ref, "broken") {
@@ -171,7 +172,7 @@ func (g *failingGateway) ResolveImageConfig(ctx context.Context, ref string, opt
 		case <-time.After(2 * time.Millisecond):
 		}
 	}
-	return g.fakeGateway.ResolveImageConfig(ctx, ref, opt)
+	return g.Gateway.ResolveImageConfig(ctx, ref, opt)
 }
 
 // Every image that fails is named, those that only wait for it are not.

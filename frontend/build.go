@@ -62,32 +62,39 @@ func build(ctx context.Context, c client.Client, host Host) (*client.Result, err
 	if err := checkCaps(c.BuildOpts().Opts["frontend.caps"]); err != nil {
 		return nil, err
 	}
-	asked := host.Runner
-	host.Runner = func(client.Client) (bk.State, string, error) { return asked(c) }
+	runner := host.Runner
+	host.Runner = func(client.Client) (bk.State, string, error) { return runner(c) }
 	patient := patientClient{c, maxPatience}
 	opts, err := ParseOptions(c.BuildOpts().Opts)
 	if err != nil {
 		return nil, err
 	}
-	if answer, ok, err := staticRequest(opts.Request); ok || err != nil {
-		return answer, err
+	asked, err := findRequest(opts.Request)
+	if err != nil {
+		return nil, err
+	}
+	if asked.needs == needsNothing {
+		return asked.answer(ctx, nil)
 	}
 	ui, err := dockerui.NewClient(patient)
 	if err != nil {
 		return nil, err
 	}
-	p, err := newPlanner(ctx, patient, ui, host, opts)
+	p, err := newPlanner(ctx, patient, ui, host, opts, asked.needs)
 	if err != nil {
 		return nil, err
 	}
-	if answer, ok, err := p.fileRequest(ctx); ok || err != nil {
-		return answer, err
+	switch asked.needs {
+	case needsGraph:
+		err = p.makeGraph(ctx)
+	case needsPlan:
+		err = p.makePlan(ctx)
 	}
-	if err := p.makePlan(ctx); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	if answer, ok, err := p.planRequest(); ok || err != nil {
-		return answer, err
+	if asked.answer != nil {
+		return asked.answer(ctx, p)
 	}
 	if p.opts.Unsettled && Unsettled(p.plan) {
 		res := client.NewResult()
@@ -122,9 +129,9 @@ func Part(plan versioning.Plan, part int) []string {
 	return names[first:min(first+MaxPart, len(names))]
 }
 
-// newPlanner reads the manifest and the files that it names; the rings are
-// looked up from when the manifest is known.
-func newPlanner(ctx context.Context, c client.Client, ui *dockerui.Client, host Host, opts Options) (*planner, error) {
+// newPlanner reads the manifest and the files that it names. If the plan is needed,
+// the rings are looked up from when the manifest is known.
+func newPlanner(ctx context.Context, c client.Client, ui *dockerui.Client, host Host, opts Options, wanted needs) (*planner, error) {
 	project, err := readManifest(ctx, c, ui, opts, host)
 	if err != nil {
 		return nil, err
@@ -136,7 +143,7 @@ func newPlanner(ctx context.Context, c client.Client, ui *dockerui.Client, host 
 	if err := p.checkSelections(); err != nil {
 		return nil, err
 	}
-	if err := p.lookUp(ctx); err != nil {
+	if err := p.lookUp(ctx, wanted); err != nil {
 		return nil, err
 	}
 	if err := project.readFiles(ctx, c, opts); err != nil {

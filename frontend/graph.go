@@ -1,8 +1,14 @@
 package frontend
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
+
+	"github.com/moby/buildkit/frontend/gateway/client"
 
 	"github.com/quoitbuild/quoit/graph"
 	"github.com/quoitbuild/quoit/internal/diag"
@@ -44,4 +50,34 @@ func (p *project) cycle(err *graph.CycleError) error {
 		return inManifest(diag.List{p.mistake(first.Position("depends", second), "", "%s", err.Error())}, p.source.SourceMap)
 	}
 	return llb.InReference(err, p.images[first.Name], second)
+}
+
+// graphDocument is the answer to [RequestGraph].
+type graphDocument struct {
+	Schema int          `json:"schema"`
+	Root   string       `json:"root"`
+	Images []graphImage `json:"images"` // dependencies first
+}
+
+type graphImage struct {
+	Name  string   `json:"name"`
+	Needs []string `json:"needs"`
+}
+
+func graphAnswer(_ context.Context, p *planner) (*client.Result, error) {
+	doc := graphDocument{Schema: 1, Root: p.project.manifest.Root}
+	var text strings.Builder
+	for _, name := range p.graph.Order() {
+		needs := p.graph.Needs(name)
+		if needs == nil {
+			needs = []string{}
+		}
+		doc.Images = append(doc.Images, graphImage{Name: name, Needs: needs})
+		fmt.Fprintf(&text, "%s: %s\n", name, strings.Join(needs, " "))
+	}
+	data, err := json.MarshalIndent(doc, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("writing the graph: %w", err)
+	}
+	return answer(append(data, '\n'), []byte(text.String())), nil
 }

@@ -57,9 +57,9 @@ func (r *rings) wait(ctx context.Context) error {
 	}
 }
 
-// lookUp begins to look up the ring that the build is for, if the request needs
-// it: all that has to be known for it is the manifest.
-func (p *planner) lookUp(ctx context.Context) error {
+// lookUp begins to look up the ring that the build is for, if the plan is wanted:
+// all that has to be known for it is the manifest.
+func (p *planner) lookUp(ctx context.Context, wanted needs) error {
 	m := p.project.manifest
 	root, _ := m.Image(m.Root)
 	platforms, err := imagePlatforms(root, defaultPlatform(p.client))
@@ -70,7 +70,7 @@ func (p *planner) lookUp(ctx context.Context) error {
 	if p.opts.Ring == "" {
 		p.opts.Ring = m.Rings[0]
 	}
-	if p.opts.Ring == versioning.None || p.onlyFiles() {
+	if p.opts.Ring == versioning.None || wanted < needsPlan {
 		return nil
 	}
 	p.rings = &rings{known: make(chan struct{})}
@@ -168,12 +168,9 @@ func didYouMean(word string, among []string) string {
 func (p *planner) sources(ctx context.Context, pins map[string]string) (versioning.Request, error) {
 	externals := llb.NewExternals(p.client, pins)
 	p.compiler.Externals = externals
-	compiled, err := p.compile(ctx)
-	graph, cycle := p.project.graph(compiled)
-	if err := errors.Join(err, cycle); err != nil {
+	if err := p.order(p.compile(ctx)); err != nil {
 		return versioning.Request{}, err
 	}
-	p.compiled, p.graph = compiled, graph
 	hashes, err := p.project.hashRequest(p.compiled)
 	if err != nil {
 		return versioning.Request{}, err
@@ -183,6 +180,21 @@ func (p *planner) sources(ctx context.Context, pins map[string]string) (versioni
 		return versioning.Request{}, err
 	}
 	return p.request(ctx, trees, externals)
+}
+
+// makeGraph compiles the images and does nothing else: it sends no files but those
+// that have been read, and asks nothing of the project's registry.
+func (p *planner) makeGraph(ctx context.Context) error {
+	return p.order(p.compiler.All(ctx))
+}
+
+// order takes what was compiled. The error is that of the compile, with the cycle
+// that may lie behind it.
+func (p *planner) order(compiled map[string][]*llb.Compiled, mistakes error) error {
+	var cycle error
+	p.graph, cycle = p.project.graph(compiled)
+	p.compiled = compiled
+	return errors.Join(mistakes, cycle)
 }
 
 // compile compiles all images while BuildKit loads the tree that they are hashed

@@ -24,6 +24,52 @@ const (
 	RequestSchema = "frontend.quoit.schema"
 )
 
+// request is a subrequest that this frontend answers.
+type request struct {
+	subrequests.Request
+	needs needs
+	// answer gets a planner that knows as much as the request needs; nil if that is
+	// nothing.
+	answer func(context.Context, *planner) (*client.Result, error)
+}
+
+// needs is what has to be known for an answer. Each includes those before it.
+type needs int
+
+const (
+	needsNothing needs = iota
+	needsFiles         // the manifest, container files and ignore files
+	needsGraph         // the compiled images, so the registries of their bases
+	needsPlan          // the hashed files and the project's registry
+)
+
+// requests are all subrequests. A stock client asks for the list before it asks
+// for one of them.
+func requests() []request {
+	return []request{
+		{ownRequest(RequestPlan, "What changes, why, and to which version; builds nothing"), needsPlan, planAnswer},
+		{ownRequest(RequestGraph, "The images and their needs"), needsGraph, graphAnswer},
+		{ownRequest(RequestSchema, "The JSON Schema of the manifest"), needsNothing, schemaAnswer},
+		{outline.SubrequestsOutlineDefinition, needsFiles, outlineAnswer},
+		{targets.SubrequestsTargetsDefinition, needsFiles, targetsAnswer},
+		{subrequests.SubrequestsDescribeDefinition, needsNothing, describeAnswer},
+	}
+}
+
+// findRequest returns the request of that name. A build, which has none, needs the
+// plan and has no answer.
+func findRequest(name string) (request, error) {
+	if name == "" {
+		return request{needs: needsPlan}, nil
+	}
+	for _, r := range requests() {
+		if r.Name == name {
+			return r, nil
+		}
+	}
+	return request{}, errdefs.NewUnsupportedSubrequestError(name)
+}
+
 const requestVersion = "1.0.0"
 
 func ownRequest(name, description string) subrequests.Request {
@@ -33,90 +79,28 @@ func ownRequest(name, description string) subrequests.Request {
 	}
 }
 
-var requests = []subrequests.Request{
-	ownRequest(RequestPlan, "What changes, why, and to which version; builds nothing"),
-	ownRequest(RequestGraph, "The images and their needs"),
-	ownRequest(RequestSchema, "The JSON Schema of the manifest"),
-	outline.SubrequestsOutlineDefinition,
-	targets.SubrequestsTargetsDefinition,
-	subrequests.SubrequestsDescribeDefinition,
-}
-
-// staticRequest answers what needs no project.
-func staticRequest(name string) (*client.Result, bool, error) {
-	switch name {
-	case "":
-		return nil, false, nil
-	case subrequests.RequestSubrequestsDescribe:
-		res, err := describeRequests()
-		return res, true, err
-	case RequestSchema:
-		return answer(manifest.Schema(), manifest.Schema()), true, nil
-	case RequestPlan, RequestGraph, outline.SubrequestsOutlineDefinition.Name, targets.SubrequestsTargetsDefinition.Name:
-		return nil, false, nil
+func planAnswer(_ context.Context, p *planner) (*client.Result, error) {
+	data, err := json.MarshalIndent(p.plan, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("writing the plan: %w", err)
 	}
-	return nil, false, errdefs.NewUnsupportedSubrequestError(name)
-}
-
-// onlyFiles tells whether the request is one that [planner.fileRequest] answers.
-func (p *planner) onlyFiles() bool {
-	return p.opts.Request == targets.SubrequestsTargetsDefinition.Name || p.opts.Request == outline.SubrequestsOutlineDefinition.Name
-}
-
-// fileRequest answers what needs the files but no plan.
-func (p *planner) fileRequest(ctx context.Context) (*client.Result, bool, error) {
-	switch p.opts.Request {
-	case targets.SubrequestsTargetsDefinition.Name:
-		res, err := p.targets().ToResult()
-		return res, true, err
-	case outline.SubrequestsOutlineDefinition.Name:
-		name, _ := p.opts.splitTarget()
-		if name == "" {
-			name = p.project.manifest.Root
-		}
-		if _, ok := p.project.images[name]; !ok {
-			return nil, true, p.unknownTarget(name)
-		}
-		o, err := p.compiler.Outline(ctx, name)
-		if err != nil {
-			return nil, true, err
-		}
-		res, err := o.ToResult()
-		return res, true, err
+	res := answer(append(data, '\n'), []byte(p.plan.String()+"\n"))
+	if p.opts.ExitCode && len(p.plan.Changed()) > 0 {
+		res.AddMeta("result.statuscode", []byte("2"))
 	}
-	return nil, false, nil
+	return res, nil
 }
 
-// planRequest answers what needs the plan.
-func (p *planner) planRequest() (*client.Result, bool, error) {
-	switch p.opts.Request {
-	case RequestPlan:
-		data, err := json.MarshalIndent(p.plan, "", "  ")
-		if err != nil {
-			return nil, true, fmt.Errorf("writing the plan: %w", err)
-		}
-		res := answer(append(data, '\n'), []byte(p.plan.String()+"\n"))
-		if p.opts.ExitCode && len(p.plan.Changed()) > 0 {
-			res.AddMeta("result.statuscode", []byte("2"))
-		}
-		return res, true, nil
-	case RequestGraph:
-		res, err := p.graphAnswer()
-		return res, true, err
+func schemaAnswer(context.Context, *planner) (*client.Result, error) {
+	return answer(manifest.Schema(), manifest.Schema()), nil
+}
+
+func describeAnswer(context.Context, *planner) (*client.Result, error) {
+	var all []subrequests.Request
+	for _, r := range requests() {
+		all = append(all, r.Request)
 	}
-	return nil, false, nil
-}
-
-func answer(asJSON, asText []byte) *client.Result {
-	res := client.NewResult()
-	res.AddMeta("result.json", asJSON)
-	res.AddMeta("result.txt", asText)
-	res.AddMeta("version", []byte(requestVersion))
-	return res
-}
-
-func describeRequests() (*client.Result, error) {
-	data, err := json.MarshalIndent(requests, "", "  ")
+	data, err := json.MarshalIndent(all, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("writing the requests: %w", err)
 	}
@@ -127,8 +111,23 @@ func describeRequests() (*client.Result, error) {
 	return answer(data, text.Bytes()), nil
 }
 
-// targets lists the images as a container file's stages are listed.
-func (p *planner) targets() *targets.List {
+func outlineAnswer(ctx context.Context, p *planner) (*client.Result, error) {
+	name, _ := p.opts.splitTarget()
+	if name == "" {
+		name = p.project.manifest.Root
+	}
+	if _, ok := p.project.images[name]; !ok {
+		return nil, p.unknownTarget(name)
+	}
+	o, err := p.compiler.Outline(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return o.ToResult()
+}
+
+// targetsAnswer lists the images as a container file's stages are listed.
+func targetsAnswer(_ context.Context, p *planner) (*client.Result, error) {
 	list := &targets.List{Sources: [][]byte{p.project.source.Data}}
 	for _, image := range p.project.manifest.Images {
 		list.Targets = append(list.Targets, targets.Target{
@@ -137,37 +136,15 @@ func (p *planner) targets() *targets.List {
 			Description: image.Context,
 		})
 	}
-	return list
+	return list.ToResult()
 }
 
-// graphDocument is the answer to [RequestGraph].
-type graphDocument struct {
-	Schema int          `json:"schema"`
-	Root   string       `json:"root"`
-	Images []graphImage `json:"images"` // dependencies first
-}
-
-type graphImage struct {
-	Name  string   `json:"name"`
-	Needs []string `json:"needs"`
-}
-
-func (p *planner) graphAnswer() (*client.Result, error) {
-	doc := graphDocument{Schema: 1, Root: p.project.manifest.Root}
-	var text strings.Builder
-	for _, name := range p.graph.Order() {
-		needs := p.graph.Needs(name)
-		if needs == nil {
-			needs = []string{}
-		}
-		doc.Images = append(doc.Images, graphImage{Name: name, Needs: needs})
-		fmt.Fprintf(&text, "%s: %s\n", name, strings.Join(needs, " "))
-	}
-	data, err := json.MarshalIndent(doc, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("writing the graph: %w", err)
-	}
-	return answer(append(data, '\n'), []byte(text.String())), nil
+func answer(asJSON, asText []byte) *client.Result {
+	res := client.NewResult()
+	res.AddMeta("result.json", asJSON)
+	res.AddMeta("result.txt", asText)
+	res.AddMeta("version", []byte(requestVersion))
+	return res
 }
 
 func (p *planner) unknownTarget(name string) error {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/quoitbuild/quoit/deploy/rollout"
 	"github.com/quoitbuild/quoit/deploy/site"
 )
 
@@ -34,8 +35,8 @@ a word why. It asks no cluster and changes nothing; deploy never makes these obj
 			if err != nil {
 				return err
 			}
-			place, releases := siteOf(m, p, s)
-			target, err := releases.held(cmd.Context(), s.Ring)
+			place, releases := rollout.Of(m, p, s)
+			target, err := releases.Held(cmd.Context(), s.Ring)
 			if err != nil {
 				return fmt.Errorf("site %s: %w", s.Name, err)
 			}
@@ -46,11 +47,12 @@ a word why. It asks no cluster and changes nothing; deploy never makes these obj
 			// The images are pulled from where the project is: a mirror may be
 			// reached by the site only.
 			images.Root = m.Repository(m.Root) + "@" + target.Digest
-			rules, err := place.Rules(cmd.Context(), images, "quoit/"+version)
+			rules, err := place.Rules(cmd.Context(), images, agent())
 			if err != nil {
 				return err
 			}
-			watcher.Root, watcher.Mirror = releases.pulled+"/"+m.Root, releases.mirror
+			source := releases.Source()
+			watcher.Root, watcher.Mirror = source.Project+"/"+source.Root, source.Mirror
 			_, err = io.WriteString(cmd.OutOrStdout(), site.Bootstrap(place, rules, watcher))
 			return err
 		},

@@ -123,7 +123,7 @@ func openStore(place, project string) (store.Store, error) {
 	if layout || strings.HasPrefix(place, "/") || strings.HasPrefix(place, "./") || strings.HasPrefix(place, "../") {
 		return store.OpenLayout(path, project)
 	}
-	return store.Open(place, project, store.Options{UserAgent: "quoit/" + version})
+	return store.Open(place, project, store.Options{UserAgent: agent()})
 }
 
 // meter shows a long copy's progress, a line every few seconds.

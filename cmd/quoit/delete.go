@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/quoitbuild/quoit/deploy/rollout"
 	"github.com/quoitbuild/quoit/deploy/site"
 )
 
@@ -43,11 +44,11 @@ func (f *siteFlags) remove(cmd *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
-	d, err := work.cluster.Prepare(cmd.Context(), work.site, site.Goal{Releases: work.releases})
+	d, err := work.Cluster.Prepare(cmd.Context(), work.Place, site.Goal{Releases: work.Releases})
 	if err != nil {
 		return err
 	}
-	result := newSiteResult(d)
+	result := rollout.NewResult(d)
 	if err := f.show(cmd, result); err != nil {
 		return err
 	}
@@ -58,7 +59,7 @@ func (f *siteFlags) remove(cmd *cobra.Command, name string) error {
 		}
 	}
 	if f.output == "json" {
-		return errors.Join(printJSON(cmd.OutOrStdout(), deployResult{1, m.Project, []siteResult{result}}), err)
+		return errors.Join(printJSON(cmd.OutOrStdout(), deployResult{1, m.Project, []rollout.Result{result}}), err)
 	}
 	if result.Done {
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s runs nothing of %s now\n", name, m.Project)

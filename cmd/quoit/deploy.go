@@ -7,11 +7,11 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/quoitbuild/quoit/deploy"
+	"github.com/quoitbuild/quoit/deploy/rollout"
 	"github.com/quoitbuild/quoit/deploy/site"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/store"
@@ -77,7 +77,7 @@ func (f *deployFlags) run(cmd *cobra.Command, args []string) error {
 		}
 		result, err := f.deploy(cmd, m, p, s)
 		if f.output == "json" && (err == nil || result.Target != nil) {
-			err = errors.Join(printJSON(cmd.OutOrStdout(), deployResult{1, m.Project, []siteResult{result}}), err)
+			err = errors.Join(printJSON(cmd.OutOrStdout(), deployResult{1, m.Project, []rollout.Result{result}}), err)
 		}
 		return err
 	}
@@ -102,7 +102,7 @@ func sitesOf(m *manifest.Manifest, ring string) ([]manifest.Site, error) {
 
 // deployAll deploys to several sites and says at the end what became of each.
 func (f *deployFlags) deployAll(cmd *cobra.Command, m *manifest.Manifest, p *store.Project, sites []manifest.Site) error {
-	var results []siteResult
+	var results []rollout.Result
 	code, failed := exitMoved, 0
 	for _, s := range sites {
 		result, err := f.deploy(cmd, m, p, s)
@@ -131,7 +131,7 @@ func (f *deployFlags) deployAll(cmd *cobra.Command, m *manifest.Manifest, p *sto
 	return err
 }
 
-func summary(results []siteResult, dryRun bool) string {
+func summary(results []rollout.Result, dryRun bool) string {
 	var b strings.Builder
 	for _, r := range results {
 		switch {
@@ -148,16 +148,16 @@ func summary(results []siteResult, dryRun bool) string {
 }
 
 // deploy deploys to one site.
-func (f *deployFlags) deploy(cmd *cobra.Command, m *manifest.Manifest, p *store.Project, s manifest.Site) (siteResult, error) {
+func (f *deployFlags) deploy(cmd *cobra.Command, m *manifest.Manifest, p *store.Project, s manifest.Site) (rollout.Result, error) {
 	work, err := openSite(m, p, s)
 	if err != nil {
-		return siteResult{Site: s.Name}, err
+		return rollout.Result{Site: s.Name}, err
 	}
-	d, err := work.prepare(cmd.Context(), f.options, f.adopt)
+	d, err := work.Prepare(cmd.Context(), f.options, f.adopt)
 	if err != nil {
-		return siteResult{Site: s.Name}, err
+		return rollout.Result{Site: s.Name}, err
 	}
-	result := newSiteResult(d)
+	result := rollout.NewResult(d)
 	if err := f.show(cmd, result); err != nil || f.dryRun {
 		return result, err
 	}
@@ -172,26 +172,17 @@ func (f *deployFlags) deploy(cmd *cobra.Command, m *manifest.Manifest, p *store.
 }
 
 // carryOut runs what was decided.
-func (f *siteFlags) carryOut(cmd *cobra.Command, work siteWork, d *site.Deployment) error {
+func (f *siteFlags) carryOut(cmd *cobra.Command, work rollout.Site, d *site.Deployment) error {
 	progress := cmd.ErrOrStderr()
-	say := func(line string) { fmt.Fprintf(progress, "%s: %s\n", work.site.Name, harmless(line)) }
-	var runner site.Runner = site.Jobs{Cluster: work.cluster, Log: harmlessWriter{progress}, Say: say}
+	say := func(line string) { fmt.Fprintf(progress, "%s: %s\n", work.Place.Name, harmless(line)) }
+	var runner site.Runner = site.Jobs{Cluster: work.Cluster, Log: harmlessWriter{progress}, Say: say}
 	if f.local {
-		runner = site.Local{Cluster: work.cluster, Log: harmlessWriter{progress}}
+		runner = site.Local{Cluster: work.Cluster, Log: harmlessWriter{progress}}
 	}
-	return d.Run(cmd.Context(), f.settings(runner, say))
+	return d.Run(cmd.Context(), f.limits.Run(actor(), runner, say))
 }
 
-// settings are how plans are carried out.
-func (f *siteFlags) settings(runner site.Runner, say func(string)) site.Run {
-	run := site.Run{Actor: actor(), Runner: runner, Timeout: 30 * time.Minute, Start: f.start, Say: say}
-	if f.timeout > 0 {
-		run.Timeout, run.Wait = f.timeout, f.timeout*9/10 // so that the root image can say what it waited for
-	}
-	return run
-}
-
-func (f *siteFlags) show(cmd *cobra.Command, r siteResult) error {
+func (f *siteFlags) show(cmd *cobra.Command, r rollout.Result) error {
 	if f.output == "json" {
 		return nil
 	}
@@ -201,69 +192,7 @@ func (f *siteFlags) show(cmd *cobra.Command, r siteResult) error {
 
 // deployResult is the JSON of quoit deploy, with --dry-run or without.
 type deployResult struct {
-	Schema  int          `json:"schema"`
-	Project string       `json:"project"`
-	Sites   []siteResult `json:"sites"`
-}
-
-// siteResult is what a deploy does at one site.
-type siteResult struct {
-	Site        string          `json:"site"`
-	Environment string          `json:"environment,omitempty"`
-	Ring        string          `json:"ring,omitempty"`
-	Cluster     string          `json:"cluster,omitempty"`
-	Namespace   string          `json:"namespace,omitempty"`
-	Installed   *deploy.Release `json:"installed,omitempty"` // before
-	deploy.Plan
-	Downgrade bool   `json:"downgrade"`
-	Reason    string `json:"reason,omitempty"` // why, if not because of the ring
-	Done      bool   `json:"done"`
-	Error     string `json:"error,omitempty"`
-
-	project string
-}
-
-func newSiteResult(d *site.Deployment) siteResult {
-	reason := ""
-	if d.Values {
-		reason = "a value in quoit-site has changed"
-	}
-	return siteResult{
-		Reason: reason, Site: d.Site.Name, Environment: d.Site.Environment, Ring: d.Site.Ring, Cluster: d.Site.Cluster, Namespace: d.Site.Namespace,
-		Installed: d.Before.Installed, Plan: d.Plan, Downgrade: d.Downgrades(), project: d.Site.Project,
-	}
-}
-
-// String is a line that says where the site goes, and a line for each step.
-func (r siteResult) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s ", r.Site, r.project)
-	if r.Installed != nil && (r.Target == nil || !r.Installed.Same(*r.Target)) {
-		fmt.Fprintf(&b, "%s → ", r.Installed.Version)
-	}
-	if r.Target == nil {
-		b.WriteString("nothing")
-	} else {
-		b.WriteString(r.Target.Version.String())
-	}
-	switch {
-	case r.Downgrade && r.Target != nil:
-		fmt.Fprintf(&b, ", a downgrade, because ring %s went back", r.Ring)
-	case r.Nothing():
-		b.WriteString(", nothing to do")
-	case r.Resumes:
-		b.WriteString(", goes on with what did not end")
-	}
-	if r.Reason != "" {
-		fmt.Fprintf(&b, ", because %s", r.Reason)
-	}
-	fmt.Fprintf(&b, " (namespace %s", r.Namespace)
-	if r.Cluster != "" {
-		fmt.Fprintf(&b, " of %s", r.Cluster)
-	}
-	b.WriteString(")\n")
-	for _, step := range r.Steps {
-		fmt.Fprintf(&b, "  %s\n", step)
-	}
-	return b.String()
+	Schema  int              `json:"schema"`
+	Project string           `json:"project"`
+	Sites   []rollout.Result `json:"sites"`
 }

@@ -37,7 +37,7 @@ that belong to somebody else would stop the deploy, and are named.`,
 			if err != nil {
 				return err
 			}
-			d, err := work.prepare(cmd.Context(), deploy.Options{Downgrade: true, Discard: true}, false)
+			d, err := work.Prepare(cmd.Context(), deploy.Options{Downgrade: true, Discard: true}, false)
 			if err != nil {
 				return err
 			}

@@ -96,5 +96,8 @@ func (f *projectFlags) open() (*manifest.Manifest, *store.Project, error) {
 
 // open opens the project's repositories.
 func open(m *manifest.Manifest) (*store.Project, error) {
-	return store.Open(m.Registry, m.Project, store.Options{UserAgent: "quoit/" + version})
+	return store.Open(m.Registry, m.Project, store.Options{UserAgent: agent()})
 }
+
+// agent is what this command calls itself to registries and clusters.
+func agent() string { return "quoit/" + version }

@@ -1,15 +1,13 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
-	"github.com/quoitbuild/quoit/deploy"
+	"github.com/quoitbuild/quoit/deploy/rollout"
 	"github.com/quoitbuild/quoit/deploy/site"
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/manifest"
@@ -21,8 +19,7 @@ type siteFlags struct {
 	project projectFlags
 	dryRun  bool
 	local   bool
-	timeout time.Duration
-	start   time.Duration
+	limits  rollout.Limits
 	adopt   bool
 	output  string
 }
@@ -30,15 +27,23 @@ type siteFlags struct {
 func (f *siteFlags) register(flags *pflag.FlagSet) {
 	f.project.register(flags)
 	flags.BoolVar(&f.dryRun, "dry-run", false, "only say what would be run")
-	flags.DurationVar(&f.timeout, "timeout", 0, "how long one run of a root image may take (default 30m, and 5m for each wait in it)")
-	flags.DurationVar(&f.start, "start-timeout", 2*time.Minute, "how long it may take until it runs")
+	registerLimits(flags, &f.limits)
+}
+
+func registerLimits(flags *pflag.FlagSet, limits *rollout.Limits) {
+	flags.DurationVar(&limits.Timeout, "timeout", 0, "how long one run of a root image may take (default 30m, and 5m for each wait in it)")
+	flags.DurationVar(&limits.Start, "start-timeout", 2*time.Minute, "how long it may take until it runs")
 }
 
 func (f *siteFlags) check() error {
-	if f.timeout != 0 && f.timeout < time.Second || f.start < time.Second {
+	return errors.Join(checkLimits(f.limits), checkOutput(f.output))
+}
+
+func checkLimits(l rollout.Limits) error {
+	if l.Timeout != 0 && l.Timeout < time.Second || l.Start < time.Second {
 		return usagef("--timeout and --start-timeout: choose a second or more")
 	}
-	return checkOutput(f.output)
+	return nil
 }
 
 // findSite returns a site of the manifest, or a mistake of the command line.
@@ -56,39 +61,9 @@ func findSite(m *manifest.Manifest, name string) (manifest.Site, error) {
 	}
 }
 
-// siteWork is one site with all that is needed to deploy there.
-type siteWork struct {
-	site     site.Site
-	cluster  *site.Cluster
-	releases *siteReleases
-}
-
 // openSite connects to a site's cluster. No request is made.
-func openSite(m *manifest.Manifest, p *store.Project, s manifest.Site) (siteWork, error) {
-	cluster, err := site.Connect(site.ClusterOptions{Context: s.Cluster, UserAgent: "quoit/" + version})
-	if err != nil {
-		return siteWork{}, fmt.Errorf("site %s: %w", s.Name, err)
-	}
-	place, releases := siteOf(m, p, s)
-	return siteWork{site: place, cluster: cluster, releases: releases}, nil
-}
-
-// siteOf is a site of the manifest, and its releases.
-func siteOf(m *manifest.Manifest, p *store.Project, s manifest.Site) (site.Site, *siteReleases) {
-	pulled := m.Registry
-	if s.Registry != "" {
-		pulled = s.Registry
-	}
-	return site.Site{Project: m.Project, Site: s}, newSiteReleases(p, m.Root, pulled+"/"+m.Project, pulled != m.Registry)
-}
-
-// prepare decides what brings the site to what its ring holds.
-func (w siteWork) prepare(ctx context.Context, options deploy.Options, adopt bool) (*site.Deployment, error) {
-	target, err := w.releases.held(ctx, w.site.Ring)
-	if err != nil {
-		return nil, fmt.Errorf("site %s: %w", w.site.Name, err)
-	}
-	return w.cluster.Prepare(ctx, w.site, site.Goal{Target: &target, Releases: w.releases, Options: options, Adopt: adopt})
+func openSite(m *manifest.Manifest, p *store.Project, s manifest.Site) (rollout.Site, error) {
+	return rollout.Open(m, p, s, agent())
 }
 
 // siteMoved reports whether somebody else deploys to a site or did in between.

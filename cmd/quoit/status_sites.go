@@ -110,7 +110,7 @@ func siteRecord(ctx context.Context, m *manifest.Manifest, p *store.Project, s m
 	go func() {
 		work, err := openSite(m, p, s)
 		if err == nil {
-			record, err = work.cluster.Record(limited, work.site)
+			record, err = work.Cluster.Record(limited, work.Place)
 		}
 		answered <- err
 	}()

@@ -1,15 +1,15 @@
-package main
+package watch
 
 import (
 	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -82,23 +82,22 @@ const (
 	ringPath     = "/v2/acme/shop/deploy/manifests/ring-%d"
 )
 
-// watchedProject writes a manifest of many sites, and names them.
-func watchedProject(t *testing.T) (dir string, sites []string) {
+// watchedProject is a manifest of many sites.
+func watchedProject(t *testing.T) *manifest.Manifest {
 	t.Helper()
-	dir = t.TempDir()
 	var rings, text strings.Builder
 	for i := range watchedRings {
 		fmt.Fprintf(&rings, "ring-%d, ", i)
 	}
 	fmt.Fprintf(&text, "project: acme/shop\nregistry: registry.example.com\nrings: [%s]\nimages: {deploy: deploy}\nsites:\n", strings.TrimSuffix(rings.String(), ", "))
 	for i := range watchedSites {
-		sites = append(sites, fmt.Sprintf("site-%d", i))
 		fmt.Fprintf(&text, "  site-%d: {environment: prod, ring: ring-%d}\n", i, i%watchedRings)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "quoit.yaml"), []byte(text.String()), 0o644); err != nil {
+	m, err := manifest.Parse("quoit.yaml", []byte(text.String()))
+	if err != nil {
 		t.Fatal(err)
 	}
-	return dir, sites
+	return m
 }
 
 // logIn writes a password as docker login does, and returns what it is sent as.
@@ -124,40 +123,37 @@ func heap() int64 {
 // of its own: one HEAD for each ring and interval, whatever the sites do, with
 // the password of that time, and nothing piles up.
 func TestWatchManySites(t *testing.T) {
-	dir, sites := watchedProject(t)
+	m := watchedProject(t)
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
 	login := logIn(t, "first")
 	synctest.Test(t, func(t *testing.T) {
 		const intervals = 1000
-		f := &watchFlags{interval: time.Minute}
-		f.project.dir = dir
-		fake := &countingRegistry{begin: time.Now(), interval: f.interval, login: login, holds: map[string]string{}, last: map[string]int{}}
+		o := Options{Interval: time.Minute}
+		fake := &countingRegistry{begin: time.Now(), interval: o.Interval, login: login, holds: map[string]string{}, last: map[string]int{}}
 		for i := range watchedRings {
 			fake.holds[fmt.Sprintf(ringPath, i)] = "sha256:" + strings.Repeat("a", 64)
 		}
-		f.transport = fake
-		rings, err := f.rings(append(sites, sites[0])) // one of them twice
-		if err != nil || len(rings) != watchedRings {
-			t.Fatalf("%d rings: %v", len(rings), err)
+		o.Transport = fake
+		rings := Rings(m, append(slices.Clone(m.Sites), m.Sites[0]), "") // one of them twice
+		if len(rings) != watchedRings {
+			t.Fatalf("%d rings", len(rings))
 		}
-		w, deploys := newWatch(f, io.Discard), make(map[string]int)
-		w.bring = func(ctx context.Context, ring *watchedRing, s *watchedSite, _ bool) (digest string, err error) {
+		w, deploys := New(o, rings...), make(map[string]int)
+		w.bring = func(ctx context.Context, ring *Ring, s *Site, _ bool) (digest string, err error) {
 			fake.change(func() {
 				deploys[s.site.Name]++
 				digest = fake.holds["/v2/acme/shop/deploy/manifests/"+ring.ring]
 			})
-			if s.site.Name == sites[0] { // a deploy that takes long
-				time.Sleep(200 * f.interval)
+			if s.site.Name == m.Sites[0].Name { // a deploy that takes long
+				time.Sleep(200 * o.Interval)
 			}
 			return digest, nil
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		var following sync.WaitGroup
-		for _, ring := range rings {
-			following.Go(func() { _ = w.follow(ctx, ring) })
-		}
+		following.Go(func() { _ = w.Run(ctx) })
 		until := func(interval int) { // and a half
-			time.Sleep(time.Until(fake.begin.Add(time.Duration(interval)*f.interval + f.interval/2)))
+			time.Sleep(time.Until(fake.begin.Add(time.Duration(interval)*o.Interval + o.Interval/2)))
 			synctest.Wait()
 		}
 		until(100)
@@ -178,13 +174,13 @@ func TestWatchManySites(t *testing.T) {
 		for _, problem := range fake.problems {
 			t.Error(problem)
 		}
-		for i, name := range sites {
+		for _, s := range m.Sites {
 			want := 1
-			if i%watchedRings == 0 {
+			if s.Ring == "ring-0" {
 				want = 2 // its ring has changed
 			}
-			if deploys[name] != want {
-				t.Errorf("%s was deployed to %d times, want %d", name, deploys[name], want)
+			if deploys[s.Name] != want {
+				t.Errorf("%s was deployed to %d times, want %d", s.Name, deploys[s.Name], want)
 			}
 		}
 	})
@@ -192,14 +188,13 @@ func TestWatchManySites(t *testing.T) {
 
 // TestWatchAsksOnceWhenTheRegistryFails: a poll is one HEAD also then.
 func TestWatchAsksOnceWhenTheRegistryFails(t *testing.T) {
-	dir, sites := watchedProject(t)
+	m := watchedProject(t)
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
 	logIn(t, "first")
 	synctest.Test(t, func(t *testing.T) {
 		heads := 0
-		f := &watchFlags{interval: time.Minute}
-		f.project.dir = dir
-		f.transport = roundTrip(func(request *http.Request) *http.Response {
+		o := Options{Interval: time.Minute}
+		o.Transport = roundTrip(func(request *http.Request) *http.Response {
 			response := &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody, Request: request}
 			if request.Method == http.MethodHead {
 				heads++
@@ -207,15 +202,12 @@ func TestWatchAsksOnceWhenTheRegistryFails(t *testing.T) {
 			}
 			return response
 		})
-		rings, err := f.rings(sites[:1])
-		if err != nil {
-			t.Fatal(err)
-		}
 		var log strings.Builder
-		w := newWatch(f, &log)
-		ctx, cancel := context.WithTimeout(t.Context(), 20*f.interval)
+		o.Log = &log
+		w := New(o, Rings(m, m.Sites[:1], "")...)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*o.Interval)
 		defer cancel()
-		_ = w.follow(ctx, rings[0])
+		_ = w.Run(ctx)
 		if heads != 4 { // in intervals 0, 2, 6, 14
 			t.Errorf("%d HEADs", heads)
 		}
@@ -248,8 +240,8 @@ func TestWatchSettles(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var log strings.Builder
-			s := &watchedSite{site: manifest.Site{Name: "eu"}}
-			if dealt := newWatch(&watchFlags{}, &log).settle(s, "sha256:held", test.err); dealt != test.dealt {
+			s := &Site{site: manifest.Site{Name: "eu"}}
+			if dealt := New(Options{Log: &log}).settle(s, "sha256:held", test.err); dealt != test.dealt {
 				t.Errorf("dealt with is %q, want %q", dealt, test.dealt)
 			}
 			if !strings.HasSuffix(log.String(), test.says) || test.says == "" && log.Len() > 0 {

@@ -1,4 +1,4 @@
-package main
+package rollout
 
 import (
 	"context"
@@ -14,32 +14,45 @@ import (
 	"github.com/quoitbuild/quoit/versioning"
 )
 
-// siteReleases answers a site's questions about releases from the project's
-// registry. It may be used by one goroutine.
-type siteReleases struct {
+// Releases answers a site's questions about releases from the project's registry;
+// it is a [site.Releases]. It may be used by one goroutine.
+type Releases struct {
 	project *store.Project
-	root    string // the name of the root image
-	pulled  string // from where the site pulls the project: registry.example.com/acme/shop
-	mirror  bool   // that is a mirror of the project's registry
+	source  Source
 	places  map[string]versioning.Place
 }
 
-func newSiteReleases(p *store.Project, root, pulled string, mirror bool) *siteReleases {
-	return &siteReleases{project: p, root: root, pulled: pulled, mirror: mirror, places: map[string]versioning.Place{}}
+// Source says from where a site pulls a project.
+type Source struct {
+	// Root is the name of the root image.
+	Root string
+	// Project is where the project's images are: registry.example.com/acme/shop.
+	Project string
+	// Mirror says that this is a mirror of the project's registry: externals are
+	// pulled from there too.
+	Mirror bool
 }
 
-// errEmptyRing says that a ring holds no release.
-var errEmptyRing = errors.New("holds no release")
+// NewReleases returns the releases of a project. No request is made.
+func NewReleases(p *store.Project, source Source) *Releases {
+	return &Releases{project: p, source: source, places: map[string]versioning.Place{}}
+}
 
-// held is the release that a ring holds. The error is [errEmptyRing], wrapped, for
-// an empty ring.
-func (r *siteReleases) held(ctx context.Context, ring string) (deploy.Release, error) {
-	placed, err := r.project.Ring(ctx, r.root, ring)
+// Source says from where the site pulls.
+func (r *Releases) Source() Source { return r.source }
+
+// ErrEmptyRing says that a ring has no release.
+var ErrEmptyRing = errors.New("has no release")
+
+// Held is the release that a ring has. The error is [ErrEmptyRing], wrapped, for an
+// empty ring, else one of [store.Project.Ring] or [store.Project.Places].
+func (r *Releases) Held(ctx context.Context, ring string) (deploy.Release, error) {
+	placed, err := r.project.Ring(ctx, r.source.Root, ring)
 	if err != nil {
 		return deploy.Release{}, err
 	}
 	if placed == nil {
-		return deploy.Release{}, fmt.Errorf("ring %s %w: publish one with `quoit build --push --ring %[1]s`, or let `quoit shift` bring one", ring, errEmptyRing)
+		return deploy.Release{}, fmt.Errorf("ring %s %w: publish one with `quoit build --push --ring %[1]s`, or let `quoit shift` bring one", ring, ErrEmptyRing)
 	}
 	release := deploy.Release{Version: placed.Release.Version(), Digest: placed.Digest}
 	return release, r.find(ctx, release)
@@ -47,7 +60,7 @@ func (r *siteReleases) held(ctx context.Context, ring string) (deploy.Release, e
 
 // find looks up those releases whose place is not known. A project without a
 // log has none.
-func (r *siteReleases) find(ctx context.Context, releases ...deploy.Release) error {
+func (r *Releases) find(ctx context.Context, releases ...deploy.Release) error {
 	var unknown []string
 	for _, release := range releases {
 		if _, known := r.places[release.Digest]; !known {
@@ -68,7 +81,7 @@ func (r *siteReleases) find(ctx context.Context, releases ...deploy.Release) err
 }
 
 // Lineage is from the project's log.
-func (r *siteReleases) Lineage(ctx context.Context, releases []deploy.Release) (deploy.Descends, error) {
+func (r *Releases) Lineage(ctx context.Context, releases []deploy.Release) (deploy.Descends, error) {
 	if err := r.find(ctx, releases...); err != nil {
 		return nil, err
 	}
@@ -79,36 +92,36 @@ func (r *siteReleases) Lineage(ctx context.Context, releases []deploy.Release) (
 }
 
 // Images has the digests that the log says.
-func (r *siteReleases) Images(ctx context.Context, release deploy.Release) (site.Images, error) {
+func (r *Releases) Images(ctx context.Context, release deploy.Release) (site.Images, error) {
 	if err := r.find(ctx, release); err != nil {
 		return site.Images{}, err
 	}
 	place := r.places[release.Digest]
 	if place.Empty() { // older than the log
-		place = versioning.Place{Root: r.root, Version: release.Version, Digest: release.Digest}
+		place = versioning.Place{Root: r.source.Root, Version: release.Version, Digest: release.Digest}
 	}
 	images, err := r.project.Images(ctx, place)
 	if err != nil {
 		return site.Images{}, err
 	}
-	labelled, err := r.project.Release(ctx, r.root, release.Digest)
+	labelled, err := r.project.Release(ctx, r.source.Root, release.Digest)
 	if err != nil {
 		return site.Images{}, err
 	}
-	all := referencesOf(r.pulled, images)
+	all := referencesOf(r.source.Project, images)
 	for name, external := range labelled.Externals {
 		if all[name], err = r.external(name, external); err != nil {
 			return site.Images{}, err
 		}
 	}
-	return site.Images{Root: all[r.root], All: all}, nil
+	return site.Images{Root: all[r.source.Root], All: all}, nil
 }
 
 // external is where a site pulls an image that the project does not build: from
 // where it comes from, or, of a mirror, from beside the project's own images.
-func (r *siteReleases) external(name string, e versioning.External) (string, error) {
-	if r.mirror {
-		return r.pulled + "/" + store.Externals + "/" + name + "@" + e.Digest, nil
+func (r *Releases) external(name string, e versioning.External) (string, error) {
+	if r.source.Mirror {
+		return r.source.Project + "/" + store.Externals + "/" + name + "@" + e.Digest, nil
 	}
 	named, err := distribution.ParseNormalizedNamed(e.Reference)
 	if err != nil || e.Digest == "" {

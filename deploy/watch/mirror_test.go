@@ -1,4 +1,4 @@
-package main
+package watch
 
 import (
 	"io"
@@ -79,8 +79,8 @@ func TestWatchAMirror(t *testing.T) {
 		{"a mirror", true, strings.TrimSuffix(repository, "deploy") + "externals/postgres"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			f := &watchFlags{place: manifest.Site{Environment: "prod", Namespace: "shop"}, scope: "namespace", down: "never", mirror: test.mirror}
-			ring, err := f.without(repository + ":users")
+			s := manifest.Site{Environment: "prod", Namespace: "shop", Scope: manifest.ScopeNamespace, Downgrade: manifest.DowngradeNever}
+			ring, err := Reference(repository+":users", s, test.mirror, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -88,15 +88,15 @@ func TestWatchAMirror(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			work, err := ring.sites[0].work(t.Context(), p)
+			work, err := ring.sites[0].open(t.Context(), p)
 			if err != nil {
 				t.Fatal(err)
 			}
-			target, err := work.releases.held(t.Context(), "users")
+			target, err := work.Releases.Held(t.Context(), "users")
 			if err != nil {
 				t.Fatal(err)
 			}
-			images, err := work.releases.Images(t.Context(), target)
+			images, err := work.Releases.Images(t.Context(), target)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,4 +1,4 @@
-package site
+package watch
 
 import (
 	"context"
@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Follower follows one ring for all sites that want what it holds.
-type Follower struct {
+// follower follows one ring for all sites that want what it holds.
+type follower struct {
 	// Interval lies between two polls of the ring, Resync between two times at
 	// which a site's objects are compared with its release; 0: never.
 	Interval, Resync time.Duration
@@ -17,23 +17,23 @@ type Follower struct {
 	// interval, and less and less often while it fails.
 	Ask func(ctx context.Context) (digest string, err error)
 	// Sites are brought there, each at its own pace.
-	Sites []Bring
+	Sites []bringing
 }
 
-// Bring brings one site to what its ring holds; compare says that its objects
+// bringing brings one site to what its ring holds; compare says that its objects
 // are to be looked at, though it may be there. It returns what it has dealt with,
 // which may be newer than what the poll said, or "" if that went wrong: then it
 // is called again, after ever more polls, 32 at most.
-type Bring func(ctx context.Context, compare bool) (digest string)
+type bringing func(ctx context.Context, compare bool) (digest string)
 
 // Follow works until ctx ends, and returns why that ended. A site that takes
 // long keeps neither the polls waiting nor the other sites; what the ring held
 // in between is left out.
-func (f Follower) Follow(ctx context.Context) error {
+func (f follower) Follow(ctx context.Context) error {
 	eg, ctx := errgroup.WithContext(ctx)
-	var sites []*follower
+	var sites []*keeper
 	for _, bring := range f.Sites {
-		s := &follower{bring: bring, resync: f.Resync, held: make(chan string, 1)}
+		s := &keeper{bring: bring, resync: f.Resync, held: make(chan string, 1)}
 		sites = append(sites, s)
 		eg.Go(func() error { return s.tend(ctx) })
 	}
@@ -58,15 +58,15 @@ func (f Follower) Follow(ctx context.Context) error {
 	return eg.Wait()
 }
 
-// follower is one site.
-type follower struct {
-	bring  Bring
+// keeper looks after one site.
+type keeper struct {
+	bring  bringing
 	resync time.Duration
 	held   chan string // by the ring, the newest only
 }
 
 // tell wakes the site. It never waits.
-func (s *follower) tell(digest string) {
+func (s *keeper) tell(digest string) {
 	select {
 	case <-s.held: // an older one
 	default:
@@ -75,7 +75,7 @@ func (s *follower) tell(digest string) {
 }
 
 // tend brings the site whenever there is a reason.
-func (s *follower) tend(ctx context.Context) error {
+func (s *keeper) tend(ctx context.Context) error {
 	var last, dealt string
 	failures, skip := 0, 0
 	compared := time.Now() // a place on a grid, like the polls
@@ -111,5 +111,17 @@ func (s *follower) tend(ctx context.Context) error {
 		if compare {
 			compared = compared.Add(now.Sub(compared).Truncate(s.resync))
 		}
+	}
+}
+
+// pause waits, or says why that was cut short.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
 	}
 }

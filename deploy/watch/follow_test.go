@@ -1,4 +1,4 @@
-package site
+package watch
 
 import (
 	"context"
@@ -15,9 +15,9 @@ import (
 
 const interval = time.Minute
 
-// followed runs a follower with a clock of its own until so many intervals and
+// followed runs a keeper with a clock of its own until so many intervals and
 // a half are over. What happened is then to be read.
-func followed(t *testing.T, f Follower, intervals int) {
+func followed(t *testing.T, f follower, intervals int) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -39,7 +39,7 @@ func near(t *testing.T, since time.Duration) int {
 	return int(slot)
 }
 
-// dealt is what a [Bring] returns.
+// dealt is what a [bringing] returns.
 func dealt(well bool, digest string) string {
 	if well {
 		return digest
@@ -51,7 +51,7 @@ func TestFollowerDoesNotDrift(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const intervals = 1000
 		random, begin, next := rand.New(rand.NewPCG(1, 2)), time.Now(), 0
-		f := Follower{Interval: interval, Ask: func(context.Context) (string, error) {
+		f := follower{Interval: interval, Ask: func(context.Context) (string, error) {
 			if slot := near(t, time.Since(begin)); slot != next {
 				t.Errorf("poll %d is in interval %d", next, slot)
 			}
@@ -69,7 +69,7 @@ func TestFollowerDoesNotDrift(t *testing.T) {
 func TestFollowerBacksOffAndRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin, asked := time.Now(), []int{}
-		f := Follower{Interval: interval, Ask: func(context.Context) (string, error) {
+		f := follower{Interval: interval, Ask: func(context.Context) (string, error) {
 			slot := near(t, time.Since(begin))
 			asked = append(asked, slot)
 			if slot >= 2 && slot < 128 || slot == 162 {
@@ -93,7 +93,7 @@ func TestFollowerTriesSitesAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin, digest := time.Now(), "sha256:a"
 		var first, second []int
-		f := Follower{
+		f := follower{
 			Interval: interval,
 			Ask: func(context.Context) (string, error) {
 				if near(t, time.Since(begin)) == 50 {
@@ -101,7 +101,7 @@ func TestFollowerTriesSitesAgain(t *testing.T) {
 				}
 				return digest, nil
 			},
-			Sites: []Bring{
+			Sites: []bringing{
 				func(context.Context, bool) string { // fails until the ring changes, and once more
 					slot := near(t, time.Since(begin))
 					first = append(first, slot)
@@ -130,10 +130,10 @@ func TestFollowerCompares(t *testing.T) {
 		const resync = 10 * interval
 		begin, polls := time.Now(), 0
 		var compared []time.Duration
-		f := Follower{
+		f := follower{
 			Interval: interval, Resync: resync,
 			Ask: func(context.Context) (string, error) { polls++; return "sha256:a", nil },
-			Sites: []Bring{func(_ context.Context, compare bool) string {
+			Sites: []bringing{func(_ context.Context, compare bool) string {
 				if compare {
 					compared = append(compared, time.Since(begin))
 				}
@@ -162,7 +162,7 @@ func TestFollowerIsNotHeldUpBySites(t *testing.T) {
 		begin, polls := time.Now(), 0
 		holds := func() string { return fmt.Sprint("sha256:", polls/50) }
 		var slow, quick []int
-		f := Follower{
+		f := follower{
 			Interval: interval,
 			Ask: func(context.Context) (string, error) {
 				if slot := near(t, time.Since(begin)); slot != polls {
@@ -171,7 +171,7 @@ func TestFollowerIsNotHeldUpBySites(t *testing.T) {
 				polls++
 				return holds(), nil
 			},
-			Sites: []Bring{
+			Sites: []bringing{
 				func(ctx context.Context, _ bool) string {
 					slow = append(slow, int(time.Since(begin)/interval))
 					digest := holds()
@@ -205,10 +205,10 @@ func TestFollowerBringsBack(t *testing.T) {
 			return "sha256:a"
 		}
 		var brought []string
-		f := Follower{
+		f := follower{
 			Interval: interval,
 			Ask:      func(context.Context) (string, error) { return holds(), nil },
-			Sites: []Bring{func(context.Context, bool) string {
+			Sites: []bringing{func(context.Context, bool) string {
 				brought = append(brought, fmt.Sprintf("%s in %d", holds(), near(t, time.Since(begin))))
 				return dealt(holds() == "sha256:a", holds())
 			}},
@@ -226,10 +226,10 @@ func TestFollowerKnowsWhatWasBrought(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		var brought []int
-		f := Follower{
+		f := follower{
 			Interval: interval,
 			Ask:      func(context.Context) (string, error) { return "sha256:a", nil },
-			Sites: []Bring{func(context.Context, bool) string {
+			Sites: []bringing{func(context.Context, bool) string {
 				slot := near(t, time.Since(begin))
 				if brought = append(brought, slot); slot == 0 {
 					return "sha256:b" // what the ring held just then

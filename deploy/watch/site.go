@@ -1,4 +1,4 @@
-package main
+package watch
 
 import (
 	"context"
@@ -7,23 +7,16 @@ import (
 	"io"
 
 	"github.com/quoitbuild/quoit/deploy"
+	"github.com/quoitbuild/quoit/deploy/rollout"
 	"github.com/quoitbuild/quoit/deploy/site"
+	"github.com/quoitbuild/quoit/internal/show"
 	"github.com/quoitbuild/quoit/manifest"
-	"github.com/quoitbuild/quoit/store"
 )
-
-// watchedSite is one site of a ring that is followed.
-type watchedSite struct {
-	site manifest.Site
-	// work connects to the site anew, with credentials as they are now.
-	work func(context.Context, *store.Project) (siteWork, error)
-	said string // the error that was said last
-}
 
 // settle notes how it went, and returns the digest that is dealt with, "" if
 // none is: what only somebody else can change is not tried again until the ring
 // changes.
-func (w *watch) settle(s *watchedSite, digest string, err error) (dealt string) {
+func (w *Watcher) settle(s *Site, digest string, err error) (dealt string) {
 	refused := refusedDigest(err)
 	if refused != "" {
 		err = fmt.Errorf("%w: waiting for `quoit deploy %s`", err, s.site.Name)
@@ -51,17 +44,17 @@ func refusedDigest(err error) string {
 
 // deploy brings a site to what the ring holds, or compares objects if it is
 // there. It returns the digest of that.
-func (w *watch) deploy(ctx context.Context, ring *watchedRing, s *watchedSite, compare bool) (string, error) {
-	p, err := ring.open(w.flags.options(0))
+func (w *Watcher) deploy(ctx context.Context, ring *Ring, s *Site, compare bool) (string, error) {
+	p, err := ring.open(w.registry(0))
 	if err != nil {
 		return "", err
 	}
-	work, err := s.work(ctx, p)
+	work, err := s.open(ctx, p)
 	if err != nil {
 		return "", err
 	}
 	options := deploy.Options{Downgrade: s.site.Downgrade == manifest.DowngradeAuto}
-	d, err := work.prepare(ctx, options, false)
+	d, err := work.Prepare(ctx, options, false)
 	if err != nil {
 		w.metrics.deployed(s.site.Name, "refused")
 		return "", err
@@ -80,11 +73,11 @@ func (w *watch) deploy(ctx context.Context, ring *watchedRing, s *watchedSite, c
 }
 
 // carryOut runs what was decided, and says so.
-func (w *watch) carryOut(ctx context.Context, work siteWork, d *site.Deployment) error {
-	name, target := work.site.Name, d.Plan.Target.Version.String()
-	w.say("%s", newSiteResult(d))
-	say := func(line string) { w.say("%s: %s", name, line) }
-	run := w.flags.settings(site.Jobs{Cluster: work.cluster, Log: harmlessWriter{w.log}, Say: say}, say)
+func (w *Watcher) carryOut(ctx context.Context, work rollout.Site, d *site.Deployment) error {
+	name, target := work.Place.Name, d.Plan.Target.Version.String()
+	w.Say("%s", rollout.NewResult(d))
+	say := func(line string) { w.Say("%s: %s", name, line) }
+	run := w.options.Limits.Run(w.options.Actor, site.Jobs{Cluster: work.Cluster, Log: show.NewWriter(w.options.Log), Say: say}, say)
 	if err := d.Run(ctx, run); err != nil {
 		w.metrics.deployed(name, "failed")
 		return err
@@ -98,8 +91,8 @@ func (w *watch) carryOut(ctx context.Context, work siteWork, d *site.Deployment)
 // compare says which objects somebody else has changed, and returns what
 // corrects them, nil if nothing is to be done. What others have changed is
 // theirs now, so it has to be taken back.
-func (w *watch) compare(ctx context.Context, work siteWork, options deploy.Options) (*site.Deployment, error) {
-	d, err := work.prepare(ctx, options, true)
+func (w *Watcher) compare(ctx context.Context, work rollout.Site, options deploy.Options) (*site.Deployment, error) {
+	d, err := work.Prepare(ctx, options, true)
 	if err != nil {
 		return nil, err
 	}
@@ -107,14 +100,14 @@ func (w *watch) compare(ctx context.Context, work siteWork, options deploy.Optio
 	if err != nil {
 		return nil, err
 	}
-	w.metrics.drifted(work.site.Name, result.Changed())
+	w.metrics.drifted(work.Place.Name, result.Changed())
 	if result.Changed() == 0 {
 		return nil, nil
 	}
-	w.say("%s has drifted:\n%s", work.site.Name, result)
-	if !w.flags.correct {
+	w.Say("%s has drifted:\n%s", work.Place.Name, result)
+	if !w.options.Correct {
 		return nil, nil
 	}
 	options.Again = true
-	return work.prepare(ctx, options, true)
+	return work.Prepare(ctx, options, true)
 }

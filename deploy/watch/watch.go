@@ -1,0 +1,139 @@
+// Package watch follows rings, and deploys to sites what their rings have.
+//
+// A [Watcher] asks the registry once an interval what each ring has, with one HEAD for
+// all sites of the ring. When that changes, each site is brought there, at its own pace; a
+// site is downgraded only if it says so. Objects that somebody else has changed are looked
+// for once each [Options.Resync].
+//
+//	rings := watch.Rings(m, sites, "quoit/1")
+//	w := watch.New(watch.Options{Interval: time.Minute, Log: os.Stderr}, rings...)
+//	err := w.Run(ctx)
+//
+// [Watcher.Handler] serves its metrics.
+package watch
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/quoitbuild/quoit/deploy/rollout"
+	"github.com/quoitbuild/quoit/internal/show"
+	"github.com/quoitbuild/quoit/store"
+)
+
+// Options are how a [Watcher] works.
+type Options struct {
+	// Interval lies between two questions what a ring has; it must be more than 0.
+	Interval time.Duration
+	// Resync lies between two comparisons of a site's objects with its release; 0:
+	// never.
+	Resync time.Duration
+	// Correct deploys again where they differ.
+	Correct bool
+	// Limits are for each deploy.
+	Limits rollout.Limits
+	// Actor is who deploys, for the sites' records.
+	Actor string
+	// Log is told, a line each, what happens; nil: nobody is.
+	Log io.Writer
+	// UserAgent is sent to registries, Transport carries the requests there; the zero
+	// values are those of [store.Options].
+	UserAgent string
+	Transport http.RoundTripper
+}
+
+// Watcher follows rings. Use one by [New], and run it once.
+type Watcher struct {
+	options Options
+	rings   []*Ring
+	metrics *metrics
+	// bring deploys what a ring has, or compares objects of a site that is there
+	// already. It returns the digest of what the site is at then.
+	bring func(ctx context.Context, ring *Ring, s *Site, compare bool) (string, error)
+}
+
+// New returns a watcher of rings, which are its own from now on.
+func New(o Options, rings ...*Ring) *Watcher {
+	if o.Log == nil {
+		o.Log = io.Discard
+	}
+	w := &Watcher{options: o, rings: rings, metrics: newMetrics()}
+	w.bring = w.deploy
+	return w
+}
+
+// Run follows all rings until ctx ends, and returns why that ended. What goes wrong
+// meanwhile is logged, and tried again.
+func (w *Watcher) Run(ctx context.Context) error {
+	eg, ctx := errgroup.WithContext(ctx)
+	for _, ring := range w.rings {
+		eg.Go(func() error { return w.follow(ctx, ring) })
+	}
+	return eg.Wait()
+}
+
+// Say logs a line.
+func (w *Watcher) Say(format string, values ...any) {
+	fmt.Fprintf(w.options.Log, "%s %s\n", time.Now().UTC().Format(time.RFC3339), show.Block(strings.TrimRight(fmt.Sprintf(format, values...), "\n")))
+}
+
+// follow asks for a ring and deploys to its sites until ctx ends.
+func (w *Watcher) follow(ctx context.Context, ring *Ring) error {
+	f := follower{Interval: w.options.Interval, Resync: w.options.Resync}
+	f.Ask = func(ctx context.Context) (string, error) {
+		digest, err := w.ask(ctx, ring)
+		if ctx.Err() != nil {
+			return "", err
+		}
+		w.metrics.asked(ring.name, err)
+		w.complain(ring.name, &ring.said, err)
+		return digest, err
+	}
+	for _, s := range ring.sites {
+		f.Sites = append(f.Sites, func(ctx context.Context, compare bool) string {
+			digest, err := w.bring(ctx, ring, s, compare)
+			if ctx.Err() != nil {
+				return ""
+			}
+			return w.settle(s, digest, err)
+		})
+	}
+	return f.Follow(ctx)
+}
+
+// complain says an error, but not the same one again.
+func (w *Watcher) complain(about string, said *string, err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if text != "" && text != *said {
+		w.Say("%s: %s", about, text)
+	}
+	*said = text
+}
+
+// ask is one HEAD, with credentials as they are now. If it fails, the next poll
+// is the next attempt.
+func (w *Watcher) ask(ctx context.Context, ring *Ring) (string, error) {
+	p, err := ring.open(w.registry(1))
+	if err != nil {
+		return "", err
+	}
+	digest, found, err := p.Digest(ctx, ring.root, ring.ring)
+	if err == nil && !found {
+		digest = ""
+	}
+	return digest, err
+}
+
+// registry is how the registry is talked to.
+func (w *Watcher) registry(attempts int) store.Options {
+	return store.Options{UserAgent: w.options.UserAgent, Attempts: attempts, Transport: w.options.Transport}
+}

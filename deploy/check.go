@@ -6,7 +6,12 @@ import (
 	"regexp"
 	"slices"
 	"time"
+
+	"github.com/quoitbuild/quoit/internal/show"
 )
+
+// maxQuoted is how much of a broken record is quoted, in characters.
+const maxQuoted = 200
 
 var digest = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
@@ -66,14 +71,14 @@ func checkState(d document) error {
 
 func checkRelease(r Release) error {
 	if !digest.MatchString(r.Digest) {
-		return fmt.Errorf("%q is not a digest", shorten(r.Digest))
+		return fmt.Errorf("%s is not a digest", show.Quote(r.Digest, maxQuoted))
 	}
 	return nil
 }
 
 func checkStep(s Step) error {
 	if !slices.Contains(Actions(), s.Action) {
-		return fmt.Errorf("%q is not an action", shorten(string(s.Action)))
+		return fmt.Errorf("%s is not an action", show.Quote(string(s.Action), maxQuoted))
 	}
 	return checkRelease(s.Run)
 }

@@ -57,7 +57,7 @@ func Format(record Record) ([]byte, error) {
 	d := document{Schema: Schema, Project: record.Project, Site: record.Site, Installed: record.Installed,
 		Attempted: record.Attempted, Phase: record.Step, Reached: record.Reached}
 	for _, r := range record.Results {
-		d.Results = append(d.Results, resultDocument{r.Step, r.Time.UTC().Truncate(time.Second), shorten(r.Error)})
+		d.Results = append(d.Results, resultDocument{r.Step, r.Time.UTC().Truncate(time.Second), bounded(r.Error)})
 	}
 	err := check(d)
 	var out bytes.Buffer
@@ -115,8 +115,8 @@ func (d document) record() Record {
 	return record
 }
 
-// shorten cuts a text at the bound, between characters.
-func shorten(text string) string {
+// bounded cuts a result's error at its bound in bytes, between characters.
+func bounded(text string) string {
 	text = strings.ToValidUTF8(text, "\ufffd")
 	if len(text) <= maxError {
 		return text

@@ -45,7 +45,7 @@ func TestProgressHasNoSecretsAndNoControlCharacters(t *testing.T) {
 	var out strings.Builder
 	c := &console{out: &out, values: values{text: map[string]string{"S": "hunter22"}, secrets: map[string]bool{"S": true}}}
 	c.say("waiting for %s", "\x1b[2Jhunter22\r\n!")
-	if out.String() != "waiting for ?[2J***??!\n" {
+	if out.String() != `waiting for \x1b[2J***\x0d\x0a!`+"\n" {
 		t.Errorf("got %q", out.String())
 	}
 }

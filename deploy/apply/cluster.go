@@ -16,6 +16,8 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/quoitbuild/quoit/internal/show"
 )
 
 // fieldManager owns the fields that are applied.
@@ -86,7 +88,7 @@ func (w *warnings) HandleWarningHeader(code int, _, text string) {
 		return
 	}
 	w.seen[text] = true
-	fmt.Fprintln(w.progress, "warning:", strings.TrimSpace(text))
+	fmt.Fprintln(w.progress, "warning:", show.Line(strings.TrimSpace(text)))
 }
 
 // cluster is a connection as a site's run uses it.

@@ -3,7 +3,8 @@ package apply
 import (
 	"fmt"
 	"io"
-	"strings"
+
+	"github.com/quoitbuild/quoit/internal/show"
 )
 
 // console prints lines for people, without secret values.
@@ -12,13 +13,7 @@ type console struct {
 	values values // of the site, once they were read
 }
 
-// say prints a line, without secrets and control characters.
+// say prints one line. What it tells may come from the cluster.
 func (c *console) say(format string, values ...any) {
-	line := strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, c.values.mask(fmt.Sprintf(format, values...)))
-	fmt.Fprintln(c.out, line)
+	fmt.Fprintln(c.out, show.Line(c.values.mask(fmt.Sprintf(format, values...))))
 }

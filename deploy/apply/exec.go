@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/quoitbuild/quoit/internal/show"
 )
 
 // hookFiles are the executables of a point, in their order: hooks/<point>, then
@@ -65,7 +67,8 @@ func (h *hookRunner) runFile(ctx context.Context, point, name string) error {
 	}
 	cmd := exec.CommandContext(ctx, file)
 	cmd.Dir = h.request.Root
-	cmd.Stdout, cmd.Stderr = h.console.out, h.console.out
+	shown := show.NewWriter(h.console.out)
+	cmd.Stdout, cmd.Stderr = shown, shown
 	cmd.WaitDelay = 5 * time.Second // for children that hold the output open
 	cmd.Env = os.Environ()
 	for key, value := range h.request.environment() {

@@ -123,7 +123,7 @@ func (s *Source) load(root *os.Root, name, to string, depth int) error {
 	}
 	file, err := root.Open(name)
 	if err != nil {
-		return fmt.Errorf("%s: %w", to, escape(err))
+		return fmt.Errorf("%s: %w", to, linkError(err))
 	}
 	defer file.Close()
 	info, err := file.Stat()
@@ -172,8 +172,8 @@ func (s *Source) loadFile(file io.Reader, to string) error {
 	return nil
 }
 
-// escape leaves out the path of this machine, and says what a link may do.
-func escape(err error) error {
+// linkError leaves out the path of this machine, and says what a link may do.
+func linkError(err error) error {
 	var at *fs.PathError
 	if errors.As(err, &at) {
 		err = at.Err

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/quoitbuild/quoit/internal/show"
 )
 
 // maxNesting bounds defaults within defaults.
@@ -98,8 +100,9 @@ func (t template) expression(text string, depth int) (value, after string, err e
 		value, err := t.text(otherwise, depth+1)
 		return value, after, err
 	}
-	return "", "", fmt.Errorf("%q is neither ${NAME} nor ${NAME:-default}: write $${ for a text that stays, or annotate the object %s: %s",
-		shorten("${"+text), annotationSubstitute, Disabled)
+	const most = 40
+	return "", "", fmt.Errorf("%s is neither ${NAME} nor ${NAME:-default}: write $${ for a text that stays, or annotate the object %s: %s",
+		show.Quote("${"+text, most), annotationSubstitute, Disabled)
 }
 
 // closing is where the brace ends that was open before the text, -1 if nowhere.
@@ -116,14 +119,4 @@ func closing(text string) int {
 		}
 	}
 	return -1
-}
-
-// shorten is the beginning of a text, for an error.
-func shorten(text string) string {
-	const limit = 40
-	text, _, _ = strings.Cut(text, "\n")
-	if runes := []rune(text); len(runes) > limit {
-		return string(runes[:limit]) + "…"
-	}
-	return text
 }

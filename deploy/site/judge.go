@@ -7,6 +7,8 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/quoitbuild/quoit/internal/show"
 )
 
 // sight is what can be seen of a Job.
@@ -89,7 +91,7 @@ func failure(s sight, condition batchv1.JobCondition) (Cause, string) {
 		if message == "" && i >= 0 {
 			message = status.Conditions[i].Message
 		}
-		return Evicted, clean(message)
+		return Evicted, line(message)
 	}
 	if s.pod.DeletionTimestamp != nil {
 		return Gone, "its pod was deleted"
@@ -100,7 +102,7 @@ func failure(s sight, condition batchv1.JobCondition) (Cause, string) {
 		}
 	}
 	if status.Message != "" {
-		return Exited, clean(status.Reason + ": " + status.Message)
+		return Exited, line(status.Reason + ": " + status.Message)
 	}
 	return Gone, gone
 }
@@ -110,7 +112,7 @@ func terminated(end *corev1.ContainerStateTerminated) string {
 	case end.Reason == "OOMKilled":
 		return "it was killed because it used too much memory"
 	case end.Reason != "" && end.Reason != "Error": // it could not be run at all
-		return clean(fmt.Sprintf("%s: %s", end.Reason, end.Message))
+		return line(fmt.Sprintf("%s: %s", end.Reason, end.Message))
 	case end.Signal != 0:
 		return fmt.Sprintf("it was killed by signal %d", end.Signal)
 	}
@@ -121,12 +123,12 @@ func terminated(end *corev1.ContainerStateTerminated) string {
 	case end.ExitCode == killed && last == "":
 		return fmt.Sprintf("it was killed (exit code %d)", killed)
 	case end.ExitCode == killed: // what it printed is not why
-		return clean(fmt.Sprintf("it was killed (exit code %d) after it printed: %s", killed, last))
+		return line(fmt.Sprintf("it was killed (exit code %d) after it printed: %s", killed, last))
 	}
 	if said, whole := strings.CutPrefix(message, "error: "); whole { // as quoit apply does
 		return fmt.Sprintf("exit code %d: %s", end.ExitCode, cut(said, maxSaid))
 	}
-	return clean(strings.TrimSpace(fmt.Sprintf("exit code %d: %s", end.ExitCode, last)))
+	return line(strings.TrimSpace(fmt.Sprintf("exit code %d: %s", end.ExitCode, last)))
 }
 
 const (
@@ -139,12 +141,12 @@ func waiting(s sight) string {
 	if s.pod != nil {
 		for _, c := range s.pod.Status.ContainerStatuses {
 			if w := c.State.Waiting; w != nil && w.Message != "" {
-				return clean(w.Reason + ": " + w.Message)
+				return line(w.Reason + ": " + w.Message)
 			}
 		}
 		for _, c := range s.pod.Status.Conditions {
 			if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Message != "" {
-				return clean(c.Reason + ": " + c.Message)
+				return line(c.Reason + ": " + c.Message)
 			}
 		}
 	}
@@ -157,10 +159,11 @@ func waiting(s sight) string {
 	if newest == nil {
 		return ""
 	}
-	return clean(newest.Reason + ": " + newest.Message)
+	return line(newest.Reason + ": " + newest.Message)
 }
 
-// clean makes one bounded line of what others wrote.
-func clean(text string) string {
-	return cut(strings.Join(strings.Fields(text), " "), 1000)
+// line is what others wrote as one line of bounded length.
+func line(text string) string {
+	const most = 1000 // characters
+	return show.Short(strings.Join(strings.Fields(text), " "), most)
 }

@@ -24,7 +24,9 @@ type Runner interface {
 // Jobs runs steps as Jobs in the site's namespace.
 type Jobs struct {
 	Cluster *Cluster
-	Log     io.Writer // what the root image prints; nil: nowhere
+	// Log gets what the root image prints, as it is: on a terminal it belongs
+	// behind a show.Writer. Nil: nowhere.
+	Log io.Writer
 	// Say is told in a line what goes on; nil: nobody.
 	Say func(string)
 }

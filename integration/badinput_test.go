@@ -19,7 +19,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
-	"github.com/quoitbuild/quoit/internal/testkit"
+	"github.com/quoitbuild/quoit/internal/testkit/proxy"
 	"github.com/quoitbuild/quoit/labels"
 )
 
@@ -374,8 +374,8 @@ func nothingWritten(t *testing.T, prefix string, do func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range testkit.InRepository(all, repository(prefix)) {
-		if testkit.IsWrite(r) {
+	for _, r := range proxy.InRepository(all, repository(prefix)) {
+		if proxy.IsWrite(r) {
 			t.Errorf("the registry got %s %s", r.Method, r.Path)
 		}
 	}

@@ -19,14 +19,15 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"github.com/quoitbuild/quoit/internal/testkit"
+	"github.com/quoitbuild/quoit/internal/testkit/proxy"
+	kit "github.com/quoitbuild/quoit/internal/testkit/stack"
 	"github.com/quoitbuild/quoit/store/records"
 )
 
 // another is a second registry, for a test.
-func another(t *testing.T) *testkit.Stack {
+func another(t *testing.T) *kit.Stack {
 	t.Helper()
-	other, err := testkit.Start(context.Background(), testkit.Options{NoBuildkit: true, NoBases: true})
+	other, err := kit.Start(context.Background(), kit.Options{NoBuildkit: true, NoBases: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,9 +102,9 @@ func ofRelease(t *testing.T, prefix, ring string) (manifests map[string][]string
 }
 
 // uploads counts the bytes that are sent to a registry, of blobs.
-func uploads(bytes *atomic.Int64) testkit.Rule {
-	match := func(r testkit.Request) bool { return r.Kind() == "uploads" }
-	return testkit.Rule{Match: match, Fault: func(w http.ResponseWriter, r *http.Request, forward http.HandlerFunc) {
+func uploads(bytes *atomic.Int64) proxy.Rule {
+	match := func(r proxy.Request) bool { return r.Kind() == "uploads" }
+	return proxy.Rule{Match: match, Fault: func(w http.ResponseWriter, r *http.Request, forward http.HandlerFunc) {
 		r.Body = &counted{r.Body, bytes}
 		forward(w, r)
 	}}
@@ -120,9 +121,9 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func proxyTo(t *testing.T, registry string) *testkit.Proxy {
+func proxyTo(t *testing.T, registry string) *proxy.Proxy {
 	t.Helper()
-	p, err := testkit.StartProxy(registry)
+	p, err := proxy.Start(registry)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +188,7 @@ func TestCopy(t *testing.T) {
 	through.Use()
 	mustQuoit(t, dir, "copy", "developers", through.Host+"/mirror")
 	for _, request := range through.Requests() {
-		if testkit.IsWrite(request) {
+		if proxy.IsWrite(request) {
 			t.Errorf("with nothing to do it makes %s %s", request.Method, request.Path)
 		}
 	}
@@ -218,7 +219,7 @@ func TestCopyKilledAtEveryWrite(t *testing.T) {
 	mustQuoit(t, dir, "copy", "developers", through.Host+"/undisturbed")
 	var writes []string
 	for _, request := range through.Requests() {
-		if testkit.IsWrite(request) {
+		if proxy.IsWrite(request) {
 			writes = append(writes, request.Method+" "+request.Kind())
 		}
 	}
@@ -263,9 +264,9 @@ func mirrored(t *testing.T, prefix string) map[string]string {
 }
 
 // killCopy copies, and kills the process at its k-th write.
-func killCopy(t *testing.T, dir string, p *testkit.Proxy, place string, k int, done bool) {
+func killCopy(t *testing.T, dir string, p *proxy.Proxy, place string, k int, done bool) {
 	t.Helper()
 	cmd := stack.Command(t.Context(), quoitFile, "copy", "developers", p.Host+"/"+place)
 	cmd.Dir = dir
-	killAt(t, cmd, p, k, testkit.IsWrite, done)
+	killAt(t, cmd, p, k, proxy.IsWrite, done)
 }

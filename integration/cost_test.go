@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/quoitbuild/quoit/frontend"
-	"github.com/quoitbuild/quoit/internal/testkit"
+	"github.com/quoitbuild/quoit/internal/testkit/proxy"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -29,7 +29,7 @@ func requests(t *testing.T, prefix string, do func()) map[string]int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return testkit.CountRequests(testkit.InRepository(all, repository(prefix)))
+	return proxy.CountRequests(proxy.InRepository(all, repository(prefix)))
 }
 
 // builds returns how many builds BuildKit's history has since before do ran.

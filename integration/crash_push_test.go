@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/quoitbuild/quoit/frontend"
-	"github.com/quoitbuild/quoit/internal/testkit"
+	"github.com/quoitbuild/quoit/internal/testkit/proxy"
 )
 
 // TestCrashInThePush is killed at random points while BuildKit pushes the images
@@ -31,7 +31,7 @@ func TestCrashInThePush(t *testing.T) {
 	}
 	logPoints(t, &points)
 	random := rand.New(rand.NewPCG(seed(t), 0))
-	pushing := byBuildkit(testkit.IsWrite)
+	pushing := byBuildkit(proxy.IsWrite)
 	want, requests := p.undisturbed(t)
 	count := 0
 	for _, request := range requests {
@@ -44,7 +44,7 @@ func TestCrashInThePush(t *testing.T) {
 		t.Run(fmt.Sprintf("%s, killed %s request %d of %d", p.name, moment(done), k+1, count), func(t *testing.T) {
 			t.Parallel()
 			v := p.victim(t)
-			v.kill(t, k+1, func(r testkit.Request) bool { return pushing(r) || tagging(r) }, done)
+			v.kill(t, k+1, func(r proxy.Request) bool { return pushing(r) || tagging(r) }, done)
 			v.afterwards(t, want)
 		})
 	}
@@ -59,11 +59,11 @@ func TestCrashInTheSecondPart(t *testing.T) {
 	}
 	t.Parallel()
 	dir, prefix := generated(t, frontend.MaxPart+2)
-	p := proxy(t)
+	p := startProxy(t)
 	cmd := stack.Command(t.Context(), quoitFile, "build", "--push")
 	cmd.Env, cmd.Dir = append(cmd.Env, "QUOIT_REGISTRY="+p.Host), dir
-	root := func(r testkit.Request) bool { return strings.Contains(r.Path, "/deploy/manifests/sha256:") }
-	killAt(t, cmd, p, 1, testkit.All(byBuildkit(testkit.IsWrite), root), false)
+	root := func(r proxy.Request) bool { return strings.Contains(r.Path, "/deploy/manifests/sha256:") }
+	killAt(t, cmd, p, 1, proxy.All(byBuildkit(proxy.IsWrite), root), false)
 	version, err := name.ParseReference(prefix + "/base:0.1.0")
 	if err != nil {
 		t.Fatal(err)

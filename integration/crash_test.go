@@ -15,7 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/quoitbuild/quoit/frontend"
-	"github.com/quoitbuild/quoit/internal/testkit"
+	"github.com/quoitbuild/quoit/internal/testkit/proxy"
+	kit "github.com/quoitbuild/quoit/internal/testkit/stack"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
@@ -23,8 +24,8 @@ import (
 
 // tagging chooses the writes of tags by quoit itself: of the log, of versions
 // and of rings.
-func tagging(r testkit.Request) bool {
-	return byQuoit("PUT", func(r testkit.Request) bool {
+func tagging(r proxy.Request) bool {
+	return byQuoit("PUT", func(r proxy.Request) bool {
 		return r.Kind() == "manifests" && !strings.HasPrefix(r.Identifier(), "sha256:")
 	})(r)
 }
@@ -83,8 +84,8 @@ func TestCrashAtEveryTag(t *testing.T) {
 // TestCrashAtAVoteAgainst is killed at the no tag that it writes because of what
 // an earlier one, killed too, has tried.
 func TestCrashAtAVoteAgainst(t *testing.T) {
-	marked := func(mark records.Mark) func(testkit.Request) bool {
-		return func(r testkit.Request) bool {
+	marked := func(mark records.Mark) func(proxy.Request) bool {
+		return func(r proxy.Request) bool {
 			name, _ := records.ParseName(r.Identifier())
 			return tagging(r) && name.Mark == mark
 		}
@@ -118,10 +119,10 @@ func logPoints(t *testing.T, points *int) {
 
 // undisturbed publishes without a crash, and returns the release and what the
 // registry was asked, in order.
-func (p crashProject) undisturbed(t *testing.T) (versioning.Release, []testkit.Request) {
+func (p crashProject) undisturbed(t *testing.T) (versioning.Release, []proxy.Request) {
 	t.Helper()
 	dir, prefix := p.make(t)
-	through := proxy(t)
+	through := startProxy(t)
 	if got := runQuoit(t.Context(), dir, through.Host, "build", "--push"); got.code != 0 {
 		t.Fatalf("exit code %d\n%s", got.code, got.stderr)
 	}
@@ -129,7 +130,7 @@ func (p crashProject) undisturbed(t *testing.T) (versioning.Release, []testkit.R
 }
 
 // tagNames names the tags that quoit wrote, for people.
-func tagNames(requests []testkit.Request) []string {
+func tagNames(requests []proxy.Request) []string {
 	var tags []string
 	for _, request := range requests {
 		if !tagging(request) {
@@ -151,7 +152,7 @@ func tagNames(requests []testkit.Request) []string {
 type victim struct {
 	dir, prefix  string
 	was, planned versioning.Release // before the first of them
-	mark         testkit.HistoryMark
+	mark         kit.HistoryMark
 	registries   []string // one for each of them
 }
 
@@ -169,16 +170,16 @@ func (p crashProject) victim(t *testing.T) *victim {
 }
 
 // proxy is one for a single publish, to know its build by.
-func (v *victim) proxy(t *testing.T) *testkit.Proxy {
+func (v *victim) proxy(t *testing.T) *proxy.Proxy {
 	t.Helper()
-	p := proxy(t)
+	p := startProxy(t)
 	v.registries = append(v.registries, p.Host)
 	return p
 }
 
 // kill publishes and kills the process at its k-th request that match chooses,
 // when everything is built.
-func (v *victim) kill(t *testing.T, k int, match func(testkit.Request) bool, done bool) {
+func (v *victim) kill(t *testing.T, k int, match func(proxy.Request) bool, done bool) {
 	t.Helper()
 	p := v.proxy(t)
 	cmd := stack.Command(t.Context(), quoitFile, "build", "--push")

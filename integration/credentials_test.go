@@ -16,7 +16,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/quoitbuild/quoit/internal/testkit"
+	"github.com/quoitbuild/quoit/internal/testkit/proxy"
 )
 
 const (
@@ -64,7 +64,7 @@ func loggedIn(t *testing.T, dir, registry, password string, args ...string) ran 
 
 func TestCredentialsStayWhereTheyBelong(t *testing.T) {
 	dir, prefix := small(t)
-	p := proxy(t)
+	p := startProxy(t)
 	p.RequireLogin(secretUser, secretPassword, secretToken)
 	history, err := stack.HistoryMark(t.Context())
 	if err != nil {
@@ -94,9 +94,9 @@ func TestCredentialsStayWhereTheyBelong(t *testing.T) {
 	})
 	t.Run("when the registry repeats them in its errors", func(t *testing.T) {
 		edit(t, dir, "2")
-		told := testkit.Status(403, "DENIED", "you sent Authorization: Bearer "+secretToken)
+		told := proxy.Status(403, "DENIED", "you sent Authorization: Bearer "+secretToken)
 		for at, args := range map[string][]string{"the ring's tag": {"build", "--push"}, "the status of a ring": {"status"}} {
-			p.Use(testkit.Rule{Match: testkit.All(places[at].match, func(r testkit.Request) bool { return r.Method != "HEAD" }), Fault: told})
+			p.Use(proxy.Rule{Match: proxy.All(places[at].match, func(r proxy.Request) bool { return r.Method != "HEAD" }), Fault: told})
 			if got := loggedIn(t, dir, p.Host, secretPassword, args...); got.code != 1 {
 				t.Errorf("%v: exit code %d\n%s", args, got.code, got.stderr)
 			}

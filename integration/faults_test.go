@@ -20,7 +20,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
-	"github.com/quoitbuild/quoit/internal/testkit"
+	"github.com/quoitbuild/quoit/internal/testkit/proxy"
 )
 
 // ran is what became of a command.
@@ -45,9 +45,9 @@ func runQuoit(ctx context.Context, dir, registry string, args ...string) ran {
 }
 
 // proxy is one before the stack's registry, for a test.
-func proxy(t *testing.T) *testkit.Proxy {
+func startProxy(t *testing.T) *proxy.Proxy {
 	t.Helper()
-	p, err := testkit.StartProxy(stack.Registry)
+	p, err := proxy.Start(stack.Registry)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,50 +58,50 @@ func proxy(t *testing.T) *testkit.Proxy {
 // A place is a request that every publish of a change to s000 makes, in a
 // project whose ring developers has 0.1.0 and whose other rings are empty.
 type place struct {
-	match func(testkit.Request) bool
+	match func(proxy.Request) bool
 	skip  int
 	// args are the command's; by default it publishes.
 	args []string
 }
 
 var places = map[string]place{
-	"the plan's look-up of the ring":      {match: byBuildkit(testkit.Manifest("deploy", "developers")), args: []string{"plan"}},
-	"the plan's look-up of the next ring": {match: byBuildkit(testkit.Manifest("deploy", "testers")), args: []string{"plan"}},
-	"the look-up of the ring":             {match: byBuildkit(testkit.Manifest("deploy", "developers"))},
-	"the look-up of the next ring":        {match: byBuildkit(testkit.Manifest("deploy", "testers"))},
-	"the look-up of a version":            {match: byBuildkit(testkit.Manifest("s000", "0.1.1"))},
-	"the status of a ring":                {match: testkit.Manifest("deploy", "developers"), args: []string{"status"}},
-	"the push of a blob":                  {match: func(r testkit.Request) bool { return r.Kind() == "uploads" && testkit.IsWrite(r) }},
-	"the push of a manifest":              {match: testkit.All(testkit.Method("PUT"), testkit.ByDigest("s000"))},
-	"the publish's look at the ring":      {match: byQuoit("HEAD", testkit.Manifest("deploy", "developers"))},
-	"the publish's reading of a manifest": {match: byQuoit("GET", testkit.ByDigest("s000"))},
-	"the version's tag":                   {match: byQuoit("PUT", testkit.Manifest("s000", "0.1.1"))},
-	"the reading back of a tag":           {match: byQuoit("HEAD", testkit.Manifest("s000", "0.1.1")), skip: 1},
-	"the ring's tag":                      {match: byQuoit("PUT", testkit.Manifest("deploy", "developers"))},
+	"the plan's look-up of the ring":      {match: byBuildkit(proxy.Manifest("deploy", "developers")), args: []string{"plan"}},
+	"the plan's look-up of the next ring": {match: byBuildkit(proxy.Manifest("deploy", "testers")), args: []string{"plan"}},
+	"the look-up of the ring":             {match: byBuildkit(proxy.Manifest("deploy", "developers"))},
+	"the look-up of the next ring":        {match: byBuildkit(proxy.Manifest("deploy", "testers"))},
+	"the look-up of a version":            {match: byBuildkit(proxy.Manifest("s000", "0.1.1"))},
+	"the status of a ring":                {match: proxy.Manifest("deploy", "developers"), args: []string{"status"}},
+	"the push of a blob":                  {match: func(r proxy.Request) bool { return r.Kind() == "uploads" && proxy.IsWrite(r) }},
+	"the push of a manifest":              {match: proxy.All(proxy.Method("PUT"), proxy.ByDigest("s000"))},
+	"the publish's look at the ring":      {match: byQuoit("HEAD", proxy.Manifest("deploy", "developers"))},
+	"the publish's reading of a manifest": {match: byQuoit("GET", proxy.ByDigest("s000"))},
+	"the version's tag":                   {match: byQuoit("PUT", proxy.Manifest("s000", "0.1.1"))},
+	"the reading back of a tag":           {match: byQuoit("HEAD", proxy.Manifest("s000", "0.1.1")), skip: 1},
+	"the ring's tag":                      {match: byQuoit("PUT", proxy.Manifest("deploy", "developers"))},
 }
 
-func byQuoit(method string, match func(testkit.Request) bool) func(testkit.Request) bool {
-	return testkit.All(testkit.Method(method), match, func(r testkit.Request) bool { return strings.HasPrefix(r.UserAgent, "quoit/") })
+func byQuoit(method string, match func(proxy.Request) bool) func(proxy.Request) bool {
+	return proxy.All(proxy.Method(method), match, func(r proxy.Request) bool { return strings.HasPrefix(r.UserAgent, "quoit/") })
 }
 
-func byBuildkit(match func(testkit.Request) bool) func(testkit.Request) bool {
-	return testkit.All(match, func(r testkit.Request) bool { return !strings.HasPrefix(r.UserAgent, "quoit/") })
+func byBuildkit(match func(proxy.Request) bool) func(proxy.Request) bool {
+	return proxy.All(match, func(r proxy.Request) bool { return !strings.HasPrefix(r.UserAgent, "quoit/") })
 }
 
 var registryFaults = map[string]struct {
-	fault testkit.Fault
+	fault proxy.Fault
 	says  []string // one of them
 	// harmless tells of places where the fault is none.
 	harmless func(method string) bool
 }{
-	"401 without a challenge": {fault: testkit.Unauthorized(""), says: []string{"docker login"}},
-	"401 Basic":               {fault: testkit.Unauthorized("Basic"), says: []string{"docker login"}},
-	"403":                     {fault: testkit.Status(403, "DENIED", "no"), says: []string{"docker login"}},
-	"429":                     {fault: testkit.TooManyRequests(0), says: []string{"run the same command again later"}},
-	"500":                     {fault: testkit.Status(500, "UNKNOWN", "oops"), says: []string{"run the same command again later"}},
-	"502 with a page":         {fault: testkit.HTML(502), says: []string{"run the same command again later"}},
-	"503":                     {fault: testkit.Status(503, "UNAVAILABLE", "no"), says: []string{"run the same command again later"}},
-	"a broken connection":     {fault: testkit.Drop(), says: []string{"run the same command again later"}},
+	"401 without a challenge": {fault: proxy.Unauthorized(""), says: []string{"docker login"}},
+	"401 Basic":               {fault: proxy.Unauthorized("Basic"), says: []string{"docker login"}},
+	"403":                     {fault: proxy.Status(403, "DENIED", "no"), says: []string{"docker login"}},
+	"429":                     {fault: proxy.TooManyRequests(0), says: []string{"run the same command again later"}},
+	"500":                     {fault: proxy.Status(500, "UNKNOWN", "oops"), says: []string{"run the same command again later"}},
+	"502 with a page":         {fault: proxy.HTML(502), says: []string{"run the same command again later"}},
+	"503":                     {fault: proxy.Status(503, "UNAVAILABLE", "no"), says: []string{"run the same command again later"}},
+	"a broken connection":     {fault: proxy.Drop(), says: []string{"run the same command again later"}},
 }
 
 // cells are the pairs of place and fault that are tried without QUOIT_TEST_LONG:
@@ -151,7 +151,7 @@ func allCells() [][2]string {
 // faultRun is one cell: a fault that stays, and then the command again without it.
 type faultRun struct {
 	dir, prefix string
-	proxy       *testkit.Proxy
+	proxy       *proxy.Proxy
 	matched     int
 	before      string // digest of the ring's tag
 	during      string
@@ -190,10 +190,10 @@ func TestRegistryFaults(t *testing.T) {
 
 func prepareFault(t *testing.T) *faultRun {
 	dir, prefix := small(t)
-	return &faultRun{dir: dir, prefix: prefix, proxy: proxy(t)}
+	return &faultRun{dir: dir, prefix: prefix, proxy: startProxy(t)}
 }
 
-func (r *faultRun) run(ctx context.Context, at place, fault testkit.Fault) {
+func (r *faultRun) run(ctx context.Context, at place, fault proxy.Fault) {
 	if r.faulty = runQuoit(ctx, r.dir, stack.Registry, "build", "--push"); r.faulty.code != 0 {
 		return
 	}
@@ -201,7 +201,7 @@ func (r *faultRun) run(ctx context.Context, at place, fault testkit.Fault) {
 		return
 	}
 	r.before = ringDigest(ctx, r.prefix)
-	r.proxy.Use(testkit.Rule{Match: at.match, Skip: at.skip, Fault: fault})
+	r.proxy.Use(proxy.Rule{Match: at.match, Skip: at.skip, Fault: fault})
 	args := at.args
 	if args == nil {
 		args = []string{"build", "--push"}
@@ -280,26 +280,26 @@ func checkWhole(t *testing.T, prefix string) {
 // of a release that it does not know.
 func TestDamagedReleases(t *testing.T) {
 	t.Parallel()
-	for at, match := range map[string]func(testkit.Request) bool{
-		"the manifest": testkit.ByDigest("deploy"), "the config": testkit.Blob("deploy"),
+	for at, match := range map[string]func(proxy.Request) bool{
+		"the manifest": proxy.ByDigest("deploy"), "the config": proxy.Blob("deploy"),
 	} {
 		for what, fault := range map[string]struct {
-			fault testkit.Fault
+			fault proxy.Fault
 			says  string
 		}{
-			"cut off":                  {testkit.Cut(), "the connection broke, run the same command again later"},
-			"tampered with":            {testkit.Tamper(), "what came is not what was stored"},
-			"denied":                   {testkit.Status(403, "DENIED", "no"), "this account may not read it"},
-			"lost":                     {testkit.Status(404, "BLOB_UNKNOWN", "gone"), "the registry lost a part of the image"},
-			"a page that says nothing": {testkit.HTML(404), "the registry lost a part of the image"},
+			"cut off":                  {proxy.Cut(), "the connection broke, run the same command again later"},
+			"tampered with":            {proxy.Tamper(), "what came is not what was stored"},
+			"denied":                   {proxy.Status(403, "DENIED", "no"), "this account may not read it"},
+			"lost":                     {proxy.Status(404, "BLOB_UNKNOWN", "gone"), "the registry lost a part of the image"},
+			"a page that says nothing": {proxy.HTML(404), "the registry lost a part of the image"},
 		} {
 			for _, ring := range []string{"developers", "testers"} {
 				t.Run(fmt.Sprintf("%s of the release in ring %s is %s", at, ring, what), func(t *testing.T) {
 					dir, prefix := small(t)
 					// Unknown to BuildKit: its labels have the project's random name.
 					putLabels(t, prefix+"/deploy:"+ring, map[string]string{"unknown": prefix})
-					p := proxy(t)
-					p.Use(testkit.Rule{Match: match, Fault: fault.fault})
+					p := startProxy(t)
+					p.Use(proxy.Rule{Match: match, Fault: fault.fault})
 					got := runQuoit(t.Context(), dir, p.Host, "plan")
 					for _, want := range []string{p.Host + "/" + repository(prefix) + "/deploy:" + ring, fault.says} {
 						if got.code != 1 || got.stdout != "" || !strings.Contains(got.stderr, want) {
@@ -314,18 +314,18 @@ func TestDamagedReleases(t *testing.T) {
 
 func TestFaultsThatPass(t *testing.T) {
 	t.Parallel()
-	for at, match := range map[string]func(testkit.Request) bool{
-		"the push of a manifest": testkit.All(testkit.Method("PUT"), testkit.ByDigest("s000")),
+	for at, match := range map[string]func(proxy.Request) bool{
+		"the push of a manifest": proxy.All(proxy.Method("PUT"), proxy.ByDigest("s000")),
 		"the version's tag":      places["the version's tag"].match,
 		"the ring's tag":         places["the ring's tag"].match,
 	} {
-		for what, fault := range map[string]testkit.Fault{"an error": testkit.Status(503, "UNAVAILABLE", "no"), "a lost answer": testkit.LoseAnswer()} {
+		for what, fault := range map[string]proxy.Fault{"an error": proxy.Status(503, "UNAVAILABLE", "no"), "a lost answer": proxy.LoseAnswer()} {
 			t.Run("once "+what+" at "+at, func(t *testing.T) {
 				dir, prefix := small(t)
 				publish(t, dir, prefix, "developers")
 				edit(t, dir, "2")
-				p := proxy(t)
-				p.Use(testkit.Rule{Match: match, Times: 1, Fault: fault})
+				p := startProxy(t)
+				p.Use(proxy.Rule{Match: match, Times: 1, Fault: fault})
 				if got := runQuoit(t.Context(), dir, p.Host, "build", "--push"); got.code != 0 {
 					t.Errorf("exit code %d\n%s", got.code, got.stderr)
 				}
@@ -342,7 +342,7 @@ func TestFaultsThatPass(t *testing.T) {
 func TestRegistryThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	dir, prefix := small(t)
-	down := proxy(t)
+	down := startProxy(t)
 	down.Down()
 	for name, registry := range map[string]struct{ host, says string }{
 		"refused connections": {down.Host, "check that the"},
@@ -368,12 +368,12 @@ func TestRegistryThatIsNotThere(t *testing.T) {
 }
 
 func TestInterrupt(t *testing.T) {
-	hanging := map[string]testkit.Fault{
-		"the plan's look-up of the ring": testkit.Hold(), "the status of a ring": testkit.Hold(),
-		"the look-up of a version": testkit.Hold(), "the push of a blob": testkit.Hold(),
+	hanging := map[string]proxy.Fault{
+		"the plan's look-up of the ring": proxy.Hold(), "the status of a ring": proxy.Hold(),
+		"the look-up of a version": proxy.Hold(), "the push of a blob": proxy.Hold(),
 		// Where the token's server is gone, BuildKit's push waits for ever.
-		"the push of a manifest": testkit.Unauthorized("Bearer"),
-		"the version's tag":      testkit.Hold(), "the ring's tag": testkit.Hold(),
+		"the push of a manifest": proxy.Unauthorized("Bearer"),
+		"the version's tag":      proxy.Hold(), "the ring's tag": proxy.Hold(),
 	}
 	for at, fault := range hanging {
 		t.Run("while the registry lets one wait at "+at, func(t *testing.T) {
@@ -385,8 +385,8 @@ func TestInterrupt(t *testing.T) {
 			publish(t, dir, prefix, "developers")
 			before := ringDigest(t.Context(), prefix)
 			edit(t, dir, "2")
-			p := proxy(t)
-			p.Use(testkit.Rule{Match: places[at].match, Fault: fault})
+			p := startProxy(t)
+			p.Use(proxy.Rule{Match: places[at].match, Fault: fault})
 			cmd := stack.Command(t.Context(), quoitFile, args...)
 			var output bytes.Buffer
 			cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &output, &output
@@ -427,17 +427,17 @@ func TestInterrupt(t *testing.T) {
 func TestFirstReleaseInARegistryThatHidesIt(t *testing.T) {
 	t.Parallel()
 	dir, prefix := small(t)
-	p := proxy(t)
+	p := startProxy(t)
 	var mu sync.Mutex
 	pushed := map[string]bool{}
-	p.Use(testkit.Rule{
-		Match: func(r testkit.Request) bool {
+	p.Use(proxy.Rule{
+		Match: func(r proxy.Request) bool {
 			mu.Lock()
 			defer mu.Unlock()
-			pushed[r.Repository()] = pushed[r.Repository()] || testkit.IsWrite(r)
+			pushed[r.Repository()] = pushed[r.Repository()] || proxy.IsWrite(r)
 			return r.Kind() == "manifests" && !pushed[r.Repository()]
 		},
-		Fault: testkit.Status(403, "DENIED", "no such repository, or no right to it"),
+		Fault: proxy.Status(403, "DENIED", "no such repository, or no right to it"),
 	})
 	got := runQuoit(t.Context(), dir, p.Host, "build", "--push")
 	if got.code != 1 || !strings.Contains(got.stderr, "say so with --first, as a build argument QUOIT_FIRST=1") {
@@ -505,8 +505,8 @@ func TestA404OfAProxyIsNoEmptyRing(t *testing.T) {
 	t.Parallel()
 	dir, prefix := small(t)
 	publish(t, dir, prefix, "developers")
-	between := proxy(t)
-	between.Use(testkit.Rule{Match: testkit.Method("HEAD"), Fault: testkit.HTML(404)})
+	between := startProxy(t)
+	between.Use(proxy.Rule{Match: proxy.Method("HEAD"), Fault: proxy.HTML(404)})
 	out, stderr, code := quoit(t, dir, "plan", "--registry", between.Host)
 	if code == 0 || strings.Contains(out, "first release") {
 		t.Errorf("exit code %d\n%s\n%s", code, out, stderr)

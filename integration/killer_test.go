@@ -30,7 +30,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/quoitbuild/quoit/internal/testkit"
+	"github.com/quoitbuild/quoit/internal/testkit/proxy"
 )
 
 // death is how a root image ends. The zero one never comes.
@@ -65,7 +65,7 @@ type killer struct {
 
 	mu     sync.Mutex
 	writes map[string][]string // of a namespace, since arm
-	fates  map[string]testkit.Fault
+	fates  map[string]proxy.Fault
 }
 
 // newKiller listens where pods can reach it.
@@ -75,7 +75,7 @@ func newKiller(t *testing.T) *killer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &killer{t: t, writes: map[string][]string{}, fates: map[string]testkit.Fault{}}
+	k := &killer{t: t, writes: map[string][]string{}, fates: map[string]proxy.Fault{}}
 	if k.api, err = kubernetes.NewForConfig(config); err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func (k *killer) arm(namespace string, at death) {
 	delete(k.writes, namespace)
 	delete(k.fates, namespace)
 	if at.write > 0 {
-		k.fates[namespace] = testkit.CrashAt(at.write, nil, at.done, func(testkit.Request) {
+		k.fates[namespace] = proxy.CrashAt(at.write, nil, at.done, func(proxy.Request) {
 			if err := k.kill(namespace, at.deleted); err != nil {
 				k.t.Errorf("killing the root image in %s: %v", namespace, err)
 			}
@@ -154,7 +154,7 @@ func isWrite(r *http.Request) bool {
 }
 
 // fate is what becomes of a request, nil if nothing but its answer.
-func (k *killer) fate(r *http.Request) testkit.Fault {
+func (k *killer) fate(r *http.Request) proxy.Fault {
 	if !isWrite(r) {
 		return nil
 	}

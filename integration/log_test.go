@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/quoitbuild/quoit/internal/testkit"
+	"github.com/quoitbuild/quoit/internal/testkit/proxy"
 	"github.com/quoitbuild/quoit/labels"
 )
 
@@ -198,9 +198,9 @@ func TestMovedRingSaysWho(t *testing.T) {
 	other := copyOf(t, dir)
 	edit(t, dir, "2")
 	edit(t, other, "another length: files are sent if their size or time differs")
-	p := proxy(t)
-	read := byQuoit("GET", testkit.Manifest("records", "records"))
-	p.Use(testkit.Rule{Match: read, Times: 1, Fault: testkit.Before(func(testkit.Request) {
+	p := startProxy(t)
+	read := byQuoit("GET", proxy.Manifest("records", "records"))
+	p.Use(proxy.Rule{Match: read, Times: 1, Fault: proxy.Before(func(proxy.Request) {
 		if got := runQuoit(t.Context(), other, stack.Registry, "build", "--push", "--message", "was faster"); got.code != 0 {
 			t.Errorf("the other one: exit code %d\n%s", got.code, got.stderr)
 		}

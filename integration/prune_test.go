@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/quoitbuild/quoit/internal/testkit"
+	"github.com/quoitbuild/quoit/internal/testkit/proxy"
 )
 
 // aged is a small project: 0.1.0 is in testers, and of four later releases the
@@ -81,13 +81,13 @@ func TestPrune(t *testing.T) {
 func TestPruneKilledAtEveryWrite(t *testing.T) {
 	t.Parallel()
 	dir, _ := aged(t)
-	p := proxy(t)
+	p := startProxy(t)
 	if got := runQuoit(t.Context(), dir, p.Host, "prune", "--keep", "1"); got.code != 0 {
 		t.Fatal(got.stderr)
 	}
 	var writes []string
 	for _, request := range p.Requests() {
-		if testkit.IsWrite(request) {
+		if proxy.IsWrite(request) {
 			writes = append(writes, request.Method+" "+path.Base(request.Repository())+" "+request.Kind())
 		}
 	}
@@ -126,9 +126,9 @@ func TestPruneKilledAtEveryWrite(t *testing.T) {
 // killPrune prunes, and kills the process when its k-th write was carried out.
 func killPrune(t *testing.T, dir string, k int) {
 	t.Helper()
-	p := proxy(t)
+	p := startProxy(t)
 	cmd := stack.Command(t.Context(), quoitFile, "prune", "--keep", "1")
 	cmd.Env = append(cmd.Env, "QUOIT_REGISTRY="+p.Host)
 	cmd.Dir = dir
-	killAt(t, cmd, p, k, testkit.IsWrite, true)
+	killAt(t, cmd, p, k, proxy.IsWrite, true)
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/quoitbuild/quoit/internal/testkit"
+	"github.com/quoitbuild/quoit/internal/testkit/proxy"
 )
 
 // ringsInUse are rings of which each holds another release, ante and post among them.
@@ -55,13 +55,13 @@ func (r ringsInUse) shiftAll(t *testing.T, dir, prefix string) map[string]int {
 	if diff := cmp.Diff(dry, real); diff != "" {
 		t.Errorf("the dry run says another thing (-dry +real):\n%s", diff)
 	}
-	asked := testkit.InRepository(all, repository(prefix))
+	asked := proxy.InRepository(all, repository(prefix))
 	for _, request := range asked {
 		if kind := request.Kind(); (kind == "blobs" || kind == "uploads") && path.Base(request.Repository()) != "records" {
 			t.Errorf("a shift asks for contents of images: %s %s, %d bytes", request.Method, request.Path, request.Bytes)
 		}
 	}
-	counts := testkit.CountRequests(asked)
+	counts := proxy.CountRequests(asked)
 	for _, request := range all {
 		if request.Path == "/v2/" {
 			counts["GET /v2/"]++

@@ -30,7 +30,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"github.com/quoitbuild/quoit/internal/testkit"
+	kit "github.com/quoitbuild/quoit/internal/testkit/stack"
 	"github.com/quoitbuild/quoit/labels"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/versioning"
@@ -38,8 +38,8 @@ import (
 
 // What every test may use; TestMain sets it.
 var (
-	stack     *testkit.Stack // its Command runs buildx, buildctl and crane
-	quoitFile string         // the quoit command
+	stack     *kit.Stack // its Command runs buildx, buildctl and crane
+	quoitFile string     // the quoit command
 )
 
 func TestMain(m *testing.M) {
@@ -63,7 +63,7 @@ func runTests(m *testing.M) (code int, err error) {
 	if output, err := build.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("building quoit: %w\n%s", err, output)
 	}
-	if stack, err = testkit.Start(context.Background(), testkit.Options{}); err != nil {
+	if stack, err = kit.Start(context.Background(), kit.Options{}); err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, stack.Stop()) }()

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/quoitbuild/quoit/internal/testkit"
+	kit "github.com/quoitbuild/quoit/internal/testkit/stack"
 )
 
 // watcher is a quoit watch that runs.
@@ -170,7 +170,7 @@ func (s *standIn) watchedWithoutManifest() {
 }
 
 // headsSince counts those of a path since a mark.
-func headsSince(t *testing.T, mark testkit.RegistryMark, path string) (heads int) {
+func headsSince(t *testing.T, mark kit.RegistryMark, path string) (heads int) {
 	t.Helper()
 	all, err := stack.RequestsSince(mark)
 	if err != nil {

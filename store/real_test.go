@@ -11,7 +11,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/quoitbuild/quoit/internal/testkit"
+	"github.com/quoitbuild/quoit/internal/testkit/stack"
 )
 
 // realServer is a server whose contents are in a real registry.
@@ -39,7 +39,7 @@ func realRegistry(t *testing.T) string {
 	if os.Getenv("QUOIT_TEST_LONG") != "1" {
 		env = append(env, "REGISTRY_STORAGE=inmemory") // a disk makes it wait for each file
 	}
-	stack, err := testkit.Start(t.Context(), testkit.Options{NoBuildkit: true, NoBases: true, RegistryEnv: env})
+	stack, err := stack.Start(t.Context(), stack.Options{NoBuildkit: true, NoBases: true, RegistryEnv: env})
 	must(t, err)
 	t.Cleanup(func() {
 		if err := stack.Stop(); err != nil {

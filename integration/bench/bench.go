@@ -12,14 +12,14 @@ import (
 
 	"github.com/moby/buildkit/client"
 
-	"github.com/quoitbuild/quoit/internal/testkit"
+	"github.com/quoitbuild/quoit/internal/testkit/stack"
 )
 
 // bench is the place where contestants meet: a registry, a BuildKit with an
 // empty cache, and the programs.
 type bench struct {
-	stack    *testkit.Stack
-	buildkit *testkit.Buildkit
+	stack    *stack.Stack
+	buildkit *stack.Buildkit
 	quoit    string // the command
 	frontend string // reference of the frontend's image
 	dir      string // for projects
@@ -45,7 +45,7 @@ func open(ctx context.Context, timeout time.Duration, progress io.Writer) (_ *be
 	if err := b.build(ctx, b.quoit, "cmd/quoit"); err != nil {
 		return nil, err
 	}
-	if b.stack, err = testkit.Start(ctx, testkit.Options{NoBuildkit: true, Progress: progress}); err != nil {
+	if b.stack, err = stack.Start(ctx, stack.Options{NoBuildkit: true, Progress: progress}); err != nil {
 		return nil, err
 	}
 	if err := b.pushFrontend(ctx); err != nil {

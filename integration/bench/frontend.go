@@ -18,7 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
-	"github.com/quoitbuild/quoit/internal/testkit"
+	"github.com/quoitbuild/quoit/internal/testkit/tools"
 )
 
 // frontendLabel finds the labels of the frontend's image in the Dockerfile.
@@ -57,7 +57,7 @@ func (b *bench) pushFrontend(ctx context.Context) error {
 
 // frontendLabels are those of the repository's Dockerfile.
 func frontendLabels() (map[string]string, error) {
-	root, err := testkit.RepoRoot()
+	root, err := tools.RepoRoot()
 	if err != nil {
 		return nil, err
 	}

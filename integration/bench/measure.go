@@ -16,7 +16,8 @@ import (
 	controlapi "github.com/moby/buildkit/api/services/control"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/quoitbuild/quoit/internal/testkit"
+	"github.com/quoitbuild/quoit/internal/testkit/proxy"
+	"github.com/quoitbuild/quoit/internal/testkit/stack"
 )
 
 // maxMessage bounds what is kept of a failed command's output, in bytes.
@@ -156,17 +157,17 @@ func (b *bench) timed(ctx context.Context, c command) (sample Sample, began time
 
 // countRequests tells the requests of a project's own images from those for base
 // images and frontends.
-func (b *bench) countRequests(sample *Sample, mark testkit.RegistryMark, p *project) error {
+func (b *bench) countRequests(sample *Sample, mark stack.RegistryMark, p *project) error {
 	all, err := b.stack.RequestsSince(mark)
 	if err != nil {
 		return err
 	}
-	var own []testkit.Request
+	var own []proxy.Request
 	if p != nil {
-		own = append(testkit.InRepository(all, p.name), testkit.InRepository(all, p.bakeName())...)
+		own = append(proxy.InRepository(all, p.name), proxy.InRepository(all, p.bakeName())...)
 	}
-	sample.Requests = testkit.CountRequests(own)
-	sample.Others = total(testkit.CountRequests(all)) - total(sample.Requests)
+	sample.Requests = proxy.CountRequests(own)
+	sample.Others = total(proxy.CountRequests(all)) - total(sample.Requests)
 	for _, r := range all {
 		sample.Received += r.Bytes
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/quoitbuild/quoit/internal/testkit"
+	"github.com/quoitbuild/quoit/internal/testkit/proxy"
 )
 
 // Kinds of work, as rows have them.
@@ -222,26 +222,26 @@ func (r *runner) latency(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(p.dir)
-	proxy, err := testkit.StartProxy(r.stack.Registry)
+	between, err := proxy.Start(r.stack.Registry)
 	if err != nil {
 		return err
 	}
-	defer proxy.Close()
+	defer between.Close()
 	for i, delay := range r.plan.delays {
 		r.say("a registry with %d ms more for each answer", delay)
-		s, err := r.noopStage(ctx, workLatency, p, p, proxy.Host, nameBake)
+		s, err := r.noopStage(ctx, workLatency, p, p, between.Host, nameBake)
 		if err != nil {
 			return err
 		}
 		s.row.DelayMS = delay
-		proxy.Use()
+		between.Use()
 		if i == 0 {
-			if err := r.release(ctx, p, proxy.Host, s); err != nil {
+			if err := r.release(ctx, p, between.Host, s); err != nil {
 				return err
 			}
 		}
 		if delay > 0 {
-			proxy.Use(testkit.Rule{Fault: testkit.Delay(time.Duration(delay) * time.Millisecond)})
+			between.Use(proxy.Rule{Fault: proxy.Delay(time.Duration(delay) * time.Millisecond)})
 		}
 		if err := r.rounds(ctx, r.plan.short, r.keep, s); err != nil {
 			return err

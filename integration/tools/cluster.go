@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/quoitbuild/quoit/internal/testkit"
+	"github.com/quoitbuild/quoit/internal/testkit/stack"
 )
 
 func upCluster(ctx context.Context) error {
@@ -54,7 +54,7 @@ func downCluster(context.Context) error {
 }
 
 // save writes down what now belongs to the stack.
-func save(s *testkit.Stack) error {
+func save(s *stack.Stack) error {
 	file, err := stackFile("state.json")
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"github.com/quoitbuild/quoit/internal/testkit"
+	"github.com/quoitbuild/quoit/internal/testkit/stack"
 )
 
 // images are the targets of the Dockerfile, the repository each is pushed to,
@@ -20,7 +20,7 @@ var images = []struct{ target, repository, variable string }{
 	{"cli", "quoitbuild/quoit-cli", "QUOIT_CLI_IMAGE"},
 }
 
-func pushImages(ctx context.Context, s *testkit.Stack) error {
+func pushImages(ctx context.Context, s *stack.Stack) error {
 	for _, image := range images {
 		before := pushedDigest(ctx, s.Ref(image.repository+":1"))
 		if before == "" {
@@ -56,7 +56,7 @@ func pushedDigest(ctx context.Context, image string) string {
 }
 
 // writeEnv writes .stack/env, to be sourced by a shell.
-func writeEnv(s *testkit.Stack) error {
+func writeEnv(s *stack.Stack) error {
 	file, err := stackFile("env")
 	if err != nil {
 		return err

@@ -14,7 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/quoitbuild/quoit/internal/testkit"
+	"github.com/quoitbuild/quoit/internal/testkit/stack"
+	"github.com/quoitbuild/quoit/internal/testkit/tools"
 )
 
 func main() {
@@ -53,7 +54,7 @@ func newRootCmd() *cobra.Command {
 	return root
 }
 
-func prepare(ctx context.Context) error { return testkit.Prepare(ctx, os.Stderr) }
+func prepare(ctx context.Context) error { return stack.Prepare(ctx, os.Stderr) }
 
 func up(ctx context.Context) error {
 	s, err := running()
@@ -77,12 +78,12 @@ func up(ctx context.Context) error {
 
 // running is the stack that is up, nil if none is. It clears away what a
 // killed one has left.
-func running() (*testkit.Stack, error) {
+func running() (*stack.Stack, error) {
 	file, err := stackFile("state.json")
 	if err != nil {
 		return nil, err
 	}
-	s, err := testkit.Load(file, os.Stderr)
+	s, err := stack.Load(file, os.Stderr)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -92,12 +93,12 @@ func running() (*testkit.Stack, error) {
 	return nil, s.Stop()
 }
 
-func startStack(ctx context.Context) (*testkit.Stack, error) {
+func startStack(ctx context.Context) (*stack.Stack, error) {
 	file, err := stackFile("state.json")
 	if err != nil {
 		return nil, err
 	}
-	s, err := testkit.Start(ctx, testkit.Options{Detached: true, ConfigDir: filepath.Dir(file)})
+	s, err := stack.Start(ctx, stack.Options{Detached: true, ConfigDir: filepath.Dir(file)})
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +114,7 @@ func down(context.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := testkit.Load(file, os.Stderr)
+	s, err := stack.Load(file, os.Stderr)
 	if errors.Is(err, fs.ErrNotExist) {
 		fmt.Println("no stack is up")
 		return nil
@@ -154,6 +155,6 @@ func frontend(ctx context.Context) error {
 
 // stackFile is a file in the repository's folder .stack.
 func stackFile(name string) (string, error) {
-	root, err := testkit.RepoRoot()
+	root, err := tools.RepoRoot()
 	return filepath.Join(root, ".stack", name), err
 }

@@ -64,6 +64,6 @@ type UnrelatedError struct {
 
 // Error names both releases, and how to go on.
 func (e *UnrelatedError) Error() string {
-	return fmt.Sprintf("site %s runs %s, and neither does %s descend from it nor the reverse, so nobody knows how to take its changes back; --discard deploys over them",
+	return fmt.Sprintf("site %s runs %s, which is unrelated to %s, so nothing can undo what it changed; to deploy anyway, use --discard %[1]s",
 		e.Site, e.Runs.Version, e.Target.Version)
 }

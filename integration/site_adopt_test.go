@@ -8,7 +8,7 @@ import (
 )
 
 // TestAdopt: fields of somebody else stop a deploy before it changes anything.
-// With --adopt they become the site's, and stay so; what the release does not
+// With --take-over they become the site's, and stay so; what the release does not
 // have stays theirs.
 func TestAdopt(t *testing.T) {
 	t.Parallel()
@@ -19,12 +19,12 @@ func TestAdopt(t *testing.T) {
 		return s.kubectl("get", "configmap", "settings", "-o", "jsonpath={.data.greeting} {.data.colour}")
 	}
 	s.fails(1, nil, "\nerror: site eu: install 1.0.0 failed: exit code 1: ConfigMap/settings has fields of somebody else; "+
-		"leave them out of the overlay, or take them over with --adopt:\n  .data.greeting belongs to somebody\n(Job "+s.namespace+"/quoit-eu-")
+		"leave them out of the overlay, or take them over with --take-over:\n  .data.greeting belongs to somebody\n(Job "+s.namespace+"/quoit-eu-")
 	if got := data(); got != "theirs red" || s.kubectl("get", "deployments", "-o", "name") != "" {
 		t.Errorf("a deploy that was refused has changed something: %s", got)
 	}
 
-	s.deploys("--adopt")
+	s.deploys("--take-over")
 	if got := data(); got != "hello red" {
 		t.Errorf("the settings are %s", got)
 	}

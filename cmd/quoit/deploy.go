@@ -20,6 +20,7 @@ import (
 type deployFlags struct {
 	siteFlags
 	ring    string
+	discard []string
 	options deploy.Options
 }
 
@@ -47,11 +48,11 @@ does not stop the others.`,
 	outputFlag(cmd, &f.output)
 	flags := cmd.Flags()
 	flags.StringVar(&f.ring, "ring", "", "deploy to every site of this ring")
-	flags.BoolVar(&f.options.Discard, "discard", false, "deploy over a release that is no relative: nobody takes back what it has changed")
-	flags.BoolVar(&f.options.SkipDowngrade, "skip-downgrade", false, "leave out the downgrade, and only restore the older release")
-	flags.BoolVar(&f.options.Again, "again", false, "deploy also what is there already")
-	flags.BoolVar(&f.local, "local", false, "do what the root image would do in this process, with the rights of whoever deploys")
-	flags.BoolVar(&f.adopt, "adopt", false, "take over objects that somebody else owns")
+	discardFlag(flags, &f.discard, "sites whose release may be replaced by an unrelated one; nothing undoes what the old one changed")
+	flags.BoolVar(&f.options.SkipDowngrade, "skip-downgrade", false, "leave out the downgrade; only restore the older release")
+	flags.BoolVar(&f.options.Again, "again", false, "deploy even what is there already")
+	flags.BoolVar(&f.local, "local", false, "do the root image's work in this process, with your own rights")
+	takeOverFlag(flags, &f.takeOver, "objects")
 	return cmd
 }
 
@@ -75,6 +76,9 @@ func (f *deployFlags) run(cmd *cobra.Command, args []string) error {
 		if err != nil {
 			return err
 		}
+		if err := f.checkDiscard(s); err != nil {
+			return err
+		}
 		result, err := f.deploy(cmd, m, p, s)
 		if f.output == "json" && (err == nil || result.Target != nil) {
 			err = errors.Join(printJSON(cmd.OutOrStdout(), deployResult{1, m.Project, []rollout.Result{result}}), err)
@@ -85,7 +89,18 @@ func (f *deployFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := f.checkDiscard(sites...); err != nil {
+		return err
+	}
 	return f.deployAll(cmd, m, p, sites)
+}
+
+func (f *deployFlags) checkDiscard(sites ...manifest.Site) error {
+	var names []string
+	for _, s := range sites {
+		names = append(names, s.Name)
+	}
+	return checkDiscard(f.discard, names)
 }
 
 // sitesOf are the sites that follow a ring, at least one.
@@ -153,7 +168,9 @@ func (f *deployFlags) deploy(cmd *cobra.Command, m *manifest.Manifest, p *store.
 	if err != nil {
 		return rollout.Result{Site: s.Name}, err
 	}
-	d, err := work.Prepare(cmd.Context(), f.options, f.adopt)
+	options := f.options
+	options.Discard = slices.Contains(f.discard, s.Name)
+	d, err := work.Prepare(cmd.Context(), options, f.takeOver)
 	if err != nil {
 		return rollout.Result{Site: s.Name}, err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -104,4 +105,32 @@ func (f *planFlags) options(registry string) (frontend.Options, error) {
 		o.Labels[key] = value
 	}
 	return o, nil
+}
+
+// discardFlag registers --discard, which means the same in every command: rings or
+// sites by name, and these alone, may lose their release to one that does not contain it.
+func discardFlag(flags *pflag.FlagSet, to *[]string, what string) {
+	flags.StringSliceVar(to, "discard", nil, what)
+}
+
+// checkDiscard refuses a --discard of what a command cannot change.
+func checkDiscard(discard, changing []string) error {
+	for _, name := range discard {
+		if slices.Contains(changing, name) {
+			continue
+		}
+		verb := "change"
+		if len(changing) == 1 {
+			verb = "changes"
+		}
+		return usagef("--discard %s: only %s %s", name, strings.Join(changing, ", "), verb)
+	}
+	return nil
+}
+
+// takeOverFlag registers --take-over, and the name that it had before.
+func takeOverFlag(flags *pflag.FlagSet, to *bool, what string) {
+	flags.BoolVar(to, "take-over", false, "take over "+what+" that somebody else owns")
+	flags.BoolVar(to, "adopt", false, "take over "+what+" that somebody else owns")
+	_ = flags.MarkHidden("adopt") // it is there
 }

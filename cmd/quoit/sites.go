@@ -16,12 +16,12 @@ import (
 
 // siteFlags are those of every command that runs root images.
 type siteFlags struct {
-	project projectFlags
-	dryRun  bool
-	local   bool
-	limits  rollout.Limits
-	adopt   bool
-	output  string
+	project  projectFlags
+	dryRun   bool
+	local    bool
+	limits   rollout.Limits
+	takeOver bool
+	output   string
 }
 
 func (f *siteFlags) register(flags *pflag.FlagSet) {

@@ -66,7 +66,7 @@ func (e *ConflictError) Error() string {
 	for i, f := range e.Fields {
 		lines[i] = "\n  " + f.Field + " belongs to " + f.Owner
 	}
-	return fmt.Sprintf("%s has fields of somebody else; leave them out of the overlay, or take them over with --adopt:%s", e.Object, strings.Join(lines, ""))
+	return fmt.Sprintf("%s has fields of somebody else; leave them out of the overlay, or take them over with --take-over:%s", e.Object, strings.Join(lines, ""))
 }
 
 // conflictManager is how the API server names the owner of a field.

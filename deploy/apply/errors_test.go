@@ -32,7 +32,7 @@ func TestErrorsOfTheServerSayWhatToDo(t *testing.T) {
 		got := conflict("Deployment/api", apierrors.NewApplyConflict([]metav1.StatusCause{
 			{Type: metav1.CauseTypeFieldManagerConflict, Field: ".spec.replicas", Message: `conflict with "kubectl" using apps/v1`},
 		}, "1 conflict"))
-		mustFail(t, got, "Deployment/api has fields", ".spec.replicas belongs to kubectl", "--adopt")
+		mustFail(t, got, "Deployment/api has fields", ".spec.replicas belongs to kubectl", "--take-over")
 	})
 	t.Run("another conflict is not one", func(t *testing.T) {
 		if got := conflict("x", apierrors.NewConflict(deployments, "api", errors.New("changed meanwhile"))); got != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
+	"github.com/quoitbuild/quoit/internal/show"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
@@ -78,7 +79,8 @@ func credit(r records.Record) string {
 		details = append(details, "commit "+clean(r.Commit))
 	}
 	if r.Message != "" {
-		details = append(details, fmt.Sprintf("%q", clean(r.Message)))
+		message, _, _ := strings.Cut(show.MaskRequest(r.Message), "\n")
+		details = append(details, show.Quote(message, 200))
 	}
 	return fmt.Sprintf("%s at %s (%s)", actor, r.Time.Format(time.RFC3339), strings.Join(details, ", "))
 }

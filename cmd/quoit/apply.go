@@ -18,6 +18,7 @@ import (
 	"github.com/quoitbuild/quoit/deploy"
 	"github.com/quoitbuild/quoit/deploy/apply"
 	"github.com/quoitbuild/quoit/deploy/site"
+	"github.com/quoitbuild/quoit/internal/show"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/versioning"
 )
@@ -90,15 +91,14 @@ func (f *applyFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	result, err := apply.Run(cmd.Context(), config, f.request, harmlessWriter{cmd.ErrOrStderr()})
+	result, err := apply.Run(cmd.Context(), config, f.request, show.NewWriter(cmd.ErrOrStderr()))
 	if err != nil {
 		return err
 	}
 	if f.output == "json" {
 		return printJSON(cmd.OutOrStdout(), result)
 	}
-	_, err = io.WriteString(cmd.OutOrStdout(), harmless(result.String()))
-	return err
+	return printText(cmd.OutOrStdout(), result.String())
 }
 
 // complete takes what the flags do not say from the environment.
@@ -200,14 +200,4 @@ func leaveWord(name string, err error) {
 	printError(&text, err)
 	word := text.String()
 	_, _ = io.WriteString(file, strings.ToValidUTF8(word[:min(len(word), limit)], "")) // it was printed too
-}
-
-// harmlessWriter escapes control characters of what hooks print.
-type harmlessWriter struct{ out io.Writer }
-
-func (w harmlessWriter) Write(p []byte) (int, error) {
-	if _, err := io.WriteString(w.out, harmless(string(p))); err != nil {
-		return 0, err
-	}
-	return len(p), nil
 }

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"sync"
 
@@ -55,10 +53,6 @@ If nothing changed, nothing is built, pushed or moved.`,
 	cmd.Flags().StringVar(&f.sbom, "sbom", "false", "SBOM of pushed images: true, generator=IMAGE, or false")
 	outputFlag(cmd, &f.output)
 	return cmd
-}
-
-func outputFlag(cmd *cobra.Command, to *string) {
-	cmd.Flags().StringVarP(to, "output", "o", "text", "what is printed: text or json")
 }
 
 func (f *buildFlags) run(cmd *cobra.Command) error {
@@ -148,26 +142,9 @@ func (r buildResult) print(out io.Writer, format string) error {
 	if format == "json" {
 		return printJSON(out, r)
 	}
-	text := printable(r.Plan.String()) + "\n"
+	text := r.Plan.String() + "\n"
 	if r.Published != nil && len(r.Published.Written) > 0 {
 		text += r.Published.String() + "\n"
 	}
-	_, err := io.WriteString(out, text)
-	return err
-}
-
-func checkOutput(format string) error {
-	if format != "text" && format != "json" {
-		return usagef("--output %s: choose text or json", format)
-	}
-	return nil
-}
-
-func printJSON(out io.Writer, value any) error {
-	data, err := json.MarshalIndent(value, "", "  ")
-	if err != nil {
-		return fmt.Errorf("writing JSON: %w", err)
-	}
-	_, err = fmt.Fprintf(out, "%s\n", data)
-	return err
+	return printText(out, text)
 }

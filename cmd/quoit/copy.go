@@ -83,8 +83,7 @@ func (f *copyFlags) run(cmd *cobra.Command) error {
 	if f.output == "json" {
 		return printJSON(cmd.OutOrStdout(), copyResult{1, project, copied})
 	}
-	_, err = io.WriteString(cmd.OutOrStdout(), harmless(copyText(project, copied)))
-	return err
+	return printText(cmd.OutOrStdout(), copyText(project, copied))
 }
 
 // source says what is copied from where.

@@ -62,7 +62,7 @@ func (f *siteFlags) remove(cmd *cobra.Command, name string) error {
 		return errors.Join(printJSON(cmd.OutOrStdout(), deployResult{1, m.Project, []rollout.Result{result}}), err)
 	}
 	if result.Done {
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s runs nothing of %s now\n", name, m.Project)
+		err = printText(cmd.OutOrStdout(), fmt.Sprintf("%s runs nothing of %s now\n", name, m.Project))
 	}
 	return err
 }

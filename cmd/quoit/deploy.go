@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/quoitbuild/quoit/deploy"
 	"github.com/quoitbuild/quoit/deploy/rollout"
 	"github.com/quoitbuild/quoit/deploy/site"
+	"github.com/quoitbuild/quoit/internal/show"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/store"
 )
@@ -138,7 +138,7 @@ func (f *deployFlags) deployAll(cmd *cobra.Command, m *manifest.Manifest, p *sto
 	if f.output == "json" {
 		err = printJSON(cmd.OutOrStdout(), deployResult{1, m.Project, results})
 	} else {
-		_, err = io.WriteString(cmd.OutOrStdout(), summary(results, f.dryRun))
+		err = printText(cmd.OutOrStdout(), summary(results, f.dryRun))
 	}
 	if failed > 0 {
 		return exitCode(code)
@@ -152,7 +152,7 @@ func summary(results []rollout.Result, dryRun bool) string {
 		switch {
 		case r.Error != "":
 			first, _, _ := strings.Cut(r.Error, "\n")
-			fmt.Fprintf(&b, "%s: failed: %s\n", r.Site, harmless(first))
+			fmt.Fprintf(&b, "%s: failed: %s\n", r.Site, first)
 		case dryRun && len(r.Steps) > 0:
 			fmt.Fprintf(&b, "%s: would change\n", r.Site)
 		default:
@@ -183,7 +183,7 @@ func (f *deployFlags) deploy(cmd *cobra.Command, m *manifest.Manifest, p *store.
 		result.Error = err.Error()
 	}
 	if err == nil && f.output == "text" && !d.Plan.Nothing() {
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s runs %s %s now\n", s.Name, m.Project, d.Plan.Target.Version)
+		err = printText(cmd.OutOrStdout(), fmt.Sprintf("%s runs %s %s now\n", s.Name, m.Project, d.Plan.Target.Version))
 	}
 	return result, err
 }
@@ -191,10 +191,10 @@ func (f *deployFlags) deploy(cmd *cobra.Command, m *manifest.Manifest, p *store.
 // carryOut runs what was decided.
 func (f *siteFlags) carryOut(cmd *cobra.Command, work rollout.Site, d *site.Deployment) error {
 	progress := cmd.ErrOrStderr()
-	say := func(line string) { fmt.Fprintf(progress, "%s: %s\n", work.Place.Name, harmless(line)) }
-	var runner site.Runner = site.Jobs{Cluster: work.Cluster, Log: harmlessWriter{progress}, Say: say}
+	say := func(line string) { fmt.Fprintf(progress, "%s: %s\n", work.Place.Name, show.Block(line)) }
+	var runner site.Runner = site.Jobs{Cluster: work.Cluster, Log: show.NewWriter(progress), Say: say}
 	if f.local {
-		runner = site.Local{Cluster: work.Cluster, Log: harmlessWriter{progress}}
+		runner = site.Local{Cluster: work.Cluster, Log: show.NewWriter(progress)}
 	}
 	return d.Run(cmd.Context(), f.limits.Run(actor(), runner, say))
 }
@@ -203,8 +203,7 @@ func (f *siteFlags) show(cmd *cobra.Command, r rollout.Result) error {
 	if f.output == "json" {
 		return nil
 	}
-	_, err := io.WriteString(cmd.OutOrStdout(), harmless(r.String()))
-	return err
+	return printText(cmd.OutOrStdout(), r.String())
 }
 
 // deployResult is the JSON of quoit deploy, with --dry-run or without.

@@ -48,8 +48,7 @@ that belong to somebody else would stop the deploy, and are named.`,
 			if output == "json" {
 				return printJSON(cmd.OutOrStdout(), result)
 			}
-			_, err = io.WriteString(cmd.OutOrStdout(), harmless(result.String()))
-			return err
+			return printText(cmd.OutOrStdout(), result.String())
 		},
 	}
 	project.register(cmd.Flags())

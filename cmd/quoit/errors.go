@@ -66,33 +66,7 @@ func printError(out io.Writer, err error) {
 		fmt.Fprintf(&text, "%s printed at last:\n  %s\n", step.Step, strings.Join(step.Lines, "\n  "))
 	}
 	fmt.Fprintln(&text, "error:", strings.TrimPrefix(err.Error(), "failed to solve: "))
-	_, _ = io.WriteString(out, harmless(text.String())) // nobody to tell
-}
-
-// longLine is how much of a line is shown, in characters.
-const longLine = 2000
-
-// harmless is text that may have parts of any file or server, for a terminal:
-// control characters are escaped, and lines have an end.
-func harmless(text string) string {
-	var b strings.Builder
-	column := 0
-	for _, r := range strings.ToValidUTF8(text, "\ufffd") {
-		column++
-		switch {
-		case r == '\n':
-			column = 0
-			b.WriteByte('\n')
-		case column > longLine:
-		case column == longLine:
-			b.WriteRune('…')
-		case r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
+	_ = printText(out, text.String()) // nobody to tell
 }
 
 // exitCode is an "error" that is only a code: what there was to say was said.

@@ -11,8 +11,8 @@ import (
 
 func TestErrorsDoNotWriteToTheTerminal(t *testing.T) {
 	var out strings.Builder
-	printError(&out, errors.New("failed to solve: \x1b]0;owned\a \x9b2J \xff\tünï"))
-	if want := "error: \\x1b]0;owned\\x07 \ufffd2J \ufffd\tünï\n"; out.String() != want {
+	printError(&out, errors.New("failed to solve: \x1b]0;owned\a \x9b2J \xff\tünï \u202e\u2066"))
+	if want := "error: \\x1b]0;owned\\x07 \\x9b2J \\xff\tünï \\u202e\\u2066\n"; out.String() != want {
 		t.Errorf("got  %q\nwant %q", out.String(), want)
 	}
 	out.Reset()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/quoitbuild/quoit/internal/show"
 	"github.com/quoitbuild/quoit/store/records"
 )
 
@@ -106,25 +107,23 @@ func held(place records.Place) string {
 // print writes a table; messages and commits are cut to one short line.
 func (r historyResult) print(out io.Writer) error {
 	if len(r.Records) == 0 {
-		_, err := fmt.Fprintf(out, "nothing was published to %s yet\n", r.Project)
-		return err
+		return printText(out, fmt.Sprintf("nothing was published to %s yet\n", r.Project))
 	}
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "NUMBER\tTIME\tOPERATION\tRINGS\tACTOR\tCOMMIT\tMESSAGE\n")
 	for _, e := range r.Records {
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Number, e.Time.Format("2006-01-02 15:04:05Z"),
-			e.what(), e.moves(), short(e.Actor, 40), short(e.Commit, 12), short(e.Message, 72))
+			e.what(), e.moves(), show.Short(e.Actor, 40), show.Short(e.Commit, 12), show.Short(e.Message, 72))
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	var trimmed strings.Builder
 	for line := range strings.Lines(text.String()) {
-		if _, err := fmt.Fprintln(out, strings.TrimRight(line, " \n")); err != nil {
-			return err
-		}
+		fmt.Fprintln(&trimmed, strings.TrimRight(line, " \n"))
 	}
-	return nil
+	return printText(out, trimmed.String())
 }
 
 func (e historyEntry) what() string {
@@ -150,14 +149,4 @@ func (e historyEntry) moves() string {
 		return "-"
 	}
 	return strings.Join(moves, ", ")
-}
-
-// short is the beginning of the first line, for a terminal.
-func short(text string, most int) string {
-	text, _, _ = strings.Cut(text, "\n")
-	text = harmless(strings.ReplaceAll(text, "\t", " "))
-	if runes := []rune(text); len(runes) > most {
-		return string(runes[:most-1]) + "…"
-	}
-	return text
 }

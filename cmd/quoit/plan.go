@@ -2,8 +2,6 @@ package main
 
 import (
 	"io"
-	"strings"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -76,17 +74,5 @@ func printPlan(out io.Writer, p versioning.Plan, format string) error {
 	if format == "json" {
 		return printJSON(out, p)
 	}
-	_, err := io.WriteString(out, printable(p.String())+"\n")
-	return err
-}
-
-// printable takes what could steer a terminal out of a text that a frontend or
-// a registry had a part in.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r != '\n' && unicode.IsControl(r) {
-			return -1
-		}
-		return r
-	}, text)
+	return printText(out, p.String()+"\n")
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -75,8 +74,7 @@ func (f *pruneFlags) run(cmd *cobra.Command) error {
 	if f.output == "json" {
 		return printJSON(cmd.OutOrStdout(), pruneResult{1, pruned})
 	}
-	_, err = io.WriteString(cmd.OutOrStdout(), harmless(pruned.String()))
-	return err
+	return printText(cmd.OutOrStdout(), pruned.String())
 }
 
 // pruneResult is the JSON of quoit prune, with --dry-run or without.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -73,8 +72,7 @@ func (f *ringFlags) run(cmd *cobra.Command, operation ringOperation) error {
 	if f.output == "json" {
 		return printJSON(cmd.OutOrStdout(), ringResult{1, outcome})
 	}
-	_, err = io.WriteString(cmd.OutOrStdout(), harmless(outcome.String()))
-	return err
+	return printText(cmd.OutOrStdout(), outcome.String())
 }
 
 // passGates runs the gates of the rings that would take a release.

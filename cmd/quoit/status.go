@@ -3,11 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/quoitbuild/quoit/internal/show"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/versioning"
@@ -105,7 +107,8 @@ func readRings(cmd *cobra.Command, p *store.Project, m *manifest.Manifest) ([]ri
 }
 
 func printRings(out io.Writer, project string, rings []ringStatus) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "RING\tRELEASE\tIMAGES\tDIGEST\n")
 	for _, r := range rings {
 		if r.Version == "" {
@@ -118,12 +121,9 @@ func printRings(out io.Writer, project string, rings []ringStatus) error {
 		return err
 	}
 	for _, r := range rings {
-		if r.Held == nil {
-			continue
-		}
-		if _, err := fmt.Fprintf(out, "held: %s, %s (record %d)\n", r.Ring, printable(r.Held.Reason), r.Held.Record); err != nil {
-			return err
+		if r.Held != nil {
+			fmt.Fprintf(&text, "held: %s, %s (record %d)\n", r.Ring, show.Line(r.Held.Reason), r.Held.Record)
 		}
 	}
-	return nil
+	return printText(out, text.String())
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/quoitbuild/quoit/deploy"
+	"github.com/quoitbuild/quoit/internal/show"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/store"
 )
@@ -129,7 +131,8 @@ func siteRecord(ctx context.Context, m *manifest.Manifest, p *store.Project, s m
 }
 
 func printSites(out io.Writer, sites []siteStatus) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "SITE\tRING\tHOLDS\tRUNS\tSTATE\n")
 	for _, s := range sites {
 		holds, runs := "-", "-"
@@ -141,19 +144,22 @@ func printSites(out io.Writer, sites []siteStatus) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", s.Site, s.Ring, holds, runs, s.explain())
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return printText(out, text.String())
 }
 
 func (s siteStatus) explain() string {
 	switch s.State {
 	case "unreachable":
-		return "unreachable: " + short(s.Error, 120)
+		return "unreachable: " + show.Short(s.Error, 120)
 	case "broken":
 		text := s.Step.String() + " did not end"
 		if s.Last != nil && s.Last.Error != "" {
 			text += ": " + s.Last.Error
 		}
-		return short(text, 120)
+		return show.Short(text, 120)
 	case "none":
 		return "nothing deployed"
 	case "behind":

@@ -80,6 +80,5 @@ func printFindings(out io.Writer, project string, report store.Report) error {
 	default:
 		text = fmt.Sprintf("%s is whole: %d records, %d rings, %d images\n", project, report.Records, len(report.Rings), report.Images)
 	}
-	_, err := io.WriteString(out, harmless(text))
-	return err
+	return printText(out, text)
 }

@@ -23,10 +23,12 @@
 package show
 
 import (
+	"bytes"
 	"fmt"
 	"iter"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -53,6 +55,29 @@ func Characters(text string) iter.Seq[string] {
 			text = text[size:]
 		}
 	}
+}
+
+// JSON returns the same JSON document with what [Line] escapes inside of its
+// strings escaped as \u202e, so that no value in it reaches the terminal. The
+// document has to be valid, as package json writes it.
+func JSON(document []byte) []byte {
+	var b bytes.Buffer
+	var before previous
+	for len(document) > 0 {
+		r, size := utf8.DecodeRune(document)
+		raw := string(document[:size])
+		switch {
+		case r == '\n' || r == '\t' || r == '\r' || before.show(r, raw) == raw:
+			b.WriteString(raw)
+		case r < 0x10000:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		}
+		document = document[size:]
+	}
+	return b.Bytes()
 }
 
 // longLine is how much [Block] shows of one line, in characters.

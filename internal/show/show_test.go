@@ -1,6 +1,9 @@
 package show
 
 import (
+	"encoding/json"
+	"errors"
+	"maps"
 	"strings"
 	"testing"
 	"unicode"
@@ -199,6 +202,26 @@ func FuzzLine(f *testing.F) {
 		}
 		if n != utf8.RuneCountInString(text) {
 			t.Errorf("%d of %d characters of %q", n, utf8.RuneCountInString(text), text)
+		}
+	})
+}
+
+func FuzzJSON(f *testing.F) {
+	f.Add("fix \u202e)elbitapmoc( \u009b2J \U000e0041 \xff\n\t\"<\u2028")
+	f.Fuzz(func(t *testing.T, text string) {
+		written, err := json.MarshalIndent(map[string]string{text: text}, "", "\t")
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown := JSON(written)
+		for _, r := range string(shown) {
+			if r != '\n' && r != '\t' && refused(r) {
+				t.Fatalf("JSON(%q) has %U", text, r)
+			}
+		}
+		var want, got map[string]string
+		if err := errors.Join(json.Unmarshal(written, &want), json.Unmarshal(shown, &got)); err != nil || !maps.Equal(want, got) {
+			t.Errorf("got %q, want %q: %v", got, want, err)
 		}
 	})
 }

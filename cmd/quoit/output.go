@@ -1,0 +1,38 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/quoitbuild/quoit/internal/show"
+)
+
+func outputFlag(cmd *cobra.Command, to *string) {
+	cmd.Flags().StringVarP(to, "output", "o", "text", "what is printed: text or json")
+}
+
+func checkOutput(format string) error {
+	if format != "text" && format != "json" {
+		return usagef("--output %s: choose text or json", format)
+	}
+	return nil
+}
+
+// printText prints what a command says. Whatever a log, a registry or a cluster
+// had a part in it is safe to see.
+func printText(out io.Writer, text string) error {
+	_, err := io.WriteString(out, show.Block(text))
+	return err
+}
+
+func printJSON(out io.Writer, value any) error {
+	data, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return fmt.Errorf("writing JSON: %w", err)
+	}
+	_, err = fmt.Fprintf(out, "%s\n", show.JSON(data))
+	return err
+}

@@ -276,6 +276,29 @@ func TestRequestsOfStockClients(t *testing.T) {
 	})
 }
 
+func TestRequestsWithoutTheProjectsRegistry(t *testing.T) {
+	t.Parallel()
+	dir, _ := small(t)
+	front := frontendImage(t)
+	ask := func(request string) (string, error) {
+		cmd := stack.Command(t.Context(), "buildx", "build", "-f", "quoit.yaml", "--call", request, "--target", "s000",
+			"--build-arg", "BUILDKIT_SYNTAX="+front, "--build-arg", "QUOIT_REGISTRY=127.0.0.1:1", ".")
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	for request, want := range map[string]string{
+		"targets": "deploy (default)", "outline": "load metadata for docker.io/library/busybox:latest", "quoit.schema": "json-schema.org", "quoit.graph": "s000: base",
+	} {
+		if out, err := ask(request); err != nil || !strings.Contains(out, want) {
+			t.Errorf("%s: error %v, no %q in:\n%s", request, err, want, out)
+		}
+	}
+	if out, err := ask("quoit.plan"); err == nil || !strings.Contains(out, "check that the registry runs") {
+		t.Errorf("a plan: error %v\n%s", err, out)
+	}
+}
+
 func TestNamedContexts(t *testing.T) {
 	dir, prefix := small(t)
 	write(t, dir, "services/s000/Dockerfile", "FROM base\nCOPY --from=tools /bin/busybox /tool\nCOPY main.txt /\n")

@@ -109,7 +109,7 @@ func TestApplyStopsAtFieldsOfOthers(t *testing.T) {
 	if got := a.objects("configmap", "{..metadata.name}"); got != "" {
 		t.Errorf("written before the conflict was found: %q", got)
 	}
-	a.request.Adopt = true
+	a.request.TakeOver = true
 	a.mustRun(deploy.Install)
 	if got := a.kubectl("", "get", "configmap", "settings", "-o", "jsonpath={.data.a}"); got != "ours" {
 		t.Errorf("settings are %q", got)

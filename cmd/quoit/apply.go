@@ -70,7 +70,7 @@ Every flag has a variable of the environment, QUOIT_SITE for --site; the flag wi
 	flags.StringVar(&f.release, "release", "", "a JSON file with the release's images by digest (default "+site.ReleaseFile+")")
 	flags.StringVar(&r.Registry, "registry", "", "the registry of images that the objects name without one, if there is no such file")
 	flags.StringVar(&f.scope, "scope", "", "namespace, or cluster to allow objects outside of the site's namespace (default namespace)")
-	takeOverFlag(flags, &r.Adopt, "fields")
+	takeOverFlag(flags, &r.TakeOver, "fields")
 	flags.DurationVar(&r.Timeout, "timeout", 0, "how long to wait for each hook and for the objects (default "+apply.DefaultTimeout.String()+")")
 	flags.StringVar(&r.Root, "root", "/", "the folder of the root image's files")
 	flags.BoolVar(&r.DryRun, "dry-run", false, "ask the cluster what would change, and change nothing")
@@ -110,7 +110,7 @@ func (f *applyFlags) complete() error {
 	} {
 		*flag = cmp.Or(*flag, os.Getenv("QUOIT_"+name))
 	}
-	r.Adopt = r.Adopt || os.Getenv("QUOIT_TAKE_OVER") == "1" || os.Getenv("QUOIT_ADOPT") == "1" // the older name, which deploys send
+	r.TakeOver = r.TakeOver || os.Getenv("QUOIT_TAKE_OVER") == "1" || os.Getenv("QUOIT_ADOPT") == "1" // the older name, which deploys send
 	r.Action = deploy.Action(cmp.Or(f.action, string(deploy.Install)))
 	if text := os.Getenv("QUOIT_TIMEOUT"); r.Timeout == 0 && text != "" {
 		timeout, err := time.ParseDuration(text)

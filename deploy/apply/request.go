@@ -19,8 +19,8 @@ type Request struct {
 	// Root is the folder that holds what a root image has: overlays, hooks and
 	// quoit/release.json. Nothing outside of it is read.
 	Root string
-	// Adopt takes fields that somebody else owns, instead of stopping.
-	Adopt bool
+	// TakeOver takes fields that somebody else owns, instead of stopping.
+	TakeOver bool
 	// DryRun asks the cluster what would change, and changes nothing. Hooks are
 	// named, not run.
 	DryRun bool

@@ -56,7 +56,7 @@ func newSession(ctx context.Context, api connection, request Request, report *re
 func assemble(api connection, owner owner, request Request, report *report) *session {
 	report.owner = owner
 	c := &cluster{Client: api.Client, pods: podReader{api.pods, report.console}, owner: owner, console: report.console, timeout: request.Timeout}
-	a := &applier{cluster: c, report: report, takeOver: request.Adopt}
+	a := &applier{cluster: c, report: report, takeOver: request.TakeOver}
 	return &session{request: request, cluster: c, applier: a, hooks: &hookRunner{c, a, request, report}, report: report}
 }
 

@@ -60,7 +60,7 @@ func (s Site) Prepare(ctx context.Context, options deploy.Options, takeOver bool
 	if err != nil {
 		return nil, fmt.Errorf("site %s: %w", s.Place.Name, err)
 	}
-	return s.Cluster.Prepare(ctx, s.Place, site.Goal{Target: &target, Releases: s.Releases, Options: options, Adopt: takeOver})
+	return s.Cluster.Prepare(ctx, s.Place, site.Goal{Target: &target, Releases: s.Releases, Options: options, TakeOver: takeOver})
 }
 
 // Limits are how long a step of a deploy may take.

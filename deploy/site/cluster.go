@@ -1,8 +1,10 @@
 package site
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -85,6 +87,39 @@ func connect(config *rest.Config, o ClusterOptions) (*Cluster, error) {
 	return &Cluster{api: api, times: usual, Config: config}, nil
 }
 
+// carrier gives every request an end, except those that follow something: an
+// API server that is gone must not stop a deploy for ever.
+type carrier struct {
+	inner   http.RoundTripper
+	timeout time.Duration
+}
+
+// RoundTrip carries one request.
+func (c carrier) RoundTrip(r *http.Request) (*http.Response, error) {
+	if query := r.URL.Query(); query.Get("follow") == "true" || query.Get("watch") == "true" {
+		return c.inner.RoundTrip(r)
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), c.timeout)
+	response, err := c.inner.RoundTrip(r.WithContext(ctx))
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	response.Body = &ending{response.Body, cancel}
+	return response, nil
+}
+
+// ending ends a request when its answer was read.
+type ending struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+func (e *ending) Close() error {
+	defer e.cancel()
+	return e.ReadCloser.Close()
+}
+
 func unknownContext[T any](name string, contexts map[string]T) error {
 	var known []string
 	for context := range contexts {
@@ -122,4 +157,30 @@ func passing(err error) bool {
 	}
 	code := status.Status().Code
 	return code == http.StatusTooManyRequests || code >= 500
+}
+
+// patiently repeats a request while there is no answer to it.
+func (c *Cluster) patiently(ctx context.Context, request func() error) error {
+	end := time.Now().Add(c.times.retry)
+	for {
+		err := request()
+		if err == nil || !passing(err) || time.Now().After(end) {
+			return err
+		}
+		if pause(ctx, c.times.poll) != nil {
+			return err
+		}
+	}
+}
+
+// pause waits, or says why that was cut short.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
 }

@@ -19,8 +19,8 @@ type Goal struct {
 	Target   *deploy.Release
 	Releases Releases
 	Options  deploy.Options
-	// Adopt lets the site take objects that others own.
-	Adopt bool
+	// TakeOver takes fields that somebody else owns, instead of stopping.
+	TakeOver bool
 }
 
 // Deployment is a decided change of a site.
@@ -147,7 +147,7 @@ func (d *Deployment) step(ctx context.Context, run Run, i int) error {
 	if err != nil {
 		return err
 	}
-	task := Task{Site: d.Site, Step: step, Images: images, Adopt: d.goal.Adopt, Timeout: run.Timeout, Start: run.Start, Wait: run.Wait, Attempt: attempt}
+	task := Task{Site: d.Site, Step: step, Images: images, TakeOver: d.goal.TakeOver, Timeout: run.Timeout, Start: run.Start, Wait: run.Wait, Attempt: attempt}
 	if d.kept, err = d.cluster.write(ctx, d.Site, d.kept, begun, run.Actor); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package site
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -40,4 +41,12 @@ func (c *Cluster) tell(ctx context.Context, s Site, about kept, actor, reason, m
 		Source: corev1.EventSource{Component: manager}, FirstTimestamp: now, LastTimestamp: now, Count: 1,
 		ReportingController: "quoit.build/deploy", ReportingInstance: cut(actor, 128),
 	}, metav1.CreateOptions{FieldManager: manager})
+}
+
+// cut shortens a text to a number of bytes, between characters.
+func cut(text string, most int) string {
+	if len(text) > most {
+		text = text[:most]
+	}
+	return strings.ToValidUTF8(text, "")
 }

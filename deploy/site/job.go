@@ -1,66 +1,19 @@
 package site
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
-	"strings"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/quoitbuild/quoit/deploy"
 )
 
 const (
-	container  = "quoit"
-	nobody     = int64(65532) // who a root image runs as, because an image FROM scratch says root
-	dayInSecs  = int32(24 * 60 * 60)
-	maxRelease = 1 << 20 // bytes of release.json; a ConfigMap takes no more
+	container = "quoit"
+	nobody    = int64(65532) // who a root image runs as, because an image FROM scratch says root
+	dayInSecs = int32(24 * 60 * 60)
 )
-
-// Task is one step to be run.
-type Task struct {
-	Site   Site
-	Step   deploy.Step
-	Images Images // of the release that runs
-	Adopt  bool
-	// Timeout bounds the run, Start how long it may take until it runs.
-	Timeout, Start time.Duration
-	// Wait bounds each wait of the root image: for a hook, for objects to be
-	// ready. Zero leaves that to the root image.
-	Wait time.Duration
-	// Attempt tells this attempt from others of the same step, and is the same
-	// for one that goes on with an interrupted one.
-	Attempt string
-}
-
-// Release is the file that lists the images of the release that runs.
-func (t Task) Release() ([]byte, error) {
-	text, err := FormatImages(t.Images.All)
-	if err != nil {
-		return nil, err
-	}
-	if len(text) > maxRelease-4096 {
-		return nil, fmt.Errorf("writing %s: the release has %d images, which are more than a ConfigMap takes", ReleaseName, len(t.Images.All))
-	}
-	return text, nil
-}
-
-// name is that of the task's Job. All that the Job does is in it, so that a Job
-// of that name does just this and can be gone on with.
-func (t Task) name() string {
-	release, _ := t.Release()
-	sum := sha256.New()
-	for _, v := range Variables(t.Site, t.Step, t.Adopt) {
-		fmt.Fprintf(sum, "%q=%q\n", v.Name, v.Value)
-	}
-	fmt.Fprintf(sum, "%q\n%s\n%s", t.Images.Root, release, t.Attempt)
-	return fmt.Sprintf("%s-%s", t.Site.Object(), hex.EncodeToString(sum.Sum(nil))[:10])
-}
 
 // job is the Job that runs the task. It fits the restricted Pod Security
 // Standard.
@@ -86,7 +39,7 @@ func (t Task) job() *batchv1.Job {
 
 func (t Task) pod() corev1.PodSpec {
 	var environment []corev1.EnvVar
-	for _, v := range Variables(t.Site, t.Step, t.Adopt) {
+	for _, v := range Variables(t.Site, t.Step, t.TakeOver) {
 		environment = append(environment, corev1.EnvVar{Name: v.Name, Value: v.Value})
 	}
 	if t.Wait > 0 { // not in the Job's name: it changes nothing of what is done
@@ -135,12 +88,4 @@ func (t Task) files(job *batchv1.Job) (*corev1.ConfigMap, error) {
 	mark(&meta, t.Site)
 	meta.Labels[labelStep] = string(t.Step.Action)
 	return &corev1.ConfigMap{ObjectMeta: meta, Immutable: new(true), Data: map[string]string{ReleaseName: string(release)}}, nil
-}
-
-// cut shortens a text to a number of bytes, between characters.
-func cut(text string, most int) string {
-	if len(text) > most {
-		text = text[:most]
-	}
-	return strings.ToValidUTF8(text, "")
 }

@@ -51,7 +51,7 @@ func TestJobNames(t *testing.T) {
 		"the scope":     func(t *Task) { t.Site.Scope = manifest.ScopeCluster },
 		"the root":      func(t *Task) { t.Images.Root += "1" },
 		"another image": func(t *Task) { t.Images.All = map[string]string{"deploy": "x"} },
-		"adoption":      func(t *Task) { t.Adopt = true },
+		"taking over":   func(t *Task) { t.TakeOver = true },
 	} {
 		task := someTask()
 		change(&task)

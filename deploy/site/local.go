@@ -73,7 +73,7 @@ func (t Task) request(folder string, dryRun bool) apply.Request {
 			Project: t.Site.Project, Site: t.Site.Name, Environment: t.Site.Environment, Ring: t.Site.Ring, Namespace: t.Site.Namespace,
 			Action: t.Step.Action, To: t.Step.To, Images: t.Images.All, Cluster: t.Site.Scope == manifest.ScopeCluster,
 		},
-		From: t.Step.From, Root: folder, Adopt: t.Adopt, DryRun: dryRun, Timeout: t.Wait,
+		From: t.Step.From, Root: folder, TakeOver: t.TakeOver, DryRun: dryRun, Timeout: t.Wait,
 	}
 }
 
@@ -94,7 +94,7 @@ func (d *Deployment) Diff(ctx context.Context, log io.Writer) (apply.Result, err
 		if err != nil {
 			return fmt.Errorf("reading release %s: %w", step.Run.Version, err)
 		}
-		task := Task{Site: d.Site, Step: step, Images: images, Adopt: d.goal.Adopt}
+		task := Task{Site: d.Site, Step: step, Images: images, TakeOver: d.goal.TakeOver}
 		result, err = task.apply(ctx, d.cluster, log, true)
 		return err
 	})

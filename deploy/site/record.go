@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -13,17 +12,8 @@ import (
 	"github.com/quoitbuild/quoit/deploy"
 )
 
-// What the objects of a site are marked with.
-const (
-	recordKey         = "record.json"
-	labelSite         = "quoit.build/site"
-	labelStep         = "quoit.build/step" // only of the Jobs that run steps
-	annotationStep    = "quoit.build/step"
-	annotationProject = "quoit.build/project"
-	annotationActor   = "quoit.build/actor"
-	managedBy         = "app.kubernetes.io/managed-by"
-	manager           = "quoit"
-)
+// recordKey is the record's in its ConfigMap.
+const recordKey = "record.json"
 
 // MovedError says that somebody else changed a site's record in between.
 type MovedError struct{ Site, Actor string }
@@ -142,41 +132,4 @@ func (c *Cluster) forget(ctx context.Context, s Site, before kept) error {
 		return explain(s, "deleting the record of site "+s.Name, err)
 	}
 	return nil
-}
-
-// patiently repeats a request while there is no answer to it.
-func (c *Cluster) patiently(ctx context.Context, request func() error) error {
-	end := time.Now().Add(c.times.retry)
-	for {
-		err := request()
-		if err == nil || !passing(err) || time.Now().After(end) {
-			return err
-		}
-		if pause(ctx, c.times.poll) != nil {
-			return err
-		}
-	}
-}
-
-// pause waits, or says why that was cut short.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
-}
-
-func mark(object *metav1.ObjectMeta, s Site) {
-	if object.Labels == nil {
-		object.Labels = map[string]string{}
-	}
-	if object.Annotations == nil {
-		object.Annotations = map[string]string{}
-	}
-	object.Labels[managedBy], object.Labels[labelSite] = manager, s.Name
-	object.Annotations[annotationProject] = s.Project
 }

@@ -104,3 +104,8 @@ func finished(job *batchv1.Job) bool {
 		return c.Status == corev1.ConditionTrue && (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed)
 	})
 }
+
+// pods are all of a Job's that are there.
+func (c *Cluster) pods(ctx context.Context, job *batchv1.Job) (*corev1.PodList, error) {
+	return c.api.CoreV1().Pods(job.Namespace).List(ctx, metav1.ListOptions{LabelSelector: batchv1.ControllerUidLabel + "=" + string(job.UID)})
+}

@@ -12,15 +12,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Runner runs one step. An error that is a [*StepError] says how it ended; any
-// other one that nobody knows.
-type Runner interface {
-	Run(ctx context.Context, task Task) error
-	// Resumes names the Job that Run goes on with if it is there, "" if none:
-	// then what runs the task already has to be ended before.
-	Resumes(task Task) string
-}
-
 // Jobs runs steps as Jobs in the site's namespace.
 type Jobs struct {
 	Cluster *Cluster
@@ -236,10 +227,6 @@ func (r *run) look(ctx context.Context) (sight, error) {
 		s.events = events.Items
 	}
 	return s, nil
-}
-
-func (c *Cluster) pods(ctx context.Context, job *batchv1.Job) (*corev1.PodList, error) {
-	return c.api.CoreV1().Pods(job.Namespace).List(ctx, metav1.ListOptions{LabelSelector: batchv1.ControllerUidLabel + "=" + string(job.UID)})
 }
 
 // giveUp deletes a Job that does not start. Only if it is certain that it has

@@ -54,7 +54,7 @@ func New(host Host) client.BuildFunc {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		res, err := build(ctx, c, host)
-		return res, validText(err)
+		return res, forClients(err)
 	}
 }
 

@@ -3,13 +3,15 @@ package frontend
 import (
 	"errors"
 	"strings"
-	"unicode/utf8"
 
 	bk "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/moby/buildkit/solver/pb"
+	"github.com/moby/buildkit/util/grpcerrors"
+	"google.golang.org/grpc/status"
 
 	"github.com/quoitbuild/quoit/internal/diag"
+	"github.com/quoitbuild/quoit/internal/show"
 )
 
 // What is sent of excerpts at most: every one has the whole file in it, and a
@@ -55,17 +57,36 @@ func sourceOf(d diag.Diagnostic, manifest *bk.SourceMap) *pb.SourceInfo {
 	return info
 }
 
-// validText makes an error that quotes arbitrary bytes fit for a message of gRPC,
-// which has to be UTF-8, and keeps its excerpts.
-func validText(err error) error {
-	if err == nil || utf8.ValidString(err.Error()) {
-		return err
+// forClients makes an error that quotes what others wrote fit for a client's
+// terminal, and for a message of gRPC, which has to be UTF-8. What the error is
+// made of stays.
+func forClients(err error) error {
+	if err == nil {
+		return nil
 	}
-	valid := errors.New(strings.ToValidUTF8(err.Error(), "\uFFFD"))
-	for _, source := range errdefs.Sources(err) {
-		valid = errdefs.WithSource(valid, source)
+	lines := strings.Split(err.Error(), "\n")
+	for i, line := range lines {
+		lines[i] = show.Line(line)
 	}
-	return valid
+	if text := strings.Join(lines, "\n"); text != err.Error() {
+		return &shownError{text: text, err: err}
+	}
+	return err
+}
+
+// shownError is an error with a text for people.
+type shownError struct {
+	text string
+	err  error
+}
+
+func (e *shownError) Error() string { return e.text }
+func (e *shownError) Unwrap() error { return e.err }
+
+// GRPCStatus keeps the text on its way out of a container: gRPC would take that
+// of the innermost error that came over it, which names no reference.
+func (e *shownError) GRPCStatus() *status.Status {
+	return status.New(grpcerrors.Code(e.err), e.text)
 }
 
 // pbRange is a range as BuildKit counts: lines from one, characters from zero.

@@ -13,7 +13,27 @@ import (
 
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/manifest"
+	"github.com/quoitbuild/quoit/versioning"
 )
+
+func TestWhatTurnsTextAroundDoesNotReachAStockClient(t *testing.T) {
+	cause := diag.Diagnostic{Source: &diag.Source{Name: "quoit.yaml"}, Message: "a mistake"}
+	err := forClients(fmt.Errorf("reading \u202e\xff\nand more: %w", cause))
+	const want = "reading \\u202e\\xff\nand more: quoit.yaml: a mistake"
+	if err.Error() != want {
+		t.Errorf("got %q, want %q", err, want)
+	}
+	if got := grpcerrors.FromGRPC(grpcerrors.ToGRPC(t.Context(), err)); got.Error() != want {
+		t.Errorf("sent was %q, want %q", got, want)
+	}
+	if len(diag.All(err)) != 1 {
+		t.Error("the mistake is lost")
+	}
+	plan := versioning.Plan{Project: "p", Ring: versioning.None, Warnings: []string{"\u202e"}}
+	if text := message(plan); !strings.Contains(text, `\u202e`) || strings.Contains(text, "\u202e") {
+		t.Errorf("the message is %q", text)
+	}
+}
 
 func TestManyMistakesReachAStockClient(t *testing.T) {
 	const count = 1000

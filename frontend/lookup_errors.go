@@ -6,46 +6,26 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/moby/buildkit/util/grpcerrors"
-	"google.golang.org/grpc/status"
+	"github.com/quoitbuild/quoit/internal/show"
 )
 
 // explained says a registry's error in one line, without what may be a
 // credential in an address, and adds the next step.
 func explained(err error) error {
-	text := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", ": ")
-	text = addressQuery.ReplaceAllString(text, "$1?***")
-	text = authorization.ReplaceAllString(text, "$1 ***")
+	text := show.MaskRequest(strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", ": "))
 	if step := nextStep(text); step != "" {
 		text += ": " + step
 	}
-	return &lookupError{text: text, err: err}
+	return &shownError{text: text, err: err}
 }
 
 // lookingUp is the error of a look-up of a reference.
 func lookingUp(ref string, err error) error {
-	return &lookupError{text: "looking up " + ref + ": " + explained(err).Error(), err: err}
-}
-
-// lookupError is a registry's error as people read it.
-type lookupError struct {
-	text string
-	err  error
-}
-
-func (e *lookupError) Error() string { return e.text }
-func (e *lookupError) Unwrap() error { return e.err }
-
-// GRPCStatus keeps the text on its way out of a container: gRPC would take that
-// of the innermost error that came over it, which names no reference.
-func (e *lookupError) GRPCStatus() *status.Status {
-	return status.New(grpcerrors.Code(e.err), e.text)
+	return &shownError{text: "looking up " + ref + ": " + explained(err).Error(), err: err}
 }
 
 // BuildKit passes on texts, no types.
 var (
-	authorization    = regexp.MustCompile(`(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}`)
-	addressQuery     = regexp.MustCompile(`([a-z]+://[^\s?"]*)\?[^\s"]*`)
 	unexpectedStatus = regexp.MustCompile(`unexpected status from [A-Z]+ request to \S+: (\d{3})\b`)
 )
 

@@ -3,12 +3,13 @@ package frontend
 import (
 	"strings"
 
+	"github.com/quoitbuild/quoit/internal/show"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
 // message is what a stock client prints after a build.
 func message(plan versioning.Plan) string {
-	text := strings.TrimSuffix(plan.String(), "\n")
+	text := show.Block(strings.TrimSuffix(plan.String(), "\n"))
 	if plan.Ring == versioning.None || len(plan.PublishOrder()) == 0 {
 		return text + "\n"
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/moby/buildkit/frontend/subrequests/targets"
 	"github.com/moby/buildkit/solver/errdefs"
 
+	"github.com/quoitbuild/quoit/internal/show"
 	"github.com/quoitbuild/quoit/manifest"
 )
 
@@ -84,7 +85,7 @@ func planAnswer(_ context.Context, p *planner) (*client.Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("writing the plan: %w", err)
 	}
-	res := answer(append(data, '\n'), []byte(p.plan.String()+"\n"))
+	res := answer(append(data, '\n'), []byte(show.Block(p.plan.String()+"\n")))
 	if p.opts.ExitCode && len(p.plan.Changed()) > 0 {
 		res.AddMeta("result.statuscode", []byte("2"))
 	}
@@ -133,7 +134,7 @@ func targetsAnswer(_ context.Context, p *planner) (*client.Result, error) {
 		list.Targets = append(list.Targets, targets.Target{
 			Name:        image.Name,
 			Default:     image.Name == p.project.manifest.Root,
-			Description: image.Context,
+			Description: show.Line(image.Context),
 		})
 	}
 	return list.ToResult()

@@ -3,13 +3,12 @@ package manifest
 import (
 	"bytes"
 	"fmt"
-	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/quoitbuild/quoit/internal/diag"
+	"github.com/quoitbuild/quoit/internal/show"
 )
 
 // decoder collects the mistakes of one file.
@@ -69,7 +68,7 @@ func (d *decoder) warn(at diag.Range, message, hint string) {
 func (d *decoder) wrong(v value, expected string) {
 	hint := ""
 	if isScalar(v.node) && !isNull(v.node) && strings.HasPrefix(expected, "text") {
-		hint = "try: " + strconv.Quote(shorten(v.node.Value))
+		hint = "try: " + quote(v.node.Value)
 	}
 	d.add(v.at, "expected "+expected+", found "+describe(v.node), hint)
 }
@@ -121,13 +120,10 @@ func (d *decoder) nearest(word string, known []string, otherwise string) string 
 	return otherwise + strings.Join(known, ", ")
 }
 
-// quote shows a word of the user in an error.
-func quote(word string) string { return strconv.Quote(shorten(word)) }
+// maxQuoted is how much of a word is shown in an error, in characters.
+const maxQuoted = 60
 
-func shorten(word string) string {
-	const limit = 60
-	if utf8.RuneCountInString(word) <= limit {
-		return word
-	}
-	return string([]rune(word)[:limit-3]) + "..."
-}
+// quote shows a word of the user in an error.
+func quote(word string) string { return show.Quote(word, maxQuoted) }
+
+func shorten(word string) string { return show.Cut(word, maxQuoted) }

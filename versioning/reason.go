@@ -3,7 +3,8 @@ package versioning
 import (
 	"fmt"
 	"slices"
-	"strings"
+
+	"github.com/quoitbuild/quoit/internal/show"
 )
 
 // Reason is one cause for a new version of an image.
@@ -48,7 +49,7 @@ func why(source Source, was past, now Image, n Version) []Reason {
 	case !was.recorded:
 		add(ReasonNew, "welcome back, its last version was %s", old.Version)
 	case old.Revision != now.Revision:
-		add(ReasonRevision, "sources changed: %s → %s", short(old.Revision), short(now.Revision))
+		add(ReasonRevision, "sources changed: %s → %s", show.Digest(old.Revision), show.Digest(now.Revision))
 	}
 	if was.recorded {
 		reasons = append(reasons, dependencyReasons(source, old, now)...)
@@ -82,9 +83,11 @@ func dependencyReasons(source Source, old, now Image) []Reason {
 
 func externalReasons(old, now map[string]string) []Reason {
 	return compare(ReasonExternal, old, now, words[string]{
-		added:   func(ref, digest string) string { return fmt.Sprintf("now reads %s %s", ref, short(digest)) },
-		removed: func(ref, digest string) string { return fmt.Sprintf("no longer reads %s %s", ref, short(digest)) },
-		changed: func(ref, from, to string) string { return fmt.Sprintf("%s %s → %s", ref, short(from), short(to)) },
+		added:   func(ref, digest string) string { return fmt.Sprintf("now reads %s %s", ref, show.Digest(digest)) },
+		removed: func(ref, digest string) string { return fmt.Sprintf("no longer reads %s %s", ref, show.Digest(digest)) },
+		changed: func(ref, from, to string) string {
+			return fmt.Sprintf("%s %s → %s", ref, show.Digest(from), show.Digest(to))
+		},
 	})
 }
 
@@ -157,13 +160,4 @@ func compare[V comparable](kind string, old, now map[string]V, say words[V]) []R
 }
 
 // String is the reference and the beginning of the digest.
-func (e External) String() string { return e.Reference + " " + short(e.Digest) }
-
-// short cuts a digest down to what people compare.
-func short(digest string) string {
-	algorithm, hex, found := strings.Cut(digest, ":")
-	if !found || len(hex) <= 8 {
-		return digest
-	}
-	return algorithm + ":" + hex[:8] + "…"
-}
+func (e External) String() string { return e.Reference + " " + show.Digest(e.Digest) }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/quoitbuild/quoit/internal/show"
 )
 
 // Move is one ring's take of a shift: the release went from one ring to the
@@ -157,5 +159,5 @@ func (p Place) text(other Place) string {
 	if p.Version != other.Version {
 		return p.Version.String()
 	}
-	return fmt.Sprintf("%s (%s)", p.Version, short(p.Digest))
+	return fmt.Sprintf("%s (%s)", p.Version, show.Digest(p.Digest))
 }

@@ -127,7 +127,7 @@ func (r *pruner) latest() map[string]records.Record {
 // versions finds the tags of versions that no kept release has. What has a tag of
 // its contents is left, whoever wrote that.
 func (r *pruner) versions(ctx context.Context, needed map[string]bool, releases map[uint64]records.Place) error {
-	log := records.Log{Records: map[string]records.Record{}}
+	log := records.Snapshot{Records: map[string]records.Record{}}
 	for _, sealed := range r.log {
 		log.Records[sealed.Digest] = sealed.Record
 	}

@@ -98,7 +98,7 @@ func (p *Project) verify(ctx context.Context, rings []string) (Report, uint64, e
 type verifier struct {
 	project *Project
 	driver  *driver
-	log     records.Log
+	log     records.Snapshot
 	newest  records.Record
 	digests map[records.Content]string // of versions, as the log says
 	report  Report
@@ -126,7 +126,7 @@ func (v *verifier) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	v.log = records.Log{
+	v.log = records.Snapshot{
 		Tags: map[string]string{}, Records: map[string]records.Record{}, Errors: map[string]error{}, Images: map[records.Content]string{},
 	}
 	v.digests = map[records.Content]string{}

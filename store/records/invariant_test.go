@@ -248,8 +248,8 @@ func (e *explorer) reported(s state) error {
 }
 
 // wholeLog is everything that is to see in a world.
-func (n *numbers) wholeLog(w world) Log {
-	log := Log{Tags: map[string]string{}, Records: map[string]Record{}, Images: map[Content]string{}}
+func (n *numbers) wholeLog(w world) Snapshot {
+	log := Snapshot{Tags: map[string]string{}, Records: map[string]Record{}, Images: map[Content]string{}}
 	for _, tag := range w.log {
 		digest := n.what[w.get(tag)].Digest
 		if digest == "" {

@@ -10,9 +10,9 @@ import (
 
 // prunedLog is a log of two releases of one image, the first of which is
 // given up.
-func prunedLog(t *testing.T) Log {
+func prunedLog(t *testing.T) Snapshot {
 	t.Helper()
-	log := Log{Tags: map[string]string{}, Records: map[string]Record{}, Images: map[Content]string{}}
+	log := Snapshot{Tags: map[string]string{}, Records: map[string]Record{}, Images: map[Content]string{}}
 	var newest Sealed
 	add := func(record Record, id string) {
 		record.Sequence, record.Parent, record.Before = newest.Record.Sequence+1, newest.Digest, newest.Record.After

@@ -19,8 +19,7 @@ func (m *Machine) readHint() {
 // readingHint takes the hint, and probes if it is of no use.
 func (m *Machine) readingHint(r []Response) {
 	if !r[0].Found || r[0].Record == nil {
-		m.upper = 1
-		m.ask(probing, headRecord(m.upper))
+		m.probe()
 		return
 	}
 	m.number, m.digest = r[0].Record.Sequence, r[0].Digest
@@ -36,6 +35,12 @@ func (m *Machine) trustingHint(r []Response) {
 	default:
 		m.climbing(r[1:])
 	}
+}
+
+// probe looks for the newest record without a hint.
+func (m *Machine) probe() {
+	m.upper = 1
+	m.ask(probing, headRecord(m.upper))
 }
 
 func (m *Machine) probing(r []Response) {

@@ -1,7 +1,13 @@
-// Package records is the pure core of the log: what a record says, how its tags
-// are named, how writers agree on the next one over a plain registry, and what
-// is wrong with a log that somebody else wrote to. It makes no request, and has
-// no clock and no randomness: a driver asks [Machine.Next] what to do.
+// Package records is the core of the log: what a record says, how its tags are
+// named, how writers agree on the next one over a plain registry, how a log is
+// read, and what is wrong with one that somebody else wrote to. docs/log.md is
+// its specification; the names of its steps are those of the code.
+//
+// It does no I/O, has no clock and no randomness. To append a record, make a
+// [Machine] of an [Operation] and carry out what [Machine.Next] asks for until it
+// is over: that is all that a driver does, be it store's on a registry, or a
+// simulator that tries every order in which writers may come and die. To read,
+// make a [Log] of a [Source], which looks up tags. [Verify] judges a whole log.
 package records
 
 import (

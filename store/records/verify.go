@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Log is what was found in a registry.
-type Log struct {
+// Snapshot is all of a log, as it was found in a registry.
+type Snapshot struct {
 	// Tags are all tags of the log's repository, and the digest that each names.
 	Tags map[string]string
 	// Records are the manifests that the tags of decided records name, by digest,
@@ -23,7 +23,7 @@ type Log struct {
 
 // verifier collects findings.
 type verifier struct {
-	Log
+	Snapshot
 	findings []Finding
 	names    map[uint64][]Name // tags by sequence
 	decided  []string          // digests; the first record is at 1
@@ -37,8 +37,8 @@ type verifier struct {
 // lost or changed leaves a trace in tags that have one content for ever: nothing
 // that a writer has reported as a success is lost without a finding, unless the
 // tags were deleted too. Findings are sorted by record and tag.
-func Verify(log Log) []Finding {
-	v := &verifier{Log: log, names: map[uint64][]Name{}, voided: map[uint64]bool{}}
+func Verify(log Snapshot) []Finding {
+	v := &verifier{Snapshot: log, names: map[uint64][]Name{}, voided: map[uint64]bool{}}
 	last := uint64(0)
 	for _, tag := range sortedKeys(log.Tags) {
 		name, ok := ParseName(tag)

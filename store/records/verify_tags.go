@@ -68,11 +68,11 @@ func (v *verifier) image(fault Fault, sequence uint64, tag Content, got, what, n
 }
 
 // newest is the newest decided record; zero if there is none, or it cannot be read.
-func (l Log) newest() Record {
+func (s Snapshot) newest() Record {
 	var newest Record
-	for tag, digest := range l.Tags {
+	for tag, digest := range s.Tags {
 		name, ok := ParseName(tag)
-		if record, found := l.Records[digest]; ok && name.Mark == Decided && found && record.Sequence > newest.Sequence {
+		if record, found := s.Records[digest]; ok && name.Mark == Decided && found && record.Sequence > newest.Sequence {
 			newest = record
 		}
 	}
@@ -81,9 +81,9 @@ func (l Log) newest() Record {
 
 // Kept are the versions, without digest, of all releases that were published and
 // whose numbers are not among the pruned ones.
-func (l Log) Kept(pruned versioning.Lineage) map[Content]bool {
+func (s Snapshot) Kept(pruned versioning.Lineage) map[Content]bool {
 	kept := map[Content]bool{}
-	for _, record := range l.Records {
+	for _, record := range s.Records {
 		if pruned.Has(record.Releases) {
 			continue
 		}

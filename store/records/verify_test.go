@@ -40,7 +40,7 @@ func TestNothingIsWrongWithAWholeLog(t *testing.T) {
 	for _, finding := range Verify(log) {
 		t.Error(finding)
 	}
-	for _, finding := range Verify(Log{}) {
+	for _, finding := range Verify(Snapshot{}) {
 		t.Error(finding)
 	}
 }
@@ -52,29 +52,29 @@ func TestTampering(t *testing.T) {
 	}
 	two := Name{Sequence: 2}.String()
 	for name, test := range map[string]struct {
-		change func(*Log)
+		change func(*Snapshot)
 		fault  Fault
 		record uint64
 		tag    string
 	}{
-		"a ring tag moved by hand":       {func(l *Log) { l.Images[Content{"deploy", "dev", ""}] = sha("evil") }, Disagrees, 4, "dev"},
-		"a ring tag that lags":           {func(l *Log) { l.Images[Content{"deploy", "users", ""}] = "" }, Unfinished, 4, "users"},
-		"a version tag overwritten":      {func(l *Log) { l.Images[Content{"deploy", "0.1.0", ""}] = sha("evil") }, Disagrees, 1, "0.1.0"},
-		"a version tag deleted":          {func(l *Log) { l.Images[Content{"deploy", "0.1.0", ""}] = "" }, Gone, 1, "0.1.0"},
-		"a record removed":               {func(l *Log) { delete(l.Tags, two) }, Gone, 2, two},
-		"the newest record removed":      {func(l *Log) { delete(l.Tags, "record-00000004") }, Gone, 4, "record-00000004"},
-		"a record replaced":              {func(l *Log) { l.Tags[two], l.Records[other.Digest] = other.Digest, other.Record }, Altered, 2, two},
-		"a record of another chain":      {func(l *Log) { l.Tags[two], l.Records[other.Digest] = other.Digest, other.Record }, Chain, 3, "record-00000003"},
-		"a record that cannot be read":   {func(l *Log) { delete(l.Records, l.Tags[two]) }, Broken, 2, two},
-		"another record under a number":  {func(l *Log) { l.Tags[two] = l.Tags["record-00000001"] }, Altered, 2, two},
-		"a vote moved":                   {func(l *Log) { l.Tags[vote(*l, 2, Yes)] = sha("evil") }, Altered, 2, "-yes-"},
-		"two votes in a round":           {func(l *Log) { l.Tags[Name{Yes, 2, 1, other.Digest}.String()] = other.Digest }, Disordered, 2, "-yes-"},
-		"a vote after the decision":      {func(l *Log) { l.Tags[Name{Yes, 2, 2, other.Digest}.String()] = other.Digest }, Disordered, 2, "-r02-yes-"},
-		"a completed record that lost":   {func(l *Log) { l.Tags[Name{Done, 2, 0, other.Digest}.String()] = other.Digest }, Contested, 2, "-done-"},
-		"the hint moved":                 {func(l *Log) { l.Tags["records"] = sha("evil") }, Disagrees, 0, "records"},
-		"a table before that was forged": {func(l *Log) { forge(l, 4, func(r *Record) { r.Before = Table{} }) }, Chain, 4, "record-00000004"},
-		"an operation twice":             {func(l *Log) { forge(l, 4, func(r *Record) { r.ID = signature(1).ID }) }, Twice, 4, "record-00000004"},
-		"a version twice": {func(l *Log) {
+		"a ring tag moved by hand":       {func(l *Snapshot) { l.Images[Content{"deploy", "dev", ""}] = sha("evil") }, Disagrees, 4, "dev"},
+		"a ring tag that lags":           {func(l *Snapshot) { l.Images[Content{"deploy", "users", ""}] = "" }, Unfinished, 4, "users"},
+		"a version tag overwritten":      {func(l *Snapshot) { l.Images[Content{"deploy", "0.1.0", ""}] = sha("evil") }, Disagrees, 1, "0.1.0"},
+		"a version tag deleted":          {func(l *Snapshot) { l.Images[Content{"deploy", "0.1.0", ""}] = "" }, Gone, 1, "0.1.0"},
+		"a record removed":               {func(l *Snapshot) { delete(l.Tags, two) }, Gone, 2, two},
+		"the newest record removed":      {func(l *Snapshot) { delete(l.Tags, "record-00000004") }, Gone, 4, "record-00000004"},
+		"a record replaced":              {func(l *Snapshot) { l.Tags[two], l.Records[other.Digest] = other.Digest, other.Record }, Altered, 2, two},
+		"a record of another chain":      {func(l *Snapshot) { l.Tags[two], l.Records[other.Digest] = other.Digest, other.Record }, Chain, 3, "record-00000003"},
+		"a record that cannot be read":   {func(l *Snapshot) { delete(l.Records, l.Tags[two]) }, Broken, 2, two},
+		"another record under a number":  {func(l *Snapshot) { l.Tags[two] = l.Tags["record-00000001"] }, Altered, 2, two},
+		"a vote moved":                   {func(l *Snapshot) { l.Tags[vote(*l, 2, Yes)] = sha("evil") }, Altered, 2, "-yes-"},
+		"two votes in a round":           {func(l *Snapshot) { l.Tags[Name{Yes, 2, 1, other.Digest}.String()] = other.Digest }, Disordered, 2, "-yes-"},
+		"a vote after the decision":      {func(l *Snapshot) { l.Tags[Name{Yes, 2, 2, other.Digest}.String()] = other.Digest }, Disordered, 2, "-r02-yes-"},
+		"a completed record that lost":   {func(l *Snapshot) { l.Tags[Name{Done, 2, 0, other.Digest}.String()] = other.Digest }, Contested, 2, "-done-"},
+		"the hint moved":                 {func(l *Snapshot) { l.Tags["records"] = sha("evil") }, Disagrees, 0, "records"},
+		"a table before that was forged": {func(l *Snapshot) { forge(l, 4, func(r *Record) { r.Before = Table{} }) }, Chain, 4, "record-00000004"},
+		"an operation twice":             {func(l *Snapshot) { forge(l, 4, func(r *Record) { r.ID = signature(1).ID }) }, Twice, 4, "record-00000004"},
+		"a version twice": {func(l *Snapshot) {
 			forge(l, 4, func(r *Record) { r.Images = map[string]Image{"deploy": {version("0.1.0"), sha("evil"), true}} })
 		}, Twice, 4, "record-00000004"},
 	} {
@@ -95,7 +95,7 @@ func TestTampering(t *testing.T) {
 	}
 }
 
-func vote(l Log, sequence uint64, mark Mark) string {
+func vote(l Snapshot, sequence uint64, mark Mark) string {
 	for tag := range l.Tags {
 		if name, ok := ParseName(tag); ok && name.Sequence == sequence && name.Mark == mark {
 			return tag
@@ -104,7 +104,7 @@ func vote(l Log, sequence uint64, mark Mark) string {
 	return ""
 }
 
-func forge(l *Log, sequence uint64, change func(*Record)) {
+func forge(l *Snapshot, sequence uint64, change func(*Record)) {
 	digest := l.Tags[Name{Sequence: sequence}.String()]
 	record := l.Records[digest]
 	change(&record)

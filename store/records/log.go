@@ -1,0 +1,216 @@
+package records
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// Source is where a [Log] reads: the tags of [Repository] in one project, or in a
+// copy of it. Errors that are not about contents end what the Log does.
+type Source interface {
+	// Heads returns the digest that each tag names, "" for a clear "not found". It
+	// may look them up at once.
+	Heads(ctx context.Context, tags ...string) ([]string, error)
+	// Get reads what a tag names.
+	Get(ctx context.Context, tag string) (Got, error)
+	// Reference is a tag for people, with where it is.
+	Reference(tag string) string
+}
+
+// Got is what a tag of the log names.
+type Got struct {
+	Found  bool  // false is a clear "not found"
+	Sealed       // its Digest is that of the manifest's very bytes, also if it is no record
+	Broken error // why it is none, as [Open] says; nil if it is
+}
+
+// Log reads a log: its newest record, and the ones before. It writes nothing. As a
+// number has one record for ever, none is read twice. It may be used by several
+// goroutines.
+type Log struct {
+	source Source
+	mu     sync.Mutex
+	known  map[uint64]Sealed
+}
+
+// NewLog returns a reader of the log in a source.
+func NewLog(source Source) *Log { return &Log{source: source, known: map[uint64]Sealed{}} }
+
+// Newest returns the newest record, one without a digest if there is none: it is the
+// step Read of docs/log.md. Tags may have to follow that record yet. Errors are the
+// source's, a [*SchemaError], or a [*ForkError].
+func (l *Log) Newest(ctx context.Context) (Sealed, error) {
+	m := newReader()
+	got, err := l.read(ctx, m, func() bool { return m.step() != stepRead })
+	if err != nil || m.newest.Digest == "" {
+		return Sealed{}, err
+	}
+	l.keep(got)
+	return got, nil
+}
+
+// Last returns the number of the newest record, 0 if there is none. It goes by the
+// tags of records alone: what a mirror has as its hint is none. Errors are the
+// source's.
+func (l *Log) Last(ctx context.Context) (uint64, error) {
+	m := newReader()
+	m.probe()
+	_, err := l.read(ctx, m, func() bool { return m.step() != stepRead || m.phase == loading })
+	return m.number, err
+}
+
+// newReader is a machine that only reads.
+func newReader() *Machine {
+	m, _ := New(Options{Signature: Signature{ID: strings.Repeat("0", 32), Time: time.Unix(0, 0).UTC()}}) // constants
+	return m
+}
+
+// read carries out what a machine asks for until it is there, and returns the last
+// record that it was given.
+func (l *Log) read(ctx context.Context, m *Machine, there func() bool) (last Sealed, err error) {
+	for {
+		requests, more := m.Next()
+		switch {
+		case !more:
+			return last, m.Result().Err
+		case there():
+			return last, nil
+		}
+		responses, got, err := l.carry(ctx, requests)
+		if err != nil {
+			return last, err
+		}
+		if got != nil {
+			last = *got
+		}
+		m.Took(responses)
+	}
+}
+
+// carry carries out what the step Read asks for at a time: a Get, which may give a
+// record, or Heads.
+func (l *Log) carry(ctx context.Context, requests []Request) ([]Response, *Sealed, error) {
+	if requests[0].Action == Get {
+		got, err := l.source.Get(ctx, requests[0].Tag)
+		response := Response{Found: got.Found, Digest: got.Digest, Err: got.Broken}
+		if !got.Found || got.Broken != nil {
+			return []Response{response}, nil, err
+		}
+		response.Record = &got.Record
+		return []Response{response}, &got.Sealed, err
+	}
+	var tags []string
+	for _, request := range requests {
+		tags = append(tags, request.Tag)
+	}
+	digests, err := l.source.Heads(ctx, tags...)
+	var responses []Response
+	for _, digest := range digests {
+		responses = append(responses, Response{Found: digest != "", Digest: digest})
+	}
+	return responses, nil, err
+}
+
+// Record returns the record of a number, which has to be there. Errors are the
+// source's, or say that it is gone or broken.
+func (l *Log) Record(ctx context.Context, sequence uint64) (Sealed, error) {
+	l.mu.Lock()
+	sealed, known := l.known[sequence]
+	l.mu.Unlock()
+	if known {
+		return sealed, nil
+	}
+	tag := Name{Sequence: sequence}.String()
+	got, err := l.source.Get(ctx, tag)
+	switch {
+	case err != nil:
+		return Sealed{}, err
+	case !got.Found:
+		return Sealed{}, fmt.Errorf("%s, record %d of the log, is gone: run `quoit verify`", l.source.Reference(tag), sequence)
+	case got.Broken != nil:
+		return Sealed{}, fmt.Errorf("%s, record %d of the log, cannot be read: %w: run `quoit verify`", l.source.Reference(tag), sequence, got.Broken)
+	case got.Record.Sequence != sequence:
+		return Sealed{}, fmt.Errorf("%s says that it is record %d: run `quoit verify`", l.source.Reference(tag), got.Record.Sequence)
+	}
+	l.keep(got.Sealed)
+	return got.Sealed, nil
+}
+
+func (l *Log) keep(sealed Sealed) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.known[sealed.Record.Sequence] = sealed
+}
+
+// Back goes from a record, mostly the newest one, to the first: that record as it is
+// given, and then each the parent of the one before. Nothing comes after an error: those
+// of [Log.Record], or that the log is no chain.
+func (l *Log) Back(ctx context.Context, from Sealed) iter.Seq2[Sealed, error] {
+	return func(yield func(Sealed, error) bool) {
+		if from.Record.Sequence == 0 {
+			return
+		}
+		for sealed := from; yield(sealed, nil) && sealed.Record.Sequence > 1; {
+			before, err := l.Record(ctx, sealed.Record.Sequence-1)
+			if parent := sealed.Record.Parent; err == nil && before.Digest != parent {
+				err = fmt.Errorf("record %d of the log is %s, and the next one says %s: run `quoit verify`", before.Record.Sequence, before.Digest, parent)
+			}
+			if err != nil {
+				yield(Sealed{}, err)
+				return
+			}
+			sealed = before
+		}
+	}
+}
+
+// Find returns the release of a version of a root image: what a ring has or had by the
+// newest record that was not taken back. That it was pruned since is for the caller
+// to see. A version of one image has one content for ever, and a publish that was
+// taken back was none; so there is one such release at most. False if the log has
+// none. Errors are those of [Log.Back].
+func (l *Log) Find(ctx context.Context, newest Record, root string, version versioning.Version) (Place, bool, error) {
+	void := false // the record is taken back by the one after it
+	for sealed, err := range l.Back(ctx, Sealed{Record: newest}) {
+		if err != nil {
+			return Place{}, false, err
+		}
+		for _, ring := range sortedKeys(sealed.Record.After) {
+			if place := sealed.Record.After[ring]; !void && place.Version == version && place.Root == root {
+				return place, true, nil
+			}
+		}
+		void = sealed.Record.Operation == OpVoid
+	}
+	return Place{}, false, nil
+}
+
+// Assigned returns the record of a publish whose release has an image in a version:
+// the newest whose release was not pruned, else the newest; false if the log has none.
+// A publish that was taken back counts: all its versions but the taken ones are
+// assigned for ever. Errors are those of [Log.Back].
+func (l *Log) Assigned(ctx context.Context, newest Record, image string, version versioning.Version) (Record, bool, error) {
+	var pruned *Record
+	for sealed, err := range l.Back(ctx, Sealed{Record: newest}) {
+		record := sealed.Record
+		switch recorded, found := record.Images[image]; {
+		case err != nil:
+			return Record{}, false, err
+		case !found || recorded.Version != version:
+		case !newest.Pruned.Has(record.Releases):
+			return record, true, nil
+		case pruned == nil:
+			pruned = &record
+		}
+	}
+	if pruned == nil {
+		return Record{}, false, nil
+	}
+	return *pruned, true, nil
+}

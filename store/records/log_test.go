@@ -1,0 +1,238 @@
+package records
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// registry is a world as a [Source] that counts.
+type registry struct {
+	*numbers
+	world       world
+	gets, heads int
+	err         error // of everything
+}
+
+func (r *registry) Heads(_ context.Context, tags ...string) ([]string, error) {
+	var digests []string
+	for _, tag := range tags {
+		r.heads++
+		digests = append(digests, r.look(r.world, Repository, tag))
+	}
+	return digests, r.err
+}
+
+func (r *registry) Get(_ context.Context, tag string) (Got, error) {
+	r.gets++
+	digest := r.look(r.world, Repository, tag)
+	if sealed := r.store[digest]; sealed != nil {
+		return Got{Found: true, Sealed: *sealed}, r.err
+	}
+	return Got{Found: digest != "", Sealed: Sealed{Digest: digest}, Broken: ErrNotRecord}, r.err
+}
+
+func (r *registry) Reference(tag string) string { return Repository + ":" + tag }
+
+// write lets operations be appended one after the other.
+func (r *registry) write(t *testing.T, operations ...Operation) {
+	t.Helper()
+	e := explorer{numbers: r.numbers}
+	for i, operation := range operations {
+		_, count := r.newest(r.world)
+		m := e.machine(count+1, operation)
+		if _, _, err := alone(r.numbers, &r.world, m, nil, 100); err != nil || m.Result().Outcome != Success {
+			t.Fatalf("operation %d: %v %+v", i, err, m.Result())
+		}
+	}
+}
+
+func (r *registry) hint(digest string) {
+	r.numbers.write(&r.world, Content{Repository, string(Hint), digest})
+}
+
+func TestNewest(t *testing.T) {
+	for _, count := range []int{0, 1, 2, 3, 4, 7, 8, 9, 30} {
+		for _, hint := range []string{"right", "behind", "none", "not a record"} {
+			r := &registry{numbers: newNumbers()}
+			for i := range count {
+				r.write(t, set("dev", []string{"0.1.0", "0.2.0"}[i%2]))
+			}
+			switch hint {
+			case "behind":
+				r.hint(r.look(r.world, Repository, "record-00000001"))
+			case "none":
+				r.hint("")
+			case "not a record":
+				r.hint(sha("mark"))
+			}
+			log := NewLog(r)
+			newest, err := log.Newest(t.Context())
+			if want, _ := r.newest(r.world); err != nil || newest.Digest != want.Digest || newest.Record.Sequence != uint64(count) {
+				t.Fatalf("of %d, hint %s: %v, record %d", count, hint, err, newest.Record.Sequence)
+			}
+			if hint == "right" && count > 0 && (r.gets != 1 || r.heads != 2) {
+				t.Errorf("of %d: %d gets, %d heads", count, r.gets, r.heads)
+			}
+			if last, err := log.Last(t.Context()); err != nil || last != uint64(count) {
+				t.Errorf("the last of %d is %d, %v", count, last, err)
+			}
+		}
+	}
+}
+
+func TestNewestOfAForgedHint(t *testing.T) {
+	r := &registry{numbers: newNumbers()}
+	r.write(t, set("dev", "0.1.0"), set("dev", "0.2.0"))
+	r.numbers.write(&r.world, Content{Repository, "record-00000002", sha("other")})
+	if _, err := NewLog(r).Newest(t.Context()); !errors.As(err, new(*ForkError)) {
+		t.Errorf("error %v", err)
+	}
+	r.err = errors.New("403")
+	if _, err := NewLog(r).Newest(t.Context()); !errors.Is(err, r.err) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// No record is read twice, and none that nobody asks for.
+func TestBack(t *testing.T) {
+	r := &registry{numbers: newNumbers()}
+	r.write(t, set("dev", "0.1.0"), set("dev", "0.2.0"), set("dev", "0.3.0"), set("dev", "0.1.0"))
+	log := NewLog(r)
+	newest, err := log.Newest(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	walk := func(most int) (walked []uint64, err error) {
+		for sealed, err := range log.Back(t.Context(), newest) {
+			if err != nil {
+				return walked, err
+			}
+			if walked = append(walked, sealed.Record.Sequence); len(walked) == most {
+				break
+			}
+		}
+		return walked, nil
+	}
+	r.gets = 0
+	if walked, err := walk(2); err != nil || fmt.Sprint(walked) != "[4 3]" || r.gets != 1 {
+		t.Errorf("%v %v, %d gets", walked, err, r.gets)
+	}
+	if walked, err := walk(9); err != nil || fmt.Sprint(walked) != "[4 3 2 1]" || r.gets != 3 {
+		t.Errorf("%v %v, %d gets", walked, err, r.gets)
+	}
+	for change, test := range map[string]struct{ digest, want string }{
+		"gone":           {"", "records:record-00000003, record 3 of the log, is gone: run `quoit verify`"},
+		"no record":      {sha("other"), "record 3 of the log, cannot be read: this is no record of quoit's log"},
+		"another number": {r.look(r.world, Repository, "record-00000001"), "records:record-00000003 says that it is record 1: run"},
+		"no chain":       {fork(t, r).Digest, "and the next one says " + newest.Record.Parent},
+	} {
+		broken := &registry{numbers: r.numbers, world: r.world}
+		broken.numbers.write(&broken.world, Content{Repository, "record-00000003", test.digest})
+		log = NewLog(broken)
+		if walked, err := walk(9); err == nil || !strings.Contains(err.Error(), test.want) || fmt.Sprint(walked) != "[4]" {
+			t.Errorf("%s: %v %v, want %q", change, walked, err, test.want)
+		}
+	}
+	for range NewLog(r).Back(t.Context(), Sealed{}) {
+		t.Error("an empty log has a record")
+	}
+}
+
+// fork is a third record of another chain.
+func fork(t *testing.T, r *registry) Sealed {
+	t.Helper()
+	record := r.store[r.look(r.world, Repository, "record-00000003")].Record
+	record.ID = signature(77).ID
+	sealed, err := Seal(record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.store[sealed.Digest] = &sealed
+	return sealed
+}
+
+func TestFindAndAssigned(t *testing.T) {
+	r := &registry{numbers: newNumbers()}
+	r.write(t, publishTwo("dev", "0.1.0", ""), publish("dev", "0.2.0", sha("0.1.0")))
+	// Eve takes 0.3.0 after the publish has looked: it is taken back.
+	e := explorer{numbers: r.numbers}
+	m := e.machine(9, publish("dev", "0.3.0", sha("0.2.0")))
+	for m.step() != stepAgree {
+		requests, _ := m.Next()
+		var got []Response
+		for _, request := range requests {
+			got = append(got, r.answer(&r.world, request))
+		}
+		m.Took(got)
+	}
+	r.numbers.write(&r.world, Content{"deploy", "0.3.0", sha("eve")})
+	if _, _, err := alone(r.numbers, &r.world, m, nil, 100); err != nil || m.Result().Outcome != Foreign {
+		t.Fatalf("%v %+v", err, m.Result())
+	}
+	// From now on the root image has another name, and starts again.
+	renamed := place("dev", Place{Root: "root", Version: version("0.1.0"), Digest: sha("root 0.1.0")})
+	r.write(t, renamed)
+
+	log := NewLog(r)
+	newest, err := log.Newest(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ root, version, want string }{
+		{"deploy", "0.1.0", sha("0.1.0")},
+		{"root", "0.1.0", sha("root 0.1.0")},
+		{"deploy", "0.2.0", sha("0.2.0")},
+		{"deploy", "0.3.0", ""},
+		{"deploy", "9.9.9", ""},
+	} {
+		place, found, err := log.Find(t.Context(), newest.Record, test.root, version(test.version))
+		if err != nil || place.Digest != test.want || found != (test.want != "") {
+			t.Errorf("%s %s: %v, %v, %v", test.root, test.version, place, found, err)
+		}
+	}
+	for _, test := range []struct {
+		image, version string
+		want           uint64
+	}{
+		{"api", "0.1.0", 1},
+		{"deploy", "0.3.0", 3}, // taken back, and assigned
+		{"api", "9.9.9", 0},
+		{"web", "0.1.0", 0},
+	} {
+		record, found, err := log.Assigned(t.Context(), newest.Record, test.image, version(test.version))
+		if err != nil || record.Sequence != test.want || found != (test.want > 0) {
+			t.Errorf("%s %s: record %d, %v, %v", test.image, test.version, record.Sequence, found, err)
+		}
+	}
+}
+
+// An image may be in several releases, of which only one was pruned.
+func TestAssignedPrefersWhatWasNotPruned(t *testing.T) {
+	r := &registry{numbers: newNumbers()}
+	publish := func(release uint64, v string) Operation {
+		return func(newest Record) (Record, error) {
+			record, err := publish("dev", v, newest.After["dev"].Digest)(newest)
+			record.Releases = release
+			record.Images["api"] = Image{Version: version("1.0.0"), Digest: sha("api")}
+			return record, err
+		}
+	}
+	r.write(t, publish(1, "0.1.0"), publish(2, "0.2.0"), publish(3, "0.3.0"))
+	log := NewLog(r)
+	newest, err := log.Newest(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pruned, want := range map[versioning.Lineage]uint64{"": 3, "3": 2, "2-3": 1, "1-3": 3} {
+		newest.Record.Pruned = pruned // as a later record would say
+		record, found, err := log.Assigned(t.Context(), newest.Record, "api", version("1.0.0"))
+		if err != nil || !found || record.Sequence != want {
+			t.Errorf("pruned %q: record %d, %v, %v, want %d", pruned, record.Sequence, found, err, want)
+		}
+	}
+}

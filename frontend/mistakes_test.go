@@ -1,0 +1,225 @@
+package frontend
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/moby/buildkit/solver/errdefs"
+	"github.com/moby/buildkit/solver/pb"
+	"github.com/moby/buildkit/util/grpcerrors"
+)
+
+// excerpts are the places of an error as they reach a stock client: FILE:LINE:COLUMN.
+func excerpts(t *testing.T, err error) []string {
+	t.Helper()
+	var all []string
+	for _, source := range errdefs.Sources(grpcerrors.FromGRPC(grpcerrors.ToGRPC(t.Context(), err))) {
+		start := source.Ranges[0].Start
+		all = append(all, fmt.Sprintf("%s:%d:%d", source.Info.Filename, start.Line, start.Character+1))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func TestMistakesAndWhereTheyAre(t *testing.T) {
+	quoit := func(old, new string) map[string]string {
+		return map[string]string{"quoit.yaml": strings.Replace(shop["quoit.yaml"], old, new, 1)}
+	}
+	for _, test := range []struct {
+		name   string
+		files  map[string]string // that differ from shop's; "" for none
+		places []string
+		words  []string
+	}{
+		{"a manifest that is no YAML", map[string]string{"quoit.yaml": "project: [\n"}, []string{"quoit.yaml:1:1"}, []string{"this is not valid YAML"}},
+		{"mistakes in a manifest", quoit("root: deploy", "root: deplyo\nrinks: []"), []string{"quoit.yaml:3:7", "quoit.yaml:4:1"},
+			[]string{`no image "deplyo"`, `no key "rinks"`}},
+		{"no container file", map[string]string{"api/Dockerfile": ""}, []string{"quoit.yaml:6:8"},
+			[]string{"image api has no container file: neither api/Dockerfile nor api/Containerfile exists", "add one, or name it with file:"}},
+		{"no container file of that name", quoit("web: {context: web,", "web: {context: web, file: Build,"), []string{"quoit.yaml:7:29"},
+			[]string{"image web has no container file web/Build", "file: is relative to context:"}},
+		{"a folder in its place", map[string]string{"api/Dockerfile": "", "api/Dockerfile/x": ""}, []string{"quoit.yaml:6:8"},
+			[]string{"api/Dockerfile is a folder, not a container file"}},
+		{"an empty container file", map[string]string{"api/Dockerfile": "\n"}, []string{"quoit.yaml:6:8"}, []string{"api/Dockerfile is empty", "write at least a FROM"}},
+		{"an unknown instruction", map[string]string{"api/Dockerfile": "FROM base\nCPOY f /\n"}, []string{"api/Dockerfile:2:1"}, []string{"image api: ", "CPOY"}},
+		{"a broken pattern", map[string]string{"api/.dockerignore": "a\n[b\n"}, []string{"api/.dockerignore:2:1"}, []string{`the pattern "[b" is broken`}},
+		{"a circle of container files", map[string]string{"base/Dockerfile": "FROM busybox\nCOPY --from=api /f /\n"}, []string{"api/Dockerfile:1:1"}, []string{"api → base → api"}},
+		{"a circle of the manifest", quoit("api: api", "api: {context: api, depends: [web]}"), []string{"quoit.yaml:6:33"}, []string{"api → web → api"}},
+		{"a circle with the root image", map[string]string{"api/Dockerfile": "FROM deploy\nCOPY f /\n"}, []string{"api/Dockerfile:1:1"}, []string{"api → deploy → api"}},
+		{"an image on itself", map[string]string{"api/Dockerfile": "FROM api\n"}, []string{"api/Dockerfile:1:1"}, []string{"image api builds on itself; if Docker Hub's is meant, write docker.io/library/api"}},
+		{"several images", map[string]string{"api/Dockerfile": "FROM base\nCPOY f /\n", "web/Dockerfile": "FORM scratch\n"},
+			[]string{"api/Dockerfile:2:1", "web/Dockerfile:1:1"}, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t, shop)
+			for _, name := range slices.Sorted(maps.Keys(test.files)) {
+				if text := test.files[name]; text != "" || strings.HasSuffix(name, "/x") {
+					w.write(name, text)
+				} else if err := os.Remove(filepath.Join(w.Folder, name)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, o := range []Options{{}, {Request: RequestGraph}} {
+				err := w.fails(o, test.words...)
+				if err == nil {
+					t.Fatal("no error")
+				}
+				if diff := cmp.Diff(test.places, excerpts(t, err)); diff != "" {
+					t.Errorf("error %v\nplaces (-want +got):\n%s", err, diff)
+				}
+			}
+		})
+	}
+}
+
+func TestLinks(t *testing.T) {
+	for _, test := range []struct {
+		name, link, to string
+		words          []string
+	}{
+		{"a context behind a link", "api", "real", []string{"image api: the context api is, or lies behind, a link", "name the folder itself: real"}},
+		{"a container file that is a link to nowhere", "api/Dockerfile", "nowhere", []string{"api/Dockerfile is a link that leads out of the project or nowhere"}},
+		{"a context that is a link to nowhere", "api", "nowhere", []string{"its context api is reached through a link, api → nowhere"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t, shop)
+			w.write("real/Dockerfile", "FROM scratch\nCOPY f /\n")
+			w.write("real/f", "real")
+			at := filepath.Join(w.Folder, test.link)
+			if err := errors.Join(os.RemoveAll(at), os.Symlink(test.to, at)); err != nil {
+				t.Fatal(err)
+			}
+			err := w.fails(Options{}, test.words...)
+			if diff := cmp.Diff([]string{"quoit.yaml:6:8"}, excerpts(t, err)); diff != "" {
+				t.Errorf("places (-want +got):\n%s", diff)
+			}
+		})
+	}
+	w := newWorld(t, shop)
+	at := filepath.Join(w.Folder, "api/loop")
+	w.write("api/Dockerfile", "FROM base\nCOPY loop /\n")
+	if err := os.Symlink("loop", at); err != nil {
+		t.Fatal(err)
+	}
+	w.fails(Options{}, "image api: ", "loop")
+}
+
+func TestOptionsThatDoNotFitTheProject(t *testing.T) {
+	w := newWorld(t, shop)
+	for _, test := range []struct {
+		o     Options
+		words []string
+	}{
+		{Options{Major: []string{"wbe"}}, []string{`QUOIT_MAJOR names "wbe", which is no image of acme/shop; did you mean "web"?`}},
+		{Options{Rebuild: []string{"*", "zzz"}}, []string{`QUOIT_REBUILD names "zzz", which is no image of acme/shop`}},
+		{Options{Contexts: map[string]string{"api": "docker-image://busybox"}}, []string{"the named context api has the name of an image of acme/shop: choose another name"}},
+		{Options{Contexts: map[string]string{"tools": "local:tools"}}, []string{"the named context tools: only images (docker-image://…) are understood"}},
+		{Options{Args: map[string]string{"TARGETARCH": "arm64"}}, []string{"the build argument TARGETARCH has its value from the platform"}},
+		{Options{Filename: "other.yaml"}, []string{"reading the manifest: ", "other.yaml"}},
+		{Options{Contexts: nil, Target: "api/x/y"}, []string{"x/y"}},
+	} {
+		w.fails(test.o, test.words...)
+	}
+	w.Opts = map[string]string{"filename": DefaultManifest, "context": "https://git.example.com/shop.git#:../x"}
+	if _, err := New(Host{})(t.Context(), w.Gateway); err == nil {
+		t.Error("a context outside of its repository is taken")
+	}
+}
+
+func TestNamedContextsAreExternals(t *testing.T) {
+	w := newWorld(t, with("api/Dockerfile", "FROM tools\nCOPY f /\n"))
+	_, plan := w.build(Options{Contexts: map[string]string{"tools": "docker-image://busybox:1"}})
+	if api, _ := plan.Image("api"); len(api.Externals) != 1 || api.Externals["docker.io/library/busybox:1"] == "" {
+		t.Errorf("externals %v", api.Externals)
+	}
+}
+
+func TestRegistriesThatAnswerErrors(t *testing.T) {
+	for _, test := range []struct {
+		name, ref, text string
+		words           []string
+	}{
+		{"a ring", shopRegistry + "/deploy:developers", "unexpected status from HEAD request to https://x: 401 Unauthorized", []string{"looking up " + shopRegistry + "/deploy:developers: ", logIn}},
+		{"the next ring", shopRegistry + "/deploy:testers", "unexpected status from HEAD request to https://x: 503 Service Unavailable", []string{"looking up " + shopRegistry + "/deploy:testers: ", "in trouble"}},
+		{"a version", shopRegistry + "/web:0.1.0", "unexpected status from HEAD request to https://x: 403 Forbidden", []string{"looking up " + shopRegistry + "/web:0.1.0: ", "QUOIT_FIRST=1"}},
+		{"an external", "docker.io/library/postgres:17", "docker.io/library/postgres:17: not found", []string{"external db: the registry has no docker.io/library/postgres:17"}},
+		{"a base", "docker.io/library/busybox:latest", "docker.io/library/busybox:latest: not found", []string{"image base: ", "docker.io/library/busybox:latest: not found"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t, shop)
+			w.Fail = func(ref string) error {
+				if ref == test.ref {
+					return errors.New(test.text)
+				}
+				return nil
+			}
+			w.fails(Options{}, test.words...)
+			_, err := w.run(Options{Request: RequestGraph})
+			if (err != nil) != (test.name == "a base") {
+				t.Errorf("the graph: error %v", err)
+			}
+		})
+	}
+}
+
+func TestReleasesThatCannotBeRead(t *testing.T) {
+	w := newWorld(t, shop)
+	w.Push(shopRegistry+"/deploy:developers", []byte(`{"config":{"Labels":{"team":"shop"}}}`))
+	w.fails(Options{}, "ring developers ("+shopRegistry+"/deploy:developers): an image without our labels")
+	w.Push(shopRegistry+"/deploy:developers", []byte(`{"config":{"Labels":{"io.github.quoitbuild.empty":"1"}}}`))
+	if _, plan := w.build(Options{}); plan.Current != nil {
+		t.Errorf("an emptied ring holds %v", plan.Current)
+	}
+	w.Push(shopRegistry+"/deploy:developers", []byte(`no JSON`))
+	w.fails(Options{}, "reading its config")
+}
+
+func TestAReleaseWhoseImageIsGone(t *testing.T) {
+	w := newWorld(t, shop)
+	w.publish(Options{})
+	w.write("api/f", "another api")
+	w.Fail = func(ref string) error {
+		if strings.HasPrefix(ref, shopRegistry+"/base:") {
+			return errors.New(ref + ": not found")
+		}
+		return nil
+	}
+	w.fails(Options{}, shopRegistry+"/base:0.1.0 is missing, although a release names it: restore it, or build it again with QUOIT_REBUILD=base")
+}
+
+func TestFloors(t *testing.T) {
+	w := newWorld(t, with("quoit.yaml", strings.Replace(shop["quoit.yaml"], "api: api", "api: {context: api, version: 5.2.0}", 1)))
+	_, plan := w.build(Options{})
+	wantChanges(t, changes(plan), "api 5.2.0 new floor", "base 0.1.0 new", "deploy 0.1.0 new", "web 0.1.0 new")
+}
+
+func TestWarningsOfManifestAndContainerFiles(t *testing.T) {
+	files := with("base/Dockerfile", "FROM busybox as base\nCOPY f /\n")
+	files["quoit.yaml"] = strings.Replace(files["quoit.yaml"], "api: api", `api: {context: api, labels: {org.opencontainers.image.version: "1"}}`, 1)
+	w := newWorld(t, files)
+	if _, err := w.run(Options{Request: RequestGraph}); err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Join(w.Warnings(), "\n")
+	if !strings.Contains(got, `the label "org.opencontainers.image.version"`) || !strings.Contains(got, "FromAsCasing: ") {
+		t.Errorf("warnings:\n%s", got)
+	}
+}
+
+func TestErrorsAreText(t *testing.T) {
+	inner := errdefs.WithSource(errors.New("it has a \xff"), &errdefs.Source{Info: &pb.SourceInfo{Filename: "f"}})
+	err := validText(inner)
+	if err.Error() != "it has a \uFFFD" || len(errdefs.Sources(err)) != 1 {
+		t.Errorf("%q with %d excerpts", err, len(errdefs.Sources(err)))
+	}
+	if valid := errors.New("valid"); validText(valid) != valid || validText(nil) != nil {
+		t.Error("an error that is valid was changed")
+	}
+}

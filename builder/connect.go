@@ -7,6 +7,7 @@ import (
 
 	"github.com/docker/cli/cli/config"
 	"github.com/moby/buildkit/client"
+
 	// The ways to reach a BuildKit that is not a socket of this machine.
 	_ "github.com/moby/buildkit/client/connhelper/dockercontainer"
 	_ "github.com/moby/buildkit/client/connhelper/kubepod"

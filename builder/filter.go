@@ -40,6 +40,7 @@ func (f *filter) relay(status <-chan *client.SolveStatus, shown chan<- *client.S
 				return
 			}
 			calm(s)
+			readable(s)
 			news = s
 		case <-tick.C:
 		}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/util/progress/progressui"
+
+	"github.com/quoitbuild/quoit/internal/show"
 )
 
 // Progress says where and how a build's steps are shown.
@@ -50,10 +52,13 @@ func (p Progress) show(ctx context.Context, status chan *client.SolveStatus) err
 		return err
 	}
 	shown := make(chan *client.SolveStatus)
-	if p.mode() == "auto" {
+	switch p.mode() {
+	case "auto":
 		go newFilter().relay(status, shown)
-	} else {
-		go relay(status, shown)
+	case "rawjson":
+		go relay(status, shown, calm)
+	default:
+		go relay(status, shown, calm, readable)
 	}
 	warnings, err := display.UpdateFrom(ctx, shown)
 	printWarnings(p.out(), warnings)
@@ -61,11 +66,13 @@ func (p Progress) show(ctx context.Context, status chan *client.SolveStatus) err
 	return err
 }
 
-// relay passes all news on, and closes shown after the last.
-func relay(status <-chan *client.SolveStatus, shown chan<- *client.SolveStatus) {
+// relay passes all news on after some changes, and closes shown after the last.
+func relay(status <-chan *client.SolveStatus, shown chan<- *client.SolveStatus, changes ...func(*client.SolveStatus)) {
 	defer close(shown)
 	for s := range status {
-		calm(s)
+		for _, change := range changes {
+			change(s)
+		}
 		shown <- s
 	}
 }
@@ -79,6 +86,25 @@ func calm(s *client.SolveStatus) {
 	}
 }
 
+// readable escapes what names and errors of steps may have of files and servers:
+// BuildKit's display prints them as they are. What a step itself prints stays as it
+// is, with its colours, as in every client of BuildKit.
+func readable(s *client.SolveStatus) {
+	line := func(text string) string { return show.Line(strings.ReplaceAll(text, "\t", " ")) }
+	for _, v := range s.Vertexes {
+		v.Name, v.Error = line(v.Name), show.Block(v.Error)
+		if v.ProgressGroup != nil {
+			v.ProgressGroup.Name = line(v.ProgressGroup.Name)
+		}
+	}
+	for _, v := range s.Statuses {
+		v.ID, v.Name = line(v.ID), line(v.Name)
+	}
+	for _, w := range s.Warnings {
+		w.Short = []byte(line(string(w.Short)))
+	}
+}
+
 // printWarnings prints each warning once, after the display has ended.
 func printWarnings(out io.Writer, warnings []client.VertexWarning) {
 	printed := map[string]bool{}
@@ -89,7 +115,7 @@ func printWarnings(out io.Writer, warnings []client.VertexWarning) {
 		}
 		if !printed[text] && !expectedWarning(text) {
 			printed[text] = true
-			fmt.Fprintln(out, "warning:", text)
+			fmt.Fprintln(out, "warning:", show.Line(text))
 		}
 	}
 }

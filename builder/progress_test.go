@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,4 +49,30 @@ func TestAnInternalStepThatEndsAtOnceIsNotShown(t *testing.T) {
 			t.Errorf("it shows %v", s)
 		}
 	})
+}
+
+func TestNamesOfStepsDoNotTurnTextAround(t *testing.T) {
+	const evil = "RUN echo \u202e\x1b[2J"
+	now := time.Now()
+	for _, mode := range []string{"auto", "plain"} {
+		t.Run(mode, func(t *testing.T) {
+			var out strings.Builder
+			status := make(chan *client.SolveStatus, 1)
+			status <- &client.SolveStatus{
+				Vertexes: []*client.Vertex{{Digest: "sha256:1", Name: evil, Started: &now, Completed: &now, Error: evil}},
+				Statuses: []*client.VertexStatus{{Vertex: "sha256:1", ID: evil, Name: evil, Timestamp: now, Started: &now}},
+				Warnings: []*client.VertexWarning{{Vertex: "sha256:1", Short: []byte(evil)}},
+			}
+			close(status)
+			if err := (Progress{Out: &out, Mode: mode}).show(t.Context(), status); err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(out.String(), "\u202e") || strings.Contains(out.String(), "\x1b[2J") {
+				t.Errorf("it prints %q", out.String())
+			}
+			if !strings.Contains(out.String(), `RUN echo \u202e\x1b[2J`) {
+				t.Errorf("the name is lost: %q", out.String())
+			}
+		})
+	}
 }

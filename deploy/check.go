@@ -18,10 +18,10 @@ var digest = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 // check says what is broken about a record.
 func check(d document) error {
 	if d.Project == "" || d.Site == "" {
-		return errors.New("it names no project or no site")
+		return errors.New("it lacks a project or a site")
 	}
 	if len(d.Results) > maxResults {
-		return fmt.Errorf("it has %d results, and may have %d", len(d.Results), maxResults)
+		return fmt.Errorf("it has %d results; the limit is %d", len(d.Results), maxResults)
 	}
 	for _, r := range slices.Concat(pointed(d.Installed), pointed(d.Attempted), d.Reached) {
 		if err := checkRelease(r); err != nil {
@@ -30,7 +30,7 @@ func check(d document) error {
 	}
 	for i, r := range d.Reached {
 		if slices.ContainsFunc(d.Reached[:i], r.Same) {
-			return fmt.Errorf("it has reached %s twice", r.Digest)
+			return fmt.Errorf("it lists %s twice as reached", r.Digest)
 		}
 	}
 	if d.Phase != nil {
@@ -52,19 +52,19 @@ func checkState(d document) error {
 	uninstalls := d.Phase != nil && d.Phase.Action == Uninstall
 	switch {
 	case d.Phase == nil && d.Attempted != nil:
-		return errors.New("something is attempted, and there is no phase")
+		return errors.New("a release is attempted, but there is no phase")
 	case d.Phase != nil && uninstalls == (d.Attempted != nil):
-		return fmt.Errorf("the phase is %s, which does not fit what is attempted", d.Phase.Action)
+		return fmt.Errorf("phase %s does not fit the attempted release", d.Phase.Action)
 	case uninstalls && d.Installed != nil:
-		return errors.New("it is installed, and being uninstalled")
+		return errors.New("it is both installed and being uninstalled")
 	case d.Attempted != nil && !has(d.Attempted):
-		return errors.New("what is attempted is not among the reached")
+		return errors.New("the attempted release is not among those reached")
 	case d.Phase != nil && len(d.Reached) == 0:
-		return errors.New("there is a phase, and nothing is reached")
+		return errors.New("there is a phase, but no release is reached")
 	case d.Phase == nil && d.Installed == nil && len(d.Reached) > 0:
-		return errors.New("nothing is installed, nothing is attempted, and something is reached")
+		return errors.New("releases are reached, but none is installed or attempted")
 	case d.Phase == nil && d.Installed != nil && (len(d.Reached) != 1 || !has(d.Installed)):
-		return errors.New("it rests, and what is installed is not what is reached")
+		return errors.New("it rests, but the installed release is not the only one reached")
 	}
 	return nil
 }
@@ -85,10 +85,10 @@ func checkStep(s Step) error {
 
 func checkResult(r resultDocument) error {
 	if r.Time.Nanosecond() != 0 || r.Time.Location() != time.UTC {
-		return fmt.Errorf("the time %s is not in seconds and UTC", r.Time)
+		return fmt.Errorf("the time %s is not in whole seconds of UTC", r.Time)
 	}
 	if len(r.Error) > maxError {
-		return fmt.Errorf("the error of a result has %d bytes, and may have %d", len(r.Error), maxError)
+		return fmt.Errorf("a result's error has %d bytes; the limit is %d", len(r.Error), maxError)
 	}
 	return checkStep(r.Step)
 }

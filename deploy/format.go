@@ -28,7 +28,7 @@ type SchemaError struct {
 
 // Error says what to do about it.
 func (e *SchemaError) Error() string {
-	return fmt.Sprintf("the site's record was written by a newer quoit (schema %d, this one knows %d): update quoit", e.Got, e.Known)
+	return fmt.Sprintf("the site's record was written by a newer quoit (schema %d; this one reads up to %d): update quoit", e.Got, e.Known)
 }
 
 // document is the JSON of a record.
@@ -68,7 +68,7 @@ func Format(record Record) ([]byte, error) {
 		err = encoder.Encode(d)
 	}
 	if err == nil && out.Len() > MaxRecord {
-		err = fmt.Errorf("it has %d bytes, and may have %d", out.Len(), MaxRecord)
+		err = fmt.Errorf("it has %d bytes; the limit is %d", out.Len(), MaxRecord)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("writing the record of site %s: %w", record.Site, err)
@@ -81,7 +81,7 @@ func Format(record Record) ([]byte, error) {
 // for a newer one, else it says what is broken.
 func Parse(data []byte) (Record, error) {
 	if len(data) > MaxRecord {
-		return Record{}, fmt.Errorf("the site's record has %d bytes, more than %d", len(data), MaxRecord)
+		return Record{}, fmt.Errorf("the site's record has %d bytes; the limit is %d", len(data), MaxRecord)
 	}
 	// The number is read by itself: the rest of a newer one may have another form.
 	var numbered struct{ Schema *int }

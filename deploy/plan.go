@@ -53,7 +53,7 @@ type DowngradeError struct {
 
 // Error names both releases.
 func (e *DowngradeError) Error() string {
-	return fmt.Sprintf("site %s runs %s, which descends from %s: that is a downgrade, and it was not allowed", e.Site, e.Runs.Version, e.Target.Version)
+	return fmt.Sprintf("site %s runs %s, which descends from %s: going back to that is a downgrade, which was not allowed", e.Site, e.Runs.Version, e.Target.Version)
 }
 
 // UnrelatedError says that neither of two releases descends from the other.

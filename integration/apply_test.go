@@ -126,7 +126,7 @@ func TestApplyRefusesBeforeTheFirstWrite(t *testing.T) {
 		"another namespace":        {strings.Replace(configMap("a", "x: y"), "{name: a,", "{name: a, namespace: default,", 1), []string{"ConfigMap/default/a", "scope: cluster"}},
 		"a cluster-scoped object":  {"apiVersion: v1\nkind: Namespace\nmetadata: {name: more}\n", []string{"Namespace/more (cluster-scoped)"}},
 		"a kind that is not known": {"apiVersion: acme.com/v1\nkind: Cart\nmetadata: {name: cart}\n", []string{"Cart/cart (acme.com/v1)"}},
-		"an image that is unknown": {deployment("web", "acme/shop/apu"), []string{"Deployment/web, container run", `maybe you mean "api"`}},
+		"an image that is unknown": {deployment("web", "acme/shop/apu"), []string{"Deployment/web, container run", `did you mean "api"?`}},
 		"what the server refuses":  {configMap("a", "'not a key': y"), []string{"ConfigMap/a", "not a key"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -16,7 +16,7 @@ func TestDeployThatIsEvicted(t *testing.T) {
 	s.kubectl("create", "--filename="+s.dir+"/limits.yaml")
 	s.fails(1, nil, "begins\n",
 		"\nerror: site eu: install 0.1.0 was evicted: Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. (Job "+s.namespace+"/quoit-eu-",
-		"\nit may have done a part: remove the cause, and deploy again")
+		"\nit may have done part of its work: remove the cause, and deploy again")
 	record := s.record()
 	if record.Installed != nil || record.Resting() || len(record.Results) != 1 || !strings.Contains(record.Results[0].Error, "was evicted: Pod ephemeral local storage") {
 		t.Errorf("the record says %+v", record)

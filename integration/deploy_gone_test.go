@@ -129,7 +129,7 @@ func TestAnAPIServerThatGoesAway(t *testing.T) {
 	pod = s.running()
 	r.cut()
 	stderr, code := wait()
-	if code != 1 && code != 3 || !strings.Contains(stderr, "which runs on") && !strings.Contains(stderr, "lease of site eu") {
+	if code != 1 && code != 3 || !strings.Contains(stderr, "which keeps running") && !strings.Contains(stderr, "lease of site eu") {
 		t.Errorf("exit code %d\n%s", code, stderr)
 	}
 	s.expire()

@@ -176,13 +176,13 @@ func TestADeployerThatDies(t *testing.T) {
 		t.Fatal(err)
 	}
 	wait()
-	s.fails(3, nil, "deploys to site eu since", "the site can be taken in")
+	s.fails(3, nil, "has been deploying to site eu since", "the site is free in")
 	s.expire()
 	_, wait = s.begin()
 	s.waitFor("quoit-eu", "get", "lease", "-o", "jsonpath={.items[?(@.spec.leaseTransitions==1)].metadata.name}")
 	s.kubectl("exec", pod, "--", "touch", "/tmp/go")
 	stderr, code := wait()
-	if code != 0 || !strings.Contains(stderr, "eu: going on with Job "+s.namespace) || !strings.Contains(stderr, "begins\nends\n") || len(s.jobs()) != 1 {
+	if code != 0 || !strings.Contains(stderr, "eu: rejoining Job "+s.namespace) || !strings.Contains(stderr, "begins\nends\n") || len(s.jobs()) != 1 {
 		t.Errorf("exit code %d, Jobs %q\n%s", code, s.jobs(), stderr)
 	}
 	if got := s.story(); got != "0.1.0; install 0.1.0 ok" {
@@ -228,7 +228,7 @@ func TestADeployerThatLosesItsLease(t *testing.T) {
 		t.Errorf("exit code %d\n%s", code, stderr)
 	}
 	s.kubectl("exec", pod, "--", "touch", "/tmp/go")
-	s.fails(3, nil, "somebody deploys to site eu since")
+	s.fails(3, nil, "somebody has been deploying to site eu since")
 	s.expire()
 	s.deploys()
 	if got := s.story(); got != "0.1.0; install 0.1.0 ok" || len(s.jobs()) != 1 {

@@ -82,7 +82,7 @@ func (l *limited) ofAccount() []rightsCase {
 		{right: right{"get", "batch", "jobs", ""}, do: upgrade},
 		{right: right{"delete", "batch", "jobs", ""}, do: upgrade},
 		{right: right{"create", "batch", "jobs", ""}, do: upgrade},
-		{right: right{"list", "", "pods", ""}, seen: true, do: failing(`why cannot be seen: pods is forbidden`)},
+		{right: right{"list", "", "pods", ""}, seen: true, do: failing(`the cause cannot be seen: pods is forbidden`)},
 		{right: right{"get", "", "pods/log", ""}, seen: true, do: failing(`cannot get resource "pods/log"`)},
 	}
 	for _, of := range [][3]string{{"apps", "deployments", "app"}, {rbacGroup, "roles", "reader"}} {

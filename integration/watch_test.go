@@ -140,7 +140,7 @@ func TestWatch(t *testing.T) {
 	}
 
 	mustQuoit(t, s.dir, "set", "developers", "1.0.0", "--discard", "developers")
-	w.find(t, "eu: (site eu runs 2\\.0\\.0, .* that is a downgrade, and it was not allowed: waiting for `quoit deploy eu`)\n")
+	w.find(t, "eu: (site eu runs 2\\.0\\.0, .* going back to that is a downgrade, which was not allowed: waiting for `quoit deploy eu`)\n")
 	w.find(t, `(?s)us: runs 2.*us: runs (1\.0\.0) now`)
 	w.waitMetric(t, `quoit_site_release_info{site="us",version="1.0.0"} 1`)
 	if got := fetch(t, "http://"+w.address+"/metrics"); !strings.Contains(got, `quoit_site_deploys_total{site="eu",result="refused"} `) {

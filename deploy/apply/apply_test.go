@@ -17,7 +17,7 @@ func TestARequestSaysWhatItLacks(t *testing.T) {
 	_, err := Run(context.Background(), &rest.Config{}, Request{Target: render.Target{Site: "eu"}}, io.Discard)
 	mustFail(t, err, "no environment, no namespace, no root folder")
 	_, err = Run(context.Background(), &rest.Config{}, Request{Target: render.Target{Site: "eu", Environment: "prod", Namespace: "shop", Action: "remove"}, Root: "/"}, io.Discard)
-	mustFail(t, err, `no action "remove"`)
+	mustFail(t, err, `unknown action "remove"`)
 }
 
 func TestPruneKeepsDataAndWhatBelongsToOthers(t *testing.T) {

@@ -72,7 +72,7 @@ func (c *cluster) waitGone(ctx context.Context, objects []render.Ref) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case wait.Interrupted(err):
-			return fmt.Errorf("%s is not gone after %s: look at its finalizers", c.owner.name(r), c.timeout)
+			return fmt.Errorf("%s still exists after %s: look at its finalizers", c.owner.name(r), c.timeout)
 		case err != nil:
 			return fmt.Errorf("waiting until %s is gone: %w", c.owner.name(r), explain(err))
 		}

@@ -41,7 +41,7 @@ func (d diagnosis) reason() string { return strings.Join(d.problems, "; ") }
 // why is the reason for a failure, also if that is a right that is missing.
 func (d diagnosis) why() string {
 	if d.hidden != nil {
-		return fmt.Sprintf("why cannot be seen: %v", d.hidden)
+		return fmt.Sprintf("the cause cannot be seen: %v", d.hidden)
 	}
 	return d.reason()
 }
@@ -98,7 +98,7 @@ func (p podReader) podsOf(ctx context.Context, object *unstructured.Unstructured
 func podProblem(pod corev1.Pod) (problem, container string, previous bool) {
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
-			return fmt.Sprintf("a pod finds no place (%s): %s", c.Reason, c.Message), "", false
+			return fmt.Sprintf("a pod cannot be scheduled (%s): %s", c.Reason, c.Message), "", false
 		}
 	}
 	for _, list := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
@@ -119,7 +119,7 @@ func containerProblem(c corev1.ContainerStatus) (problem string, previous bool) 
 	switch {
 	case c.RestartCount > 0 && before != nil && before.ExitCode != 0 && !c.Ready:
 		// It may run just now, or wait for its next try: that is all the same.
-		return fmt.Sprintf("container %s ends again and again, with exit code %d (%s)", c.Name, before.ExitCode, before.Reason), ended == nil
+		return fmt.Sprintf("container %s keeps failing with exit code %d (%s)", c.Name, before.ExitCode, before.Reason), ended == nil
 	case waiting != nil && waiting.Reason != "" && waiting.Reason != "ContainerCreating" && waiting.Reason != "PodInitializing":
 		return fmt.Sprintf("container %s: %s: %s", c.Name, waiting.Reason, waiting.Message), false
 	case ended != nil && ended.ExitCode != 0:
@@ -139,7 +139,7 @@ func (p podReader) lastLines(ctx context.Context, pod corev1.Pod, container stri
 	for _, which := range []bool{previous, !previous} {
 		text, err := p.endOfLog(ctx, pod, container, which)
 		if apierrors.IsForbidden(err) {
-			return []string{fmt.Sprintf("(cannot be read: %v)", err)}
+			return []string{fmt.Sprintf("(the log cannot be read: %v)", err)}
 		}
 		if err == nil && text != "" && !strings.HasPrefix(text, logIsGone) {
 			return strings.Split(text, "\n")

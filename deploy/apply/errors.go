@@ -66,7 +66,7 @@ func (e *ConflictError) Error() string {
 	for i, f := range e.Fields {
 		lines[i] = "\n  " + f.Field + " belongs to " + f.Owner
 	}
-	return fmt.Sprintf("%s has fields of somebody else; leave them out of the overlay, or take them over with --take-over:%s", e.Object, strings.Join(lines, ""))
+	return fmt.Sprintf("%s has fields that somebody else owns; leave them out of the overlay, or take them over with --take-over:%s", e.Object, strings.Join(lines, ""))
 }
 
 // conflictManager is how the API server names the owner of a field.
@@ -108,7 +108,7 @@ func (e *ImmutableError) Error() string {
 	if e.Field != "" {
 		field = "field " + e.Field
 	}
-	return fmt.Sprintf("%s: %s cannot be changed while the object exists: delete the object, or annotate it %s: %s, then it is deleted and created again",
+	return fmt.Sprintf("%s: %s cannot be changed while the object exists: delete the object, or annotate it with %s: %s to have it deleted and created again",
 		e.Object, field, render.AnnotationForce, render.Enabled)
 }
 

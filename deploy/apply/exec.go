@@ -48,7 +48,7 @@ func hookFiles(dir, point string) ([]string, error) {
 			return nil, fmt.Errorf("reading /%s: %w", name, err)
 		}
 		if !info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0 {
-			return nil, fmt.Errorf("the hook /%s is not a file that can be executed", name)
+			return nil, fmt.Errorf("hook /%s is not an executable file", name)
 		}
 		files = append(files, name)
 	}

@@ -71,7 +71,7 @@ func compareRefs(a, b render.Ref) int {
 // parseInventory reads what [formatInventory] writes.
 func parseInventory(text string) ([]render.Ref, error) {
 	if len(text) > maxInventory {
-		return nil, fmt.Errorf("it has %d bytes, and may have %d", len(text), maxInventory)
+		return nil, fmt.Errorf("it has %d bytes; the limit is %d", len(text), maxInventory)
 	}
 	var objects []render.Ref
 	if err := json.Unmarshal([]byte(text), &objects); err != nil {
@@ -118,7 +118,7 @@ func (c *cluster) readInventory(ctx context.Context) (inventory, error) {
 	}
 	objects, err := parseInventory(held.Data[inventoryKey])
 	if err != nil {
-		return inventory{}, fmt.Errorf("reading ConfigMap %s of namespace %s: %w; restore it, or delete it: then objects of older releases stay",
+		return inventory{}, fmt.Errorf("reading ConfigMap %s of namespace %s: %w; restore it, or delete it, which leaves the objects of older releases behind",
 			held.Name, namespace, err)
 	}
 	return inventory{objects, made{held.Annotations[annotationVersion], held.Annotations[annotationValues], held.Annotations[annotationNames]}}, nil

@@ -44,7 +44,7 @@ func (r Request) check() error {
 		return fmt.Errorf("the request has no %s", strings.Join(missing, ", no "))
 	}
 	if !slices.Contains(deploy.Actions(), r.Action) {
-		return fmt.Errorf("there is no action %q; there are %q", r.Action, deploy.Actions())
+		return fmt.Errorf("unknown action %q; choose one of %q", r.Action, deploy.Actions())
 	}
 	if r.Timeout < 0 {
 		return errors.New("the timeout is negative")

@@ -57,7 +57,7 @@ func readinessOf(object *unstructured.Unstructured) readiness {
 		return readiness{failed, failureOf(object, result.Message)}
 	case status.CurrentStatus:
 		if gk == "Job.batch" && !hasCondition(object, "Complete") {
-			return readiness{waiting, "it runs"}
+			return readiness{waiting, "still running"}
 		}
 		return readiness{ready, ""}
 	}

@@ -73,9 +73,9 @@ func splitHooks(objects []*unstructured.Unstructured) (plain []*unstructured.Uns
 }
 
 func unknownPoint(point string) string {
-	text := fmt.Sprintf("annotation %s: there is no point %q", AnnotationHook, point)
+	text := fmt.Sprintf("annotation %s: unknown point %q", AnnotationHook, point)
 	if near := diag.Nearest(point, points); near != "" {
-		return text + ", maybe you mean " + near
+		return text + "; did you mean " + near + "?"
 	}
-	return text + "; there are " + strings.Join(points, ", ")
+	return text + "; choose from " + strings.Join(points, ", ")
 }

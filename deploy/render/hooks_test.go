@@ -41,5 +41,5 @@ func TestWrongHooksAreNamedAtOnce(t *testing.T) {
 	_, _, err := splitHooks(parse(t, `{apiVersion: batch/v1, kind: Job, metadata: {name: a, annotations: {quoit.build/hook: pre-upgrad}}}
 ---
 {apiVersion: batch/v1, kind: Job, metadata: {name: b, annotations: {quoit.build/hook: "pre-install,", quoit.build/hook-weight: high}}}`))
-	mustFail(t, err, `Job/a: annotation quoit.build/hook: there is no point "pre-upgrad", maybe you mean pre-upgrade`, `Job/b: annotation quoit.build/hook: there is no point ""`, `"high" is not a whole number`)
+	mustFail(t, err, `Job/a: annotation quoit.build/hook: unknown point "pre-upgrad"; did you mean pre-upgrade?`, `Job/b: annotation quoit.build/hook: unknown point ""`, `"high" is not a whole number`)
 }

@@ -30,7 +30,7 @@ func (e *ImageError) Error() string {
 	}
 	text += fmt.Sprintf("image %q is not in the release", e.Image)
 	if e.Near != "" {
-		text += fmt.Sprintf(", maybe you mean %q", e.Near)
+		text += fmt.Sprintf("; did you mean %q?", e.Near)
 	}
 	return text
 }
@@ -113,7 +113,7 @@ func (r *release) resolve(image string) (string, *ImageError) {
 		registry = r.registry
 	}
 	if registry == "" {
-		return "", &ImageError{Image: image, Reason: "has no registry: name it by <registry>/" + r.project + "/" + name + ", or say --registry"}
+		return "", &ImageError{Image: image, Reason: "has no registry: write <registry>/" + r.project + "/" + name + ", or set --registry"}
 	}
 	return registry + "/" + r.project + "/" + name + ":" + r.versions[name].String(), nil
 }

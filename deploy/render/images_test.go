@@ -70,7 +70,7 @@ func TestAnImageThatIsNotInTheReleaseIsNamedWithItsPlace(t *testing.T) {
 	r := shop()
 	err := r.pin(parse(t, `{apiVersion: apps/v1, kind: Deployment, metadata: {name: front}, spec: {template: {spec: {
   containers: [{name: c, image: acme/shop/wep:1}], volumes: [{name: data, image: {reference: registry.example.com/acme/shop/nothing}}]}}}}`))
-	mustFail(t, err, `Deployment/front, container c: image "acme/shop/wep:1" is not in the release, maybe you mean "web"`,
+	mustFail(t, err, `Deployment/front, container c: image "acme/shop/wep:1" is not in the release; did you mean "web"?`,
 		`Deployment/front, volume data: image "registry.example.com/acme/shop/nothing" is not in the release`)
 }
 

@@ -35,7 +35,7 @@ type MissingOverlayError struct {
 func (e *MissingOverlayError) Error() string {
 	text := fmt.Sprintf("the release has no overlay /overlays/%s", e.Environment)
 	if near := diag.Nearest(e.Environment, e.Overlays); near != "" {
-		text += fmt.Sprintf(", maybe you mean %q", near)
+		text += fmt.Sprintf("; did you mean %q?", near)
 	}
 	if len(e.Overlays) == 0 {
 		return text + ": it has no overlay with a kustomization.yaml at all"
@@ -77,7 +77,7 @@ func kustomize(s *Source, overlay string) (resmap.ResMap, error) {
 
 func objectsOf(built resmap.ResMap) ([]*unstructured.Unstructured, error) {
 	if built.Size() > maxObjects {
-		return nil, fmt.Errorf("the overlay has %d objects, and may have %d", built.Size(), maxObjects)
+		return nil, fmt.Errorf("the overlay has %d objects; the limit is %d", built.Size(), maxObjects)
 	}
 	var objects []*unstructured.Unstructured
 	for _, resource := range built.Resources() {
@@ -86,7 +86,7 @@ func objectsOf(built resmap.ResMap) ([]*unstructured.Unstructured, error) {
 			return nil, fmt.Errorf("reading %s: %w", resource.CurId(), err)
 		}
 		if len(data) > maxObject {
-			return nil, fmt.Errorf("%s has %d bytes, and may have %d", resource.CurId(), len(data), maxObject)
+			return nil, fmt.Errorf("%s has %d bytes; the limit is %d", resource.CurId(), len(data), maxObject)
 		}
 		object := &unstructured.Unstructured{}
 		if err := object.UnmarshalJSON(data); err != nil {

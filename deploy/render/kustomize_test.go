@@ -162,10 +162,10 @@ func TestGeneratorsAreUsedAsTheyAreWritten(t *testing.T) {
 	patch := "patches: [{target: {kind: ConfigMapGenerator}, patch: '[{op: add, path: /files, value: [\"" + server.URL + "/x\"]}]'}]\n"
 	for name, c := range map[string]struct{ field, generators, inner, want string }{
 		"resources alone":         {"generators", "resources: [g.yaml]\n", "", ""},
-		"a patch":                 {"generators", "resources: [g.yaml]\n" + patch, "", "patches may not stand here"},
-		"a patch of transformers": {"transformers", "resources: [g.yaml]\n" + patch, "", "patches may not stand here"},
-		"in a folder below":       {"generators", "resources: [inner]\n", "resources: [../g.yaml]\n" + patch, "inner/kustomization.yaml: patches may not stand here"},
-		"a prefix":                {"generators", "namePrefix: a-\nresources: [g.yaml]\n", "", "namePrefix may not stand here"},
+		"a patch":                 {"generators", "resources: [g.yaml]\n" + patch, "", "patches is not allowed here"},
+		"a patch of transformers": {"transformers", "resources: [g.yaml]\n" + patch, "", "patches is not allowed here"},
+		"in a folder below":       {"generators", "resources: [inner]\n", "resources: [../g.yaml]\n" + patch, "inner/kustomization.yaml: patches is not allowed here"},
+		"a prefix":                {"generators", "namePrefix: a-\nresources: [g.yaml]\n", "", "namePrefix is not allowed here"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := map[string]string{
@@ -245,6 +245,6 @@ func TestBuildIsBounded(t *testing.T) {
 			"overlays/prod/kustomization.yaml": "resources: [a.yaml]\n",
 			"overlays/prod/a.yaml":             settings + "binaryData: {large: " + strings.Repeat("A", maxObject) + "}\n",
 		}), "prod")
-		mustFail(t, err, "settings", "may have 1572864")
+		mustFail(t, err, "settings", "the limit is 1572864")
 	})
 }

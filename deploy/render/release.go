@@ -53,7 +53,7 @@ func (s *Source) release(target Target) (release, error) {
 		}
 	}
 	if len(target.Images) == 0 && len(r.versions) == 0 {
-		return r, errors.New("nobody says which images the release has: neither --release nor quoit/release.json of the root image")
+		return r, errors.New("cannot tell which images the release has: there is neither --release nor a quoit/release.json in the root image")
 	}
 	return r, nil
 }
@@ -62,7 +62,7 @@ func (s *Source) release(target Target) (release, error) {
 func (r *release) add(name, pinned string, described versioning.Release) error {
 	named, err := reference.ParseNormalizedNamed(pinned)
 	if err != nil {
-		return fmt.Errorf("image %s of the release: %q is not a reference", name, pinned)
+		return fmt.Errorf("image %s of the release: %q is not an image reference", name, pinned)
 	}
 	if _, ok := named.(reference.Digested); !ok {
 		return fmt.Errorf("image %s of the release: %q has no digest", name, pinned)

@@ -35,10 +35,10 @@ func TestTheReleaseComesFromTheTargetAndTheRoot(t *testing.T) {
 		root   string
 		target Target
 	}{
-		"nobody says":                  {t.TempDir(), Target{}},
+		"cannot tell":                  {t.TempDir(), Target{}},
 		"belongs to project acme/shop": {root, Target{Project: "acme/other"}},
 		"has no digest":                {root, Target{Images: map[string]string{"api": "api:1"}}},
-		"is not a reference":           {root, Target{Images: map[string]string{"api": "A@"}}},
+		"is not an image reference":    {root, Target{Images: map[string]string{"api": "A@"}}},
 		"is broken":                    {folder(t, map[string]string{"quoit/release.json": "{"}), Target{}},
 	} {
 		_, err := releaseIn(c.root, c.target)

@@ -45,7 +45,7 @@ type RemoteError struct {
 
 // Error says what to do about it.
 func (e *RemoteError) Error() string {
-	return fmt.Sprintf("%s names %q, which is not in the root image, and nothing is fetched while it is applied: put a copy of it beside the overlays",
+	return fmt.Sprintf("%s names %q, which is not in the root image: nothing is fetched while a release is applied, so put a copy of it beside the overlays",
 		e.File, e.Address)
 }
 
@@ -125,7 +125,7 @@ func (v visit) check(document *yaml.Node) error {
 	}
 	for _, field := range slices.Sorted(maps.Keys(fields)) {
 		if !(text{field: field}).below(plainFields) {
-			return fmt.Errorf("%s may not stand here: generators, transformers and validators are used as they are written, so leave only resources", field)
+			return fmt.Errorf("%s is not allowed here: a kustomization of generators, transformers or validators may only have resources, which are used as they are written", field)
 		}
 	}
 	return nil

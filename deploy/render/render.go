@@ -146,7 +146,7 @@ func unique(objects []*unstructured.Unstructured) error {
 	for _, object := range objects {
 		key := RefOf(object).Key()
 		if seen[key] {
-			return fmt.Errorf("%s is there twice", key)
+			return fmt.Errorf("there are two objects %s", key)
 		}
 		seen[key] = true
 	}

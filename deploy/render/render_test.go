@@ -62,12 +62,12 @@ func TestRenderAsksForTheSitesOwnValuesOnly(t *testing.T) {
 
 func TestRenderStopsAtWhatIsWrong(t *testing.T) {
 	for name, c := range map[string]struct{ resources, want string }{
-		"a hook's point":       {`{apiVersion: v1, kind: ConfigMap, metadata: {name: a, annotations: {quoit.build/hook: never}}}`, `no point "never"`},
+		"a hook's point":       {`{apiVersion: v1, kind: ConfigMap, metadata: {name: a, annotations: {quoit.build/hook: never}}}`, `unknown point "never"`},
 		"an expression":        {`{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {x: "${"}}`, "ConfigMap/a: data: x"},
-		"an image":             {`{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, spec: {containers: [{image: acme/shop/ap}]}}`, `maybe you mean "api"`},
+		"an image":             {`{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, spec: {containers: [{image: acme/shop/ap}]}}`, `did you mean "api"?`},
 		"a kind":               {`{apiVersion: shop/v1, kind: Cart, metadata: {name: a}}`, "Cart/a (shop/v1)"},
 		"another's namespace":  {`{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: other}}`, "ConfigMap/other/a"},
-		"a name there twice":   {"{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: '${A}'}}", "ConfigMap/a is there twice"},
+		"a name there twice":   {"{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: '${A}'}}", "there are two objects ConfigMap/a"},
 		"an environment of no": {``, "kustomization"},
 	} {
 		t.Run(name, func(t *testing.T) {

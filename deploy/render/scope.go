@@ -17,7 +17,7 @@ type OutsideError struct {
 
 // Error lists the objects.
 func (e *OutsideError) Error() string {
-	return fmt.Sprintf("these objects are not in the site's namespace %s; leave them out, or let the site say `scope: cluster`:\n  %s",
+	return fmt.Sprintf("these objects are not in the site's namespace %s; leave them out, or set `scope: cluster` for the site:\n  %s",
 		e.Namespace, strings.Join(e.Objects, "\n  "))
 }
 

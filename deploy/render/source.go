@@ -119,7 +119,7 @@ func (s *Source) loadFolder(dir, folder string) error {
 // load copies what name is in the root to the path to.
 func (s *Source) load(root *os.Root, name, to string, depth int) error {
 	if depth > maxSourceDepth {
-		return fmt.Errorf("%s: folders are nested more than %d deep, maybe by a link", to, maxSourceDepth)
+		return fmt.Errorf("%s: folders are nested more than %d deep, perhaps through a link", to, maxSourceDepth)
 	}
 	file, err := root.Open(name)
 	if err != nil {
@@ -164,7 +164,7 @@ func (s *Source) loadFile(file io.Reader, to string) error {
 		return fmt.Errorf("%s: %w", to, err)
 	}
 	if s.bytes += int64(len(content)); s.bytes > maxSourceBytes {
-		return fmt.Errorf("%s: the files have more than %d MiB", to, maxSourceBytes>>20)
+		return fmt.Errorf("%s: the files add up to more than %d MiB", to, maxSourceBytes>>20)
 	}
 	if err := s.fs.WriteFile(to, content); err != nil {
 		return fmt.Errorf("%s: %w", to, err)

@@ -101,7 +101,7 @@ func (t template) expression(text string, depth int) (value, after string, err e
 		return value, after, err
 	}
 	const most = 40
-	return "", "", fmt.Errorf("%s is neither ${NAME} nor ${NAME:-default}: write $${ for a text that stays, or annotate the object %s: %s",
+	return "", "", fmt.Errorf("%s is neither ${NAME} nor ${NAME:-default}: write $${ to keep it as it is, or annotate the object with %s: %s",
 		show.Quote("${"+text, most), annotationSubstitute, Disabled)
 }
 

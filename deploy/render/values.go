@@ -25,7 +25,7 @@ func (e *MissingValuesError) Error() string {
 	for i, name := range e.Names {
 		lines[i] = fmt.Sprintf("\n  %s (%s)", name, strings.Join(e.Objects[name], ", "))
 	}
-	return fmt.Sprintf("values are missing: add them to ConfigMap or Secret %s of namespace %s, or write ${NAME:-default}:%s",
+	return fmt.Sprintf("values are missing: add them to ConfigMap or Secret %s in namespace %s, or write ${NAME:-default}:%s",
 		ValuesObject, e.Namespace, strings.Join(lines, ""))
 }
 

@@ -56,7 +56,7 @@ func TestMissingValuesAreListedWithTheirObjects(t *testing.T) {
 	if !errors.As(err, &missing) {
 		t.Fatal(err)
 	}
-	mustFail(t, err, "quoit-site of namespace shop", "\n  ONE (A/a)\n  TWO (A/a, B/b)")
+	mustFail(t, err, "quoit-site in namespace shop", "\n  ONE (A/a)\n  TWO (A/a, B/b)")
 	if strings.Contains(err.Error(), "very-secret") {
 		t.Errorf("the error holds a value: %v", err)
 	}

@@ -13,11 +13,11 @@ func Bootstrap(s Site, rules Rules, watcher Watcher) string {
 	b.object("v1", "Namespace", s.Namespace, "", `  labels:
     pod-security.kubernetes.io/warn: restricted
 `)
-	b.comment("Root images run as this account. quoit-pull is a Secret with the login of the registry;", "without one, it may be left out.")
+	b.comment("Root images run as this account. quoit-pull is a Secret with the registry's login;", "leave it out if there is none.")
 	b.object("v1", "ServiceAccount", s.Object(), s.Namespace, "")
 	b.WriteString("imagePullSecrets: [{name: quoit-pull}]\n")
-	b.comment("What the release that "+s.Ring+" holds now needs. A later one may need more, and names it.",
-		"To prune objects of kinds that a release has no more, keep their rules until it is deployed.")
+	b.comment("What the release that "+s.Ring+" has now needs. A later one may need more, and names it.",
+		"Keep the rules for kinds that a release drops until it is deployed: pruning needs them.")
 	b.role("Role", s.Object(), s.Namespace, rules.Account)
 	b.binding("Role", s.Object(), s.Namespace, s.Object())
 	if len(rules.Cluster) > 0 {
@@ -25,7 +25,7 @@ func Bootstrap(s Site, rules Rules, watcher Watcher) string {
 		b.role("ClusterRole", name, "", rules.Cluster)
 		b.binding("ClusterRole", name, "", s.Object())
 	}
-	b.comment("For whoever deploys, in this namespace: bind it to people, to CI, or to a watcher.")
+	b.comment("For whoever deploys to this namespace: bind it to people, to CI, or to a watcher.")
 	b.role("Role", s.Object()+"-deployer", s.Namespace, rules.Deployer)
 	if watcher.Image != "" {
 		b.watcher(watcher, len(rules.Cluster) > 0)

@@ -63,7 +63,7 @@ func (e *StepError) next() string {
 	if e.Step.Action == deploy.Uninstall {
 		again = "delete again"
 	}
-	const part = "\nit may have done a part: "
+	const part = "\nit may have done part of its work: "
 	switch e.Cause {
 	case Evicted:
 		return part + "remove the cause, and " + again

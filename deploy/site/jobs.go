@@ -45,7 +45,7 @@ func (j Jobs) Run(ctx context.Context, task Task) error {
 	}
 	err := r.watch(ctx)
 	if ctx.Err() != nil {
-		r.Say(fmt.Sprintf("Job %s/%s goes on: deploy again to go on with it", r.job.Namespace, r.job.Name))
+		r.Say(fmt.Sprintf("Job %s/%s keeps running: deploy again to rejoin it", r.job.Namespace, r.job.Name))
 	}
 	return err
 }
@@ -65,7 +65,7 @@ func (r *run) start(ctx context.Context) error {
 	})
 	if apierrors.IsAlreadyExists(err) {
 		if r.job, err = r.Cluster.api.BatchV1().Jobs(s.Namespace).Get(ctx, job.Name, metav1.GetOptions{}); err == nil {
-			r.Say(fmt.Sprintf("going on with Job %s/%s, which was started %s", s.Namespace, job.Name, r.job.CreationTimestamp.UTC().Format("2006-01-02 15:04:05Z")))
+			r.Say(fmt.Sprintf("rejoining Job %s/%s, which was started %s", s.Namespace, job.Name, r.job.CreationTimestamp.UTC().Format("2006-01-02 15:04:05Z")))
 		}
 	}
 	if err != nil {
@@ -153,7 +153,7 @@ func (r *run) watch(ctx context.Context) error {
 }
 
 func (r *run) watching() string {
-	return fmt.Sprintf("watching Job %s/%s, which runs on", r.job.Namespace, r.job.Name)
+	return fmt.Sprintf("watching Job %s/%s, which keeps running", r.job.Namespace, r.job.Name)
 }
 
 // finish waits until the log of what has ended was read. If that cannot be it is
@@ -243,7 +243,7 @@ func (r *run) giveUp(ctx context.Context, why string) error {
 	case err != nil:
 		return err
 	case ran:
-		return r.failed(Gone, "it began to run just when it was given up, because of "+why)
+		return r.failed(Gone, "it began to run just as it was given up because of "+why)
 	}
 	return r.failed(NotStarted, why)
 }

@@ -146,7 +146,7 @@ func TestAPodThatNeverEnds(t *testing.T) {
 					t.Errorf("after %s", took)
 				}
 				api.PrependReactor("delete", "jobs", func(k8stesting.Action) (bool, runtime.Object, error) { return true, nil, nil })
-				if err := c.sweep(ctx, someTask().Site, "another", func(string) {}); err == nil || !strings.Contains(err.Error(), "not gone") {
+				if err := c.sweep(ctx, someTask().Site, "another", func(string) {}); err == nil || !strings.Contains(err.Error(), "still exists") {
 					t.Errorf("the next deploy goes on: %v", err)
 				}
 			})

@@ -20,7 +20,7 @@ type HeldError struct {
 
 // Error says who, since when, and how long that may last.
 func (e *HeldError) Error() string {
-	return fmt.Sprintf("%s deploys to site %s since %s; if that has died, the site can be taken in %s",
+	return fmt.Sprintf("%s has been deploying to site %s since %s; if that process has died, the site is free in %s",
 		e.Holder, e.Site, e.Since.UTC().Format("2006-01-02 15:04:05Z"), max(time.Second, e.Left.Round(time.Second)))
 }
 

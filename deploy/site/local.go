@@ -54,7 +54,7 @@ type unpackError struct{ error }
 func (t Task) apply(ctx context.Context, c *Cluster, log io.Writer, dryRun bool) (apply.Result, error) {
 	folder, err := os.MkdirTemp("", "quoit-root-")
 	if err != nil {
-		return apply.Result{}, &unpackError{fmt.Errorf("making a folder for the root image: %w", err)}
+		return apply.Result{}, &unpackError{fmt.Errorf("creating a folder for the root image: %w", err)}
 	}
 	defer os.RemoveAll(folder)
 	foreign, err := Unpack(ctx, t.Images.Root, folder, c.Config.UserAgent)
@@ -62,7 +62,7 @@ func (t Task) apply(ctx context.Context, c *Cluster, log io.Writer, dryRun bool)
 		return apply.Result{}, &unpackError{err}
 	}
 	if _, err := os.Lstat(filepath.Join(folder, "hooks")); err == nil && foreign != "" && !dryRun {
-		return apply.Result{}, &unpackError{fmt.Errorf("the root image has programs in /hooks for %s, and this machine is %s: deploy without --local", foreign, machine)}
+		return apply.Result{}, &unpackError{fmt.Errorf("the root image's programs in /hooks are for %s, but this machine is %s: deploy without --local", foreign, machine)}
 	}
 	return apply.Run(ctx, c.Config, t.request(folder, dryRun), log)
 }
@@ -121,7 +121,7 @@ func (s Site) Rules(ctx context.Context, images Images, userAgent string) (Rules
 func (s Site) rules(ctx context.Context, images Images, userAgent string, limit time.Duration) (Rules, error) {
 	folder, err := os.MkdirTemp("", "quoit-root-")
 	if err != nil {
-		return Rules{}, fmt.Errorf("making a folder for the root image: %w", err)
+		return Rules{}, fmt.Errorf("creating a folder for the root image: %w", err)
 	}
 	defer os.RemoveAll(folder)
 	if err := within(ctx, limit, "reading what site "+s.Name+" needs", func(ctx context.Context) error {

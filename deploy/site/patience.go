@@ -49,8 +49,8 @@ func (r *run) deadline() time.Duration {
 // unended says of a Job that must have ended what keeps it, and what to do.
 func unended(pod *corev1.Pod) string {
 	if pod == nil {
-		return "its Job has not ended, though no pod of it is seen: look at the cluster's controller of Jobs"
+		return "its Job has not ended, although it has no pod: look at the cluster's Job controller"
 	}
-	return fmt.Sprintf("pod %s/%s has not ended on node %s: if that node is dead, delete it from the cluster, and the pod goes with it",
+	return fmt.Sprintf("pod %s/%s has not ended on node %s: if that node is dead, delete it from the cluster: its pod goes with it",
 		pod.Namespace, pod.Name, pod.Spec.NodeName)
 }

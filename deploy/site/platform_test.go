@@ -98,7 +98,7 @@ func TestHooksOfAnotherMachine(t *testing.T) {
 	task.Images.Root = pushed(t, true, "riscv64")
 	failed := new(StepError)
 	err := Local{Cluster: c, Log: io.Discard}.Run(t.Context(), task)
-	if !errors.As(err, &failed) || failed.Cause != NotStarted || !strings.Contains(err.Error(), "programs in /hooks for linux/riscv64") {
+	if !errors.As(err, &failed) || failed.Cause != NotStarted || !strings.Contains(err.Error(), "programs in /hooks are for linux/riscv64") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -24,7 +24,7 @@ func (e *MovedError) Error() string {
 	if who == "" {
 		who = "somebody else"
 	}
-	return fmt.Sprintf("%s deployed to site %s in between: look at `quoit status --sites`, and run the command again if it is still what you want", who, e.Site)
+	return fmt.Sprintf("%s deployed to site %s in the meantime: look at `quoit status --sites`, and run the command again if it is still what you want", who, e.Site)
 }
 
 // kept is a record and the object that keeps it, nil if there is none yet.
@@ -53,7 +53,7 @@ func (c *Cluster) read(ctx context.Context, s Site) (kept, error) {
 		return kept{}, fmt.Errorf("%s: %w", doing, err)
 	}
 	if record.Project != s.Project || record.Site != s.Name {
-		return kept{}, fmt.Errorf("%s: it is that of site %s of %s: give this site another namespace", doing, record.Site, record.Project)
+		return kept{}, fmt.Errorf("%s: it belongs to site %s of %s: give this site another namespace", doing, record.Site, record.Project)
 	}
 	return kept{record, object}, nil
 }

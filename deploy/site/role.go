@@ -52,7 +52,7 @@ func RulesFor(s Site, objects []*unstructured.Unstructured) (Rules, error) {
 	account.add(Rule{"the inventory: what was applied", []string{""}, []string{"configmaps"}, []string{s.Object() + "-inventory"}, []string{"get", "create", "patch", "delete"}})
 	if values {
 		account.add(Rule{"the site's values", []string{""}, []string{"configmaps"}, []string{render.ValuesObject}, []string{"get"}})
-		account.add(Rule{"the same", []string{""}, []string{"secrets"}, []string{render.ValuesObject}, []string{"get"}})
+		account.add(Rule{"the site's secret values", []string{""}, []string{"secrets"}, []string{render.ValuesObject}, []string{"get"}})
 	}
 	for _, object := range objects {
 		k := kindOf(object, objects)
@@ -81,17 +81,17 @@ func RulesFor(s Site, objects []*unstructured.Unstructured) (Rules, error) {
 func deployerRules(s Site, values bool) []Rule {
 	rules := []Rule{
 		{"the site's record", []string{""}, []string{"configmaps"}, []string{s.Object()}, []string{"get", "update", "delete"}},
-		{"it, and the file that lists a release's images", []string{""}, []string{"configmaps"}, nil, []string{"create"}},
-		{"who deploys", []string{"coordination.k8s.io"}, []string{"leases"}, []string{s.Object()}, []string{"get", "update"}},
-		{"the first time", []string{"coordination.k8s.io"}, []string{"leases"}, nil, []string{"create"}},
-		{"one Job a step", []string{"batch"}, []string{"jobs"}, nil, []string{"get", "list", "create", "delete"}},
-		{"how it stands", []string{""}, []string{"pods"}, nil, []string{"list", "watch"}},
+		{"to create it, and the file that lists a release's images", []string{""}, []string{"configmaps"}, nil, []string{"create"}},
+		{"the lease of whoever deploys", []string{"coordination.k8s.io"}, []string{"leases"}, []string{s.Object()}, []string{"get", "update"}},
+		{"to create it", []string{"coordination.k8s.io"}, []string{"leases"}, nil, []string{"create"}},
+		{"one Job per step", []string{"batch"}, []string{"jobs"}, nil, []string{"get", "list", "create", "delete"}},
+		{"how the Job stands", []string{""}, []string{"pods"}, nil, []string{"list", "watch"}},
 		{"to see what it prints", []string{""}, []string{"pods/log"}, nil, []string{"get"}},
 		{"to see what happened, and why it does not start", []string{""}, []string{"events"}, nil, []string{"create", "list"}},
-		{"whether a value has changed", []string{""}, []string{"configmaps"}, []string{s.Object() + "-inventory"}, []string{"get"}},
+		{"to tell whether a value has changed", []string{""}, []string{"configmaps"}, []string{s.Object() + "-inventory"}, []string{"get"}},
 	}
 	if values {
-		rules = append(rules, Rule{"the same", []string{""}, []string{"configmaps", "secrets"}, []string{render.ValuesObject}, []string{"get"}})
+		rules = append(rules, Rule{"likewise", []string{""}, []string{"configmaps", "secrets"}, []string{render.ValuesObject}, []string{"get"}})
 	}
 	return rules
 }
@@ -141,9 +141,9 @@ func (r *roleOf) add(rule Rule) {
 
 // object adds what applying, waiting for and pruning an object needs.
 func (r *roleOf) object(object *unstructured.Unstructured, k kind) {
-	why := object.GetKind() + ", which the release has"
+	why := object.GetKind() + " in the release"
 	if k.scope == guessed {
-		why += "; this is a guess: kubectl api-resources says what it is called, and whether it is in namespaces"
+		why += "; a guess: kubectl api-resources tells its name, and whether it is namespaced"
 	}
 	r.add(Rule{why, []string{object.GroupVersionKind().Group}, []string{k.plural}, nil, apply.Verbs(object)})
 }
@@ -162,11 +162,11 @@ func (r *roleOf) grants(object *unstructured.Unstructured, all []*unstructured.U
 				continue
 			}
 			if _, urls := fields["nonResourceURLs"]; urls {
-				r.add(Rule{"given to others by " + object.GetKind() + " " + object.GetName(), []string{rbacGroup}, []string{"clusterroles"}, []string{object.GetName()}, []string{"escalate"}})
+				r.add(Rule{"granted to others by " + object.GetKind() + " " + object.GetName(), []string{rbacGroup}, []string{"clusterroles"}, []string{object.GetName()}, []string{"escalate"}})
 				continue
 			}
 			list := func(key string) []string { l, _, _ := unstructured.NestedStringSlice(fields, key); return l }
-			r.rules = append(r.rules, Rule{"given to others by " + object.GetKind() + " " + object.GetName(), list("apiGroups"), list("resources"), list("resourceNames"), list("verbs")})
+			r.rules = append(r.rules, Rule{"granted to others by " + object.GetKind() + " " + object.GetName(), list("apiGroups"), list("resources"), list("resourceNames"), list("verbs")})
 		}
 	case "RoleBinding", "ClusterRoleBinding":
 		name, _, _ := unstructured.NestedString(object.Object, "roleRef", "name")

@@ -51,7 +51,7 @@ func (c *Cluster) remove(ctx context.Context, job *batchv1.Job) (ran bool, err e
 		case err != nil && !passing(err):
 			return true, fmt.Errorf("%s: %w", doing, err)
 		case time.Now().After(end):
-			return true, fmt.Errorf("%s: it is not gone after %s: look at its pods", doing, removal)
+			return true, fmt.Errorf("%s: it still exists after %s: look at its pods", doing, removal)
 		}
 		if err := pause(ctx, c.times.poll); err != nil {
 			return true, err
@@ -91,7 +91,7 @@ func (c *Cluster) sweep(ctx context.Context, s Site, but string, say func(string
 		if job.Name == but || finished(&job) {
 			continue
 		}
-		say(fmt.Sprintf("deleting Job %s/%s of a deploy that was given up", job.Namespace, job.Name))
+		say(fmt.Sprintf("deleting Job %s/%s of an abandoned deploy", job.Namespace, job.Name))
 		if _, err := c.remove(ctx, &jobs.Items[i]); err != nil {
 			return explain(s, "ending an earlier deploy", err)
 		}

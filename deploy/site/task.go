@@ -35,7 +35,7 @@ func (t Task) Release() ([]byte, error) {
 		return nil, err
 	}
 	if len(text) > maxRelease-4096 {
-		return nil, fmt.Errorf("writing %s: the release has %d images, which are more than a ConfigMap takes", ReleaseName, len(t.Images.All))
+		return nil, fmt.Errorf("writing %s: the release has %d images, more than fit in a ConfigMap", ReleaseName, len(t.Images.All))
 	}
 	return text, nil
 }

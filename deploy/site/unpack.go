@@ -54,7 +54,7 @@ func Unpack(ctx context.Context, reference, folder, userAgent string) (foreign s
 
 func unpack(ctx context.Context, layers []v1.Layer, folder string) error {
 	if len(layers) > maxLayers {
-		return fmt.Errorf("it has %d layers, at most %d are unpacked", len(layers), maxLayers)
+		return fmt.Errorf("it has %d layers; the limit is %d", len(layers), maxLayers)
 	}
 	left := &bounds{read: maxUnpacked, written: maxUnpacked, files: maxFiles}
 	for i, layer := range layers {

@@ -68,7 +68,7 @@ func credentials(text string) bool {
 }
 
 // checkExternals keeps images and externals apart.
-func (d *decoder) checkExternals(m *draft) {
+func checkExternals(d *decoder, m *draft) {
 	repositories := map[string]Image{}
 	for _, image := range m.Images {
 		repositories[m.Repository(image.Name)] = image

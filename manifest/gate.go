@@ -185,7 +185,7 @@ func parseTimeout(text string) (time.Duration, *problem) {
 
 // checkGates checks that gates stand before rings and run images, and sorts
 // them by ring.
-func (d *decoder) checkGates(m *draft) {
+func checkGates(d *decoder, m *draft) {
 	order, names := m.RingOrder(), m.ImageNames()
 	position := make(map[string]int, len(order))
 	for i, ring := range order {
@@ -197,12 +197,12 @@ func (d *decoder) checkGates(m *draft) {
 		if _, declared := m.places["rings."+gate.Ring]; !known && !declared {
 			d.add(gate.Range, "there is no ring "+quote(gate.Ring), d.nearest(gate.Ring, order, "rings: "))
 		}
-		d.checkGateImage(m, gate, names)
+		checkGateImage(d, m, gate, names)
 	}
 	slices.SortStableFunc(m.Gates, func(a, b Gate) int { return cmp.Compare(position[a.Ring], position[b.Ring]) })
 }
 
-func (d *decoder) checkGateImage(m *draft, gate Gate, names []string) {
+func checkGateImage(d *decoder, m *draft, gate Gate, names []string) {
 	at, written := gate.Fields["image"]
 	_, known := m.Image(gate.Image)
 	external, isExternal := m.places["externals."+gate.Image]

@@ -58,14 +58,14 @@ func readImages(d *decoder, m *draft, e entry) {
 }
 
 // readAllImages reads the images once the defaults are known.
-func (d *decoder) readAllImages(m *draft) {
+func readAllImages(d *decoder, m *draft) {
 	for _, e := range m.images {
 		m.places["images."+e.key] = e.keyAt
 		d.check(e.keyAt, nameProblem(e.key, "an image"))
 		// A badly named image stays known, so that nobody who names it is
 		// reported too.
 		image := Image{Name: e.key, Context: DefaultContext, Range: e.keyAt, Fields: map[string]diag.Range{}}
-		d.readImage(&image, e.value)
+		readImage(d, &image, e.value)
 		cost := len(m.defaults.Args) + len(m.defaults.Labels) + len(m.defaults.Platforms)
 		if !d.spend(cost, m.places["defaults"]) {
 			return
@@ -77,7 +77,7 @@ func (d *decoder) readAllImages(m *draft) {
 }
 
 // readImage reads the short form, which is the context, or a mapping.
-func (d *decoder) readImage(image *Image, v value) {
+func readImage(d *decoder, image *Image, v value) {
 	switch {
 	case isNull(v.node):
 		d.add(v.at, "expected a context or a mapping, found nothing", "try: "+shorten(image.Name)+": .")
@@ -148,7 +148,7 @@ func readDepends(d *decoder, image *Image, e entry) {
 
 // checkDepends checks that dependencies are images. A cycle is for the graph
 // to find, because build-time dependencies can close it.
-func (d *decoder) checkDepends(m *draft) {
+func checkDepends(d *decoder, m *draft) {
 	known := map[string]bool{}
 	for _, image := range m.Images {
 		known[image.Name] = true

@@ -58,7 +58,7 @@ func (d *decoder) manifest() *Manifest {
 	if !fields(d, root, "the manifest", manifestFields(), m) {
 		return nil
 	}
-	d.finish(m)
+	finish(d, m)
 	return &m.Manifest
 }
 
@@ -127,7 +127,7 @@ func (d *decoder) unknownKey(e entry, where string, names []string) {
 
 // document parses the YAML and returns its only document.
 func (d *decoder) document() (value, bool) {
-	doc, more, err := parseYAML(d.text)
+	doc, more, err := parseYAML(d.raw)
 	if err != nil {
 		d.syntaxError(err)
 		return value{}, false

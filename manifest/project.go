@@ -77,21 +77,21 @@ func isDeclaredRing(v value) bool {
 }
 
 // finish checks what needs the whole manifest, and fills in what was left out.
-func (d *decoder) finish(m *draft) {
-	d.required(m)
+func finish(d *decoder, m *draft) {
+	required(d, m)
 	if !m.ringsSeen {
 		m.Rings = slices.Clone(defaultRings)
 	}
-	d.readAllImages(m)
-	d.checkRoot(m)
-	d.checkDepends(m)
-	d.checkExternals(m)
-	d.checkGates(m)
-	d.checkSites(m)
-	d.checkRepositories(m)
+	readAllImages(d, m)
+	checkRoot(d, m)
+	checkDepends(d, m)
+	checkExternals(d, m)
+	checkGates(d, m)
+	checkSites(d, m)
+	checkRepositories(d, m)
 }
 
-func (d *decoder) required(m *draft) {
+func required(d *decoder, m *draft) {
 	missing := func(key, example string) {
 		d.add(diag.Range{}, "the key "+quote(key)+" is missing", "add a line like "+example)
 	}
@@ -107,7 +107,7 @@ func (d *decoder) required(m *draft) {
 }
 
 // checkRoot finds the root image: the one that is named, or the only one.
-func (d *decoder) checkRoot(m *draft) {
+func checkRoot(d *decoder, m *draft) {
 	at, named := m.places["root"]
 	names := m.ImageNames()
 	switch {
@@ -137,12 +137,8 @@ func likelyRoot(names []string) string {
 	return names[0]
 }
 
-func (d *decoder) reportedAt(at diag.Range) bool {
-	return slices.ContainsFunc(d.list, func(known diag.Diagnostic) bool { return known.Range == at })
-}
-
 // checkRepositories bounds the whole name of each image.
-func (d *decoder) checkRepositories(m *draft) {
+func checkRepositories(d *decoder, m *draft) {
 	if m.Registry == "" || m.Project == "" {
 		return
 	}

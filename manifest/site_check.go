@@ -8,7 +8,7 @@ import (
 
 // checkSites checks what sites say against the rest of the manifest, and
 // fills in their namespaces.
-func (d *decoder) checkSites(m *draft) {
+func checkSites(d *decoder, m *draft) {
 	order := m.RingOrder()
 	known := make(map[string]bool, len(order))
 	for _, ring := range order {
@@ -20,8 +20,8 @@ func (d *decoder) checkSites(m *draft) {
 		if _, ok := site.Fields["environment"]; !ok {
 			d.add(site.Range, "the key "+quote("environment")+" is missing: an overlay of the root image", "add environment: prod")
 		}
-		d.checkSiteRing(m, site, order, known)
-		d.checkNamespace(m, site)
+		checkSiteRing(d, m, site, order, known)
+		checkNamespace(d, m, site)
 		place := [2]string{site.Cluster, site.Namespace}
 		if first, twice := taken[place]; twice && site.Cluster != "" && site.Namespace != "" {
 			d.add(site.Position("namespace"), "the sites "+quote(first.Name)+" and "+quote(site.Name)+" are one place: the namespace "+
@@ -33,7 +33,7 @@ func (d *decoder) checkSites(m *draft) {
 	}
 }
 
-func (d *decoder) checkSiteRing(m *draft, site *Site, order []string, known map[string]bool) {
+func checkSiteRing(d *decoder, m *draft, site *Site, order []string, known map[string]bool) {
 	at, written := site.Fields["ring"]
 	// A badly named ring is reported where it is declared.
 	_, declared := m.places["rings."+site.Ring]
@@ -46,7 +46,7 @@ func (d *decoder) checkSiteRing(m *draft, site *Site, order []string, known map[
 	}
 }
 
-func (d *decoder) checkNamespace(m *draft, site *Site) {
+func checkNamespace(d *decoder, m *draft, site *Site) {
 	_, written := site.Fields["namespace"]
 	if written || m.Project == "" || siteProblem(site.Name) != nil {
 		return

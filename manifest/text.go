@@ -11,23 +11,30 @@ import (
 	"github.com/quoitbuild/quoit/internal/diag"
 )
 
+// text is the file before it is YAML.
+type text struct {
+	mistakes
+	raw   []byte // without a byte order mark
+	index *diag.Index
+}
+
 // readable checks what must hold before the text can be called YAML: its size,
 // its encoding, and that lines end where editors and YAML both see an end.
-func (d *decoder) readable() bool {
-	if len(d.src.Data) > maxBytes {
-		d.add(diag.Range{}, fmt.Sprintf("the manifest has %d bytes, and may have %d", len(d.src.Data), maxBytes),
+func (t *text) readable() bool {
+	if len(t.src.Data) > maxBytes {
+		t.add(diag.Range{}, fmt.Sprintf("the manifest has %d bytes, and may have %d", len(t.src.Data), maxBytes),
 			"is this the right file?")
 		return false
 	}
-	for n := 1; n <= d.index.Len(); n++ {
-		d.readableLine(n)
+	for n := 1; n <= t.index.Len(); n++ {
+		t.readableLine(n)
 	}
-	return len(d.list) == 0
+	return len(t.list) == 0
 }
 
-func (d *decoder) readableLine(n int) {
+func (t *text) readableLine(n int) {
 	column := 0
-	for rest := d.index.Line(n); len(rest) > 0; {
+	for rest := t.index.Line(n); len(rest) > 0; {
 		r, size := utf8.DecodeRune(rest)
 		rest = rest[size:]
 		column++
@@ -35,13 +42,13 @@ func (d *decoder) readableLine(n int) {
 		at := diag.Range{Start: start, End: diag.Position{Line: n, Column: column + 1}}
 		switch {
 		case r == utf8.RuneError && size == 1:
-			d.add(at, "the manifest is not UTF-8 text", "save it with the encoding UTF-8")
+			t.add(at, "the manifest is not UTF-8 text", "save it with the encoding UTF-8")
 			return
 		case r == '\u0085' || r == '\u2028' || r == '\u2029' || r == '\r':
-			d.add(at, fmt.Sprintf("the invisible character U+%04X ends a line here for YAML, but not for editors", r),
+			t.add(at, fmt.Sprintf("the invisible character U+%04X ends a line here for YAML, but not for editors", r),
 				"begin a new line")
 		case r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 || r == '\ufeff' || r == '\ufffe' || r == '\uffff':
-			d.add(at, fmt.Sprintf("the control character U+%04X has no place in a manifest", r),
+			t.add(at, fmt.Sprintf("the control character U+%04X has no place in a manifest", r),
 				"remove it, or escape it inside double quotes")
 		}
 	}
@@ -51,13 +58,13 @@ func (d *decoder) readableLine(n int) {
 var syntaxDirective = regexp.MustCompile(`(?i)^#[ \t]*syntax[ \t]*=[ \t]*([^ \t]+)`)
 
 // syntax returns the frontend image that the very first line names.
-func (d *decoder) syntax() string {
-	if found := syntaxDirective.FindSubmatch(d.index.Line(1)); found != nil {
+func (t *text) syntax() string {
+	if found := syntaxDirective.FindSubmatch(t.index.Line(1)); found != nil {
 		return string(found[1])
 	}
-	for n := 2; n <= d.index.Len() && bytes.HasPrefix(d.index.Line(n), []byte("#")); n++ {
-		if syntaxDirective.Match(d.index.Line(n)) {
-			d.warn(d.index.Whole(n), "a syntax line counts only as the very first line of the file", "move it up")
+	for n := 2; n <= t.index.Len() && bytes.HasPrefix(t.index.Line(n), []byte("#")); n++ {
+		if syntaxDirective.Match(t.index.Line(n)) {
+			t.warn(t.index.Whole(n), "a syntax line counts only as the very first line of the file", "move it up")
 			break
 		}
 	}
@@ -67,7 +74,7 @@ func (d *decoder) syntax() string {
 var yamlError = regexp.MustCompile(`(?s)^yaml: (?:line (\d+): )?(.*)$`)
 
 // syntaxError reports what the YAML parser says, at the line that it means.
-func (d *decoder) syntaxError(err error) {
+func (t *text) syntaxError(err error) {
 	message, line := err.Error(), 1
 	if found := yamlError.FindStringSubmatch(message); found != nil {
 		message = found[2]
@@ -76,24 +83,24 @@ func (d *decoder) syntaxError(err error) {
 		}
 	}
 	if anchor := unknownAnchor.FindStringSubmatch(message); anchor != nil {
-		d.add(d.aliasRange(anchor[1]), "there is no anchor "+quote("&"+anchor[1]),
+		t.add(t.aliasRange(anchor[1]), "there is no anchor "+quote("&"+anchor[1]),
 			"define it above, at the value that *"+shorten(anchor[1])+" stands for")
 		return
 	}
-	line = d.culprit(line)
-	text := d.index.Line(line)
-	d.add(d.index.Whole(line), "this is not valid YAML: "+shorten(message), syntaxHint(message, text))
+	line = t.culprit(line)
+	text := t.index.Line(line)
+	t.add(t.index.Whole(line), "this is not valid YAML: "+shorten(message), syntaxHint(message, text))
 }
 
 // culprit returns the line where YAML breaks. The parser reports lines by two
 // conventions, sometimes one too low or where the block began, so look for the
 // last line up to which the text is still YAML.
-func (d *decoder) culprit(reported int) int {
+func (t *text) culprit(reported int) int {
 	const tries, budget = 32, 4 << 20
-	text := d.text
+	raw := t.raw
 	ends := []int{0}
-	for n, at := 0, 0; n <= reported && at < len(text); n++ {
-		size := bytes.IndexByte(text[at:], '\n') + 1
+	for n, at := 0, 0; n <= reported && at < len(raw); n++ {
+		size := bytes.IndexByte(raw[at:], '\n') + 1
 		if size == 0 {
 			break
 		}
@@ -103,31 +110,31 @@ func (d *decoder) culprit(reported int) int {
 	parsed := 0
 	for n := len(ends) - 1; n >= 0 && len(ends)-n <= tries && parsed < budget; n-- {
 		parsed += ends[n]
-		if _, _, err := parseYAML(text[:ends[n]]); err == nil {
-			return d.written(n + 1)
+		if _, _, err := parseYAML(raw[:ends[n]]); err == nil {
+			return t.written(n + 1)
 		}
 	}
-	return d.written(reported)
+	return t.written(reported)
 }
 
 // written returns the first line from n on that holds text.
-func (d *decoder) written(n int) int {
-	for at := n; at <= d.index.Len(); at++ {
-		line := bytes.TrimSpace(d.index.Line(at))
+func (t *text) written(n int) int {
+	for at := n; at <= t.index.Len(); at++ {
+		line := bytes.TrimSpace(t.index.Line(at))
 		if len(line) > 0 && line[0] != '#' {
 			return at
 		}
 	}
-	return min(max(n, 1), d.index.Len())
+	return min(max(n, 1), t.index.Len())
 }
 
 var unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
 
 // aliasRange finds the first use of an anchor that does not exist.
-func (d *decoder) aliasRange(anchor string) diag.Range {
+func (t *text) aliasRange(anchor string) diag.Range {
 	word := []byte("*" + anchor)
-	for n := 1; n <= d.index.Len(); n++ {
-		line := d.index.Line(n)
+	for n := 1; n <= t.index.Len(); n++ {
+		line := t.index.Line(n)
 		at := bytes.Index(line, word)
 		if at < 0 || bytes.HasPrefix(bytes.TrimSpace(line), []byte("#")) {
 			continue

@@ -11,6 +11,7 @@ import (
 	"github.com/Masterminds/semver/v3"
 
 	"github.com/quoitbuild/quoit/internal/diag"
+	"github.com/quoitbuild/quoit/labels"
 )
 
 const (
@@ -151,7 +152,7 @@ func readLabels(d *decoder, image *Image, e entry) {
 		if !d.check(label.keyAt, labelProblem(label.key)) {
 			continue
 		}
-		if reservedLabel(label.key) {
+		if labels.Reserved(label.key) {
 			d.warn(label.keyAt, "the label "+quote(label.key)+" is overruled: quoit sets it itself", "remove it")
 		}
 		if text, ok := d.scalar(label.value, "text, a number or a truth value"); ok {
@@ -169,17 +170,6 @@ func labelProblem(key string) *problem {
 		return &problem{fmt.Sprintf("the key of a label has at most %d characters, and this one has %d", maxLabelKey, len(key)), ""}
 	}
 	return nil
-}
-
-// reservedLabel reports whether the labels of a release overrule this one.
-func reservedLabel(key string) bool {
-	if rest, ok := strings.CutPrefix(key, "org.opencontainers.image."); ok {
-		switch rest {
-		case "version", "revision", "ref.name", "vendor", "base.name", "base.digest":
-			return true
-		}
-	}
-	return strings.HasPrefix(key, "dependency.") || strings.HasPrefix(key, "io.github.quoitbuild.")
 }
 
 func readVersion(d *decoder, image *Image, e entry) {

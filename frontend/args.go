@@ -35,7 +35,7 @@ func (o Options) imageArgs() map[string]string {
 func checkArgs(attrs map[string]string) error {
 	for _, key := range slices.Sorted(maps.Keys(attrs)) {
 		if name, ok := strings.CutPrefix(key, attrArg); ok && manifest.PlatformArg(name) {
-			return fmt.Errorf("the build argument %s has its value from the platform or stage that is built: leave it out, platforms: and target: of the manifest choose those", name)
+			return fmt.Errorf("the build argument %s gets its value from the platform or stage that is built: leave it out; platforms: and target: in the manifest choose those", name)
 		}
 	}
 	return nil

@@ -31,22 +31,22 @@ func newDecoder(src *diag.Source) *decoder {
 // wrong reports a value of the wrong YAML type.
 func (d *decoder) wrong(v value, expected string) {
 	hint := ""
-	if isScalar(v.node) && !isNull(v.node) && strings.HasPrefix(expected, "text") {
+	if isScalar(v.node) && !isNull(v.node) && strings.HasPrefix(expected, "a string") {
 		hint = "try: " + quote(v.node.Value)
 	}
 	d.add(v.at, "expected "+expected+", found "+describe(v.node), hint)
 }
 
-// string reads text. A number or a truth value is not text.
+// string reads a string. A number or a boolean is none.
 func (d *decoder) string(v value) (string, bool) {
 	if !isScalar(v.node) || v.node.Tag != "!!str" && v.node.Tag != "!!timestamp" {
-		d.wrong(v, "text")
+		d.wrong(v, "a string")
 		return "", false
 	}
 	return v.node.Value, d.noNUL(v)
 }
 
-// scalar reads text, a number or a truth value as it is written.
+// scalar reads a string, a number or a boolean as it is written.
 func (d *decoder) scalar(v value, expected string) (string, bool) {
 	if isScalar(v.node) {
 		switch v.node.Tag {
@@ -60,7 +60,7 @@ func (d *decoder) scalar(v value, expected string) (string, bool) {
 
 func (d *decoder) noNUL(v value) bool {
 	if strings.ContainsRune(v.node.Value, 0) {
-		d.add(v.at, "this text contains a NUL character", "remove the \\0")
+		d.add(v.at, "this string contains a NUL character", "remove the \\0")
 		return false
 	}
 	return true

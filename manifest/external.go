@@ -41,7 +41,7 @@ func normalReference(text string) (string, *problem) {
 		return "", &problem{"a reference is written without a scheme", "try: " + shorten(strings.TrimPrefix(text, prefix))}
 	}
 	if ofProject {
-		return "", &problem{"this version of quoit does not know references to an image of another project (#" + shorten(image) + ") yet",
+		return "", &problem{"this version of quoit does not support references to an image of another project (#" + shorten(image) + ") yet",
 			"they come with a later version; until then, name that image itself"}
 	}
 	named, err := reference.ParseNormalizedNamed(text)
@@ -75,7 +75,7 @@ func checkExternals(d *decoder, m *draft) {
 	}
 	for _, e := range m.Externals {
 		if at, twice := m.places["images."+e.Name]; twice {
-			d.add(e.Range, quote(e.Name)+" is an image and an external", "rename one of them",
+			d.add(e.Range, quote(e.Name)+" is both an image and an external", "rename one of them",
 				diag.Related{Range: at, Message: "the image is here"})
 		}
 		named, err := reference.ParseNormalizedNamed(e.Reference)

@@ -99,7 +99,7 @@ func readCommand(d *decoder, g *Gate, e entry) {
 	}
 	g.Command = []string{}
 	for _, item := range items {
-		if word, ok := d.scalar(item, "text, a number or a truth value"); ok {
+		if word, ok := d.scalar(item, "a string, a number or a boolean"); ok {
 			g.Command = append(g.Command, word)
 		}
 	}
@@ -116,7 +116,7 @@ func readNetwork(d *decoder, g *Gate, e entry) {
 		d.wrong(e.value, "true or false")
 		return
 	}
-	g.Network, _ = strconv.ParseBool(e.node.Value) // YAML's truth values are Go's
+	g.Network, _ = strconv.ParseBool(e.node.Value) // YAML's booleans are Go's
 }
 
 // A secret becomes a file's name.
@@ -150,8 +150,8 @@ func secretProblem(name string) *problem {
 	case len(name) > maxSecretName:
 		return &problem{fmt.Sprintf("the name of a secret has at most %d characters, and this one has %d", maxSecretName, len(name)), ""}
 	case !secretName.MatchString(name):
-		return &problem{quote(name) + " is not a name for a secret",
-			"a name of letters and digits, with . _ or - between them; what it stands for comes from --secret"}
+		return &problem{quote(name) + " is not a valid name for a secret",
+			"use letters and digits, with . _ or - between them; the secret itself comes from --secret"}
 	}
 	return nil
 }
@@ -178,7 +178,7 @@ func parseTimeout(text string) (time.Duration, *problem) {
 		}
 		return 0, &problem{quote(text) + " is not a time", hint}
 	case timeout < minGateTimeout || timeout > maxGateTimeout:
-		return 0, &problem{"a gate cannot have " + quote(text) + " of time", "choose from 1s to 24h"}
+		return 0, &problem{"a gate cannot take " + quote(text), "choose between 1s and 24h"}
 	}
 	return timeout, nil
 }

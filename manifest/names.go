@@ -32,7 +32,7 @@ func nameProblem(name, what string) *problem {
 	case len(name) > maxName:
 		return &problem{fmt.Sprintf("the name of %s has at most %d characters, and this one has %d", what, maxName, len(name)), ""}
 	case !component.MatchString(name):
-		return &problem{quote(name) + " is not a name for " + what, respell(name, componentRule)}
+		return &problem{quote(name) + " is not a valid name for " + what, respell(name, componentRule)}
 	case name == Records:
 		return &problem{`the name "records" is reserved for the log of releases`, "choose another name"}
 	}
@@ -54,7 +54,7 @@ func projectProblem(project string) *problem {
 	}
 	for part := range strings.SplitSeq(project, "/") {
 		if !component.MatchString(part) {
-			return &problem{quote(project) + " is not a name for a project",
+			return &problem{quote(project) + " is not a valid name for a project",
 				"one or more components with slashes between, each " + componentRule + ": acme/shop"}
 		}
 	}
@@ -135,7 +135,7 @@ func ringProblem(ring string) *problem {
 	case len(ring) > maxName:
 		return &problem{fmt.Sprintf("the name of a ring has at most %d characters, and this one has %d", maxName, len(ring)), ""}
 	case !ringName.MatchString(ring):
-		return &problem{quote(ring) + " is not a name for a ring", respell(ring, "lower-case letters and digits, with - between them")}
+		return &problem{quote(ring) + " is not a valid name for a ring", respell(ring, "lower-case letters and digits, with - between them")}
 	}
 	return nil
 }

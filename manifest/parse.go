@@ -118,7 +118,7 @@ func fields[T any](d *decoder, v value, where string, known []field[T], into T) 
 
 func (d *decoder) unknownKey(e entry, where string, names []string) {
 	if what, ok := later[e.key]; ok && where == "the manifest" {
-		d.add(e.keyAt, fmt.Sprintf("this version of quoit does not know %q yet: %s", e.key, what),
+		d.add(e.keyAt, fmt.Sprintf("this version of quoit does not support %q yet: %s", e.key, what),
 			"it comes with a later version; until then, leave it out or call it x-"+e.key)
 		return
 	}

@@ -4,47 +4,24 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"path"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"text/template"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/invopop/jsonschema"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/quoitbuild/quoit/manifest/reference"
 )
 
 const (
-	modulePath = "github.com/quoitbuild/quoit/manifest"
+	modulePath = "github.com/quoitbuild/quoit/manifest/reference"
 	schemaID   = "https://raw.githubusercontent.com/quoitbuild/quoit/main/docs/quoit.schema.json"
 )
-
-// Entry is an image: its settings, or its context alone.
-type Entry struct{}
-
-// JSONSchema returns both forms.
-func (Entry) JSONSchema() *jsonschema.Schema {
-	return &jsonschema.Schema{OneOf: []*jsonschema.Schema{
-		{Type: "string", Description: "The short form: the context of the image."},
-		{Ref: "#/$defs/ImageDocument"},
-	}}
-}
-
-// Text is a value that is taken as it is written.
-type Text struct{}
-
-// JSONSchema returns the types that YAML may read it as.
-func (Text) JSONSchema() *jsonschema.Schema { return oneOf("string", "number", "boolean") }
-
-// Scalar is a [Text] that may be null.
-type Scalar struct{}
-
-// JSONSchema returns the types that YAML may read it as.
-func (Scalar) JSONSchema() *jsonschema.Schema { return oneOf("string", "number", "boolean", "null") }
-
-func oneOf(types ...string) *jsonschema.Schema {
-	return &jsonschema.Schema{Extras: map[string]any{"type": types}}
-}
 
 // TestReferences writes the schema and the reference with -update, and fails
 // if they differ from the code otherwise.
@@ -71,11 +48,11 @@ func TestReferencesNameTheKeysThatParseKnows(t *testing.T) {
 			t.Errorf("%T (-parsed +described):\n%s", document, diff)
 		}
 	}
-	check(Document{}, fieldNames(manifestFields()))
-	check(ImageDocument{}, fieldNames(imageFields()))
-	check(Defaults{}, fieldNames(defaultFields()))
-	check(GateDocument{}, fieldNames(gateFields()))
-	check(SiteDocument{}, fieldNames(siteFields()))
+	check(reference.Document{}, fieldNames(manifestFields()))
+	check(reference.ImageDocument{}, fieldNames(imageFields()))
+	check(reference.Defaults{}, fieldNames(defaultFields()))
+	check(reference.GateDocument{}, fieldNames(gateFields()))
+	check(reference.SiteDocument{}, fieldNames(siteFields()))
 }
 
 func fieldNames[T any](fields []field[T]) []string {
@@ -89,7 +66,7 @@ func fieldNames[T any](fields []field[T]) []string {
 func newReflector(t *testing.T) *jsonschema.Reflector {
 	t.Helper()
 	r := &jsonschema.Reflector{ExpandedStruct: true}
-	if err := r.AddGoComments(modulePath, "./"); err != nil {
+	if err := r.AddGoComments(path.Dir(modulePath), "./reference"); err != nil {
 		t.Fatal(err)
 	}
 	for name, comment := range r.CommentMap {
@@ -99,17 +76,17 @@ func newReflector(t *testing.T) *jsonschema.Reflector {
 }
 
 func documentSchema(r *jsonschema.Reflector) *jsonschema.Schema {
-	s := r.Reflect(&Document{})
-	image := r.Reflect(&ImageDocument{})
+	s := r.Reflect(&reference.Document{})
+	image := r.Reflect(&reference.ImageDocument{})
 	image.Version, image.ID, image.Definitions = "", "", nil
-	image.Description = "One image of the project."
-	s.ID, s.Title, s.Description = schemaID, "quoit.yaml", intro
-	s.Definitions["Defaults"].Description = "What all images share."
+	image.Description = described(r, "ImageDocument")
+	s.ID, s.Title, s.Description = schemaID, "quoit.yaml", reference.Intro
+	s.Definitions["Defaults"].Description = described(r, "Defaults")
 	s.Definitions["ImageDocument"] = image
 	gate := s.Definitions["GateDocument"]
-	gate.Description = "What has to pass before a ring takes a release."
+	gate.Description = described(r, "GateDocument")
 	site := s.Definitions["SiteDocument"]
-	site.Description = "A place where a release runs."
+	site.Description = described(r, "SiteDocument")
 	for _, part := range []*jsonschema.Schema{s, image, gate, site, s.Definitions["Defaults"]} {
 		part.PatternProperties = map[string]*jsonschema.Schema{"^x-": jsonschema.TrueSchema}
 		for pair := part.Properties.Oldest(); pair != nil; pair = pair.Next() {
@@ -139,6 +116,13 @@ func documentSchema(r *jsonschema.Reflector) *jsonschema.Schema {
 	return s
 }
 
+// described is what a type's comment says after "X is" or "X are".
+func described(r *jsonschema.Reflector, name string) string {
+	text := strings.TrimPrefix(r.CommentMap[modulePath+"."+name], name)
+	text = strings.TrimPrefix(strings.TrimPrefix(text, " is "), " are ")
+	return strings.ToUpper(text[:1]) + text[1:]
+}
+
 func encode(t *testing.T, s *jsonschema.Schema) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -151,81 +135,41 @@ func encode(t *testing.T, s *jsonschema.Schema) string {
 	return out.String()
 }
 
-const intro = "The project file quoit.yaml names the images of one project and the registry that keeps its state. " +
-	"Keys that begin with x- are ignored, for notes and for YAML anchors."
-
-const exampleManifest = `# syntax=ghcr.io/quoitbuild/quoit:1
-project: acme/shop
-registry: registry.example.com
-vendor: ACME Inc.
-rings: [developers, testers, users]
-root: deploy
-defaults:
-  platforms: [linux/amd64, linux/arm64]
-  args: {GO_VERSION: "1.26"}
-images:
-  base: images/base
-  api:
-    context: services/api
-    file: Containerfile
-    target: runtime
-    args: {FEATURES: null}
-    labels: {team: checkout}
-    platforms: [linux/amd64]
-    version: 5.2.0
-    depends: [mailer]
-  mailer: services/mailer
-  smoke: tests/smoke
-  deploy: deploy
-externals:
-  postgres: docker.io/library/postgres:17
-sites:
-  laptop: {environment: dev, ring: developers}
-  eu: {environment: prod, ring: users, cluster: eu-cluster, namespace: shop, registry: mirror.eu.example.com/acme}
-gates:
-  users: {image: smoke, command: [/smoke]}
-`
-
-const siteText = `Two sites are never one namespace of one named cluster. Namespaces that begin with kube- are Kubernetes' own.
-
-`
-
-const gateText = `A gate is run each time, never taken from the cache, on the builder's default platform and before anything moves. It finds
-
-| what | where |
-| --- | --- |
-| the project, the ring that is to take the release, the release's version, the root image's digest | environment: ` + "`QUOIT_PROJECT`, `QUOIT_RING`, `QUOIT_VERSION`, `QUOIT_RELEASE_DIGEST`" + ` |
-| every image of the release: a JSON object of names to references with digests | the file that ` + "`QUOIT_RELEASE`" + ` names, ` + "`/run/quoit/release.json`" + ` |
-| its secrets | the files ` + "`/run/secrets/NAME`" + ` |
-
-`
-
 // referencePage renders docs/manifest.md.
 func referencePage(t *testing.T, r *jsonschema.Reflector) string {
 	t.Helper()
-	mustParse(t, exampleManifest)
+	mustParse(t, reference.Example)
 	var out strings.Builder
-	out.WriteString("<!-- Generated by `go generate ./manifest`. Do not edit. -->\n\n# The manifest\n\n")
-	out.WriteString(intro + "\n\n")
-	out.WriteString("```yaml\n" + exampleManifest + "```\n\n")
-	out.WriteString("The first line is for BuildKit: it names the frontend that reads this file. It counts only as the very first line.\n\n")
-	out.WriteString("An editor that knows JSON Schema checks and completes the file with [quoit.schema.json](quoit.schema.json), for instance with a line\n" +
-		"`# yaml-language-server: $schema=" + schemaID + "` below the first.\n\n")
-	table(t, &out, r, "## Keys of the manifest", Document{})
-	table(t, &out, r, "## Keys of an image", ImageDocument{})
-	table(t, &out, r, "## Keys of defaults", Defaults{})
-	table(t, &out, r, "## Keys of a site", SiteDocument{})
-	out.WriteString(siteText)
-	table(t, &out, r, "## Keys of a gate", GateDocument{})
-	out.WriteString(gateText)
-	out.WriteString("## Rules of the whole file\n\n" + wholeFile())
+	if err := template.Must(template.New("page").Parse(reference.Page)).Execute(&out, map[string]any{
+		"Intro": reference.Intro, "Example": reference.Example, "SchemaID": schemaID,
+		"Manifest": table(t, r, reference.Document{}),
+		"Image":    table(t, r, reference.ImageDocument{}),
+		"Defaults": table(t, r, reference.Defaults{}),
+		"Site":     table(t, r, reference.SiteDocument{}),
+		"Gate":     table(t, r, reference.GateDocument{}),
+		"MaxKiB":   maxBytes >> 10, "MaxImages": maxImages, "Later": laterKeys(),
+	}); err != nil {
+		t.Fatal(err)
+	}
 	return out.String()
 }
 
-func table(t *testing.T, out *strings.Builder, r *jsonschema.Reflector, title string, document any) {
+// laterKeys are the keys of later versions, for a sentence.
+func laterKeys() string {
+	var keys []string
+	for k := range later {
+		keys = append(keys, "`"+k+"`")
+	}
+	slices.Sort(keys)
+	return strings.Join(keys, ", ")
+}
+
+// table lists the keys of one part of the manifest.
+func table(t *testing.T, r *jsonschema.Reflector, document any) string {
 	t.Helper()
 	typ := reflect.TypeOf(document)
-	out.WriteString(title + "\n\n| key | type | default | meaning | example |\n| --- | --- | --- | --- | --- |\n")
+	var out strings.Builder
+	out.WriteString("| key | type | default | meaning | example |\n| --- | --- | --- | --- | --- |\n")
 	for _, f := range reflect.VisibleFields(typ) {
 		byDefault := tag(f, "default")
 		if !strings.Contains(f.Tag.Get("json"), "omitempty") {
@@ -241,21 +185,9 @@ func table(t *testing.T, out *strings.Builder, r *jsonschema.Reflector, title st
 		if meaning == "" {
 			t.Errorf("%s.%s has no comment", typ.Name(), f.Name)
 		}
-		fmt.Fprintf(out, "| `%s` | %s | %s | %s | `%s` |\n", key(f), typeName(f.Type), byDefault, meaning, example)
+		fmt.Fprintf(&out, "| `%s` | %s | %s | %s | `%s` |\n", key(f), reference.TypeName(f.Type), byDefault, meaning, example)
 	}
-	out.WriteString("\n")
-}
-
-func wholeFile() string {
-	var keys []string
-	for k := range later {
-		keys = append(keys, "`"+k+"`")
-	}
-	slices.Sort(keys)
-	return fmt.Sprintf(`- One YAML document, UTF-8, at most %d KiB and %d images. Anchors, aliases and merge keys (`+"`<<`"+`) work.
-- Unknown keys, duplicate keys and values of another type are errors. All mistakes are reported at once.
-- Not available yet: %s, and references with `+"`#image`"+` in externals.
-`, maxBytes>>10, maxImages, strings.Join(keys, ", "))
+	return out.String()
 }
 
 func key(f reflect.StructField) string {
@@ -272,30 +204,4 @@ func tag(f reflect.StructField, name string) string {
 		}
 	}
 	return ""
-}
-
-func typeName(t reflect.Type) string {
-	switch t {
-	case reflect.TypeFor[Entry]():
-		return "context or keys of an image"
-	case reflect.TypeFor[SiteDocument]():
-		return "keys of a site"
-	case reflect.TypeFor[GateDocument]():
-		return "keys of a gate"
-	case reflect.TypeFor[Text]():
-		return "text, number or truth value"
-	case reflect.TypeFor[Scalar]():
-		return "text, number, truth value or null"
-	}
-	switch t.Kind() {
-	case reflect.Map:
-		return "mapping of text to " + typeName(t.Elem())
-	case reflect.Slice:
-		return "list of " + typeName(t.Elem())
-	case reflect.Struct:
-		return "mapping"
-	case reflect.Bool:
-		return "truth value"
-	}
-	return "text"
 }

@@ -87,7 +87,7 @@ func readTarget(d *decoder, image *Image, e entry) {
 	switch {
 	case !ok:
 	case !stageName.MatchString(text):
-		d.add(e.at, quote(text)+" is not a name for a stage", "write what follows AS in the container file: runtime")
+		d.add(e.at, quote(text)+" is not a valid name for a stage", "write what follows AS in the container file: runtime")
 	default:
 		image.Target = text
 	}
@@ -109,7 +109,7 @@ func readArgs(d *decoder, image *Image, e entry) {
 			image.Args[arg.key] = nil
 			continue
 		}
-		if text, ok := d.scalar(arg.value, "text, a number, a truth value or null"); ok {
+		if text, ok := d.scalar(arg.value, "a string, a number, a boolean or null"); ok {
 			image.Args[arg.key] = &text
 		}
 	}
@@ -118,12 +118,12 @@ func readArgs(d *decoder, image *Image, e entry) {
 func argProblem(name string) *problem {
 	switch {
 	case !argName.MatchString(name):
-		return &problem{quote(name) + " is not a name for a build argument", "letters, digits and _, not a digit first"}
+		return &problem{quote(name) + " is not a valid name for a build argument", "use letters, digits and _, and do not begin with a digit"}
 	case strings.HasPrefix(name, "QUOIT_"), strings.HasPrefix(name, "BUILDKIT_"):
-		return &problem{"the build argument " + quote(name) + " steers the builder and may not stand in a manifest",
+		return &problem{"the build argument " + quote(name) + " steers the builder and is not allowed in a manifest",
 			"give it on the command line: --build-arg " + shorten(name) + "=..."}
 	case PlatformArg(name):
-		return &problem{"the build argument " + quote(name) + " has its value from the platform or stage that is built", "remove it, and use platforms: or target:"}
+		return &problem{"the build argument " + quote(name) + " gets its value from the platform or stage that is built", "remove it, and use platforms: or target:"}
 	}
 	return nil
 }
@@ -155,7 +155,7 @@ func readLabels(d *decoder, image *Image, e entry) {
 		if labels.Reserved(label.key) {
 			d.warn(label.keyAt, "the label "+quote(label.key)+" is overruled: quoit sets it itself", "remove it")
 		}
-		if text, ok := d.scalar(label.value, "text, a number or a truth value"); ok {
+		if text, ok := d.scalar(label.value, "a string, a number or a boolean"); ok {
 			image.Labels[label.key] = text
 		}
 	}
@@ -165,7 +165,7 @@ func labelProblem(key string) *problem {
 	bad := strings.IndexFunc(key, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '=' })
 	switch {
 	case key == "" || bad >= 0:
-		return &problem{quote(key) + " is not a key for a label", "printable ASCII characters without blanks and ="}
+		return &problem{quote(key) + " is not a key for a label", "use printable ASCII characters except blanks and ="}
 	case len(key) > maxLabelKey:
 		return &problem{fmt.Sprintf("the key of a label has at most %d characters, and this one has %d", maxLabelKey, len(key)), ""}
 	}

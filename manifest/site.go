@@ -126,7 +126,7 @@ func siteProblem(site string) *problem {
 	case len(site) > maxSite:
 		return &problem{fmt.Sprintf("the name of a site has at most %d characters, and this one has %d", maxSite, len(site)), ""}
 	case !ringName.MatchString(site):
-		return &problem{quote(site) + " is not a name for a site", respell(site, "lower-case letters and digits, with - between them")}
+		return &problem{quote(site) + " is not a valid name for a site", respell(site, "lower-case letters and digits, with - between them")}
 	}
 	return nil
 }
@@ -141,7 +141,7 @@ func readEnvironment(d *decoder, s *Site, e entry) {
 	case len(text) > maxName:
 		d.add(e.at, fmt.Sprintf("the name of an environment has at most %d characters, and this one has %d", maxName, len(text)), "")
 	case !environmentName.MatchString(text):
-		d.add(e.at, quote(text)+" is not a name for an environment", "name a folder below /overlays of the root image: prod")
+		d.add(e.at, quote(text)+" is not a valid name for an environment", "name a folder below /overlays of the root image: prod")
 	default:
 		s.Environment = text
 	}
@@ -184,9 +184,9 @@ func namespaceProblem(name string) *problem {
 	case len(name) > maxNamespace:
 		return &problem{fmt.Sprintf("the name of a namespace has at most %d characters, and this one has %d", maxNamespace, len(name)), ""}
 	case strings.HasPrefix(name, "kube-"):
-		return &problem{"the namespace " + quote(name) + " belongs to Kubernetes itself", "choose a namespace of the site's own"}
+		return &problem{"the namespace " + quote(name) + " belongs to Kubernetes itself", "choose another namespace"}
 	case !ringName.MatchString(name):
-		return &problem{quote(name) + " is not a name for a namespace", respell(name, "lower-case letters and digits, with - between them")}
+		return &problem{quote(name) + " is not a valid name for a namespace", respell(name, "lower-case letters and digits, with - between them")}
 	}
 	return nil
 }

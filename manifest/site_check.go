@@ -24,7 +24,7 @@ func checkSites(d *decoder, m *draft) {
 		checkNamespace(d, m, site)
 		place := [2]string{site.Cluster, site.Namespace}
 		if first, twice := taken[place]; twice && site.Cluster != "" && site.Namespace != "" {
-			d.add(site.Position("namespace"), "the sites "+quote(first.Name)+" and "+quote(site.Name)+" are one place: the namespace "+
+			d.add(site.Position("namespace"), "the sites "+quote(first.Name)+" and "+quote(site.Name)+" share one place: the namespace "+
 				quote(site.Namespace)+" of the same cluster", "give each its own namespace",
 				diag.Related{Range: first.Position("namespace"), Message: "the other is here"})
 			continue

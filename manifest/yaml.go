@@ -88,7 +88,7 @@ func (d *decoder) merged(v value, around map[*yaml.Node]bool) []entry {
 		keyNode := d.value(v.node.Content[i], v.at)
 		e := entry{keyAt: keyNode.at, value: d.value(v.node.Content[i+1], keyNode.at)}
 		if !isScalar(keyNode.node) {
-			d.add(e.keyAt, "a key is text, and here it is "+describe(keyNode.node), "")
+			d.add(e.keyAt, "a key is a string, and here it is "+describe(keyNode.node), "")
 			continue
 		}
 		e.key = keyNode.node.Value
@@ -184,11 +184,11 @@ func describe(n *yaml.Node) string {
 	}
 	switch n.Tag {
 	case "!!str", "!!timestamp":
-		return "the text " + quote(n.Value)
+		return "the string " + quote(n.Value)
 	case "!!int", "!!float":
 		return "the number " + shorten(n.Value)
 	case "!!bool":
-		return "the truth value " + shorten(n.Value)
+		return "the boolean " + shorten(n.Value)
 	}
 	return "a value with the tag " + quote(strings.TrimSpace(n.Tag))
 }

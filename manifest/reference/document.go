@@ -1,9 +1,4 @@
-package manifest
-
-// The types below are the manifest as people write it. The JSON Schema and
-// docs/manifest.md are made from them: the comments are the text of both, the
-// tags are the rules that an editor can check. TestReferences holds them
-// against the keys that Parse knows.
+package reference
 
 // Document is the project file.
 type Document struct {
@@ -23,7 +18,7 @@ type Document struct {
 	// records, sha256- or quoit-.
 	Rings []string `json:"rings,omitempty" jsonschema:"minItems=1,uniqueItems=true,default=[developers\\, testers\\, users],example=[developers\\, testers\\, users]"`
 	// The root image: it installs the project on a site and depends on all the
-	// other images. Needed if there is more than one image.
+	// other images. Required if there is more than one image.
 	Root string `json:"root,omitempty" jsonschema:"default=the only image,example=deploy"`
 	// What all images share. What an image sets itself wins; args and labels
 	// merge by key.
@@ -72,7 +67,7 @@ type SiteDocument struct {
 	// The context of the kubeconfig that leads to the cluster.
 	Cluster string `json:"cluster,omitempty" jsonschema:"default=the current context,minLength=1,maxLength=253,example=eu-cluster"`
 	// The namespace. By default site eu of acme/shop is in shop-eu; dots and
-	// underlines of the project become dashes.
+	// underscores of the project become dashes.
 	Namespace string `json:"namespace,omitempty" jsonschema:"default=the project's last part - the site,maxLength=63,example=shop"`
 	// The registry, with an optional path, that the site pulls from: a mirror
 	// or a copy of the manifest's.
@@ -103,7 +98,7 @@ type ImageDocument struct {
 	File string `json:"file,omitempty" jsonschema:"default=Dockerfile\\, then Containerfile,example=Containerfile"`
 	// The stage of the container file that is the image.
 	Target string `json:"target,omitempty" jsonschema:"pattern=^[A-Za-z0-9][A-Za-z0-9._-]*$,default=the last stage,example=runtime"`
-	// Build arguments. A number or truth value is passed as it is written;
+	// Build arguments. A number or boolean is passed as it is written;
 	// null takes the value from --build-arg only. Names that begin with QUOIT_
 	// or BUILDKIT_ are not allowed, nor those that have their value from the
 	// platform or stage that is built: TARGETARCH, BUILDPLATFORM, ...
@@ -118,10 +113,10 @@ type ImageDocument struct {
 	Platforms []string `json:"platforms,omitempty" jsonschema:"uniqueItems=true,default=the builder's,example=[linux/amd64]"`
 	// The version is never below this one: to adopt an image that has
 	// versions already, or a major version that is reviewed like code. Three
-	// numbers, nothing behind them.
+	// numbers and nothing after them.
 	Version string `json:"version,omitempty" jsonschema:"pattern=^(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)$,example=5.2.0"`
 	// Images of the project that this one needs at run time. What it needs at
 	// build time is found in its container file. The root image needs all the
-	// others and is named by none.
+	// others, and no image names it.
 	Depends []string `json:"depends,omitempty" jsonschema:"uniqueItems=true,example=[mailer]"`
 }

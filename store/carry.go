@@ -15,7 +15,12 @@ import (
 func (d *driver) carry(ctx context.Context, request records.Request) (records.Response, error) {
 	switch request.Action {
 	case records.Get:
-		return d.get(ctx, request.Tag)
+		got, err := d.get(ctx, request.Tag)
+		response := records.Response{Found: got.Found, Digest: got.Digest, Err: got.Broken}
+		if err == nil && got.Found && got.Broken == nil {
+			response.Record = &got.Record
+		}
+		return response, err
 	case records.Head:
 		return d.head(ctx, request)
 	case records.HeadDigest:
@@ -59,28 +64,25 @@ func (d *driver) denied(image string, err error) error {
 }
 
 // get reads the record that a tag of the log names.
-func (d *driver) get(ctx context.Context, tag string) (records.Response, error) {
+func (d *driver) get(ctx context.Context, tag string) (records.Got, error) {
 	log := d.repository(records.Repository)
 	manifest, found, err := log.get(ctx, tag)
 	if err != nil || !found {
-		return records.Response{}, d.denied(records.Repository, err)
+		return records.Got{}, d.denied(records.Repository, err)
 	}
 	if origin, is := manifest.origin(); is && tag == string(records.Hint) && !d.reader {
-		return records.Response{}, &MirrorError{Mirror: d.project.host() + "/" + d.project.path, Origin: origin}
+		return records.Got{}, &MirrorError{Mirror: d.project.host() + "/" + d.project.path, Origin: origin}
 	}
 	d.keep(records.Content{Repository: records.Repository, Digest: manifest.digest}, manifest)
 	sealed, broken, err := d.open(ctx, manifest)
-	response := records.Response{Found: true, Digest: manifest.digest, Err: broken}
-	if err == nil && broken == nil {
-		response.Record = &sealed.Record
-	}
-	return response, err
+	sealed.Digest = manifest.digest
+	return records.Got{Found: true, Sealed: sealed, Broken: broken}, err
 }
 
 // open reads a record from its manifest. Broken says that it is none.
 func (d *driver) open(ctx context.Context, manifest stored) (sealed records.Sealed, broken, err error) {
 	d.mu.Lock()
-	sealed, known := d.log[manifest.digest]
+	sealed, known := d.opened[manifest.digest]
 	d.mu.Unlock()
 	if known {
 		return sealed, nil, nil
@@ -99,7 +101,7 @@ func (d *driver) open(ctx context.Context, manifest stored) (sealed records.Seal
 	if sealed, broken = records.Open(manifest.bytes, config); broken == nil {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		d.log[sealed.Digest] = sealed
+		d.opened[sealed.Digest] = sealed
 	}
 	return sealed, broken, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -39,16 +38,16 @@ type driver struct {
 	adopting map[records.Content]string
 	// whole reads ring tags with what they name, which is about to be written
 	// elsewhere.
-	whole bool
-	// reader makes it stop before the first thing that is not reading the log.
-	reader bool
+	whole  bool
+	reader bool // it writes nothing
+	log    *records.Log
 
 	held  atomic.Int64 // bytes of manifests
 	waits waits
 
 	mu        sync.Mutex
 	manifests map[records.Content]stored
-	log       map[string]records.Sealed // records that were read, by digest
+	opened    map[string]records.Sealed // records that were read, by digest
 	pushed    map[string]bool           // configs of records
 	tries     map[records.Content]int   // of tags that may move
 	wrote     bool                      // something to the log
@@ -56,15 +55,14 @@ type driver struct {
 }
 
 func newDriver(p *Project) *driver {
-	return &driver{
-		project: p, manifests: map[records.Content]stored{}, log: map[string]records.Sealed{},
+	d := &driver{
+		project: p, manifests: map[records.Content]stored{}, opened: map[string]records.Sealed{},
 		pushed: map[string]bool{}, tries: map[records.Content]int{},
 		waits: waits{unit: p.options.Backoff, since: map[uint64]time.Time{}},
 	}
+	d.log = records.NewLog(source{d})
+	return d
 }
-
-// errRead ends a machine that has read the log.
-var errRead = errors.New("the log was read")
 
 // run lets a machine come to its end. When ctx ends before the operation is out,
 // it stops there; after that it goes on for a few seconds.
@@ -78,11 +76,7 @@ func (d *driver) run(ctx context.Context, m *records.Machine) records.Result {
 		if ctx.Err() != nil && deadline.IsZero() {
 			deadline = time.Now().Add(linger)
 		}
-		switch {
-		case d.reader && !slices.ContainsFunc(requests, readsLog):
-			m.Stop(errRead)
-			continue
-		case ctx.Err() != nil && (!m.Exposed() || time.Now().After(deadline)):
+		if ctx.Err() != nil && (!m.Exposed() || time.Now().After(deadline)) {
 			m.Stop(interrupted(ctx, nil))
 			continue
 		}
@@ -98,10 +92,6 @@ func (d *driver) run(ctx context.Context, m *records.Machine) records.Result {
 		}
 		m.Took(responses)
 	}
-}
-
-func readsLog(r records.Request) bool {
-	return r.Repository == records.Repository && (r.Action == records.Get || r.Action == records.Head)
 }
 
 // lingering is a context that ends a while after another one.

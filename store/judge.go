@@ -79,17 +79,33 @@ func (p *publisher) moved(ctx context.Context, newest records.Record, departed d
 		}
 	}
 	moved := &MovedError{Ring: departed.ring, Was: departed.held, Is: held(departed.ring, departed.is)}
-	// Only for the message, which does without it.
-	_ = p.driver.walk(ctx, newest.Sequence, func(sealed records.Sealed) bool {
-		if before, found := sealed.Record.Before[departed.ring]; found && before == departed.is {
-			return true
-		}
-		if sealed.Record.After[departed.ring] == departed.is {
-			moved.Record = &sealed.Record
-		}
-		return false
-	})
+	moved.Record = p.mover(ctx, newest, departed)
 	return moved
+}
+
+// maxWalk is how many records are searched for who moved a ring.
+const maxWalk = 50
+
+// mover is the record that moved a ring; nil if it is not found soon. The message
+// that it is for does without it.
+func (p *publisher) mover(ctx context.Context, newest records.Record, departed departure) *records.Record {
+	left := maxWalk
+	for sealed, err := range p.driver.log.Back(ctx, records.Sealed{Record: newest}) {
+		before, found := sealed.Record.Before[departed.ring]
+		switch moved := sealed.Record.After[departed.ring] == departed.is; {
+		case err != nil:
+			return nil
+		case found && before == departed.is:
+		case moved:
+			return &sealed.Record
+		default:
+			return nil
+		}
+		if left--; left == 0 {
+			break
+		}
+	}
+	return nil
 }
 
 func held(ring string, place records.Place) *versioning.Held {

@@ -162,9 +162,6 @@ func (p *publisher) images(newest records.Record) (map[string]records.Image, err
 	return images, nil
 }
 
-// maxWalk is how many records are searched for who moved a ring.
-const maxWalk = 50
-
 // learn finds the digests of versions: in the record of the release that has
 // them, else what their tags name, which are older than the log.
 func (p *publisher) learn(ctx context.Context, unknown *unknownImages) error {
@@ -172,7 +169,7 @@ func (p *publisher) learn(ctx context.Context, unknown *unknownImages) error {
 	var published records.Sealed
 	if unknown.record > 0 {
 		var err error
-		if published, err = p.driver.record(ctx, unknown.record); err != nil {
+		if published, err = p.driver.log.Record(ctx, unknown.record); err != nil {
 			return err
 		}
 	}
@@ -194,33 +191,4 @@ func (p *publisher) learn(ctx context.Context, unknown *unknownImages) error {
 		p.known[left[i].Name+":"+tag] = digest
 		return err
 	})
-}
-
-// walk reads records backwards, as long as visit wants more.
-func (d *driver) walk(ctx context.Context, from uint64, visit func(records.Sealed) bool) error {
-	for sequence := from; sequence > 0 && sequence+maxWalk > from; sequence-- {
-		sealed, err := d.record(ctx, sequence)
-		if err != nil || !visit(sealed) {
-			return err
-		}
-	}
-	return nil
-}
-
-// record reads a record that has to be there.
-func (d *driver) record(ctx context.Context, sequence uint64) (records.Sealed, error) {
-	tag := records.Name{Sequence: sequence}.String()
-	reference := d.repository(records.Repository).reference(tag)
-	response, err := d.get(ctx, tag)
-	switch {
-	case err != nil:
-		return records.Sealed{}, err
-	case !response.Found:
-		return records.Sealed{}, fmt.Errorf("%s, record %d of the log, is gone: run `quoit verify`", reference, sequence)
-	case response.Record == nil:
-		return records.Sealed{}, fmt.Errorf("%s, record %d of the log, cannot be read: %w: run `quoit verify`", reference, sequence, response.Err)
-	case response.Record.Sequence != sequence:
-		return records.Sealed{}, fmt.Errorf("%s says that it is record %d: run `quoit verify`", reference, response.Record.Sequence)
-	}
-	return records.Sealed{Record: *response.Record, Digest: response.Digest}, nil
 }

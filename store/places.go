@@ -14,14 +14,16 @@ import (
 // on until all are found, so a digest that was never published costs the whole
 // log. Errors are those of [Project.History].
 func (p *Project) Places(ctx context.Context, digests ...string) (map[string]versioning.Place, error) {
-	d := newDriver(p)
-	d.reader = true
-	newest, err := d.newest(ctx)
+	log := newReader(p).log
+	newest, err := log.Newest(ctx)
 	if err != nil || newest.Digest == "" {
 		return nil, err
 	}
 	found := map[string]versioning.Place{}
-	for sealed := newest; ; {
+	for sealed, err := range log.Back(ctx, newest) {
+		if err != nil {
+			return nil, err
+		}
 		for _, table := range []records.Table{sealed.Record.After, sealed.Record.Before} {
 			for _, place := range table {
 				if slices.Contains(digests, place.Digest) && !place.Empty() {
@@ -29,13 +31,11 @@ func (p *Project) Places(ctx context.Context, digests ...string) (map[string]ver
 				}
 			}
 		}
-		if sealed.Record.Sequence <= 1 || !slices.ContainsFunc(digests, func(digest string) bool { return found[digest].Empty() }) {
-			return found, nil
-		}
-		if sealed, err = d.record(ctx, sealed.Record.Sequence-1); err != nil {
-			return nil, err
+		if !slices.ContainsFunc(digests, func(digest string) bool { return found[digest].Empty() }) {
+			break
 		}
 	}
+	return found, nil
 }
 
 // Release reads what a root image says of its release; digest is that of the

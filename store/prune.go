@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/quoitbuild/quoit/store/records"
@@ -67,7 +66,7 @@ func (e *PrunedError) Error() string {
 // Errors are an [*OperationError], which wraps a [*MirrorError], a [*ForeignError],
 // an [*UnknownError] or a [*RequestError].
 func (p *Project) Prune(ctx context.Context, options PruneOptions) (Pruned, error) {
-	r := &pruner{project: p, options: options, log: map[uint64]records.Sealed{}}
+	r := &pruner{project: p, options: options, reader: newReader(p), log: map[uint64]records.Sealed{}}
 	err := r.prune(ctx)
 	if err != nil {
 		err = &OperationError{Project: p.project, Operation: records.OpPrune, Err: err}
@@ -79,6 +78,7 @@ func (p *Project) Prune(ctx context.Context, options PruneOptions) (Pruned, erro
 type pruner struct {
 	project *Project
 	options PruneOptions
+	reader  *driver
 	log     map[uint64]records.Sealed
 	newest  records.Sealed
 	pruned  versioning.Lineage // afterwards
@@ -119,9 +119,7 @@ func (r *pruner) prune(ctx context.Context) error {
 
 // read reads the records that were not read yet.
 func (r *pruner) read(ctx context.Context) (err error) {
-	d := newDriver(r.project)
-	d.reader = true
-	if r.newest, err = d.newest(ctx); err != nil {
+	if r.newest, err = r.reader.log.Newest(ctx); err != nil {
 		return err
 	}
 	if r.newest.Digest == "" {
@@ -129,9 +127,9 @@ func (r *pruner) read(ctx context.Context) (err error) {
 	}
 	first := uint64(len(r.log)) + 1
 	return r.project.each(int(r.newest.Record.Sequence+1-first), func(i int) error {
-		sealed, err := d.record(ctx, first+uint64(i))
-		d.mu.Lock()
-		defer d.mu.Unlock()
+		sealed, err := r.reader.log.Record(ctx, first+uint64(i))
+		r.reader.mu.Lock()
+		defer r.reader.mu.Unlock()
 		if err == nil {
 			r.log[first+uint64(i)] = sealed
 		}
@@ -187,46 +185,24 @@ var errPruned = errors.New("releases were pruned")
 // unpruned looks whether the adopted images are in a release that was not pruned,
 // or older than the log.
 func (p *publisher) unpruned(ctx context.Context) error {
-	newest, err := p.driver.newestRecord(ctx)
+	log := newReader(p.project).log
+	newest, err := log.Newest(ctx)
 	if err != nil {
 		return err
 	}
-	pruned := newest.Pruned
-	left, alone := slices.Clone(p.plan.adopted), map[string]bool{}
-	for record := newest; len(left) > 0; {
-		left = slices.DeleteFunc(left, func(name string) bool {
-			image, _ := p.publication.Plan.Image(name)
-			recorded, found := record.Images[name]
-			if !found || recorded.Version != image.Version {
-				return false
-			}
-			alone[name] = pruned.Has(record.Releases)
-			return !alone[name]
-		})
-		if record.Sequence <= 1 {
-			break
-		}
-		sealed, err := p.driver.record(ctx, record.Sequence-1)
+	pruned := newest.Record.Pruned
+	for _, name := range p.plan.adopted {
+		image, _ := p.publication.Plan.Image(name)
+		assigned, found, err := log.Assigned(ctx, newest.Record, name, image.Version)
 		if err != nil {
 			return err
 		}
-		record = sealed.Record
-	}
-	for _, name := range left {
-		if image, _ := p.publication.Plan.Image(name); alone[name] {
+		if found && pruned.Has(assigned.Releases) {
 			return &PrunedError{Version: image.Version, Image: name}
 		}
 	}
 	p.pruned = pruned
 	return nil
-}
-
-// newestRecord reads it by a driver of its own that writes nothing.
-func (d *driver) newestRecord(ctx context.Context) (records.Record, error) {
-	reader := newDriver(d.project)
-	reader.reader = true
-	newest, err := reader.newest(ctx)
-	return newest.Record, err
 }
 
 // String is the outcome for people, a line for each image.

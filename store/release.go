@@ -18,9 +18,7 @@ func (p *Project) Images(ctx context.Context, place records.Place) (map[string]r
 	if place.Record == 0 {
 		return p.taggedImages(ctx, place)
 	}
-	d := newDriver(p)
-	d.reader = true
-	sealed, err := d.record(ctx, place.Record)
+	sealed, err := newReader(p).log.Record(ctx, place.Record)
 	if err != nil {
 		return nil, err
 	}

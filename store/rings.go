@@ -56,7 +56,7 @@ func (p *Project) Unshift(ctx context.Context, options RingOptions, rings []stri
 		if undo == nil {
 			return change{}, errNoShift
 		}
-		sealed, err := r.driver.record(ctx, undo.Record)
+		sealed, err := r.driver.log.Record(ctx, undo.Record)
 		if err != nil {
 			return change{}, err
 		}
@@ -81,7 +81,10 @@ func (p *Project) Unshift(ctx context.Context, options RingOptions, rings []stri
 // Errors are as of [Project.Shift], or say that the log has no such release.
 func (p *Project) Set(ctx context.Context, options RingOptions, ring string, version versioning.Version, discard bool) (RingOutcome, error) {
 	return p.operate(ctx, options, records.OpSet, func(ctx context.Context, r *ringer, newest records.Record) (change, error) {
-		place, err := r.find(ctx, newest, version)
+		place, found, err := r.driver.log.Find(ctx, newest, options.Root, version)
+		if err == nil && !found {
+			err = fmt.Errorf("the log has no release %s of %s: `quoit history` shows those that there are", version, options.Root)
+		}
 		if err != nil {
 			return change{}, err
 		}

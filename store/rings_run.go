@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/quoitbuild/quoit/labels"
 	"github.com/quoitbuild/quoit/store/records"
@@ -83,7 +81,7 @@ func (r *ringer) adoption() adoption {
 // look is a dry run.
 func (r *ringer) look(ctx context.Context) error {
 	r.driver.reader = true
-	newest, err := r.driver.newest(ctx)
+	newest, err := r.driver.log.Newest(ctx)
 	if err == nil && newest.Digest == "" {
 		newest.Record, err = r.driver.adopted(ctx, newest.Record, r.adoption())
 	}
@@ -147,26 +145,6 @@ func (r *ringer) make(ctx context.Context, newest records.Record) (change, error
 		}
 	}
 	return c, nil
-}
-
-// find looks for the release of a version in what the rings held, from the newest
-// record on.
-func (r *ringer) find(ctx context.Context, newest records.Record, version versioning.Version) (records.Place, error) {
-	for record, void := newest, false; ; {
-		for _, ring := range slices.Sorted(maps.Keys(record.After)) {
-			if place := record.After[ring]; !void && place.Version == version && place.Root == r.options.Root {
-				return place, nil
-			}
-		}
-		if record.Sequence <= 1 {
-			return records.Place{}, fmt.Errorf("the log has no release %s of %s: `quoit history` shows those that there are", version, r.options.Root)
-		}
-		sealed, err := r.driver.record(ctx, record.Sequence-1)
-		if err != nil {
-			return records.Place{}, err
-		}
-		record, void = sealed.Record, record.Operation == records.OpVoid
-	}
 }
 
 // judge says what the end of the protocol means.

@@ -42,13 +42,12 @@ func (p *Project) Verify(ctx context.Context, rings []string) (Report, error) {
 		if err != nil || len(report.Findings) == 0 {
 			return report, err
 		}
-		d := newDriver(p)
-		d.reader = true
+		reader := newReader(p)
 		// A log that cannot be read is what the findings are about.
-		if now, err := d.newest(ctx); err != nil || now.Record.Sequence <= newest {
+		if now, err := reader.log.Newest(ctx); err != nil || now.Record.Sequence <= newest {
 			return report, nil
 		}
-		if err := rest(ctx, d.waits.unit); err != nil {
+		if err := rest(ctx, reader.waits.unit); err != nil {
 			return Report{}, err
 		}
 	}
@@ -61,8 +60,7 @@ const looksAgain = 20
 
 // verify does it once, and returns the number of the newest record that it saw.
 func (p *Project) verify(ctx context.Context, rings []string) (Report, uint64, error) {
-	v := &verifier{project: p, driver: newDriver(p), report: Report{Rings: []string{}, Findings: []Finding{}}}
-	v.driver.reader = true
+	v := &verifier{project: p, driver: newReader(p), report: Report{Rings: []string{}, Findings: []Finding{}}}
 	if err := v.read(ctx); err != nil {
 		return v.report, 0, err
 	}
@@ -177,17 +175,17 @@ func (v *verifier) open(ctx context.Context) error {
 		}
 	}
 	return v.all(len(decided), func(i int) (func(), error) {
-		response, err := v.driver.get(ctx, decided[i])
+		got, err := v.driver.get(ctx, decided[i])
 		err, broken := contents(err)
 		return func() {
 			digest := v.log.Tags[decided[i]]
-			if response.Record == nil {
-				v.log.Errors[digest] = errors.Join(response.Err, broken)
+			if !got.Found || got.Broken != nil {
+				v.log.Errors[digest] = errors.Join(got.Broken, broken)
 				return
 			}
-			v.log.Records[digest] = *response.Record
-			if response.Record.Sequence > v.newest.Sequence {
-				v.newest = *response.Record
+			v.log.Records[digest] = got.Record
+			if got.Record.Sequence > v.newest.Sequence {
+				v.newest = got.Record
 			}
 		}, err
 	})

@@ -11,8 +11,6 @@ import (
 
 	"github.com/quoitbuild/quoit/deploy"
 	"github.com/quoitbuild/quoit/deploy/rollout"
-	"github.com/quoitbuild/quoit/deploy/site"
-	"github.com/quoitbuild/quoit/internal/show"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/store"
 )
@@ -186,24 +184,6 @@ func (f *deployFlags) deploy(cmd *cobra.Command, m *manifest.Manifest, p *store.
 		err = printText(cmd.OutOrStdout(), fmt.Sprintf("%s runs %s %s now\n", s.Name, m.Project, d.Plan.Target.Version))
 	}
 	return result, err
-}
-
-// carryOut runs what was decided.
-func (f *siteFlags) carryOut(cmd *cobra.Command, work rollout.Site, d *site.Deployment) error {
-	progress := cmd.ErrOrStderr()
-	say := func(line string) { fmt.Fprintf(progress, "%s: %s\n", work.Place.Name, show.Block(line)) }
-	var runner site.Runner = site.Jobs{Cluster: work.Cluster, Log: show.NewWriter(progress), Say: say}
-	if f.local {
-		runner = site.Local{Cluster: work.Cluster, Log: show.NewWriter(progress)}
-	}
-	return d.Run(cmd.Context(), f.limits.Run(actor(), runner, say))
-}
-
-func (f *siteFlags) show(cmd *cobra.Command, r rollout.Result) error {
-	if f.output == "json" {
-		return nil
-	}
-	return printText(cmd.OutOrStdout(), r.String())
 }
 
 // deployResult is the JSON of quoit deploy, with --dry-run or without.

@@ -2,14 +2,17 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/quoitbuild/quoit/deploy/rollout"
 	"github.com/quoitbuild/quoit/deploy/site"
 	"github.com/quoitbuild/quoit/internal/diag"
+	"github.com/quoitbuild/quoit/internal/show"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/store"
 )
@@ -64,6 +67,25 @@ func findSite(m *manifest.Manifest, name string) (manifest.Site, error) {
 // openSite connects to a site's cluster. No request is made.
 func openSite(m *manifest.Manifest, p *store.Project, s manifest.Site) (rollout.Site, error) {
 	return rollout.Open(m, p, s, agent())
+}
+
+// carryOut runs what was decided.
+func (f *siteFlags) carryOut(cmd *cobra.Command, work rollout.Site, d *site.Deployment) error {
+	progress := cmd.ErrOrStderr()
+	say := func(line string) { fmt.Fprintf(progress, "%s: %s\n", work.Place.Name, show.Block(line)) }
+	var runner site.Runner = site.Jobs{Cluster: work.Cluster, Log: show.NewWriter(progress), Say: say}
+	if f.local {
+		runner = site.Local{Cluster: work.Cluster, Log: show.NewWriter(progress)}
+	}
+	return d.Run(cmd.Context(), f.limits.Run(actor(), runner, say))
+}
+
+// show prints what will be done.
+func (f *siteFlags) show(cmd *cobra.Command, r rollout.Result) error {
+	if f.output == "json" {
+		return nil
+	}
+	return printText(cmd.OutOrStdout(), r.String())
 }
 
 // siteMoved reports whether somebody else deploys to a site or did in between.

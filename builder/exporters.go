@@ -40,31 +40,36 @@ type exporters struct {
 
 func (e *exporters) attachable() session.Attachable {
 	return exporterprovider.New(func(_ context.Context, meta map[string][]byte, _ []string) ([]*exporter.ExporterRequest, error) {
-		plan, err := decodePlan(meta[frontend.MetaPlan])
+		return e.answer(meta)
+	})
+}
+
+// answer are the exporters of a result.
+func (e *exporters) answer(meta map[string][]byte) ([]*exporter.ExporterRequest, error) {
+	plan, err := decodePlan(meta[frontend.MetaPlan])
+	if err != nil {
+		return nil, err
+	}
+	if err := e.check(plan); err != nil {
+		return nil, err
+	}
+	if e.unsettled && frontend.Unsettled(plan) {
+		return nil, nil
+	}
+	var requests []*exporter.ExporterRequest
+	for _, name := range frontend.Part(plan, e.part) {
+		attrs, err := imageAttrs(plan, name, meta)
 		if err != nil {
 			return nil, err
 		}
-		if err := e.check(plan); err != nil {
-			return nil, err
+		if e.epoch != "" {
+			attrs[string(exptypes.OptKeySourceDateEpoch)] = e.epoch
+			attrs[string(exptypes.OptKeyRewriteTimestamp)] = "true"
 		}
-		if e.unsettled && frontend.Unsettled(plan) {
-			return nil, nil
-		}
-		var requests []*exporter.ExporterRequest
-		for _, name := range frontend.Part(plan, e.part) {
-			attrs, err := imageAttrs(plan, name, meta)
-			if err != nil {
-				return nil, err
-			}
-			if e.epoch != "" {
-				attrs[string(exptypes.OptKeySourceDateEpoch)] = e.epoch
-				attrs[string(exptypes.OptKeyRewriteTimestamp)] = "true"
-			}
-			e.images = append(e.images, name)
-			requests = append(requests, &exporter.ExporterRequest{Type: client.ExporterImage, Attrs: attrs})
-		}
-		return requests, nil
-	})
+		e.images = append(e.images, name)
+		requests = append(requests, &exporter.ExporterRequest{Type: client.ExporterImage, Attrs: attrs})
+	}
+	return requests, nil
 }
 
 // check refuses a plan for other repositories than those of the manifest, and for

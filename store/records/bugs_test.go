@@ -74,9 +74,9 @@ func TestPlantedBugsAreFoundInHistories(t *testing.T) {
 		variant func(*Machine, []Response) bool
 		first   uint64 // seed
 	}{
-		"no closing check":         {noClosing, 1},
+		"no closing check":         {noClosing, dose[uint64](161, 1, 1)},
 		"not awaiting the own tag": {noAwait, 1},
-		"no doubt":                 {noDoubt, 4001},
+		"no doubt":                 {noDoubt, dose[uint64](4301, 4001, 4001)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, seed, _, err := histories(test.first, 5000, func(h *history) {

@@ -1,7 +1,6 @@
 package records
 
 import (
-	"os"
 	"testing"
 	"time"
 )
@@ -10,8 +9,7 @@ const most = 25 // requests of a writer left alone, since it began its last roun
 
 // Every interleaving of single requests, crashes and delayed writes.
 func TestEveryInterleaving(t *testing.T) {
-	long := os.Getenv("QUOIT_TEST_LONG") == "1"
-	for name, s := range scenarios(long) {
+	for name, s := range dose(shorten, asTheyAre, lengthen)(scenarios()) {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
 			e, err := explore(s)
@@ -27,7 +25,7 @@ func TestEveryInterleaving(t *testing.T) {
 	}
 }
 
-func scenarios(long bool) map[string]scenario {
+func scenarios() map[string]scenario {
 	a := sha("0.1.0")
 	one := []Operation{set("dev", "0.1.0")}
 	s := map[string]scenario{
@@ -77,14 +75,22 @@ func scenarios(long bool) map[string]scenario {
 		scenario.sample = 64
 		s[name] = scenario
 	}
-	if long {
-		lengthen(s)
+	return s
+}
+
+func asTheyAre(s map[string]scenario) map[string]scenario { return s }
+
+// shorten lets writers go on one after the other after the first round.
+func shorten(s map[string]scenario) map[string]scenario {
+	for name, scenario := range s {
+		scenario.rounds = 1
+		s[name] = scenario
 	}
 	return s
 }
 
 // lengthen makes the scenarios as large as minutes allow.
-func lengthen(s map[string]scenario) {
+func lengthen(s map[string]scenario) map[string]scenario {
 	for name, scenario := range s {
 		switch {
 		case name == "listings out of order":
@@ -108,4 +114,5 @@ func lengthen(s map[string]scenario) {
 	push := foreign
 	push.operations, push.crashes, push.impatient = []Operation{push.operations[0], nil, nil}, 1, true
 	s["three writers, a foreign push"] = push
+	return s
 }

@@ -154,16 +154,12 @@ func histories(first, count uint64, change func(*history)) (h *history, seed uin
 }
 
 func TestRandomHistories(t *testing.T) {
-	count := uint64(1000)
-	if os.Getenv("QUOIT_TEST_LONG") == "1" {
-		count = 100_000
-	}
-	runHistories(t, count, nil)
+	runHistories(t, dose[uint64](200, 1000, 100_000), nil)
 }
 
 // A registry whose pages hold next to nothing, and are older the earlier they are.
 func TestRandomHistoriesInTinyPages(t *testing.T) {
-	runHistories(t, 300, func(h *history) { h.lagging, h.order, h.page = true, "lexical", 1 })
+	runHistories(t, dose[uint64](60, 300, 300), func(h *history) { h.lagging, h.order, h.page = true, "lexical", 1 })
 }
 
 // runHistories runs many, or the one that QUOIT_SEED names.

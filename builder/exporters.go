@@ -77,10 +77,10 @@ func (e *exporters) answer(meta map[string][]byte) ([]*exporter.ExporterRequest,
 func (e *exporters) check(plan versioning.Plan) error {
 	m := e.manifest
 	if plan.Registry != m.Registry || plan.Project != m.Project || plan.Root != m.Root {
-		return fmt.Errorf("the frontend planned for %s/%s, the manifest says %s/%s: nothing is pushed", plan.Registry, plan.Project, m.Registry, m.Project)
+		return fmt.Errorf("the frontend planned for %s/%s, but the manifest says %s/%s: nothing is pushed", plan.Registry, plan.Project, m.Registry, m.Project)
 	}
 	if ring := cmp.Or(e.ring, m.Rings[0]); plan.Ring != ring {
-		return fmt.Errorf("the frontend planned for ring %q, and %s was asked for: nothing is pushed", plan.Ring, ring)
+		return fmt.Errorf("the frontend planned for ring %q, but %s was asked for: nothing is pushed", plan.Ring, ring)
 	}
 	for _, image := range plan.Images {
 		if _, ok := m.Image(image.Name); !ok {

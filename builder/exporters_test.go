@@ -23,8 +23,8 @@ func TestExportersRefuseWhatWasNotAskedFor(t *testing.T) {
 	}{
 		{"the plan for the first ring", "", "", func(*versioning.Plan) {}},
 		{"the plan for the ring that was asked for", "users", "", func(p *versioning.Plan) { p.Ring = "users" }},
-		{"another ring than the first", "", `ring "users", and developers`, func(p *versioning.Plan) { p.Ring = "users" }},
-		{"another ring than the one that was asked for", "users", `ring "developers", and users`, func(*versioning.Plan) {}},
+		{"another ring than the first", "", `ring "users", but developers`, func(p *versioning.Plan) { p.Ring = "users" }},
+		{"another ring than the one that was asked for", "users", `ring "developers", but users`, func(*versioning.Plan) {}},
 		{"no ring", "", `ring "none"`, func(p *versioning.Plan) { p.Ring = versioning.None }},
 		{"another registry", "", "elsewhere.example.com", func(p *versioning.Plan) { p.Registry = "elsewhere.example.com" }},
 		{"an image that the manifest does not have", "", `"other"`, func(p *versioning.Plan) { p.Images = []versioning.ImagePlan{{Name: "other"}} }},

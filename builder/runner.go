@@ -71,7 +71,7 @@ func selfFS() (fsutil.FS, error) {
 	return fsutil.NewFilterFS(dir, &fsutil.FilterOpt{IncludePatterns: []string{filepath.Base(self)}})
 }
 
-var errNotStatic = errors.New("to build without a frontend image this command has to be a Linux binary without C libraries: name the frontend in the manifest's first line, # syntax=…")
+var errNotStatic = errors.New("to build without a frontend image, this command must be a static Linux binary: name the frontend in the manifest's first line, # syntax=…")
 
 // checkStatic makes sure that the binary runs in an empty file system.
 func checkStatic(path string) error {

@@ -76,9 +76,9 @@ func TestWhatGatesLackIsSaidBeforeAnyIsRun(t *testing.T) {
 			want: "gate of ring users: there is no secret key: give it with --secret id=key,src=FILE or --secret id=key,env=VARIABLE\n" +
 				"gate of ring users: there is no secret token: give it with --secret id=token,src=FILE or --secret id=token,env=VARIABLE"},
 		"an empty file": {gate: "{image: smoke}", secrets: []string{"id=token,src=" + empty},
-			want: "gate of ring post: the secret token is empty: does its file or variable have it?"},
+			want: "gate of ring post: the secret token is empty: check its file or variable"},
 		"an unset variable": {gate: "{image: smoke}", secrets: []string{"id=token,env=QUOIT_TEST_SECRET_UNSET"},
-			want: "gate of ring post: the secret token is empty: does its file or variable have it?"},
+			want: "gate of ring post: the secret token is empty: check its file or variable"},
 		"no file": {gate: "{image: smoke}", secrets: []string{"id=token,src=/nonexistent"},
 			want: "secret: failed to stat /nonexistent: stat /nonexistent: no such file or directory"},
 		"nothing": {gate: "{image: smoke, secrets: [key]}", secrets: []string{"id=token,env=QUOIT_TEST_SECRET", "id=key,env=QUOIT_TEST_SECRET"},

@@ -130,7 +130,7 @@ func defaultPlatform(workers []gateway.WorkerInfo) (ocispecs.Platform, error) {
 			return worker.Platforms[0], nil
 		}
 	}
-	return ocispecs.Platform{}, errors.New("BuildKit names no platform that it builds for")
+	return ocispecs.Platform{}, errors.New("BuildKit does not name a platform that it builds for")
 }
 
 // Error says that a gate did not let a release pass.

@@ -57,7 +57,7 @@ func checkSecret(ctx context.Context, store secrets.SecretsServer, name string) 
 	case err != nil:
 		return fmt.Errorf("reading the secret %s: %w", name, err)
 	case len(answer.Data) == 0:
-		return fmt.Errorf("the secret %s is empty: does its file or variable have it?", name)
+		return fmt.Errorf("the secret %s is empty: check its file or variable", name)
 	}
 	return nil
 }

@@ -38,14 +38,15 @@ func newApplyCmd() *cobra.Command {
 	var f applyFlags
 	cmd := &cobra.Command{
 		Use:   "apply",
-		Short: "Change a site's objects to those of a release: what a root image runs",
+		Short: "Apply a release's objects to a site: what a root image runs",
 		Long: `Apply is what a root image runs in the namespace of a site, where "quoit deploy"
 starts it. It builds the site's overlay, pins the images to the release's digests,
 fills in the site's values, runs hooks, applies the objects, waits until they are
 ready, and deletes those that the release no longer has. docs/apply.md says what the
 root image may contain.
 
-Every flag has a variable of the environment, QUOIT_SITE for --site; the flag wins.`,
+Every flag can be set by an environment variable too, like QUOIT_SITE for --site; the
+flag wins.`,
 		Example: `  quoit apply
   quoit apply --root deploy --site laptop --environment dev --namespace shop --dry-run`,
 		Args: noArgs,
@@ -68,14 +69,14 @@ Every flag has a variable of the environment, QUOIT_SITE for --site; the flag wi
 	flags.StringVar(&f.from, "from-version", "", "the version that the site comes from")
 	flags.StringVar(&f.to, "to-version", "", "the version that the site goes to")
 	flags.StringVar(&f.release, "release", "", "a JSON file with the release's images by digest (default "+site.ReleaseFile+")")
-	flags.StringVar(&r.Registry, "registry", "", "the registry of images that the objects name without one, if there is no such file")
-	flags.StringVar(&f.scope, "scope", "", "namespace, or cluster to allow objects outside of the site's namespace (default namespace)")
+	flags.StringVar(&r.Registry, "registry", "", "the registry of images that objects name without one, if there is no release file")
+	flags.StringVar(&f.scope, "scope", "", "namespace, or cluster to allow objects outside the site's namespace (default namespace)")
 	takeOverFlag(flags, &r.TakeOver, "fields")
 	flags.DurationVar(&r.Timeout, "timeout", 0, "how long to wait for each hook and for the objects (default "+apply.DefaultTimeout.String()+")")
 	flags.StringVar(&r.Root, "root", "/", "the folder of the root image's files")
 	flags.BoolVar(&r.DryRun, "dry-run", false, "ask the cluster what would change, and change nothing")
-	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "outside of a cluster: how to reach it")
-	flags.StringVar(&f.context, "context", "", "outside of a cluster: the kubeconfig's context")
+	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "outside a cluster: the file that says how to reach one")
+	flags.StringVar(&f.context, "context", "", "outside a cluster: the kubeconfig's context")
 	outputFlag(cmd, &f.output)
 	return cmd
 }
@@ -128,7 +129,7 @@ func (f *applyFlags) complete() error {
 	}
 	for _, need := range [][2]string{{"site", r.Site}, {"environment", r.Environment}, {"namespace", r.Namespace}} {
 		if need[1] == "" {
-			return usagef("say --%s, or QUOIT_%s in the environment", need[0], strings.ToUpper(need[0]))
+			return usagef("set --%s, or QUOIT_%s in the environment", need[0], strings.ToUpper(need[0]))
 		}
 	}
 	return errors.Join(parseVersion("--from-version", f.from, &r.From), parseVersion("--to-version", f.to, &r.To), f.readRelease())

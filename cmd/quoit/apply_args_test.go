@@ -15,9 +15,9 @@ func TestMistakesWithApply(t *testing.T) {
 	}{
 		{64, "apply now", `takes no argument, found "now"`},
 		{64, "apply -o yaml", "choose text or json"},
-		{64, "apply", "say --site, or QUOIT_SITE in the environment"},
-		{64, "apply --site eu", "say --environment"},
-		{64, "apply --site eu --environment prod", "say --namespace"},
+		{64, "apply", "set --site, or QUOIT_SITE in the environment"},
+		{64, "apply --site eu", "set --environment"},
+		{64, "apply --site eu --environment prod", "set --namespace"},
 		{64, place + "--scope galaxy", "--scope galaxy: choose namespace or cluster"},
 		{64, place + "--from-version one", "--from-version: "},
 		{64, place + "--to-version one", "--to-version: "},

@@ -19,9 +19,9 @@ func newBootstrapCmd() *cobra.Command {
 		Short: "Print what a site needs before the first deploy",
 		Long: `Bootstrap prints YAML for kubectl apply: the namespace, the account that root images run
 as, and a role with the least rights that the release in the site's ring needs, each with
-a word why. It asks no cluster and changes nothing; deploy never makes these objects.`,
+its reason. It contacts no cluster and changes nothing; deploy never makes these objects.`,
 		Example: `  quoit bootstrap eu | kubectl apply -f -
-  quoit bootstrap eu --watcher ghcr.io/quoitbuild/quoit-cli:1   # and what follows the ring`,
+  quoit bootstrap eu --watcher ghcr.io/quoitbuild/quoit-cli:1   # and a watcher`,
 		Args: oneArg("SITE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if watcher.Interval != 0 && (watcher.Image == "" || watcher.Interval < time.Second) {

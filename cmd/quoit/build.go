@@ -33,11 +33,14 @@ func newBuildCmd() *cobra.Command {
 		Use:   "build",
 		Short: "Build what changed, and with --push publish it as a release",
 		Long: `Build builds every changed image of the project in one solve; with --push, more than
-128 of them take several. With --push the images are pushed by digest, the release is
+128 images take several. With --push the images are pushed by digest, the release is
 recorded in the project's log, the images are tagged with their versions, and then the
 ring's tag moves to the new root image: at every moment the ring names a complete
-release.
-If nothing changed, nothing is built, pushed or moved.`,
+release. If nothing changed, nothing is built, pushed or moved.
+
+--first states that nothing was published yet, for registries that answer for a missing
+repository as for a forbidden one: no ring is looked up. If the log says otherwise,
+--push is refused.`,
 		Example: `  quoit build                         # build what changed, publish nothing
   quoit build --push                  # publish a release into the first ring
   quoit build --push --ring users     # a hotfix, built against another ring
@@ -50,7 +53,7 @@ If nothing changed, nothing is built, pushed or moved.`,
 	f.plan.register(cmd.Flags())
 	f.build.register(cmd.Flags())
 	cmd.Flags().BoolVar(&f.push, "push", false, "publish the release")
-	cmd.Flags().StringVar(&f.message, "message", "", "what the history says of this release")
+	cmd.Flags().StringVar(&f.message, "message", "", "a message for the history")
 	cmd.Flags().StringVar(&f.provenance, "provenance", "mode=min", "provenance of pushed images: mode=min, mode=max, or false")
 	cmd.Flags().StringVar(&f.sbom, "sbom", "false", "SBOM of pushed images: true, generator=IMAGE, or false")
 	outputFlag(cmd, &f.output)

@@ -31,12 +31,12 @@ func newCopyCmd() *cobra.Command {
 		Short: "Copy releases to another registry or a folder",
 		Long: `Copy copies the releases of rings, or of versions of the root image, with all their
 images, externals, attestations and signatures, and the log, to TO: a registry as in
-the manifest, or an OCI image layout, a folder that is written as oci:PATH or begins
-with ./ or /. Every digest stays. Only what TO lacks is sent, so the next release
-sends little, and a copy that was stopped continues when the command is run again.
+the manifest, or an OCI image layout, a folder written as oci:PATH or beginning with
+./ or /. Every digest stays the same. Only what TO lacks is sent, so the next release
+sends little, and a copy that was stopped continues when you run the command again.
 
 TO becomes a mirror of the project: quoit verify, history and status work there, and
-nobody can publish to it. A version there with other contents is never overwritten.`,
+nobody can publish to it. A version that has other contents there is never overwritten.`,
 		Example: `  quoit copy users registry.example.net/mirror
   quoit copy developers 1.4.2 ./media
   quoit copy --from ./media --project acme/shop users registry.example.net`,
@@ -54,7 +54,7 @@ nobody can publish to it. A version there with other contents is never overwritt
 	f.project.register(cmd.Flags())
 	outputFlag(cmd, &f.output)
 	cmd.Flags().StringVar(&f.from, "from", "", "copy from this registry or folder instead of the manifest's registry")
-	cmd.Flags().StringVar(&f.name, "project", "", "the project's name, where there is no manifest; needs --from")
+	cmd.Flags().StringVar(&f.name, "project", "", "the project's name, if there is no manifest; needs --from")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would be copied, and write nothing")
 	return cmd
 }
@@ -113,7 +113,7 @@ func checkRelease(m *manifest.Manifest, name string) error {
 	if _, err := versioning.Parse(name); err == nil || slices.Contains(m.RingOrder(), name) {
 		return nil
 	}
-	return usagef("%q is no version, and there is no ring of that name: choose of %s", name, strings.Join(m.RingOrder(), ", "))
+	return usagef("%q is neither a version nor a ring: choose a version or one of %s", name, strings.Join(m.RingOrder(), ", "))
 }
 
 // openStore opens a registry or a layout.

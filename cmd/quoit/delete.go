@@ -15,8 +15,8 @@ func newDeleteCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "delete SITE",
 		Short: "Remove what was deployed to a site",
-		Long: `Delete lets the site's root image uninstall what it has installed, and then removes
-the site's record. What the root image does not know stays, and so does the namespace.
+		Long: `Delete has the site's root image uninstall what it installed, and then removes the
+site's record. What the root image does not know of stays, and so does the namespace.
 If it fails or is stopped, delete again: the record goes last.`,
 		Example: `  quoit delete eu --dry-run
   quoit delete eu`,

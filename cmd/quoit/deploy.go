@@ -26,19 +26,20 @@ func newDeployCmd() *cobra.Command {
 	var f deployFlags
 	cmd := &cobra.Command{
 		Use:   "deploy SITE | --ring RING",
-		Short: "Bring a site to the release that its ring holds",
+		Short: "Bring a site to the release that its ring has",
 		Long: `Deploy runs the root image of the ring's release as a Job in the site's namespace,
 shows what it prints, waits for it, and keeps a record there. If the ring was shifted
-back, that is a downgrade: first the newer root image takes back what the older one does
-not know, then the older one restores its objects. A deploy that failed or was stopped is
-completed by deploying again.
+back, that is a downgrade: first the newer root image undoes what the older one does not
+know, then the older one restores its objects. A deploy that failed or was stopped is
+completed by deploying again. A release that is unrelated to what the site runs stops the
+deploy, unless --discard names the site.
 
 With --ring all sites of the ring are deployed to, one after the other; one that fails
 does not stop the others.`,
 		Example: `  quoit deploy eu --dry-run          # what would be run
   quoit deploy eu
   quoit deploy --ring users          # every site that follows the ring
-  quoit deploy eu --again            # although nothing has changed
+  quoit deploy eu --again            # even if nothing has changed
   quoit deploy eu --skip-downgrade   # the newer release's downgrade is broken`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}

@@ -15,9 +15,9 @@ func newDiffCmd() *cobra.Command {
 		Use:   "diff SITE",
 		Short: "Show what a deploy would change in a site's objects",
 		Long: `Diff asks the site's cluster what the release in the site's ring would change there,
-by a dry run with the rights of whoever asks. Nothing is changed, and no hook runs. Where
-the site runs that release already, what is shown was changed by somebody else. Fields
-that belong to somebody else would stop the deploy, and are named.`,
+by a dry run with your own rights. Nothing is changed, and no hook runs. If the site runs
+that release already, the differences shown are somebody else's changes. Fields that
+belong to somebody else would stop the deploy, and are named.`,
 		Example: `  quoit diff eu
   quoit diff eu -o json`,
 		Args: oneArg("SITE"),

@@ -30,7 +30,7 @@ func (f *buildkitFlags) register(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.ssh, "ssh", nil, "an SSH agent for RUN --mount=type=ssh: default, or NAME=SOCKET")
 	flags.StringArrayVar(&f.cacheFrom, "cache-from", nil, "a build cache to read: type=registry,ref=…")
 	flags.StringArrayVar(&f.cacheTo, "cache-to", nil, "a build cache to write: type=registry,ref=…,mode=max")
-	flags.StringArrayVar(&f.allow, "allow", nil, "an entitlement to give: network.host, security.insecure")
+	flags.StringArrayVar(&f.allow, "allow", nil, "an entitlement to grant: network.host, security.insecure")
 }
 
 // registerGates registers those that are for running gates.
@@ -65,10 +65,10 @@ type planFlags struct {
 func (f *planFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.ring, "ring", os.Getenv("QUOIT_RING"), "the ring to build against, or none (default the manifest's first)")
 	flags.StringSliceVar(&f.major, "major", nil, "images that get a new major version, * for all")
-	flags.StringSliceVar(&f.rebuild, "rebuild", nil, "images to build although nothing changed, * for all")
+	flags.StringSliceVar(&f.rebuild, "rebuild", nil, "images to build even if nothing changed, * for all")
 	flags.StringSliceVar(&f.merge, "merge", nil, "rings whose release the sources contain, so that a shift may replace it")
-	flags.BoolVar(&f.first, "first", false, "state that the project has no release yet, instead of looking")
-	flags.BoolVar(&f.pull, "pull", false, "follow the tags of external images in a later ring too")
+	flags.BoolVar(&f.first, "first", false, "state that the project has no release yet; no ring is looked up, and a publish is refused if it has one")
+	flags.BoolVar(&f.pull, "pull", false, "follow the tags of external images in later rings too")
 	flags.BoolVar(&f.noCache, "no-cache", false, "run every step of what is built")
 	flags.StringArrayVar(&f.args, "build-arg", nil, "a build argument, NAME=VALUE or NAME to take it from the environment")
 	flags.StringArrayVar(&f.labels, "label", nil, "a label for every image that is built, KEY=VALUE")

@@ -13,13 +13,13 @@ func newHoldCmd() *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
 		Use:   "hold RING",
-		Short: "Let shifts leave a ring alone",
+		Short: "Make shifts leave a ring alone",
 		Example: `  quoit hold users --reason "audit until Friday"
   quoit unhold users`,
 		Args: oneArg("RING"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if reason == "" {
-				return usagef("say why with --reason, whoever shifts next will want to know")
+				return usagef("say why with --reason: whoever shifts next will want to know")
 			}
 			if err := checkReason(reason); err != nil {
 				return err
@@ -30,6 +30,6 @@ func newHoldCmd() *cobra.Command {
 		},
 	}
 	f.register(cmd)
-	cmd.Flags().StringVar(&reason, "reason", "", "why (needed)")
+	cmd.Flags().StringVar(&reason, "reason", "", "why (required)")
 	return cmd
 }

@@ -35,7 +35,7 @@ var exitCodes = []struct {
 	{0, "done, also if there was nothing to do"},
 	{exitFailed, "failed; the error names what and the next step"},
 	{exitChanges, "`plan --detailed-exitcode`: something changes"},
-	{exitMoved, "the rings or the site changed meanwhile, or somebody else deploys there; run the command again"},
+	{exitMoved, "the rings or the site changed meanwhile, or somebody else is deploying there; run the command again"},
 	{exitUsage, "the command line is wrong"},
 	{exitInterrupted, "interrupted"},
 }

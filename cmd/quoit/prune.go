@@ -23,8 +23,8 @@ func newPruneCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "prune",
 		Short: "Give up old releases that nothing needs",
-		Long: `Prune gives up releases for ever: those that no ring holds, or held in the newest
-records, that no undo of the newest shifts brings back, and that have no image's
+		Long: `Prune gives up releases for good: those that no ring has or had in the newest
+records, that undoing the newest shifts does not bring back, and that have no image's
 newest version. A record says so; then the tags of versions that are in no other
 release name an empty image, and the registry can free what they named. The versions
 are never used again. Old votes of the log are deleted where the registry deletes
@@ -37,10 +37,10 @@ What sites run is not known to the registry: name older releases with --needed.`
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	f.project.register(cmd.Flags())
-	cmd.Flags().IntVar(&f.keep, "keep", 20, "keep what rings held in this many of the newest records")
+	cmd.Flags().IntVar(&f.keep, "keep", 20, "keep what rings had in this many of the newest records")
 	cmd.Flags().StringSliceVar(&f.needed, "needed", nil, "keep these releases too, by version")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only say what would happen")
-	cmd.Flags().StringVar(&f.message, "message", "", "what the history says of this")
+	cmd.Flags().StringVar(&f.message, "message", "", "a message for the history")
 	outputFlag(cmd, &f.output)
 	return cmd
 }

@@ -29,7 +29,7 @@ type ringFlags struct {
 func (f *ringFlags) register(cmd *cobra.Command) {
 	f.project.register(cmd.Flags())
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "only say what would happen")
-	cmd.Flags().StringVar(&f.message, "message", "", "what the history says of this")
+	cmd.Flags().StringVar(&f.message, "message", "", "a message for the history")
 	outputFlag(cmd, &f.output)
 }
 

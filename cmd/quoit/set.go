@@ -16,8 +16,8 @@ func newSetCmd() *cobra.Command {
 		Use:   "set RING VERSION",
 		Short: "Place one release in one ring",
 		Long: `Set places a release, by the version of its root image, in a ring. Nothing is built.
-A release that would be replaced by one that does not contain it stops it. The ring's
-gate is run first.`,
+It stops if the ring's release would be replaced by one that does not contain it, unless
+--discard names the ring. The ring's gate is run first.`,
 		Example: `  quoit set users 0.9.1
   quoit set users 0.9.0 --discard users   # back to an older release`,
 		Args: twoArgs("RING VERSION"),

@@ -19,13 +19,14 @@ func newShiftCmd() *cobra.Command {
 		Use:   "shift",
 		Short: "Move releases one ring outward",
 		Long: `Shift gives each ring the release of the ring before it. Nothing is built and no
-digest changes; what moves is tags. An empty ring gives nothing; a held ring neither
-takes nor gives. A release that would be replaced by one that does not contain it, like
-a hotfix, stops the shift. The gates of the rings that take a release are run first.`,
+digest changes; only tags move. An empty ring gives nothing; a held ring neither takes
+nor gives. A release that would be replaced by one that does not contain it, like a
+hotfix, stops the shift, unless --discard names its ring. The gates of the rings that
+take a release are run first.`,
 		Example: `  quoit shift --dry-run               # what would move, and what changes by it
   quoit shift                         # every ring takes from the one before it
   quoit shift --from testers --to users
-  quoit shift --discard users         # although users has a hotfix of its own`,
+  quoit shift --discard users         # even though users has its own hotfix`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.check = func(m *manifest.Manifest) error { return checkShift(m, request) }

@@ -35,7 +35,7 @@ func (f *siteFlags) register(flags *pflag.FlagSet) {
 
 func registerLimits(flags *pflag.FlagSet, limits *rollout.Limits) {
 	flags.DurationVar(&limits.Timeout, "timeout", 0, "how long one run of a root image may take (default 30m, and 5m for each wait in it)")
-	flags.DurationVar(&limits.Start, "start-timeout", 2*time.Minute, "how long it may take until it runs")
+	flags.DurationVar(&limits.Start, "start-timeout", 2*time.Minute, "how long it may take to start")
 }
 
 func (f *siteFlags) check() error {
@@ -58,7 +58,7 @@ func findSite(m *manifest.Manifest, name string) (manifest.Site, error) {
 	case len(m.Sites) == 0:
 		return found, usagef("the manifest has no sites: add them under `sites`")
 	case near != "":
-		return found, usagef("there is no site %q: did you mean %q", name, near)
+		return found, usagef("there is no site %q: did you mean %q?", name, near)
 	default:
 		return found, usagef("there is no site %q: choose one of %s", name, strings.Join(m.SiteNames(), ", "))
 	}

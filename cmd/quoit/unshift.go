@@ -13,9 +13,9 @@ func newUnshiftCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "unshift [RING…]",
 		Short: "Undo the newest shift",
-		Long: `Unshift gives back what the newest shift that is not undone has replaced, in the
-named rings or in all that it moved, and holds them: the next shift leaves them alone
-until quoit unhold. Nothing is built; what drops out of all rings is named.`,
+		Long: `Unshift brings back what the newest shift that was not undone yet has replaced, in the
+named rings or in all that it moved, and holds them: shifts leave them alone until
+quoit unhold. Nothing is built; a release that drops out of all rings is named.`,
 		Example: `  quoit unshift --dry-run
   quoit unshift                       # take the release back everywhere
   quoit unshift users                 # only in the ring users`,

@@ -32,12 +32,13 @@ func newWatchCmd() *cobra.Command {
 	var f watchFlags
 	cmd := &cobra.Command{
 		Use:   "watch SITE… | REPO:RING --environment NAME --namespace NAME",
-		Short: "Follow rings, and deploy what they hold",
-		Long: `Watch asks the registry once an interval what each ring holds, with one HEAD for all
-sites of a ring, and deploys to the sites when that has changed. It upgrades; back it goes
-only where the site says "downgrade: auto", else it says that somebody has to deploy.
-With --resync it looks for objects that somebody else has changed, and with --correct it
-deploys again then. Without a manifest, REPO is the root image's repository.
+		Short: "Follow rings, and deploy what they have",
+		Long: `Watch asks the registry once an interval what each ring has, with one HEAD for all
+sites of a ring, and deploys to the sites when that has changed. It upgrades; it
+downgrades only where the site sets "downgrade: auto", and otherwise says that somebody
+has to deploy. With --resync it looks for objects that somebody else has changed, and
+with --correct it deploys again if there are any. Without a manifest, REPO is the root
+image's repository.
 
 /metrics (for Prometheus) and /healthz are served at --listen.`,
 		Example: `  quoit watch eu us
@@ -54,16 +55,16 @@ deploys again then. Without a manifest, REPO is the root image's repository.
 	flags := cmd.Flags()
 	f.project.register(flags)
 	flags.DurationVar(&f.options.Interval, "interval", time.Minute, "how often the registry is asked")
-	flags.DurationVar(&f.options.Resync, "resync", 0, "how often objects are compared with the release; 0: never")
-	flags.BoolVar(&f.options.Correct, "correct", false, "deploy again where they differ")
-	flags.StringVar(&f.listen, "listen", "127.0.0.1:9478", `where /metrics and /healthz are; "": nowhere`)
+	flags.DurationVar(&f.options.Resync, "resync", 0, "how often objects are compared with the release; 0 for never")
+	flags.BoolVar(&f.options.Correct, "correct", false, "deploy again if they differ")
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:9478", `the address that serves /metrics and /healthz; "" for none`)
 	registerLimits(flags, &f.options.Limits)
 	flags.StringVar(&f.site.Name, "site", "", "of REPO:RING: the site's name (default the ring)")
 	flags.StringVar(&f.site.Environment, "environment", "", "of REPO:RING: the overlay")
 	flags.StringVar(&f.site.Namespace, "namespace", "", "of REPO:RING: the site's namespace")
-	flags.StringVar(&f.scope, "scope", string(manifest.ScopeNamespace), "of REPO:RING: namespace, or cluster to allow objects outside of it")
-	flags.BoolVar(&f.mirror, "mirror", false, "of REPO:RING: it is in the site's registry, a mirror: externals are pulled from there too")
-	flags.StringVar(&f.downgrade, "downgrade", string(manifest.DowngradeNever), "of REPO:RING: never, or auto to downgrade by itself")
+	flags.StringVar(&f.scope, "scope", string(manifest.ScopeNamespace), "of REPO:RING: namespace, or cluster to allow objects outside it")
+	flags.BoolVar(&f.mirror, "mirror", false, "of REPO:RING: the registry is a mirror, so externals are pulled from there too")
+	flags.StringVar(&f.downgrade, "downgrade", string(manifest.DowngradeNever), "of REPO:RING: never, or auto to downgrade without being asked")
 	return cmd
 }
 

@@ -17,7 +17,7 @@ func (w *Watcher) Handler() http.Handler {
 	mux.HandleFunc("GET /healthz", func(out http.ResponseWriter, _ *http.Request) {
 		for _, ring := range w.rings {
 			if late := w.metrics.late(ring.name, 40*w.options.Interval+5*time.Minute); late {
-				http.Error(out, ring.name+" was not asked for any more", http.StatusServiceUnavailable)
+				http.Error(out, ring.name+" has not been polled for too long", http.StatusServiceUnavailable)
 				return
 			}
 		}

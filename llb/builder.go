@@ -3,6 +3,11 @@ package llb
 import (
 	"context"
 	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/containerd/platforms"
 	bk "github.com/moby/buildkit/client/llb"
@@ -105,7 +110,7 @@ func (b *Builder) withFiles(ctx context.Context, c *Compiled, on output, files m
 	if on.digest != "" {
 		base = bk.Image(siblingHost + "top:latest")
 	}
-	st := withFiles(base, files, c)
+	st := fileLayer(base, files, c)
 	def, err := st.Marshal(ctx, bk.Platform(c.Platform), bk.WithCaps(b.Compiler.Gateway.BuildOpts().LLBCaps))
 	if err != nil {
 		return output{}, fmt.Errorf("image %s: writing its graph: %w", c.Source.Name, err)
@@ -114,4 +119,31 @@ func (b *Builder) withFiles(ctx context.Context, c *Compiled, on output, files m
 		_, ok := siblingOf(op.GetSource())
 		return on, ok, nil
 	}, nil)
+}
+
+// fileLayer adds files with fixed modes and times as one layer.
+func fileLayer(st bk.State, files map[string][]byte, c *Compiled) bk.State {
+	var action *bk.FileAction
+	created := bk.WithCreatedTime(time.Unix(0, 0))
+	made := map[string]bool{"/": true}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if dir := path.Dir(name); !made[dir] {
+			made[dir] = true
+			action = mkdir(action, dir, created)
+		}
+		if action == nil {
+			action = bk.Mkfile(name, 0o644, files[name], created)
+		} else {
+			action = action.Mkfile(name, 0o644, files[name], created)
+		}
+	}
+	names := strings.Join(slices.Sorted(maps.Keys(files)), " ")
+	return st.File(action, bk.WithCustomName("["+c.Source.Name+"] "+names))
+}
+
+func mkdir(action *bk.FileAction, dir string, created bk.CreatedTime) *bk.FileAction {
+	if action == nil {
+		return bk.Mkdir(dir, 0o755, bk.WithParents(true), created)
+	}
+	return action.Mkdir(dir, 0o755, bk.WithParents(true), created)
 }

@@ -29,8 +29,8 @@ func waitPath(u, other *unit, seen map[*unit]bool) []*unit {
 // graphs do not need each other in a circle, nil for none: one of them was
 // compiled without what it builds on. Another frontend's file leads to this if it
 // mentions an image that no layer comes from.
-func (c *Compiler) falseCircle(results map[string][]*Compiled) error {
-	if len(c.circles) == 0 {
+func falseCircle(circles [][]*unit, results map[string][]*Compiled) error {
+	if len(circles) == 0 {
 		return nil
 	}
 	needs := map[string][]string{}
@@ -45,7 +45,7 @@ func (c *Compiler) falseCircle(results map[string][]*Compiled) error {
 		return nil // the caller finds that too, and it says more
 	}
 	var path []string
-	for _, u := range c.circles[0] {
+	for _, u := range circles[0] {
 		path = append(path, u.source.Name)
 	}
 	for range path {
@@ -57,5 +57,5 @@ func (c *Compiler) falseCircle(results map[string][]*Compiled) error {
 	first, second := path[0], path[1%len(path)]
 	err := fmt.Errorf("%w; no layer comes from %s, but the file's own frontend was told of it: take it out of the file",
 		&graph.CycleError{Path: append(path, first)}, second)
-	return InReference(err, c.Sources[first], second)
+	return InReference(err, results[first][0].Source, second)
 }

@@ -84,7 +84,7 @@ func (c *Compiler) declared(ctx context.Context, source Source, opt dockerfile2l
 	if len(source.Args) == 0 {
 		return nil, nil
 	}
-	if err := c.checkStages(source, *opt.TargetPlatform); err != nil {
+	if err := checkStages(source, c.platformArgs(*opt.TargetPlatform)); err != nil {
 		return nil, err
 	}
 	opt.Warn = nil
@@ -106,7 +106,7 @@ func (c *Compiler) declared(ctx context.Context, source Source, opt dockerfile2l
 // Outline returns what `--call=outline` shows of an image.
 func (c *Compiler) Outline(ctx context.Context, name string) (*outline.Outline, error) {
 	source := c.Sources[name]
-	if err := c.checkStages(source, source.Platforms[0]); err != nil {
+	if err := checkStages(source, c.platformArgs(source.Platforms[0])); err != nil {
 		return nil, inSource(err, source)
 	}
 	ui, err := dockerui.NewClient(newImageClient(ctx, c, newUnit("outline", source, source.Platforms[0])))

@@ -99,7 +99,7 @@ func (c *Compiler) All(ctx context.Context) (map[string][]*Compiled, error) {
 	}
 	results, failures := c.results(), c.failures()
 	if len(failures) == 0 {
-		return results, c.falseCircle(results)
+		return results, falseCircle(c.circles, results)
 	}
 	return results, errors.Join(failures...)
 }

@@ -3,8 +3,6 @@ package llb
 import (
 	"fmt"
 	"strings"
-
-	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // maxWays bounds the ways on which a stage's needs can be followed, stage by
@@ -12,9 +10,10 @@ import (
 const maxWays = 1 << 16
 
 // checkStages refuses a container file whose outline would not end: 30 stages
-// that use the one before them twice have a billion ways.
-func (c *Compiler) checkStages(source Source, platform ocispecs.Platform) error {
-	found := readNamings(source.Map.Data, c.platformArgs(platform), source.Args)
+// that use the one before them twice have a billion ways. Predefined are the
+// arguments of the platform.
+func checkStages(source Source, predefined map[string]string) error {
+	found := readNamings(source.Map.Data, predefined, source.Args)
 	target, ok := found.stages-1, found.stages > 0
 	if source.Target != "" {
 		target, ok = found.byName[strings.ToLower(source.Target)]

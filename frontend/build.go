@@ -1,6 +1,10 @@
 // Package frontend is the BuildKit frontend: it reads a project, plans, solves
 // and returns images. [New]'s function is behind every front door: the frontend image,
 // and the quoit command when it builds in its own process.
+//
+// A client asks by [Options], whose attributes BuildKit hands over, and gets images,
+// or the answer to a request: what each request needs stands in one table,
+// requests.go. The plan comes back under [MetaPlan].
 package frontend
 
 import (

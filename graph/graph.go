@@ -3,7 +3,8 @@
 // Images are the vertices, needs are the edges: a build-time need (an image is
 // built FROM another one, or copies from it) and a run-time one (`depends`) are
 // the same here. A [Graph] that exists is acyclic, and everything it returns is
-// in one stable order that does not depend on the order of the input.
+// in one stable order that does not depend on the order of the input. [New] is
+// given every image at once; [Graph.Order] is the order to build in.
 package graph
 
 import (

@@ -1,5 +1,9 @@
 // Package labels writes a release into the labels of its images, and reads it
 // back from those of a root image.
+//
+// [Info] takes from a plan what one image says of itself; [Image] and [Root] are
+// the labels for it, [Parse] is the way back. It knows every key that Quoit writes,
+// also those that other packages use, so [Reserved] is the one list of them.
 package labels
 
 import (

@@ -5,6 +5,10 @@
 // and needs; once versions are decided they are replaced by the project's one
 // context and by the siblings' graphs, or by registry images for those that did
 // not change.
+//
+// [Compiler.All] compiles, [Builder.Image] makes the graph that is solved.
+// [Externals] looks up what the project does not build, [Select] says which of the
+// project's files are sent.
 package llb
 
 import (

@@ -5,6 +5,10 @@
 // The hash covers what git keeps: path, type, executable bit, content or link
 // target. It does not cover times, owners, other permission bits and empty
 // directories.
+//
+// [Reads] finds what a compiled graph reads. A [Request] with the reads of all
+// images goes to where the files are, and [Answer] digests them there. [Sum] is an
+// image's revision, given that digest.
 package revision
 
 import (

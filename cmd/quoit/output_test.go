@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/quoitbuild/quoit/board"
 	"github.com/quoitbuild/quoit/builder/gate"
 	"github.com/quoitbuild/quoit/deploy"
 	"github.com/quoitbuild/quoit/deploy/apply"
@@ -34,7 +35,7 @@ func TestNothingThatIsPrintedTurnsTextAround(t *testing.T) {
 	moved := &store.MovedError{Ring: evil, Was: held, Record: new(evilRecord())}
 	plan := versioning.Plan{Project: evil, Ring: evil, Root: "deploy", Warnings: []string{evil}, Images: []versioning.ImagePlan{
 		{Name: "deploy", Changed: true, Version: versioning.Version{Minor: 1}, Reasons: []versioning.Reason{{Kind: versioning.ReasonNew, Detail: evil}}}}}
-	broken := siteStatus{Site: evil, Ring: evil, State: "broken", Step: &deploy.Step{}, Last: &deploy.Result{Error: evil}}
+	broken := board.Site{Site: evil, Ring: evil, State: board.Broken, Step: &deploy.Step{}, Last: &deploy.Result{Error: evil}}
 	reported := func(err error) func(io.Writer) error {
 		return func(out io.Writer) error { report(out, err); return nil }
 	}
@@ -47,11 +48,11 @@ func TestNothingThatIsPrintedTurnsTextAround(t *testing.T) {
 		},
 		"history of nothing": func(out io.Writer) error { return newHistoryResult(evil, nil).print(out) },
 		"status": func(out io.Writer) error {
-			return printRings(out, "p", []ringStatus{{Ring: evil, Held: &ringHold{Reason: evil}}})
+			return printText(out, board.Board{Rings: []board.Ring{{Ring: evil, Held: &board.Hold{Reason: evil}}}}.String())
 		},
-		"status of sites": func(out io.Writer) error { return printSites(out, []siteStatus{broken}) },
+		"status of sites": func(out io.Writer) error { return printText(out, board.Board{Sites: []board.Site{broken}}.String()) },
 		"a site that is unreachable": func(out io.Writer) error {
-			return printSites(out, []siteStatus{{Site: "eu", State: "unreachable", Error: evil}})
+			return printText(out, board.Board{Sites: []board.Site{{Site: "eu", State: board.Unreachable, Error: evil}}}.String())
 		},
 		"verify": func(out io.Writer) error {
 			err := printReport(out, "p", store.Report{Findings: []store.Finding{{Reference: evil, Problem: evil, Next: evil}}}, "text")

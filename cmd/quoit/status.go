@@ -1,19 +1,24 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
-	"io"
-	"strings"
-	"text/tabwriter"
+	"net/url"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/quoitbuild/quoit/internal/show"
+	"github.com/quoitbuild/quoit/board"
+	"github.com/quoitbuild/quoit/deploy"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/store"
-	"github.com/quoitbuild/quoit/versioning"
 )
+
+// clusterTime is how long one cluster may take to answer. It is less than what a
+// TLS handshake may take, so that all that are silent are told of alike.
+const clusterTime = 8 * time.Second
 
 func newStatusCmd() *cobra.Command {
 	var project projectFlags
@@ -34,26 +39,18 @@ func newStatusCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			read := readRings
 			if sites {
-				return showSites(cmd, m, p, output)
+				read = readSites
 			}
-			rings, err := readRings(cmd, p, m)
+			b, err := read(cmd.Context(), m, p)
 			if err != nil {
 				return err
-			}
-			held, err := p.Held(cmd.Context())
-			if err != nil {
-				return err
-			}
-			for i := range rings {
-				if hold, found := held[rings[i].Ring]; found {
-					rings[i].Held = &ringHold{hold.Reason, hold.Record}
-				}
 			}
 			if output == "json" {
-				return printJSON(cmd.OutOrStdout(), statusResult{Schema: 1, Project: m.Project, Rings: rings})
+				return printJSON(cmd.OutOrStdout(), b)
 			}
-			return printRings(cmd.OutOrStdout(), m.Project, rings)
+			return printText(cmd.OutOrStdout(), b.String())
 		},
 	}
 	project.register(cmd.Flags())
@@ -62,68 +59,80 @@ func newStatusCmd() *cobra.Command {
 	return cmd
 }
 
-// statusResult is the JSON of quoit status.
-type statusResult struct {
-	Schema  int          `json:"schema"`
-	Project string       `json:"project"`
-	Rings   []ringStatus `json:"rings"` // in their order
-}
-
-// ringStatus is a ring and what it holds; an empty one has no version.
-type ringStatus struct {
-	Ring    string                        `json:"ring"`
-	Version string                        `json:"version,omitempty"`
-	Digest  string                        `json:"digest,omitempty"`
-	Images  map[string]versioning.Version `json:"images,omitempty"`
-	Held    *ringHold                     `json:"held,omitempty"`
-}
-
-// ringHold says why shifts leave a ring alone, and which record says so.
-type ringHold struct {
-	Reason string `json:"reason,omitempty"`
-	Record uint64 `json:"record"`
-}
-
-func readRings(cmd *cobra.Command, p *store.Project, m *manifest.Manifest) ([]ringStatus, error) {
-	rings := make([]ringStatus, len(m.RingOrder()))
-	eg, ctx := errgroup.WithContext(cmd.Context())
+// readRings reads all rings at once, and then which are held.
+func readRings(ctx context.Context, m *manifest.Manifest, p *store.Project) (board.Board, error) {
+	b := board.Board{Project: m.Project, Rings: make([]board.Ring, len(m.RingOrder()))}
+	eg, each := errgroup.WithContext(ctx)
 	for i, ring := range m.RingOrder() {
 		eg.Go(func() error {
-			rings[i] = ringStatus{Ring: ring}
-			placed, err := p.Ring(ctx, m.Root, ring)
-			if err != nil || placed == nil {
+			placed, err := p.Ring(each, m.Root, ring)
+			b.Rings[i] = board.RingOf(ring, placed)
+			return err
+		})
+	}
+	if err := eg.Wait(); err != nil {
+		return b, err
+	}
+	held, err := p.Held(ctx)
+	for i, ring := range b.Rings {
+		if hold, found := held[ring.Ring]; found {
+			b.Rings[i].Held = &board.Hold{Reason: hold.Reason, Record: hold.Record}
+		}
+	}
+	return b, err
+}
+
+// readSites asks all sites at once. A cluster that does not answer is shown as
+// such, and is no error.
+func readSites(ctx context.Context, m *manifest.Manifest, p *store.Project) (board.Board, error) {
+	b := board.Board{Project: m.Project, Sites: make([]board.Site, len(m.Sites))}
+	if len(m.Sites) == 0 {
+		return b, usagef("the manifest has no sites: add them under `sites`")
+	}
+	eg, ctx := errgroup.WithContext(ctx)
+	eg.SetLimit(20)
+	for i, s := range m.Sites {
+		eg.Go(func() error {
+			placed, err := p.Ring(ctx, m.Root, s.Ring)
+			if err != nil {
 				return err
 			}
-			rings[i].Version = placed.Release.Version().String()
-			rings[i].Digest = placed.Digest
-			rings[i].Images = map[string]versioning.Version{}
-			for name, image := range placed.Release.Images {
-				rings[i].Images[name] = image.Version
+			record, unread := siteRecord(ctx, m, p, s)
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
 			}
+			named := board.Site{Site: s.Name, Ring: s.Ring, Cluster: s.Cluster, Namespace: s.Namespace}
+			b.Sites[i] = board.SiteOf(named, placed, record, unread)
 			return nil
 		})
 	}
-	return rings, eg.Wait()
+	return b, eg.Wait()
 }
 
-func printRings(out io.Writer, project string, rings []ringStatus) error {
-	var text strings.Builder
-	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "RING\tRELEASE\tIMAGES\tDIGEST\n")
-	for _, r := range rings {
-		if r.Version == "" {
-			fmt.Fprintf(w, "%s\t-\t\t\n", r.Ring)
-			continue
+// siteRecord reads a site's record in bounded time: also what a kubeconfig runs
+// to log in, which may wait for somebody, is not waited for any longer.
+func siteRecord(ctx context.Context, m *manifest.Manifest, p *store.Project, s manifest.Site) (deploy.Record, error) {
+	limited, cancel := context.WithTimeout(ctx, clusterTime)
+	defer cancel()
+	var record deploy.Record
+	answered := make(chan error, 1)
+	go func() {
+		work, err := openSite(m, p, s)
+		if err == nil {
+			record, err = work.Cluster.Record(limited, work.Place)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", r.Ring, r.Version, len(r.Images), r.Digest)
+		answered <- err
+	}()
+	var err error
+	select {
+	case err = <-answered:
+	case <-limited.Done():
 	}
-	if err := w.Flush(); err != nil {
-		return err
+	if limited.Err() != nil {
+		return deploy.Record{}, fmt.Errorf("no answer within %s", clusterTime)
 	}
-	for _, r := range rings {
-		if r.Held != nil {
-			fmt.Fprintf(&text, "held: %s, %s (record %d)\n", r.Ring, show.Line(r.Held.Reason), r.Held.Record)
-		}
+	if request := new(url.Error); errors.As(err, &request) {
+		return deploy.Record{}, request.Err // what was asked for would fill the line
 	}
-	return printText(out, text.String())
+	return record, err
 }

@@ -1,0 +1,37 @@
+package board_test
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/quoitbuild/quoit/board"
+	"github.com/quoitbuild/quoit/deploy"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+func Example() {
+	shop := versioning.Placed{
+		Ring: "users", Digest: "sha256:2f5e…",
+		Release: versioning.Release{Root: "deploy", Images: map[string]versioning.Image{
+			"deploy": {Version: versioning.Version{Major: 1}},
+			"api":    {Version: versioning.Version{Minor: 7}},
+		}},
+	}
+	eu := board.Site{Site: "eu", Ring: "users", Namespace: "shop"}
+	us := board.Site{Site: "us", Ring: "users", Namespace: "shop"}
+	fmt.Print(board.Board{
+		Project: "acme/shop",
+		Rings:   []board.Ring{board.RingOf("users", &shop)},
+		Sites: []board.Site{
+			board.SiteOf(eu, &shop, deploy.Record{}, nil),
+			board.SiteOf(us, &shop, deploy.Record{}, errors.New("no answer within 8s")),
+		},
+	})
+	// Output:
+	// RING   RELEASE  IMAGES  DIGEST
+	// users  1.0.0    2       sha256:2f5e…
+	//
+	// SITE  RING   HOLDS  RUNS  STATE
+	// eu    users  1.0.0  -     nothing deployed
+	// us    users  1.0.0  -     unreachable: no answer within 8s
+}

@@ -18,7 +18,7 @@ func TestAdopt(t *testing.T) {
 	data := func() string {
 		return s.kubectl("get", "configmap", "settings", "-o", "jsonpath={.data.greeting} {.data.colour}")
 	}
-	s.fails(1, nil, "\nerror: site eu: install 1.0.0 failed: exit code 1: ConfigMap/settings has fields of somebody else; "+
+	s.fails(1, nil, "\nerror: site eu: install 1.0.0 failed: exit code 1: ConfigMap/settings has fields that somebody else owns; "+
 		"leave them out of the overlay, or take them over with --take-over:\n  .data.greeting belongs to somebody\n(Job "+s.namespace+"/quoit-eu-")
 	if got := data(); got != "theirs red" || s.kubectl("get", "deployments", "-o", "name") != "" {
 		t.Errorf("a deploy that was refused has changed something: %s", got)

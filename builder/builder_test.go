@@ -28,6 +28,7 @@ import (
 	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/labels"
 	"github.com/quoitbuild/quoit/manifest"
+	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/versioning"
 )
@@ -115,7 +116,7 @@ func TestARingThatBuildKitTakesForEmpty(t *testing.T) {
 	server := httptest.NewServer(memory.New(memory.Logger(log.New(io.Discard, "", 0))))
 	defer server.Close()
 	host := strings.TrimPrefix(server.URL, "http://")
-	p, err := store.Open(host, "acme/shop", store.Options{})
+	p, err := store.Open(host, "acme/shop", registry.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/internal/testkit/proxy"
 	kit "github.com/quoitbuild/quoit/internal/testkit/stack"
+	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
@@ -255,7 +256,7 @@ func unnamed(r versioning.Release) map[string]versioning.Image {
 func recorded(t *testing.T, prefix string) map[records.Content]string {
 	t.Helper()
 	host, name, _ := strings.Cut(prefix, "/")
-	p, err := store.Open(host, name, store.Options{})
+	p, err := store.Open(host, name, registry.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

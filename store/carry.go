@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
+	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
@@ -29,7 +29,7 @@ func (d *driver) carry(ctx context.Context, request records.Request) (records.Re
 	case records.Put:
 		return d.put(ctx, request)
 	case records.List:
-		tags, next, err := d.repository(records.Repository).list(ctx, request.From, request.Page)
+		tags, next, err := d.repository(records.Repository).Tags(ctx, request.From, request.Page)
 		return records.Response{Tags: tags, Next: next}, d.denied(records.Repository, err)
 	case records.Wait:
 		return d.wait(ctx, request)
@@ -37,27 +37,26 @@ func (d *driver) carry(ctx context.Context, request records.Request) (records.Re
 	return records.Response{}, fmt.Errorf("the log asks for %q, which this quoit cannot do", request.Action)
 }
 
-func (d *driver) repository(image string) repository { return d.project.repository(image, d.right()) }
-
-func (d *driver) right() string {
+func (d *driver) repository(image string) registry.Repository {
 	if d.reader {
-		return pull
+		return d.project.at.Repository(image)
 	}
-	return push
+	return d.project.at.Writable(image)
 }
 
 // denied forgives that a registry denies to read a log that nobody has written
 // yet, if that is stated, and else says how to state it.
 func (d *driver) denied(image string, err error) error {
-	var failed *RequestError
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.wrote || image != records.Repository || !errors.As(err, &failed) || failed.Status != http.StatusForbidden {
+	if d.wrote || image != records.Repository || !registry.Denied(err) {
 		return err
 	}
 	if d.first {
 		return nil
 	}
+	var failed *registry.RequestError
+	errors.As(err, &failed)
 	denied := *failed
 	denied.Hint += "; or say --first if nothing was published to the project yet, as some registries deny what is not there"
 	return &denied
@@ -66,39 +65,39 @@ func (d *driver) denied(image string, err error) error {
 // get reads the record that a tag of the log names.
 func (d *driver) get(ctx context.Context, tag string) (records.Got, error) {
 	log := d.repository(records.Repository)
-	manifest, found, err := log.get(ctx, tag)
+	manifest, found, err := log.Get(ctx, tag)
 	if err != nil || !found {
 		return records.Got{}, d.denied(records.Repository, err)
 	}
-	if origin, is := manifest.origin(); is && tag == string(records.Hint) && !d.reader {
-		return records.Got{}, &MirrorError{Mirror: d.project.host() + "/" + d.project.path, Origin: origin}
+	if origin, is := OriginOf(manifest); is && tag == string(records.Hint) && !d.reader {
+		return records.Got{}, &MirrorError{Mirror: d.project.at.String(), Origin: origin}
 	}
-	d.keep(records.Content{Repository: records.Repository, Digest: manifest.digest}, manifest)
+	d.keep(records.Content{Repository: records.Repository, Digest: manifest.Digest}, manifest)
 	sealed, broken, err := d.open(ctx, manifest)
-	sealed.Digest = manifest.digest
+	sealed.Digest = manifest.Digest
 	return records.Got{Found: true, Sealed: sealed, Broken: broken}, err
 }
 
 // open reads a record from its manifest. Broken says that it is none.
-func (d *driver) open(ctx context.Context, manifest stored) (sealed records.Sealed, broken, err error) {
+func (d *driver) open(ctx context.Context, manifest registry.Manifest) (sealed records.Sealed, broken, err error) {
 	d.mu.Lock()
-	sealed, known := d.opened[manifest.digest]
+	sealed, known := d.opened[manifest.Digest]
 	d.mu.Unlock()
 	if known {
 		return sealed, nil, nil
 	}
-	digest, size, broken := records.ConfigOf(manifest.bytes)
+	digest, size, broken := records.ConfigOf(manifest.Bytes)
 	if broken != nil {
 		return records.Sealed{}, broken, nil
 	}
-	config, err := d.repository(records.Repository).blob(ctx, digest, size)
-	if gone := new(RequestError); errors.As(err, &gone) && gone.Status == http.StatusNotFound {
+	config, err := d.repository(records.Repository).Blob(ctx, registry.Descriptor{Digest: digest, Size: size})
+	if gone := new(registry.RequestError); errors.As(err, &gone) && gone.Status == http.StatusNotFound {
 		return records.Sealed{}, err, nil
 	}
 	if err != nil {
 		return records.Sealed{}, nil, err
 	}
-	if sealed, broken = records.Open(manifest.bytes, config); broken == nil {
+	if sealed, broken = records.Open(manifest.Bytes, config); broken == nil {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.opened[sealed.Digest] = sealed
@@ -118,17 +117,17 @@ func (d *driver) head(ctx context.Context, request records.Request) (records.Res
 func (d *driver) look(ctx context.Context, request records.Request) (digest string, found bool, err error) {
 	repository := d.repository(request.Repository)
 	if _, notVersion := versioning.Parse(request.Tag); !d.whole || request.Repository == records.Repository || notVersion == nil {
-		return repository.head(ctx, request.Tag)
+		return repository.Head(ctx, request.Tag)
 	}
-	manifest, found, err := repository.get(ctx, request.Tag)
+	manifest, found, err := repository.Get(ctx, request.Tag)
 	if found {
-		d.keep(records.Content{Repository: request.Repository, Digest: manifest.digest}, manifest)
+		d.keep(records.Content{Repository: request.Repository, Digest: manifest.Digest}, manifest)
 	}
-	return manifest.digest, found, err
+	return manifest.Digest, found, err
 }
 
 // manifest reads one by its digest, once.
-func (d *driver) manifest(ctx context.Context, image, digest string) (stored, bool, error) {
+func (d *driver) manifest(ctx context.Context, image, digest string) (registry.Manifest, bool, error) {
 	key := records.Content{Repository: image, Digest: digest}
 	d.mu.Lock()
 	manifest, known := d.manifests[key]
@@ -136,42 +135,19 @@ func (d *driver) manifest(ctx context.Context, image, digest string) (stored, bo
 	if known {
 		return manifest, true, nil
 	}
-	manifest, found, err := d.repository(image).get(ctx, digest)
+	manifest, found, err := d.repository(image).Get(ctx, digest)
 	if err != nil || !found {
-		return stored{}, false, err
+		return registry.Manifest{}, false, err
 	}
-	if d.held.Add(int64(len(manifest.bytes))) > maxHeld {
-		return stored{}, false, fmt.Errorf("the manifests of this release have more than %d MiB", maxHeld>>20)
+	if d.held.Add(int64(len(manifest.Bytes))) > maxHeld {
+		return registry.Manifest{}, false, fmt.Errorf("the manifests of this release have more than %d MiB", maxHeld>>20)
 	}
 	d.keep(key, manifest)
 	return manifest, true, nil
 }
 
-func (d *driver) keep(key records.Content, manifest stored) {
+func (d *driver) keep(key records.Content, manifest registry.Manifest) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.manifests[key] = manifest
-}
-
-// immutable reports whether a registry declined to overwrite a tag.
-func immutable(err error) bool {
-	var failed *RequestError
-	if !errors.As(err, &failed) {
-		return false
-	}
-	switch failed.Status {
-	case http.StatusConflict, http.StatusPreconditionFailed:
-		return true
-	case http.StatusBadRequest, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusUnprocessableEntity:
-	default:
-		return false
-	}
-	for _, said := range failed.said {
-		// Registries have no code in common for it, so some say it in words only.
-		text := strings.ToLower(string(said.Code) + " " + said.Message)
-		if said.Code == "TAG_INVALID" || strings.Contains(text, "immutable") || strings.Contains(text, "overwrit") {
-			return true
-		}
-	}
-	return false
 }

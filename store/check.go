@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -51,7 +52,7 @@ func (p Publication) checkImage(image versioning.ImagePlan, ordered bool) error 
 		return fmt.Errorf("image %q is in no order with the others: they need each other in a circle", image.Name)
 	case !given:
 		return fmt.Errorf("image %q was not pushed: there is no digest of it", image.Name)
-	case !digestForm.MatchString(digest):
+	case !registry.IsDigest(digest):
 		return fmt.Errorf("image %q was pushed as %.80q, which is not sha256: and 64 hexadecimal digits", image.Name, digest)
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store/records"
 )
 
@@ -46,7 +47,7 @@ type driver struct {
 	waits waits
 
 	mu        sync.Mutex
-	manifests map[records.Content]stored
+	manifests map[records.Content]registry.Manifest
 	opened    map[string]records.Sealed // records that were read, by digest
 	pushed    map[string]bool           // configs of records
 	tries     map[records.Content]int   // of tags that may move
@@ -56,9 +57,9 @@ type driver struct {
 
 func newDriver(p *Project) *driver {
 	d := &driver{
-		project: p, manifests: map[records.Content]stored{}, opened: map[string]records.Sealed{},
+		project: p, manifests: map[records.Content]registry.Manifest{}, opened: map[string]records.Sealed{},
 		pushed: map[string]bool{}, tries: map[records.Content]int{},
-		waits: waits{unit: p.options.Backoff, since: map[uint64]time.Time{}},
+		waits: waits{unit: p.pace.Backoff, since: map[uint64]time.Time{}},
 	}
 	d.log = records.NewLog(source{d})
 	return d
@@ -77,7 +78,7 @@ func (d *driver) run(ctx context.Context, m *records.Machine) records.Result {
 			deadline = time.Now().Add(linger)
 		}
 		if ctx.Err() != nil && (!m.Exposed() || time.Now().After(deadline)) {
-			m.Stop(interrupted(ctx, nil))
+			m.Stop(registry.Interrupted(ctx, nil))
 			continue
 		}
 		batch, stop := ctx, context.CancelFunc(func() {})
@@ -108,7 +109,7 @@ func lingering(ctx context.Context, while time.Duration) (context.Context, conte
 func (d *driver) batch(ctx context.Context, requests []records.Request) ([]records.Response, error) {
 	responses := make([]records.Response, len(requests))
 	for _, indices := range d.levels(requests) {
-		err := d.project.each(len(indices), func(i int) (err error) {
+		err := d.project.pace.Each(len(indices), func(i int) (err error) {
 			at := indices[i]
 			responses[at], err = d.carry(ctx, requests[at])
 			if err == nil {

@@ -6,39 +6,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
-
 	"github.com/quoitbuild/quoit/internal/show"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
-
-// RequestError says that a registry could not be asked, or answered something
-// else than was expected.
-type RequestError struct {
-	Doing     string // "reading", "writing" or "connecting to"
-	Reference string // what was read or written; the host when connecting
-	Status    int    // of the answer, 0 if there was none
-	Problem   string // what happened, one line
-	Hint      string // what to do, "" if nothing is known to help
-	Err       error  // the cause if there was no answer, or nil
-
-	wait time.Duration // before the next attempt, as the registry asks
-	once bool          // another attempt would end the same way
-	said []transport.Diagnostic
-}
-
-// Error names the reference, what happened and what to do.
-func (e *RequestError) Error() string {
-	text := fmt.Sprintf("%s %s: %s", e.Doing, e.Reference, e.Problem)
-	if e.Hint != "" {
-		text += ": " + e.Hint
-	}
-	return text
-}
-
-// Unwrap returns the cause, like context.Canceled.
-func (e *RequestError) Unwrap() error { return e.Err }
 
 // MovedError says that a ring does not hold what the plan has seen there.
 type MovedError struct {
@@ -155,23 +126,8 @@ func (e *UnknownError) Error() string {
 // Unwrap returns the cause.
 func (e *UnknownError) Unwrap() error { return e.Err }
 
-// ReadBackError says that a tag does not name what was written to it.
-type ReadBackError struct {
-	Reference string
-	Wanted    string // digest that was written
-	Got       string // digest that is there, "" for none
-}
-
-// Error names the tag and both digests.
-func (e *ReadBackError) Error() string {
-	if e.Got == "" {
-		return fmt.Sprintf("%s was written as %s and is not there: the registry forgets, or is not consistent", e.Reference, e.Wanted)
-	}
-	return fmt.Sprintf("%s was written as %s and names %s: someone else writes there too, run the build again", e.Reference, e.Wanted, e.Got)
-}
-
 // PublishError says how far publishing got. It wraps the cause, like a
-// [*MovedError], a [*TakenError], a [*ReadBackError] or a [*RequestError].
+// [*MovedError], a [*TakenError], a [*ReadBackError] or a [*registry.RequestError].
 type PublishError struct {
 	Project string
 	Version versioning.Version
@@ -212,3 +168,6 @@ func (e *PublishError) state() string {
 	}
 	return state
 }
+
+// clean makes one short line without credentials of what others wrote.
+func clean(text string) string { return show.Short(show.MaskRequest(text), 200) }

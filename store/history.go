@@ -8,7 +8,7 @@ import (
 
 // History reads the newest records of the log, newest first, at most n (1 or more);
 // none for a project without a log. It writes nothing: tags may have to follow the newest
-// record yet. Errors are a [*RequestError], a [*records.ForkError], or say which
+// record yet. Errors are a [*registry.RequestError], a [*records.ForkError], or say which
 // record is gone or broken.
 func (p *Project) History(ctx context.Context, n int) ([]records.Sealed, error) {
 	log := newReader(p).log

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
@@ -27,7 +28,7 @@ func (p *publisher) judge(ctx context.Context, result records.Result) error {
 // unknown is for a command that ended when others could carry it through.
 func (d *driver) unknown(result records.Result) error {
 	unknown := &UnknownError{Err: result.Err}
-	if failed := new(RequestError); d.refusal != nil && !errors.As(result.Err, &failed) {
+	if failed := new(registry.RequestError); d.refusal != nil && !errors.As(result.Err, &failed) {
 		unknown.Err = fmt.Errorf("%w: %w", result.Err, d.refusal)
 	}
 	if result.Record != nil {
@@ -39,7 +40,7 @@ func (d *driver) unknown(result records.Result) error {
 // refused is for a record that was not written.
 func (p *publisher) refused(ctx context.Context, result records.Result) error {
 	var departed *departure
-	var missing *records.MissingError
+	var gone *records.MissingError
 	var taken *records.TakenError
 	var altered *altered
 	switch {
@@ -49,8 +50,8 @@ func (p *publisher) refused(ctx context.Context, result records.Result) error {
 		return nil
 	case errors.As(result.Err, &departed):
 		return p.moved(ctx, result.Newest.Record, *departed)
-	case errors.As(result.Err, &missing):
-		return p.repository(missing.Images[0].Repository).missing(missing.Images[0].Digest)
+	case errors.As(result.Err, &gone):
+		return missing(p.repository(gone.Images[0].Repository), gone.Images[0].Digest)
 	case errors.As(result.Err, &taken):
 		err := p.taken(taken.Tags[0])
 		return &err
@@ -123,9 +124,9 @@ func (p *publisher) same(ctx context.Context, place records.Place) (bool, error)
 	if err != nil || !found {
 		return false, err
 	}
-	release, err := p.repository(place.Root).release(ctx, manifest)
+	release, err := ReleaseOf(ctx, p.repository(place.Root), manifest)
 	if err != nil {
-		return false, fmt.Errorf("%s: %w", p.repository(place.Root).reference(place.Digest), err)
+		return false, fmt.Errorf("%s: %w", p.repository(place.Root).Reference(place.Digest), err)
 	}
 	mine := p.publication.Plan.Release()
 	if len(release.Images) != len(mine.Images) || release.Root != mine.Root {
@@ -160,8 +161,8 @@ func (p *publisher) foreign(ctx context.Context, result records.Result) error {
 func (d *driver) putBack(tag records.Found) error {
 	repository := d.repository(tag.Repository)
 	return &ForeignError{
-		Reference: repository.reference(tag.Tag), Wanted: tag.Wanted, Got: or(tag.Digest, "nothing"),
-		Hint: fmt.Sprintf("put it back with `crane tag %s %s`", repository.reference(tag.Wanted), tag.Tag),
+		Reference: repository.Reference(tag.Tag), Wanted: tag.Wanted, Got: or(tag.Digest, "nothing"),
+		Hint: fmt.Sprintf("put it back with `crane tag %s %s`", repository.Reference(tag.Wanted), tag.Tag),
 	}
 }
 

@@ -20,7 +20,7 @@ type source struct{ driver *driver }
 // Heads implements [records.Source].
 func (s source) Heads(ctx context.Context, tags ...string) ([]string, error) {
 	digests := make([]string, len(tags))
-	err := s.driver.project.each(len(tags), func(i int) error {
+	err := s.driver.project.pace.Each(len(tags), func(i int) error {
 		response, err := s.driver.head(ctx, records.Request{Action: records.Head, Repository: records.Repository, Tag: tags[i]})
 		digests[i] = response.Digest
 		return err
@@ -35,5 +35,5 @@ func (s source) Get(ctx context.Context, tag string) (records.Got, error) {
 
 // Reference implements [records.Source].
 func (s source) Reference(tag string) string {
-	return s.driver.repository(records.Repository).reference(tag)
+	return s.driver.repository(records.Repository).Reference(tag)
 }

@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"cmp"
@@ -16,7 +16,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/registry/registrytest"
+	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/store/storetest"
 )
 
 // oddity makes a registry differ from others: it is asked before each request,
@@ -26,7 +30,7 @@ type oddity func(s *server, w http.ResponseWriter, r *http.Request) bool
 // noDelete is for registries that delete nothing.
 func noDelete(_ *server, w http.ResponseWriter, r *http.Request) bool {
 	if r.Method == http.MethodDelete {
-		plain(405, "UNSUPPORTED: The operation is unsupported.")(w, r)
+		registrytest.Plain(405, "UNSUPPORTED: The operation is unsupported.")(w, r)
 	}
 	return r.Method == http.MethodDelete
 }
@@ -35,10 +39,10 @@ func noDelete(_ *server, w http.ResponseWriter, r *http.Request) bool {
 func immutableBut(exempt func(tag string) bool, refuse http.HandlerFunc) oddity {
 	return func(s *server, w http.ResponseWriter, r *http.Request) bool {
 		_, tag, found := strings.Cut(r.URL.Path, "/manifests/")
-		if r.Method != http.MethodPut || !found || digestForm.MatchString(tag) || exempt(tag) {
+		if r.Method != http.MethodPut || !found || registry.IsDigest(tag) || exempt(tag) {
 			return false
 		}
-		if code, _ := s.do("HEAD", r.URL.Path, "", nil); code != http.StatusOK {
+		if code, _ := s.Do("HEAD", r.URL.Path, "", nil); code != http.StatusOK {
 			return false
 		}
 		refuse(w, r)
@@ -46,7 +50,7 @@ func immutableBut(exempt func(tag string) bool, refuse http.HandlerFunc) oddity 
 	}
 }
 
-func exemptRings(tag string) bool        { return slices.Contains(fiveRings, tag) }
+func exemptRings(tag string) bool        { return slices.Contains(storetest.Rings, tag) }
 func exemptRingsAndHint(tag string) bool { return exemptRings(tag) || tag == string(records.Hint) }
 func exemptNone(string) bool             { return false }
 
@@ -63,7 +67,7 @@ func denying() oddity {
 		defer mu.Unlock()
 		there = there || r.Method == http.MethodPut
 		if !there && r.Method != http.MethodPost {
-			plain(403, "DENIED: requested access to the resource is denied")(w, r)
+			registrytest.Plain(403, "DENIED: requested access to the resource is denied")(w, r)
 		}
 		return !there && r.Method != http.MethodPost
 	}
@@ -85,7 +89,7 @@ func reverse(_ int, tags []string) {
 }
 
 func shuffled(request int, tags []string) {
-	key := func(tag string) string { return digestOf(fmt.Append(nil, request, tag)) }
+	key := func(tag string) string { return registry.DigestOf(fmt.Append(nil, request, tag)) }
 	slices.SortFunc(tags, func(a, b string) int { return strings.Compare(key(a), key(b)) })
 }
 
@@ -95,7 +99,7 @@ func (l *lists) serve(s *server, w http.ResponseWriter, r *http.Request) bool {
 		l.list(s, w, r)
 		return true
 	case r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/"):
-		s.inner.ServeHTTP(w, r)
+		s.Inner.ServeHTTP(w, r)
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if l.stored == nil {
@@ -110,7 +114,7 @@ func (l *lists) serve(s *server, w http.ResponseWriter, r *http.Request) bool {
 // list answers with a page of what it shows by now. Lexical pages are as usual;
 // those of another order go on behind a mark, in the order of the first page.
 func (l *lists) list(s *server, w http.ResponseWriter, r *http.Request) {
-	code, body := s.do("GET", r.URL.Path, "", nil)
+	code, body := s.Do("GET", r.URL.Path, "", nil)
 	var list struct {
 		Name string   `json:"name"`
 		Tags []string `json:"tags"`
@@ -170,7 +174,7 @@ type odd struct {
 	// verify is what is wrong in the end.
 	verify []string
 	// mended is what a publish after the error's next step needs.
-	mended func(*Publication, *oddity)
+	mended func(*store.Publication, *oddity)
 	long   bool // only with QUOIT_TEST_LONG
 }
 
@@ -193,16 +197,16 @@ func oddRegistries() []odd {
 		{name: "lists in any order", oddity: func() oddity { return (&lists{order: shuffled}).serve }, holds: succeeds},
 		{name: "lists ten tags a page", oddity: func() oddity { return (&lists{page: 10}).serve }, holds: succeeds},
 		{name: "denies what is not there", oddity: denying, errors: [2]string{noSuchLog, noSuchLog},
-			mended: func(p *Publication, _ *oddity) { p.First = true }},
+			mended: func(p *store.Publication, _ *oddity) { p.First = true }},
 		{name: "denies what is not there, with First", oddity: denying, first: true, holds: succeeds},
 		{name: "lists with a delay", oddity: func() oddity { return (&lists{lag: shortLag}).serve }, unit: shortUnit, lag: shortLag, holds: succeeds},
 		{name: "lists with a delay of seconds", oddity: func() oddity { return (&lists{lag: 5 * time.Second}).serve }, unit: time.Second, lag: 5 * time.Second, holds: succeeds, long: true},
 		{name: "lists in any order, in pages, with a delay", oddity: mixed, unit: shortUnit, lag: shortLag, holds: succeeds},
 	}
 	for dialect, refuse := range map[string]http.HandlerFunc{
-		"409":           plain(409, "TAG_EXISTS: the tag exists already"),
-		"TAG_INVALID":   plain(400, "TAG_INVALID: The image tag already exists and cannot be changed"),
-		"403 immutable": plain(403, "DENIED: tag is immutable"),
+		"409":           registrytest.Plain(409, "TAG_EXISTS: the tag exists already"),
+		"TAG_INVALID":   registrytest.Plain(400, "TAG_INVALID: The image tag already exists and cannot be changed"),
+		"403 immutable": registrytest.Plain(403, "DENIED: tag is immutable"),
 	} {
 		all = append(all,
 			odd{name: "refuses to overwrite, but rings and the hint, " + dialect, loses: true, oddity: one(immutableBut(exemptRingsAndHint, refuse)), holds: succeeds},
@@ -210,7 +214,7 @@ func oddRegistries() []odd {
 			odd{name: "refuses to overwrite, " + dialect, oddity: one(immutableBut(exemptNone, refuse)),
 				errors: [2]string{"", unmovable}, holds: [2]string{"0.1.0", "0.1.0"},
 				verify: []string{"HOST/acme/shop/deploy:developers: it is "},
-				mended: func(_ *Publication, o *oddity) { *o = immutableBut(exemptRings, refuse) }})
+				mended: func(_ *store.Publication, o *oddity) { *o = immutableBut(exemptRings, refuse) }})
 	}
 	slices.SortFunc(all, func(a, b odd) int { return cmp.Compare(a.name, b.name) })
 	return all
@@ -221,7 +225,7 @@ func one(o oddity) func() oddity { return func() oddity { return o } }
 func mixed() oddity { return (&lists{order: shuffled, page: 10, lag: shortLag}).serve }
 
 // oddShop has three images.
-var oddShop = shop{"base": 1, "mail": 1, "deploy": 1}
+var oddShop = storetest.Shop{"base": 1, "mail": 1, "deploy": 1}
 
 func TestOddRegistries(t *testing.T) { testOddRegistries(t, newServer) }
 
@@ -238,18 +242,18 @@ func testOddRegistries(t *testing.T, start func(*testing.T) *server) {
 
 func (o odd) test(s *server) {
 	turn := o.oddity()
-	var last Publication
+	var last store.Publication
 	for i, want := range o.errors {
-		s.setFault(nil)
-		last = s.next(with(oddShop, shop{"mail": i + 1}), "developers")
+		s.SetFault(nil)
+		last = s.Next(storetest.With(oddShop, storetest.Shop{"mail": i + 1}), "developers")
 		last.First = o.first && i == 0
-		s.setFault(o.fault(s, &turn))
+		s.SetFault(o.fault(s, &turn))
 		_, err := o.open(s).Publish(context.Background(), last)
 		o.said(s, err, want)
 		o.held(s, o.holds[i])
 	}
 	for n := range o.more() { // one page shows no more than two publishes
-		o.insist(s, shop{"mail": n + 10})
+		o.insist(s, storetest.Shop{"mail": n + 10})
 	}
 	if o.holds[1] != "" {
 		o.verified(s, o.verify)
@@ -257,16 +261,16 @@ func (o odd) test(s *server) {
 	if o.mended != nil {
 		o.mended(&last, &turn)
 		_, err := o.open(s).Publish(context.Background(), last)
-		must(s.t, err)
+		must(s.T, err)
 		o.held(s, last.Plan.Version().String())
 		o.verified(s, nil)
 	}
-	s.whole()
+	s.Whole()
 	l := readLedger(s)
 	l.whole()
 	l.tags()
 	if o.mended == nil && len(l.records) != 2+o.more() {
-		s.t.Errorf("%d records", len(l.records))
+		s.T.Errorf("%d records", len(l.records))
 	}
 }
 
@@ -289,54 +293,54 @@ func (o odd) fault(s *server, turn *oddity) func(int, http.ResponseWriter, *http
 		if !lose {
 			return (*turn)(s, w, r)
 		}
-		if !(*turn)(s, discard{http.Header{}}, r) {
-			s.inner.ServeHTTP(discard{http.Header{}}, r)
+		if !(*turn)(s, registrytest.Discard{Headers: http.Header{}}, r) {
+			s.Inner.ServeHTTP(registrytest.Discard{Headers: http.Header{}}, r)
 		}
-		reset(w, r)
+		registrytest.Reset(w, r)
 		return true
 	}
 }
 
-func (o odd) open(s *server) *Project {
-	return s.open(func(options *Options) { options.Backoff = cmp.Or(o.unit, options.Backoff) })
+func (o odd) open(s *server) *store.Project {
+	return s.Open(func(options *registry.Options) { options.Backoff = cmp.Or(o.unit, options.Backoff) })
 }
 
 func (o odd) said(s *server, err error, want string) {
-	s.t.Helper()
-	var failed *PublishError
+	s.T.Helper()
+	var failed *store.PublishError
 	switch {
 	case want == "":
-		must(s.t, err)
+		must(s.T, err)
 	case !errors.As(err, &failed):
-		s.t.Fatalf("error %v", err)
-	case !regexp.MustCompile(want).MatchString(s.text(err)):
-		s.t.Errorf("got  %s\nwant %s", s.text(err), want)
+		s.T.Fatalf("error %v", err)
+	case !regexp.MustCompile(want).MatchString(s.Text(err)):
+		s.T.Errorf("got  %s\nwant %s", s.Text(err), want)
 	}
 }
 
 // held checks what the ring holds. Without a release no tag is there at all.
 func (o odd) held(s *server, want string) {
-	s.t.Helper()
-	tags := s.tags()
+	s.T.Helper()
+	tags := s.Tags()
 	if want == "" && len(tags) > 0 {
-		s.t.Errorf("tags %v", tags)
+		s.T.Errorf("tags %v", tags)
 	}
 	if want != "" && (tags["deploy"]["developers"] == "" || tags["deploy"]["developers"] != tags["deploy"][want]) {
-		s.t.Errorf("the ring does not hold %s: %v", want, tags["deploy"])
+		s.T.Errorf("the ring does not hold %s: %v", want, tags["deploy"])
 	}
 }
 
 // verified lets Quoit look for what is wrong, also while lists do not show everything.
 func (o odd) verified(s *server, want []string) {
-	s.t.Helper()
+	s.T.Helper()
 	report, err := o.open(s).Verify(context.Background(), nil)
-	must(s.t, err)
+	must(s.T, err)
 	ok := len(report.Findings) == len(want)
 	for i, finding := range report.Findings {
-		ok = ok && strings.HasPrefix(strings.ReplaceAll(finding.String(), s.host(), "HOST"), want[i])
+		ok = ok && strings.HasPrefix(strings.ReplaceAll(finding.String(), s.Host(), "HOST"), want[i])
 	}
 	if !ok {
-		s.t.Errorf("verify: got %v, want %v", report.Findings, want)
+		s.T.Errorf("verify: got %v, want %v", report.Findings, want)
 	}
 }
 
@@ -348,8 +352,8 @@ func testTwoPublishersOnAnOddRegistry(t *testing.T, start func(*testing.T) *serv
 	s := start(t)
 	o := odd{unit: shortUnit, lag: shortLag}
 	turn := mixed()
-	s.release(oddShop, "developers")
-	s.setFault(func(_ int, w http.ResponseWriter, r *http.Request) bool {
+	s.Release(oddShop, "developers")
+	s.SetFault(func(_ int, w http.ResponseWriter, r *http.Request) bool {
 		if strings.HasSuffix(r.URL.Path, "/tags/list") {
 			time.Sleep(shortUnit / 10)
 		}
@@ -359,7 +363,7 @@ func testTwoPublishersOnAnOddRegistry(t *testing.T, start func(*testing.T) *serv
 	for round := range rounds {
 		o.both(s, round)
 	}
-	s.whole()
+	s.Whole()
 	l := readLedger(s)
 	l.whole()
 	l.tags()
@@ -374,7 +378,7 @@ func testTwoPublishersOnAnOddRegistry(t *testing.T, start func(*testing.T) *serv
 func (o odd) both(s *server, round int) {
 	var group sync.WaitGroup
 	for writer := range 2 {
-		group.Go(func() { o.insist(s, shop{"mail": 100*writer + round + 2}) })
+		group.Go(func() { o.insist(s, storetest.Shop{"mail": 100*writer + round + 2}) })
 	}
 	group.Wait()
 }
@@ -383,31 +387,25 @@ func (o odd) both(s *server, round int) {
 const maxTries = 200
 
 // insist publishes a change, as often as it takes.
-func (o odd) insist(s *server, change shop) {
+func (o odd) insist(s *server, change storetest.Shop) {
 	for range maxTries {
-		_, err := o.open(s).Publish(context.Background(), s.planned(with(oddShop, change)))
+		_, err := o.open(s).Publish(context.Background(), s.Planned(storetest.With(oddShop, change)))
 		if err == nil {
 			return
 		}
 		if !outrun(err) {
-			s.t.Errorf("error %v", err)
+			s.T.Errorf("error %v", err)
 			return
 		}
 	}
-	s.t.Error("the other one is always faster")
-}
-
-// planned is next for several at a time.
-func (s *server) planned(sources shop) Publication {
-	plan := s.plan(s.open(nil), sources, "developers")
-	return Publication{Plan: plan, Rings: fiveRings, Digests: s.pushPlan(plan)}
+	s.T.Error("the other one is always faster")
 }
 
 // outrun reports whether an error is one after which to plan anew.
 func outrun(err error) bool {
-	var moved *MovedError
-	var taken *TakenError
-	var overtaken *OvertakenError
-	var parent *ParentError
+	var moved *store.MovedError
+	var taken *store.TakenError
+	var overtaken *store.OvertakenError
+	var parent *store.ParentError
 	return errors.As(err, &parent) || errors.As(err, &moved) || errors.As(err, &taken) || errors.As(err, &overtaken)
 }

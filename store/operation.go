@@ -180,11 +180,11 @@ func (p *publisher) learn(ctx context.Context, unknown *unknownImages) error {
 			left = append(left, image)
 		}
 	}
-	return p.project.each(len(left), func(i int) error {
+	return p.project.pace.Each(len(left), func(i int) error {
 		repository, tag := p.repository(left[i].Name), left[i].Version.String()
-		digest, found, err := repository.head(ctx, tag)
+		digest, found, err := repository.Head(ctx, tag)
 		if err == nil && !found {
-			err = fmt.Errorf("%s, which the release needs, is not there: push it again, or rebuild it with --rebuild %s", repository.reference(tag), left[i].Name)
+			err = fmt.Errorf("%s, which the release needs, is not there: push it again, or rebuild it with --rebuild %s", repository.Reference(tag), left[i].Name)
 		}
 		p.mu.Lock()
 		defer p.mu.Unlock()

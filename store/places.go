@@ -41,17 +41,17 @@ func (p *Project) Places(ctx context.Context, digests ...string) (map[string]ver
 // Release reads what a root image says of its release; digest is that of the
 // root image. Errors are those of [Project.Ring], or say that it is gone.
 func (p *Project) Release(ctx context.Context, root, digest string) (versioning.Release, error) {
-	repository := p.repository(root, pull)
-	top, found, err := repository.get(ctx, digest)
+	repository := p.at.Repository(root)
+	top, found, err := repository.Get(ctx, digest)
 	if err != nil {
 		return versioning.Release{}, err
 	}
 	if !found {
-		return versioning.Release{}, repository.missing(digest)
+		return versioning.Release{}, missing(repository, digest)
 	}
-	release, err := repository.release(ctx, top)
+	release, err := ReleaseOf(ctx, repository, top)
 	if err != nil {
-		return versioning.Release{}, fmt.Errorf("%s: %w", repository.reference(digest), err)
+		return versioning.Release{}, fmt.Errorf("%s: %w", repository.Reference(digest), err)
 	}
 	return release, nil
 }

@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"context"
@@ -6,21 +6,23 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store/storetest"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
 func TestPlaces(t *testing.T) {
 	s := newServer(t)
-	if none, err := s.open(nil).Places(context.Background(), "sha256:1"); err != nil || len(none) > 0 {
+	if none, err := s.Open(nil).Places(context.Background(), "sha256:1"); err != nil || len(none) > 0 {
 		t.Errorf("without a log: %v, %v", none, err)
 	}
-	s.release(firstShop, "developers")
-	first := s.table()["developers"]
+	s.Release(storetest.First, "developers")
+	first := s.Table()["developers"]
 	for i := range 3 {
-		s.release(with(firstShop, shop{"mail": 2 + i}), "developers")
+		s.Release(storetest.With(storetest.First, storetest.Shop{"mail": 2 + i}), "developers")
 	}
-	last := s.table()["developers"]
-	got, err := s.open(nil).Places(context.Background(), first.Digest, last.Digest, digestOf([]byte("unknown")))
+	last := s.Table()["developers"]
+	got, err := s.Open(nil).Places(context.Background(), first.Digest, last.Digest, registry.DigestOf([]byte("unknown")))
 	must(t, err)
 	if diff := cmp.Diff(map[string]versioning.Place{first.Digest: first, last.Digest: last}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -29,19 +31,19 @@ func TestPlaces(t *testing.T) {
 		t.Error("the newer one does not descend from the older one")
 	}
 
-	s.requests()
-	_, err = s.open(nil).Places(context.Background(), last.Digest)
+	s.Requests()
+	_, err = s.Open(nil).Places(context.Background(), last.Digest)
 	must(t, err)
-	if asked := s.requests(); len(asked) > 6 {
+	if asked := s.Requests(); len(asked) > 6 {
 		t.Errorf("what a ring holds is found without reading the history: %q", asked)
 	}
 
-	release, err := s.open(nil).Release(context.Background(), first.Root, first.Digest)
+	release, err := s.Open(nil).Release(context.Background(), first.Root, first.Digest)
 	must(t, err)
 	if release.Version() != first.Version {
 		t.Errorf("the first release says that it is %s", release.Version())
 	}
-	if _, err := s.open(nil).Release(context.Background(), first.Root, digestOf([]byte("unknown"))); err == nil {
+	if _, err := s.Open(nil).Release(context.Background(), first.Root, registry.DigestOf([]byte("unknown"))); err == nil {
 		t.Error("a release that is not there was read")
 	}
 }

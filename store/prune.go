@@ -64,12 +64,12 @@ func (e *PrunedError) Error() string {
 // is ever deleted. What was stopped is completed by the next prune.
 //
 // Errors are an [*OperationError], which wraps a [*MirrorError], a [*ForeignError],
-// an [*UnknownError] or a [*RequestError].
+// an [*UnknownError] or a [*registry.RequestError].
 func (p *Project) Prune(ctx context.Context, options PruneOptions) (Pruned, error) {
 	r := &pruner{project: p, options: options, reader: newReader(p), log: map[uint64]records.Sealed{}}
 	err := r.prune(ctx)
 	if err != nil {
-		err = &OperationError{Project: p.project, Operation: records.OpPrune, Err: err}
+		err = &OperationError{Project: p.name, Operation: records.OpPrune, Err: err}
 	}
 	return r.outcome, err
 }
@@ -89,12 +89,12 @@ type pruner struct {
 var errStale = errors.New("the log has moved")
 
 func (r *pruner) prune(ctx context.Context) error {
-	mark, found, err := r.project.repository(records.Repository, pull).get(ctx, string(records.Hint))
+	mark, found, err := r.project.at.Repository(records.Repository).Get(ctx, string(records.Hint))
 	if err != nil {
 		return err
 	}
-	if origin, is := mark.origin(); found && is {
-		return &MirrorError{Mirror: r.project.host() + "/" + r.project.path, Origin: origin}
+	if origin, is := OriginOf(mark); found && is {
+		return &MirrorError{Mirror: r.project.at.String(), Origin: origin}
 	}
 	for {
 		if err := r.read(ctx); err != nil {
@@ -126,7 +126,7 @@ func (r *pruner) read(ctx context.Context) (err error) {
 		return errors.New("there is no log: nothing was published yet, or by an older quoit")
 	}
 	first := uint64(len(r.log)) + 1
-	return r.project.each(int(r.newest.Record.Sequence+1-first), func(i int) error {
+	return r.project.pace.Each(int(r.newest.Record.Sequence+1-first), func(i int) error {
 		sealed, err := r.reader.log.Record(ctx, first+uint64(i))
 		r.reader.mu.Lock()
 		defer r.reader.mu.Unlock()

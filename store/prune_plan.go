@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
@@ -19,7 +20,7 @@ func (r *pruner) plan(ctx context.Context) error {
 		return err
 	}
 	releases := r.releases()
-	r.outcome = Pruned{Project: r.project.project, Releases: []ReleaseName{}, Tags: []Tag{}, Votes: []string{}, Notes: []string{}}
+	r.outcome = Pruned{Project: r.project.name, Releases: []ReleaseName{}, Tags: []Tag{}, Votes: []string{}, Notes: []string{}}
 	r.pruned = r.newest.Record.Pruned
 	for _, number := range slices.Sorted(maps.Keys(releases)) {
 		switch place := releases[number]; {
@@ -158,8 +159,8 @@ func (r *pruner) versions(ctx context.Context, needed map[string]bool, releases 
 // tagged keeps the tags that are still there.
 func (r *pruner) tagged(ctx context.Context, tags []Tag) error {
 	var mu sync.Mutex
-	err := r.project.each(len(tags), func(i int) error {
-		digest, _, err := r.project.repository(tags[i].Image, pull).head(ctx, tags[i].Tag)
+	err := r.project.pace.Each(len(tags), func(i int) error {
+		digest, _, err := r.project.at.Repository(tags[i].Image).Head(ctx, tags[i].Tag)
 		mu.Lock()
 		defer mu.Unlock()
 		if err == nil && digest == tags[i].Digest {
@@ -179,7 +180,7 @@ func (r *pruner) tagged(ctx context.Context, tags []Tag) error {
 // nothing odd. The tag that says that a record was completed stays: it is a second
 // one that names it.
 func (r *pruner) votes(ctx context.Context) error {
-	tags, err := r.project.repository(records.Repository, pull).allTags(ctx)
+	tags, err := registry.AllTags(ctx, r.project.at.Repository(records.Repository))
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"context"
@@ -9,30 +9,35 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/registry/registrytest"
+	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/store/mirror"
 	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/store/storetest"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
-func pruneOptions(keep int) PruneOptions {
-	return PruneOptions{Rings: fiveRings, Author: Author{Actor: "ann"}, Keep: keep}
+func pruneOptions(keep int) store.PruneOptions {
+	return store.PruneOptions{Rings: storetest.Rings, Author: store.Author{Actor: "ann"}, Keep: keep}
 }
 
-func (s *server) prune(keep int) Pruned {
-	s.t.Helper()
-	pruned, err := s.open(nil).Prune(context.Background(), pruneOptions(keep))
-	must(s.t, err)
+func (s *server) prune(keep int) store.Pruned {
+	s.T.Helper()
+	pruned, err := s.Open(nil).Prune(context.Background(), pruneOptions(keep))
+	must(s.T, err)
 	return pruned
 }
 
 // verified checks that verify finds nothing.
 func (s *server) verified() {
-	s.t.Helper()
-	report, err := s.open(nil).Verify(context.Background(), nil)
-	must(s.t, err)
+	s.T.Helper()
+	report, err := s.Open(nil).Verify(context.Background(), nil)
+	must(s.T, err)
 	for _, finding := range report.Findings {
-		s.t.Errorf("verify: %s", finding)
+		s.T.Errorf("verify: %s", finding)
 	}
-	s.whole()
+	s.Whole()
 }
 
 // developed is a project of six releases: 0.1.0 in testers, 0.2.4 in developers.
@@ -44,16 +49,16 @@ func developed(t *testing.T) *server {
 }
 
 func (s *server) grow() {
-	s.t.Helper()
-	s.release(firstShop, "developers")
-	s.shift()
+	s.T.Helper()
+	s.Release(storetest.First, "developers")
+	s.Shift()
 	for i := range 5 {
-		s.release(with(firstShop, shop{"mail": i + 2, "api": i/2 + 2}), "developers")
+		s.Release(storetest.With(storetest.First, storetest.Shop{"mail": i + 2, "api": i/2 + 2}), "developers")
 	}
-	s.requests()
+	s.Requests()
 }
 
-func named(releases []ReleaseName) string {
+func named(releases []store.ReleaseName) string {
 	var all []string
 	for _, release := range releases {
 		all = append(all, release.Version.String())
@@ -63,13 +68,13 @@ func named(releases []ReleaseName) string {
 
 func TestPrune(t *testing.T) {
 	s := developed(t)
-	before := s.everyTag()
+	before := s.EveryTag()
 	options := pruneOptions(1)
 	options.DryRun = true
-	s.requests()
-	dry, err := s.open(nil).Prune(context.Background(), options)
+	s.Requests()
+	dry, err := s.Open(nil).Prune(context.Background(), options)
 	must(t, err)
-	for _, request := range s.requests() {
+	for _, request := range s.Requests() {
 		if !strings.HasPrefix(request, "GET") && !strings.HasPrefix(request, "HEAD") {
 			t.Errorf("the dry run makes %s", request)
 		}
@@ -84,7 +89,7 @@ func TestPrune(t *testing.T) {
 	if pruned.String() != want {
 		t.Errorf("got\n%swant\n%s", pruned, want)
 	}
-	after := s.everyTag()
+	after := s.EveryTag()
 	for image, tags := range before {
 		for tag, digest := range tags {
 			gone := false
@@ -104,11 +109,11 @@ func TestPrune(t *testing.T) {
 		}
 	}
 	s.verified()
-	s.requests()
+	s.Requests()
 	if again := s.prune(1); again.String() != "acme/shop has nothing to prune: 3 releases are needed\n" || again.Record > 0 {
 		t.Errorf("again: %s", again)
 	}
-	for _, request := range s.requests() {
+	for _, request := range s.Requests() {
 		if !strings.HasPrefix(request, "GET") && !strings.HasPrefix(request, "HEAD") {
 			t.Errorf("again it makes %s", request)
 		}
@@ -122,12 +127,12 @@ func TestVersionsAreNotUsedAgain(t *testing.T) {
 	s.prune(1)
 	for round := range 3 {
 		for i, ring := range []string{"developers", "testers", "users"} {
-			s.release(with(firstShop, shop{"mail": 100 + 10*round + i, "api": 200 + 10*round + i, "base": 7 + i}), ring)
+			s.Release(storetest.With(storetest.First, storetest.Shop{"mail": 100 + 10*round + i, "api": 200 + 10*round + i, "base": 7 + i}), ring)
 		}
 		s.prune(1)
 		s.verified()
 	}
-	history, err := s.open(nil).History(context.Background(), 1000)
+	history, err := s.Open(nil).History(context.Background(), 1000)
 	must(t, err)
 	assigned := map[string]uint64{}
 	for _, sealed := range history {
@@ -144,25 +149,25 @@ func TestVersionsAreNotUsedAgain(t *testing.T) {
 func TestPrunedReleasesStayAway(t *testing.T) {
 	s := developed(t)
 	s.prune(1)
-	var pruned *PrunedError
-	_, err := s.open(nil).Set(context.Background(), ringOptions(), "users", versionOf("0.2.0"), false)
-	if !errors.As(err, &pruned) || pruned.Version != versionOf("0.2.0") {
+	var pruned *store.PrunedError
+	_, err := s.Open(nil).Set(context.Background(), storetest.RingOptions(), "users", storetest.VersionOf("0.2.0"), false)
+	if !errors.As(err, &pruned) || pruned.Version != storetest.VersionOf("0.2.0") {
 		t.Errorf("set: %v", err)
 	}
-	_, err = Copy(context.Background(), s.open(nil), newServer(t).open(nil), CopyRequest{Releases: []string{"0.2.0"}})
+	_, err = mirror.Copy(context.Background(), s.Open(nil).Namespace(), newServer(t).Open(nil).Namespace(), mirror.Request{Releases: []string{"0.2.0"}})
 	if !errors.As(err, &pruned) {
 		t.Errorf("copy: %v", err)
 	}
 	options := pruneOptions(1)
-	options.Needed = []versioning.Version{versionOf("0.2.0")}
-	if _, err := s.open(nil).Prune(context.Background(), options); !errors.As(err, &pruned) {
+	options.Needed = []versioning.Version{storetest.VersionOf("0.2.0")}
+	if _, err := s.Open(nil).Prune(context.Background(), options); !errors.As(err, &pruned) {
 		t.Errorf("needed: %v", err)
 	}
-	_, err = s.open(nil).Unshift(context.Background(), ringOptions(), nil)
+	_, err = s.Open(nil).Unshift(context.Background(), storetest.RingOptions(), nil)
 	must(t, err)
 	s.verified()
-	options.Needed = []versioning.Version{versionOf("9.9.9")}
-	if _, err := s.open(nil).Prune(context.Background(), options); err == nil || !strings.Contains(err.Error(), "the log has no release 9.9.9") {
+	options.Needed = []versioning.Version{storetest.VersionOf("9.9.9")}
+	if _, err := s.Open(nil).Prune(context.Background(), options); err == nil || !strings.Contains(err.Error(), "the log has no release 9.9.9") {
 		t.Errorf("needed: %v", err)
 	}
 }
@@ -170,14 +175,14 @@ func TestPrunedReleasesStayAway(t *testing.T) {
 func TestPruneKeepsWhatIsNeeded(t *testing.T) {
 	s := developed(t)
 	options := pruneOptions(3)
-	options.Needed = []versioning.Version{versionOf("0.2.0")}
-	pruned, err := s.open(nil).Prune(context.Background(), options)
+	options.Needed = []versioning.Version{storetest.VersionOf("0.2.0")}
+	pruned, err := s.Open(nil).Prune(context.Background(), options)
 	must(t, err)
 	if got := named(pruned.Releases); got != "" {
 		t.Errorf("it pruned %s", got)
 	}
 	options.Needed = nil
-	pruned, err = s.open(nil).Prune(context.Background(), options)
+	pruned, err = s.Open(nil).Prune(context.Background(), options)
 	must(t, err)
 	if got := named(pruned.Releases); got != "0.2.0" {
 		t.Errorf("it pruned %s", got)
@@ -187,15 +192,15 @@ func TestPruneKeepsWhatIsNeeded(t *testing.T) {
 
 func TestPruneAfterShifts(t *testing.T) {
 	s := newServer(t)
-	s.steps(4)
-	s.shift()
-	held := s.holds()
+	s.Steps(4)
+	s.Shift()
+	held := s.Holds()
 	pruned := s.prune(1)
 	s.verified()
-	if s.holds() != held {
-		t.Errorf("the rings held %s and hold %s", held, s.holds())
+	if s.Holds() != held {
+		t.Errorf("the rings held %s and hold %s", held, s.Holds())
 	}
-	_, err := s.open(nil).Unshift(context.Background(), ringOptions(), nil)
+	_, err := s.Open(nil).Unshift(context.Background(), storetest.RingOptions(), nil)
 	must(t, err)
 	s.verified()
 	if len(pruned.Releases) > 0 {
@@ -212,7 +217,7 @@ func TestPruneOnOtherRegistries(t *testing.T) {
 			return func(_ int, w http.ResponseWriter, r *http.Request) bool {
 				refused := r.Method == http.MethodDelete
 				if refused {
-					plain(405, "UNSUPPORTED: no")(w, r)
+					registrytest.Plain(405, "UNSUPPORTED: no")(w, r)
 				}
 				return refused
 			}
@@ -223,10 +228,10 @@ func TestPruneOnOtherRegistries(t *testing.T) {
 					return false
 				}
 				at := r.URL.Path[:strings.LastIndex(r.URL.Path, "/")+1]
-				_, manifest := s.do("GET", r.URL.Path, "", nil)
-				for tag, digest := range s.everyTag()[records.Repository] {
-					if digest == digestOf(manifest) {
-						s.do("DELETE", at+tag, "", nil)
+				_, manifest := s.Do("GET", r.URL.Path, "", nil)
+				for tag, digest := range s.EveryTag()[records.Repository] {
+					if digest == registry.DigestOf(manifest) {
+						s.Do("DELETE", at+tag, "", nil)
 					}
 				}
 				w.WriteHeader(http.StatusAccepted)
@@ -238,14 +243,14 @@ func TestPruneOnOtherRegistries(t *testing.T) {
 				if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/manifests/0.") {
 					return false
 				}
-				plain(412, "PRECONDITION: tag matched immutable rule")(w, r)
+				registrytest.Plain(412, "PRECONDITION: tag matched immutable rule")(w, r)
 				return true
 			}
 		}, "the registry lets no tag move, so 8 of the version tags stay"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := developed(t)
-			s.setFault(test.fault(s))
+			s.SetFault(test.fault(s))
 			pruned := s.prune(1)
 			if len(pruned.Notes) != 1 || !strings.HasPrefix(pruned.Notes[0], test.note) {
 				t.Errorf("notes %q", pruned.Notes)
@@ -260,13 +265,14 @@ func TestPruneOnOtherRegistries(t *testing.T) {
 }
 
 func TestPruneOfAMirror(t *testing.T) {
-	s, mirror := developed(t), newServer(t)
-	copies(t, s.open(nil), mirror.open(nil), "developers")
+	s, copied := developed(t), newServer(t)
+	_, err := mirror.Copy(context.Background(), s.Open(nil).Namespace(), copied.Open(nil).Namespace(), mirror.Request{Releases: []string{"developers"}})
+	must(t, err)
 	for _, dry := range []bool{false, true} {
 		options := pruneOptions(1)
 		options.DryRun = dry
-		var refused *MirrorError
-		if _, err := mirror.open(nil).Prune(context.Background(), options); !errors.As(err, &refused) {
+		var refused *store.MirrorError
+		if _, err := copied.Open(nil).Prune(context.Background(), options); !errors.As(err, &refused) {
 			t.Errorf("error %v", err)
 		}
 	}

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"sync"
 
-	"github.com/google/go-containerregistry/pkg/v1/types"
-
+	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store/records"
 )
 
@@ -18,34 +16,33 @@ import (
 // them: the log forbids that a ring gets their releases back.
 func (r *pruner) bury(ctx context.Context) error {
 	stone := records.Tombstone()
-	manifest := stored{stone.Digest, types.MediaType(records.ManifestType), stone.Manifest}
-	shelf := &shelf{project: r.project, right: push}
+	manifest := registry.NewManifest(records.ManifestType, stone.Manifest)
 	var images []string
 	for _, tag := range r.outcome.Tags {
 		if !slices.Contains(images, tag.Image) {
 			images = append(images, tag.Image)
 		}
 	}
-	err := r.project.each(len(images), func(i int) error {
-		return r.project.repository(images[i], push).upload(ctx, digestOf(stone.Config), stone.Config, true)
+	err := r.project.pace.Each(len(images), func(i int) error {
+		return ensure(ctx, r.project.at.Writable(images[i]), stone.Config)
 	})
 	if err != nil {
 		return err
 	}
 	var mu sync.Mutex
 	left := 0
-	err = r.project.each(len(r.outcome.Tags), func(i int) error {
+	err = r.project.pace.Each(len(r.outcome.Tags), func(i int) error {
 		mu.Lock()
 		refused := left > 0
 		mu.Unlock()
 		var err error
 		if !refused {
 			tag := r.outcome.Tags[i]
-			_, err = shelf.put(ctx, tag.Image, tag.Tag, tag.Digest, manifest)
+			_, err = r.project.at.Writable(tag.Image).Replace(ctx, tag.Tag, tag.Digest, manifest)
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		if taken := new(CopyTakenError); refused || errors.As(err, &taken) {
+		if taken := new(registry.OtherError); refused || errors.As(err, &taken) {
 			left++
 			return nil
 		}
@@ -69,7 +66,7 @@ func (r *pruner) sweep(ctx context.Context) error {
 	if len(r.outcome.Votes) == 0 {
 		return nil
 	}
-	log := r.project.repository(records.Repository, push)
+	log := r.project.at.Writable(records.Repository)
 	able, err := r.trial(ctx, log)
 	if err != nil {
 		return err
@@ -84,9 +81,9 @@ func (r *pruner) sweep(ctx context.Context) error {
 		slots[name.Sequence] = append(slots[name.Sequence], vote)
 	}
 	numbers := slices.Sorted(maps.Keys(slots))
-	return r.project.each(len(numbers), func(i int) error {
+	return r.project.pace.Each(len(numbers), func(i int) error {
 		for _, vote := range slots[numbers[i]] { // in order, see votes
-			if deleted, err := log.untag(ctx, vote); err != nil || !deleted {
+			if deleted, err := log.Delete(ctx, vote); err != nil || !deleted {
 				return err
 			}
 		}
@@ -94,55 +91,28 @@ func (r *pruner) sweep(ctx context.Context) error {
 	})
 }
 
-func (r *pruner) trial(ctx context.Context, log repository) (bool, error) {
+func (r *pruner) trial(ctx context.Context, log registry.Repository) (bool, error) {
 	stone := records.Tombstone()
-	manifest := stored{stone.Digest, types.MediaType(records.ManifestType), stone.Manifest}
-	if err := log.upload(ctx, digestOf(stone.Config), stone.Config, true); err != nil {
+	manifest := registry.NewManifest(records.ManifestType, stone.Manifest)
+	if err := ensure(ctx, log, stone.Config); err != nil {
 		return false, err
 	}
-	shelf := &shelf{project: r.project, right: push}
 	for _, tag := range []string{trialTag, otherTrial} {
-		if _, err := shelf.put(ctx, records.Repository, tag, stone.Digest, manifest); err != nil {
+		if _, err := log.Replace(ctx, tag, stone.Digest, manifest); err != nil {
 			return false, err
 		}
 	}
-	if deleted, err := log.untag(ctx, trialTag); err != nil || !deleted {
+	if deleted, err := log.Delete(ctx, trialTag); err != nil || !deleted {
 		return false, err
 	}
-	_, gone, err := log.head(ctx, trialTag)
+	_, gone, err := log.Head(ctx, trialTag)
 	if err != nil {
 		return false, err
 	}
-	_, alive, err := log.head(ctx, otherTrial)
+	_, alive, err := log.Head(ctx, otherTrial)
 	if err != nil || gone || !alive {
 		return false, err
 	}
-	_, err = log.untag(ctx, otherTrial)
+	_, err = log.Delete(ctx, otherTrial)
 	return true, err
-}
-
-// untag deletes a tag, and reports whether the registry does that.
-func (r repository) untag(ctx context.Context, tag string) (bool, error) {
-	client, err := r.project.client(ctx, r.scope)
-	if err != nil {
-		return false, err
-	}
-	err = r.project.attempts(ctx, func(ctx context.Context) error {
-		_, err := r.exchange(ctx, client, exchange{
-			question: question{method: http.MethodDelete, limit: maxProblem},
-			url:      r.url() + "/manifests/" + tag, doing: writing, reference: r.reference(tag),
-		})
-		return err
-	})
-	var failed *RequestError
-	if !errors.As(err, &failed) {
-		return err == nil, err
-	}
-	switch failed.Status {
-	case http.StatusNotFound:
-		return true, nil
-	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusConflict, http.StatusPreconditionFailed, http.StatusNotImplemented:
-		return false, nil
-	}
-	return false, err
 }

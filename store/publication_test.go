@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"context"
@@ -9,14 +9,17 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/store/storetest"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
 func TestPlansThatCannotBePublished(t *testing.T) {
 	s := newServer(t)
-	first := s.release(firstShop, "developers")
-	s.move("users", first.Digests["deploy"])
-	image := func(p *Publication, name string) *versioning.ImagePlan {
+	first := s.Release(storetest.First, "developers")
+	s.Move("users", first.Digests["deploy"])
+	image := func(p *store.Publication, name string) *versioning.ImagePlan {
 		for i := range p.Plan.Images {
 			if p.Plan.Images[i].Name == name {
 				return &p.Plan.Images[i]
@@ -24,33 +27,33 @@ func TestPlansThatCannotBePublished(t *testing.T) {
 		}
 		return nil
 	}
-	for want, change := range map[string]func(*Publication){
-		`the plan is for project "acme/other": open that one`:                                                   func(p *Publication) { p.Plan.Project = "acme/other" },
-		"a plan without a ring is to try and not to publish: build for one of ante, developers, testers, users": func(p *Publication) { p.Plan.Ring = versioning.None },
-		`"post" is no ring to publish to: build for one of ante, developers, testers, users`:                    func(p *Publication) { p.Plan.Ring = "post" },
-		`"beta" is no ring to publish to: build for one of ante, developers, testers, users`:                    func(p *Publication) { p.Plan.Ring = "beta" },
-		`ring "ante", which the plan calls the next one, does not come after "developers"`:                      func(p *Publication) { p.Plan.Next = &versioning.Held{Ring: "ante"} },
-		`the plan lacks the root image "root"`:                                                                  func(p *Publication) { p.Plan.Root = "root" },
-		`image "mail" has no version: what is built without state cannot be published`:                          func(p *Publication) { image(p, "mail").Version = versioning.Version{} },
-		`image "mail" was not pushed: there is no digest of it`:                                                 func(p *Publication) { delete(p.Digests, "mail") },
-		`image "mail" was pushed as "latest", which is not sha256: and 64 hexadecimal digits`:                   func(p *Publication) { p.Digests["mail"] = "latest" },
-		`image "mail" changes, and the root image "deploy" does not`:                                            func(p *Publication) { image(p, "deploy").Changed = false },
-		`the plan has an unchanged root image "deploy" and no release that it is of`: func(p *Publication) {
+	for want, change := range map[string]func(*store.Publication){
+		`the plan is for project "acme/other": open that one`:                                                   func(p *store.Publication) { p.Plan.Project = "acme/other" },
+		"a plan without a ring is to try and not to publish: build for one of ante, developers, testers, users": func(p *store.Publication) { p.Plan.Ring = versioning.None },
+		`"post" is no ring to publish to: build for one of ante, developers, testers, users`:                    func(p *store.Publication) { p.Plan.Ring = "post" },
+		`"beta" is no ring to publish to: build for one of ante, developers, testers, users`:                    func(p *store.Publication) { p.Plan.Ring = "beta" },
+		`ring "ante", which the plan calls the next one, does not come after "developers"`:                      func(p *store.Publication) { p.Plan.Next = &versioning.Held{Ring: "ante"} },
+		`the plan lacks the root image "root"`:                                                                  func(p *store.Publication) { p.Plan.Root = "root" },
+		`image "mail" has no version: what is built without state cannot be published`:                          func(p *store.Publication) { image(p, "mail").Version = versioning.Version{} },
+		`image "mail" was not pushed: there is no digest of it`:                                                 func(p *store.Publication) { delete(p.Digests, "mail") },
+		`image "mail" was pushed as "latest", which is not sha256: and 64 hexadecimal digits`:                   func(p *store.Publication) { p.Digests["mail"] = "latest" },
+		`image "mail" changes, and the root image "deploy" does not`:                                            func(p *store.Publication) { image(p, "deploy").Changed = false },
+		`the plan has an unchanged root image "deploy" and no release that it is of`: func(p *store.Publication) {
 			image(p, "deploy").Changed, p.Plan.Current = false, nil
 		},
-		`image "deploy" is in no order with the others: they need each other in a circle`: func(p *Publication) {
+		`image "deploy" is in no order with the others: they need each other in a circle`: func(p *store.Publication) {
 			image(p, "mail").Dependencies = map[string]versioning.Version{"deploy": {}}
 		},
 	} {
 		t.Run(want, func(t *testing.T) {
-			publication := s.next(with(firstShop, shop{"mail": 2}), "developers")
+			publication := s.Next(storetest.With(storetest.First, storetest.Shop{"mail": 2}), "developers")
 			change(&publication)
-			_, err := s.open(nil).Publish(context.Background(), publication)
-			var failed *PublishError
+			_, err := s.Open(nil).Publish(context.Background(), publication)
+			var failed *store.PublishError
 			if !errors.As(err, &failed) || failed.Err.Error() != want || !strings.HasSuffix(err.Error(), " (nothing was written)") {
 				t.Errorf("error %v", err)
 			}
-			if requests := s.requests(); len(requests) != 0 {
+			if requests := s.Requests(); len(requests) != 0 {
 				t.Errorf("requests %q", requests)
 			}
 		})
@@ -59,36 +62,28 @@ func TestPlansThatCannotBePublished(t *testing.T) {
 
 func TestWritesAreInLevels(t *testing.T) {
 	s := newServer(t)
-	publication := s.next(firstShop, "developers")
-	w, err := publication.writes(acmeShop)
+	publication := s.Next(storetest.First, "developers")
+	levels, total, ring, err := store.Levels(publication, storetest.Project)
 	must(t, err)
-	var levels []string
-	for _, level := range w.levels {
-		var names []string
-		for _, tag := range level {
-			names = append(names, tag.Image)
-		}
-		levels = append(levels, strings.Join(names, " "))
-	}
 	if diff := cmp.Diff([]string{"base mail", "api web", "jobs", "deploy"}, levels); diff != "" {
 		t.Error(diff)
 	}
-	if w.total() != 7 || w.ring.String() != "deploy:developers" {
-		t.Errorf("writes %+v", w)
+	if total != 7 || ring.String() != "deploy:developers" {
+		t.Errorf("%d writes, the last %s", total, ring)
 	}
 }
 
 func TestOutcomeTexts(t *testing.T) {
 	version := versioning.Version{Major: 1, Minor: 4, Patch: 2}
-	moved := Outcome{
-		Project: acmeShop, Ring: "developers", Root: "deploy", Version: version, Digest: "sha256:cd", Moved: true, Done: true, Existed: []Tag{},
-		Written: []Tag{{"api", "1.0.10", "sha256:ab"}, {"deploy", "1.4.2", "sha256:cd"}, {"deploy", "developers", "sha256:cd"}},
+	moved := store.Outcome{
+		Project: storetest.Project, Ring: "developers", Root: "deploy", Version: version, Digest: "sha256:cd", Moved: true, Done: true, Existed: []store.Tag{},
+		Written: []store.Tag{{"api", "1.0.10", "sha256:ab"}, {"deploy", "1.4.2", "sha256:cd"}, {"deploy", "developers", "sha256:cd"}},
 	}
 	stopped := moved
 	stopped.Moved, stopped.Done, stopped.Written = false, false, moved.Written[:1]
 	done := moved
-	done.Moved, done.Written = false, []Tag{}
-	for want, outcome := range map[string]Outcome{
+	done.Moved, done.Written = false, []store.Tag{}
+	for want, outcome := range map[string]store.Outcome{
 		"developers holds acme/shop 1.4.2 now\n  api:1.0.10         sha256:ab\n  deploy:1.4.2       sha256:cd\n  deploy:developers  sha256:cd": moved,
 		"developers is not known to hold acme/shop 1.4.2\n  api:1.0.10  sha256:ab":                                                             stopped,
 		"nothing to publish: developers holds acme/shop 1.4.2 already":                                                                         done,
@@ -106,9 +101,9 @@ func TestOutcomeTexts(t *testing.T) {
 }
 
 func TestErrorsThatSayHowFarItGot(t *testing.T) {
-	moved := &MovedError{Ring: "users", Was: &versioning.Held{Version: versioning.Version{Minor: 1}}}
-	base := PublishError{Project: acmeShop, Ring: "users", Version: versioning.Version{Major: 1}, Err: errors.New("it broke")}
-	at := func(written int, unclear []string, err error) *PublishError {
+	moved := &store.MovedError{Ring: "users", Was: &versioning.Held{Version: versioning.Version{Minor: 1}}}
+	base := store.PublishError{Project: storetest.Project, Ring: "users", Version: versioning.Version{Major: 1}, Err: errors.New("it broke")}
+	at := func(written int, unclear []string, err error) *store.PublishError {
 		e := base
 		e.Written, e.Unclear = written, unclear
 		if err != nil {
@@ -138,9 +133,9 @@ func TestOpen(t *testing.T) {
 		{"[::1]:5000", "shop", "[::1]:5000/shop/api:1.0.0"},
 		{"ghcr.io", "acme", "ghcr.io/acme/api:1.0.0"},
 	} {
-		p, err := Open(test.registry, test.project, Options{})
+		p, err := store.Open(test.registry, test.project, registry.Options{})
 		must(t, err)
-		if got := p.repository("api", pull).reference("1.0.0"); got != test.want {
+		if got := p.Namespace().Repository("api").Reference("1.0.0"); got != test.want {
 			t.Errorf("got %s, want %s", got, test.want)
 		}
 	}
@@ -148,12 +143,12 @@ func TestOpen(t *testing.T) {
 		{"", "acme/shop"}, {"registry.example.com", ""}, {"ann:s3cr3t@registry.example.com", "shop"},
 		{"https://registry.example.com", "shop"}, {"registry.example.com", "Acme"}, {"registry.example.com?x=s3cr3t", "shop"},
 	} {
-		_, err := Open(test.registry, test.project, Options{})
+		_, err := store.Open(test.registry, test.project, registry.Options{})
 		if err == nil || strings.Contains(err.Error(), "s3cr3t@") {
 			t.Errorf("%q, %q: %v", test.registry, test.project, err)
 		}
 	}
-	p, err := Open("localhost:1", "shop", Options{})
+	p, err := store.Open("localhost:1", "shop", registry.Options{})
 	must(t, err)
 	for _, name := range []struct{ image, tag string }{{"../x", "1.0.0"}, {"", "1.0.0"}} {
 		if _, _, err := p.Digest(context.Background(), name.image, name.tag); err == nil || !strings.Contains(err.Error(), "not the name of an image") {
@@ -164,10 +159,8 @@ func TestOpen(t *testing.T) {
 
 func TestManifestsAreHeldUpToALimit(t *testing.T) {
 	s := newServer(t)
-	publication := s.next(firstShop, "developers")
-	d := newDriver(s.open(nil))
-	d.held.Store(maxHeld)
-	if _, _, err := d.manifest(context.Background(), "api", publication.Digests["api"]); err == nil || err.Error() != "the manifests of this release have more than 256 MiB" {
+	publication := s.Next(storetest.First, "developers")
+	if err := store.ReadWhenFull(context.Background(), s.Open(nil), "api", publication.Digests["api"]); err == nil || err.Error() != "the manifests of this release have more than 256 MiB" {
 		t.Errorf("error %v", err)
 	}
 }

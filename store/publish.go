@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
@@ -34,7 +35,7 @@ const maxHeld = 256 << 20
 // and before these one GET of /v2/ and, where the registry wants tokens, one
 // request for each repository. A registry that does not identify itself in its
 // answers costs a GET for each absent tag, and one that does not say what it
-// stored a HEAD for each written one. A project that was published before
+// registry.Manifest a HEAD for each written one. A project that was published before
 // it had a log gets a record of what its rings hold first.
 //
 // When ctx ends before others may carry the publish through, it stops; after
@@ -77,7 +78,7 @@ type publisher struct {
 }
 
 func (p *publisher) publish(ctx context.Context) (err error) {
-	if p.plan, err = p.publication.writes(p.project.project); err != nil {
+	if p.plan, err = p.publication.writes(p.project.name); err != nil {
 		return err
 	}
 	p.outcome.Digest = p.plan.ring.Digest
@@ -111,14 +112,14 @@ func (p *publisher) publish(ctx context.Context) (err error) {
 // adopt looks up the versions that have to be there already.
 func (p *publisher) adopt(ctx context.Context) error {
 	plan := p.publication.Plan
-	return p.project.each(len(p.plan.adopted), func(i int) error {
+	return p.project.pace.Each(len(p.plan.adopted), func(i int) error {
 		name := p.plan.adopted[i]
 		image, _ := plan.Image(name)
 		tag := image.Version.String()
 		repository := p.repository(name)
-		digest, found, err := repository.head(ctx, tag)
+		digest, found, err := repository.Head(ctx, tag)
 		if err == nil && !found {
-			err = fmt.Errorf("%s, which the plan adopts, is not there any more: run the build again", repository.reference(tag))
+			err = fmt.Errorf("%s, which the plan adopts, is not there any more: run the build again", repository.Reference(tag))
 		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -215,7 +216,7 @@ func (p *publisher) doubt(content records.Content) {
 func (p *publisher) references() []string {
 	var references []string
 	for _, tag := range p.unclear {
-		references = append(references, p.repository(tag.Image).reference(tag.Tag))
+		references = append(references, p.repository(tag.Image).Reference(tag.Tag))
 	}
 	slices.Sort(references)
 	return references
@@ -234,7 +235,7 @@ func (p *publisher) sort() {
 	}
 }
 
-func (p *publisher) repository(image string) repository { return p.project.repository(image, push) }
+func (p *publisher) repository(image string) registry.Repository { return p.project.at.Writable(image) }
 
 // restarts reports whether an error is one after which a new plan is needed.
 func restarts(err error) bool {

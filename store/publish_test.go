@@ -1,9 +1,8 @@
-package store
+package store_test
 
 import (
 	stdcmp "cmp"
 	"context"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,25 +10,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/registry/registrytest"
+	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/store/storetest"
 	"github.com/quoitbuild/quoit/versioning"
 )
-
-var firstShop = shop{"base": 1, "mail": 1, "api": 1, "web": 1, "jobs": 1, "deploy": 1}
-
-func with(sources shop, change shop) shop {
-	changed := maps.Clone(sources)
-	maps.Copy(changed, change)
-	return changed
-}
-
-// counted sorts requests and counts those that are equal.
-func counted(requests []string) map[string]int {
-	count := map[string]int{}
-	for _, request := range requests {
-		count[request]++
-	}
-	return count
-}
 
 var recordTag = regexp.MustCompile(`record-\d{8}(?:-(?:r\d\d-)?([a-z]+)-[0-9a-f]{64})?$`)
 
@@ -42,7 +28,7 @@ func brief(requests []string) map[string]int {
 		}
 		cut = append(cut, request)
 	}
-	return counted(cut)
+	return registrytest.Count(cut)
 }
 
 // publishing is what a publish asks uncontended: of the log, the ring, and each
@@ -73,7 +59,7 @@ func publishing(ring string, ofLog int, versions map[string]string) map[string]i
 // all is a version of every image of the first shop.
 func all(version string) map[string]string {
 	versions := map[string]string{}
-	for _, name := range shopOrder {
+	for _, name := range storetest.Order {
 		versions[name] = version
 	}
 	return versions
@@ -87,12 +73,12 @@ func after(want map[string]int) map[string]int {
 
 func TestFirstReleaseOfAProject(t *testing.T) {
 	s := newServer(t)
-	publication := s.next(firstShop, "developers")
-	var events []Event
-	publication.Progress = func(e Event) { events = append(events, e) }
-	outcome, err := s.open(nil).Publish(context.Background(), publication)
+	publication := s.Next(storetest.First, "developers")
+	var events []store.Event
+	publication.Progress = func(e store.Event) { events = append(events, e) }
+	outcome, err := s.Open(nil).Publish(context.Background(), publication)
 	must(t, err)
-	requests := s.requests()
+	requests := s.Requests()
 	if diff := cmp.Diff(publishing("developers", 0, all("0.1.0")), brief(requests)); diff != "" {
 		t.Error(diff)
 	}
@@ -110,11 +96,11 @@ func TestFirstReleaseOfAProject(t *testing.T) {
 		t.Errorf("events %+v", events)
 	}
 	for name, digest := range publication.Digests {
-		if got := s.tags()[name]["0.1.0"]; got != digest {
+		if got := s.Tags()[name]["0.1.0"]; got != digest {
 			t.Errorf("%s 0.1.0 is %s, not %s", name, got, digest)
 		}
 	}
-	s.whole()
+	s.Whole()
 	var written []string
 	for _, tag := range outcome.Written {
 		written = append(written, tag.Image)
@@ -125,18 +111,18 @@ func TestFirstReleaseOfAProject(t *testing.T) {
 	if !outcome.Moved || outcome.Digest != publication.Digests["deploy"] || len(outcome.Written) != 7 || len(outcome.Existed) != 0 {
 		t.Errorf("outcome %+v", outcome)
 	}
-	if placed := s.ring("developers"); placed.Digest != outcome.Digest || placed.Release.Version() != outcome.Version {
+	if placed := s.Ring("developers"); placed.Digest != outcome.Digest || placed.Release.Version() != outcome.Version {
 		t.Errorf("the ring holds %+v", placed)
 	}
 }
 
 func TestDependenciesAreTaggedFirst(t *testing.T) {
 	s := newServer(t)
-	publication := s.next(firstShop, "developers")
-	_, err := s.open(nil).Publish(context.Background(), publication)
+	publication := s.Next(storetest.First, "developers")
+	_, err := s.Open(nil).Publish(context.Background(), publication)
 	must(t, err)
-	requests := s.requests()
-	for name, needs := range shopNeeds {
+	requests := s.Requests()
+	for name, needs := range storetest.Needs {
 		for _, need := range append(needs, "deploy") {
 			before, after := "PUT "+need+" 0.1.0", "PUT "+name+" 0.1.0"
 			if need == "deploy" {
@@ -151,12 +137,12 @@ func TestDependenciesAreTaggedFirst(t *testing.T) {
 
 func TestNothingToPublishMakesNoRequest(t *testing.T) {
 	s := newServer(t)
-	s.release(firstShop, "developers")
-	plan := s.plan(s.open(nil), firstShop, "developers")
-	s.requests()
-	outcome, err := s.open(nil).Publish(context.Background(), Publication{Plan: plan, Rings: fiveRings})
+	s.Release(storetest.First, "developers")
+	plan := s.Plan(s.Open(nil), storetest.First, "developers")
+	s.Requests()
+	outcome, err := s.Open(nil).Publish(context.Background(), store.Publication{Plan: plan, Rings: storetest.Rings})
 	must(t, err)
-	if requests := s.requests(); len(requests) != 0 {
+	if requests := s.Requests(); len(requests) != 0 {
 		t.Errorf("requests %q", requests)
 	}
 	if want := "nothing to publish: developers holds acme/shop 0.1.0 already"; outcome.String() != want || outcome.Moved {
@@ -166,99 +152,84 @@ func TestNothingToPublishMakesNoRequest(t *testing.T) {
 
 func TestOneChangedImage(t *testing.T) {
 	s := newServer(t)
-	s.release(firstShop, "developers")
-	publication := s.next(with(firstShop, shop{"mail": 2}), "developers")
-	_, err := s.open(nil).Publish(context.Background(), publication)
+	s.Release(storetest.First, "developers")
+	publication := s.Next(storetest.With(storetest.First, storetest.Shop{"mail": 2}), "developers")
+	_, err := s.Open(nil).Publish(context.Background(), publication)
 	must(t, err)
 	want := after(publishing("developers", 1, map[string]string{"mail": "0.1.1", "deploy": "0.1.1"}))
-	if diff := cmp.Diff(want, brief(s.requests())); diff != "" {
+	if diff := cmp.Diff(want, brief(s.Requests())); diff != "" {
 		t.Error(diff)
 	}
-	s.whole()
+	s.Whole()
 }
 
 func TestCostsAreBounded(t *testing.T) {
 	s := newServer(t)
-	s.release(firstShop, "developers")
+	s.Release(storetest.First, "developers")
 	for revision := 2; revision < 30; revision++ {
-		publication := s.next(with(firstShop, shop{"mail": revision, "web": revision / 2}), "developers")
-		_, err := s.open(nil).Publish(context.Background(), publication)
+		publication := s.Next(storetest.With(storetest.First, storetest.Shop{"mail": revision, "web": revision / 2}), "developers")
+		_, err := s.Open(nil).Publish(context.Background(), publication)
 		must(t, err)
 		k := len(publication.Plan.PublishOrder())
-		if n := len(s.requests()); n != 1+20+4*k {
+		if n := len(s.Requests()); n != 1+20+4*k {
 			t.Fatalf("release %d of %d images makes %d requests", revision, k, n)
 		}
 	}
 }
 
-// move makes a ring name a digest, as a shift would.
-func (s *server) move(ring, digest string) {
-	s.t.Helper()
-	_, manifest := s.do("GET", "/v2/"+acmeShop+"/deploy/manifests/"+digest, "", nil)
-	s.put("deploy", ring, ociIndex, manifest)
-}
-
 func TestAnEmptyRingTakesAnUnchangedRelease(t *testing.T) {
 	s := newServer(t)
-	first := s.release(firstShop, "developers")
-	publication := s.next(firstShop, "testers")
-	outcome, err := s.open(nil).Publish(context.Background(), publication)
+	first := s.Release(storetest.First, "developers")
+	publication := s.Next(storetest.First, "testers")
+	outcome, err := s.Open(nil).Publish(context.Background(), publication)
 	must(t, err)
 	want := after(publishing("testers", 1, nil))
 	want["HEAD deploy developers"], want["GET deploy by digest"] = 1, 1
-	if diff := cmp.Diff(want, brief(s.requests())); diff != "" {
+	if diff := cmp.Diff(want, brief(s.Requests())); diff != "" {
 		t.Error(diff)
 	}
 	if outcome.Digest != first.Digests["deploy"] || len(outcome.Written) != 1 {
 		t.Errorf("outcome %+v", outcome)
 	}
-	s.whole()
+	s.Whole()
 }
 
 func TestAdoptedImagesAreNotWritten(t *testing.T) {
 	s := newServer(t)
-	s.release(firstShop, "developers")
-	changed := with(firstShop, shop{"mail": 2})
-	lost := s.next(changed, "developers")
+	s.Release(storetest.First, "developers")
+	changed := storetest.With(storetest.First, storetest.Shop{"mail": 2})
+	lost := s.Next(changed, "developers")
 	// What an attempt that died before the ring's tag has left.
 	for _, name := range lost.Plan.PublishOrder() {
 		image, _ := lost.Plan.Image(name)
-		_, manifest := s.do("GET", "/v2/"+acmeShop+"/"+name+"/manifests/"+lost.Digests[name], "", nil)
-		s.put(name, image.Version.String(), ociIndex, manifest)
+		_, manifest := s.Do("GET", "/v2/"+storetest.Project+"/"+name+"/manifests/"+lost.Digests[name], "", nil)
+		s.Put(name, image.Version.String(), registry.IndexType, manifest)
 	}
-	publication := s.next(changed, "developers")
+	publication := s.Next(changed, "developers")
 	if built := publication.Plan.PublishOrder(); len(built) != 0 {
 		t.Fatalf("the plan builds %q", built)
 	}
-	outcome, err := s.open(nil).Publish(context.Background(), publication)
+	outcome, err := s.Open(nil).Publish(context.Background(), publication)
 	must(t, err)
 	want := after(publishing("developers", 1, nil))
 	want["HEAD mail 0.1.1"], want["HEAD deploy 0.1.1"], want["GET deploy by digest"] = 1, 1, 1
-	if diff := cmp.Diff(want, brief(s.requests())); diff != "" {
+	if diff := cmp.Diff(want, brief(s.Requests())); diff != "" {
 		t.Error(diff)
 	}
 	if !outcome.Moved || outcome.Digest != lost.Digests["deploy"] {
 		t.Errorf("outcome %+v", outcome)
 	}
-	s.whole()
+	s.Whole()
 }
 
 func TestAnAdoptedImageHasToBeThere(t *testing.T) {
 	s := newServer(t)
-	publication := s.next(firstShop, "developers")
+	publication := s.Next(storetest.First, "developers")
 	i := slices.IndexFunc(publication.Plan.Images, func(i versioning.ImagePlan) bool { return i.Name == "mail" })
 	publication.Plan.Images[i].Adopted = true
-	_, err := s.open(nil).Publish(context.Background(), publication)
+	_, err := s.Open(nil).Publish(context.Background(), publication)
 	want := "publishing acme/shop 0.1.0 to developers: HOST/acme/shop/mail:0.1.0, which the plan adopts, is not there any more: run the build again (nothing was written)"
-	if got := s.text(err); got != want {
+	if got := s.Text(err); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-}
-
-// text is an error with the server's name taken out.
-func (s *server) text(err error) string {
-	if err == nil {
-		return ""
-	}
-	return strings.ReplaceAll(err.Error(), s.host(), "HOST")
 }

@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 
-	"github.com/google/go-containerregistry/pkg/v1/types"
-
+	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store/records"
 )
 
 // put lets a tag name a manifest. Versions and rings are read back, unless the
-// registry says what it has stored.
+// registry says what it has registry.Manifest.
 func (d *driver) put(ctx context.Context, request records.Request) (records.Response, error) {
 	manifest, err := d.contents(ctx, request)
 	if err != nil {
@@ -18,17 +17,17 @@ func (d *driver) put(ctx context.Context, request records.Request) (records.Resp
 	}
 	said, err := d.write(ctx, request, manifest)
 	switch {
-	case immutable(err):
+	case registry.Immutable(err):
 		d.mu.Lock()
 		d.refusal = err
 		d.mu.Unlock()
 		return records.Response{Refused: true}, nil
 	case errors.Is(err, errOther):
 		return records.Response{Refused: true}, nil
-	case err != nil && request.Register && repeatable(err):
+	case err != nil && request.Register && registry.Repeatable(err):
 		return d.unanswered(ctx, request, err)
 	case err != nil:
-		if d.lost != nil && !answered(err) {
+		if d.lost != nil && !registry.Answered(err) {
 			d.lost(contentOf(request))
 		}
 		return records.Response{}, err
@@ -51,15 +50,16 @@ var errOther = errors.New("the tag has other contents")
 // write sends the write: of a tag that may move once, else until it has an
 // answer. What may have been done is looked for first, so that no attempt hits
 // what somebody else wrote meanwhile.
-func (d *driver) write(ctx context.Context, request records.Request, manifest stored) (said string, err error) {
+func (d *driver) write(ctx context.Context, request records.Request, manifest registry.Manifest) (said string, err error) {
 	repository := d.repository(request.Repository)
 	if request.Register {
-		return repository.put(ctx, request.Tag, manifest)
+		receipt, err := repository.Put(ctx, request.Tag, manifest)
+		return receipt.Digest, err
 	}
 	again := false
-	err = d.project.attempts(ctx, func(ctx context.Context) error {
+	err = d.project.pace.Retry(ctx, func(ctx context.Context) error {
 		if again && request.Repository != records.Repository {
-			switch digest, found, err := repository.head(ctx, request.Tag); {
+			switch digest, found, err := repository.Head(ctx, request.Tag); {
 			case err != nil:
 				return err
 			case found && digest == request.Digest:
@@ -70,7 +70,8 @@ func (d *driver) write(ctx context.Context, request records.Request, manifest st
 			}
 		}
 		again = true
-		said, err = repository.put(ctx, request.Tag, manifest)
+		receipt, err := repository.Put(ctx, request.Tag, manifest)
+		said = receipt.Digest
 		return err
 	})
 	return said, err
@@ -91,55 +92,59 @@ func (d *driver) unanswered(ctx context.Context, request records.Request, err er
 	if d.lost != nil {
 		d.lost(key)
 	}
-	if try >= attempts {
+	if try >= d.project.pace.Attempts {
 		return records.Response{}, err
 	}
-	return records.Response{Lost: true}, d.project.pause(ctx, try, err)
+	return records.Response{Lost: true}, d.project.pace.Pause(ctx, try, err)
 }
 
 // readBack looks whether a tag names what was written to it.
 func (d *driver) readBack(ctx context.Context, request records.Request) (records.Response, error) {
 	repository := d.repository(request.Repository)
-	digest, found, err := repository.head(ctx, request.Tag)
+	digest, found, err := repository.Head(ctx, request.Tag)
 	switch {
 	case err != nil:
 		return records.Response{}, err
 	case !found:
-		return records.Response{}, &ReadBackError{Reference: repository.reference(request.Tag), Wanted: request.Digest}
+		return records.Response{}, &registry.ReadBackError{Reference: repository.Reference(request.Tag), Wanted: request.Digest}
 	case digest == request.Digest:
 		return records.Response{}, nil
 	case request.Register:
-		return d.unanswered(ctx, request, &ReadBackError{Reference: repository.reference(request.Tag), Wanted: request.Digest, Got: digest})
+		return d.unanswered(ctx, request, &registry.ReadBackError{Reference: repository.Reference(request.Tag), Wanted: request.Digest, Got: digest})
 	}
 	return records.Response{Refused: true}, nil // somebody else wrote it, so look
 }
 
 // contents are what a put writes; what it refers to is pushed first.
-func (d *driver) contents(ctx context.Context, request records.Request) (stored, error) {
+func (d *driver) contents(ctx context.Context, request records.Request) (registry.Manifest, error) {
 	repository := d.repository(request.Repository)
 	if sealed := request.Sealed; sealed != nil {
-		manifest := stored{sealed.Digest, types.MediaType(records.ManifestType), sealed.Manifest}
+		manifest := registry.NewManifest(records.ManifestType, sealed.Manifest)
 		d.keep(records.Content{Repository: request.Repository, Digest: sealed.Digest}, manifest)
 		return manifest, d.pushConfig(ctx, repository, *sealed)
 	}
 	manifest, found, err := d.manifest(ctx, request.Repository, request.Digest)
 	if err == nil && !found {
-		err = repository.missing(request.Digest)
+		err = missing(repository, request.Digest)
 	}
 	return manifest, err
 }
 
 // pushConfig pushes the config of a record, once. One of our own, whose id is
 // random, cannot be there already.
-func (d *driver) pushConfig(ctx context.Context, repository repository, sealed records.Sealed) error {
-	digest := digestOf(sealed.Config)
+func (d *driver) pushConfig(ctx context.Context, repository registry.Repository, sealed records.Sealed) error {
+	digest := registry.DigestOf(sealed.Config)
 	d.mu.Lock()
 	pushed := d.pushed[digest]
 	d.mu.Unlock()
 	if pushed {
 		return nil
 	}
-	if err := repository.upload(ctx, digest, sealed.Config, sealed.Record.ID == ""); err != nil {
+	push := create
+	if sealed.Record.ID == "" {
+		push = ensure
+	}
+	if err := push(ctx, repository, sealed.Config); err != nil {
 		return err
 	}
 	d.mu.Lock()
@@ -150,6 +155,6 @@ func (d *driver) pushConfig(ctx context.Context, repository repository, sealed r
 
 // answered reports whether the registry itself refused a request.
 func answered(err error) bool {
-	var failed *RequestError
+	var failed *registry.RequestError
 	return errors.As(err, &failed) && failed.Status != 0
 }

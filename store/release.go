@@ -13,7 +13,7 @@ import (
 // Images are all images of a release that a ring holds or held, by name, with
 // their digests: what the record of its publish says, in two GETs. Of a
 // release that is older than the log they are what its versions' tags name, a HEAD each.
-// Errors are a [*RequestError], or say what is gone or broken.
+// Errors are a [*registry.RequestError], or say what is gone or broken.
 func (p *Project) Images(ctx context.Context, place records.Place) (map[string]records.Image, error) {
 	if place.Record == 0 {
 		return p.taggedImages(ctx, place)
@@ -36,17 +36,17 @@ func (p *Project) taggedImages(ctx context.Context, place records.Place) (map[st
 	var mu sync.Mutex
 	images := map[string]records.Image{place.Root: {Version: place.Version, Digest: place.Digest}}
 	names := slices.Sorted(maps.Keys(release.Images))
-	err = p.each(len(names), func(i int) error {
+	err = p.pace.Each(len(names), func(i int) error {
 		if names[i] == place.Root {
 			return nil
 		}
-		image, version := p.repository(names[i], pull), release.Images[names[i]].Version
-		digest, found, err := image.head(ctx, version.String())
+		image, version := p.at.Repository(names[i]), release.Images[names[i]].Version
+		digest, found, err := image.Head(ctx, version.String())
 		if err != nil {
 			return err
 		}
 		if !found {
-			return fmt.Errorf("%s, which release %s needs, is not there", image.reference(version.String()), place.Version)
+			return fmt.Errorf("%s, which release %s needs, is not there", image.Reference(version.String()), place.Version)
 		}
 		mu.Lock()
 		defer mu.Unlock()

@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"context"
@@ -7,37 +7,39 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/store/storetest"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
 func TestImagesOfARelease(t *testing.T) {
 	s := newServer(t)
-	s.release(firstShop, "developers")
+	s.Release(storetest.First, "developers")
 	var place records.Place
-	options := ringOptions()
-	options.Before = func(_ context.Context, outcome RingOutcome) ([]records.Gate, error) {
+	options := storetest.RingOptions()
+	options.Before = func(_ context.Context, outcome store.RingOutcome) ([]records.Gate, error) {
 		place = outcome.Changes[0].Place
 		return []records.Gate{{Ring: "testers", Image: "mail", Digest: place.Digest, Passed: true}}, nil
 	}
-	_, err := s.open(nil).Shift(context.Background(), options, versioning.ShiftRequest{})
+	_, err := s.Open(nil).Shift(context.Background(), options, versioning.ShiftRequest{})
 	must(t, err)
-	history, err := s.open(nil).History(context.Background(), 1)
+	history, err := s.Open(nil).History(context.Background(), 1)
 	must(t, err)
 	if gates := history[0].Record.Gates; len(gates) != 1 || gates[0].Digest != place.Digest || place.Digest == "" {
 		t.Errorf("the record has %v", gates)
 	}
 
 	want := map[string]string{}
-	for image, tags := range s.tags() {
+	for image, tags := range s.Tags() {
 		if image != records.Repository {
 			want[image] = tags["0.1.0"]
 		}
 	}
 	check := func(place records.Place, most int) {
 		t.Helper()
-		s.requests()
-		images, err := s.open(nil).Images(context.Background(), place)
+		s.Requests()
+		images, err := s.Open(nil).Images(context.Background(), place)
 		must(t, err)
 		got := map[string]string{}
 		for name, image := range images {
@@ -49,7 +51,7 @@ func TestImagesOfARelease(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("images (-want +got):\n%s", diff)
 		}
-		if requests := s.requests(); len(requests) > most {
+		if requests := s.Requests(); len(requests) > most {
 			t.Errorf("%d requests, at most %d wanted: %q", len(requests), most, requests)
 		}
 	}
@@ -59,7 +61,7 @@ func TestImagesOfARelease(t *testing.T) {
 	check(older, 3+len(want))
 
 	place.Digest = "sha256:" + strings.Repeat("0", 64)
-	if _, err := s.open(nil).Images(context.Background(), place); err == nil || !strings.Contains(err.Error(), "quoit verify") {
+	if _, err := s.Open(nil).Images(context.Background(), place); err == nil || !strings.Contains(err.Error(), "quoit verify") {
 		t.Errorf("a place that its record does not have: %v", err)
 	}
 }

@@ -1,7 +1,6 @@
-package store
+package store_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,12 +11,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/quoitbuild/quoit/labels"
+	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store/storetest"
 )
 
 func TestRing(t *testing.T) {
 	s := newServer(t)
-	publication := s.release(firstShop, "developers")
-	p := s.open(nil)
+	publication := s.Release(storetest.First, "developers")
+	p := s.Open(nil)
 	placed, err := p.Ring(context.Background(), "deploy", "developers")
 	must(t, err)
 	if placed.Ring != "developers" || placed.Digest != publication.Digests["deploy"] {
@@ -32,14 +33,14 @@ func TestRing(t *testing.T) {
 		t.Errorf("an empty ring: %v, %v", empty, err)
 	}
 	requests := []string{"GET /v2/", "GET deploy developers", "GET deploy by digest", "GET deploy blob", "GET deploy users"}
-	if diff := cmp.Diff(requests, s.requests()); diff != "" {
+	if diff := cmp.Diff(requests, s.Requests()); diff != "" {
 		t.Error(diff)
 	}
 }
 
 func TestRingOfAProjectThatIsNotThere(t *testing.T) {
 	s := newServer(t)
-	placed, err := s.open(nil).Ring(context.Background(), "deploy", "developers")
+	placed, err := s.Open(nil).Ring(context.Background(), "deploy", "developers")
 	if placed != nil || err != nil {
 		t.Errorf("%v, %v", placed, err)
 	}
@@ -47,15 +48,15 @@ func TestRingOfAProjectThatIsNotThere(t *testing.T) {
 
 func TestRingWithoutAnIndex(t *testing.T) {
 	s := newServer(t)
-	publication := s.release(firstShop, "developers")
-	_, index := s.do("GET", "/v2/"+acmeShop+"/deploy/manifests/"+publication.Digests["deploy"], "", nil)
-	digest, err := platformImage(index)
+	publication := s.Release(storetest.First, "developers")
+	_, index := s.Do("GET", "/v2/"+storetest.Project+"/deploy/manifests/"+publication.Digests["deploy"], "", nil)
+	digest, err := registry.NewManifest(registry.IndexType, index).Image()
 	must(t, err)
-	_, manifest := s.do("GET", "/v2/"+acmeShop+"/deploy/manifests/"+digest, "", nil)
-	s.put("deploy", "users", ociManifest, manifest)
-	placed, err := s.open(nil).Ring(context.Background(), "deploy", "users")
+	_, manifest := s.Do("GET", "/v2/"+storetest.Project+"/deploy/manifests/"+digest, "", nil)
+	s.Put("deploy", "users", registry.ManifestType, manifest)
+	placed, err := s.Open(nil).Ring(context.Background(), "deploy", "users")
 	must(t, err)
-	if placed.Digest != digest || len(placed.Release.Images) != len(firstShop) {
+	if placed.Digest != digest || len(placed.Release.Images) != len(storetest.First) {
 		t.Errorf("placed %+v", placed)
 	}
 }
@@ -64,11 +65,11 @@ func formatted(t *testing.T, release any) []byte { t.Helper(); return jsonOf(t, 
 
 func TestAForeignImageInARing(t *testing.T) {
 	s := newServer(t)
-	digest := s.push("deploy", map[string]string{"a": "b"})
-	s.move("developers", digest)
-	_, err := s.open(nil).Ring(context.Background(), "deploy", "developers")
+	digest := s.Push("deploy", map[string]string{"a": "b"})
+	s.Move("developers", digest)
+	_, err := s.Open(nil).Ring(context.Background(), "deploy", "developers")
 	want := "ring developers (HOST/acme/shop/deploy:developers): an image without our labels: it carries no release"
-	if !errors.Is(err, labels.ErrNotOurs) || s.text(err) != want {
+	if !errors.Is(err, labels.ErrNotOurs) || s.Text(err) != want {
 		t.Errorf("error %v", err)
 	}
 }
@@ -81,30 +82,30 @@ func TestAHostileRing(t *testing.T) {
 		return fmt.Sprintf(`{"manifests":[{"mediaType":%q,"digest":%q}]}`, mediaType, digest)
 	}
 	a := "sha256:" + strings.Repeat("a", 64)
-	huge := strings.Repeat(" ", maxManifest+1)
+	huge := strings.Repeat(" ", registry.MaxManifest+1)
 	for name, test := range map[string]struct {
 		mediaType, body string
 		blob            string
 		want            string
 	}{
-		"a huge manifest":        {ociManifest, huge, "", "the registry sent more than 4 MiB"},
-		"a huge config":          {ociManifest, image(a, 1), strings.Repeat(" ", maxConfig+1), "the registry sent more than 8 MiB"},
-		"a config said to be so": {ociManifest, image(a, maxConfig+1), "", "more than 8 MiB"},
-		"another config":         {ociManifest, image(a, 1), "{}", "the contents have another digest"},
-		"no config":              {ociManifest, "{}", "", "its config is named \"\""},
-		"a bad config digest":    {ociManifest, image("../../x", 1), "", `its config is named "../../x"`},
-		"a broken config":        {ociManifest, image(digestOf([]byte("{")), 1), "{", "its config is broken"},
-		"no JSON":                {ociManifest, "<html>", "", "its image manifest is broken"},
+		"a huge manifest":        {registry.ManifestType, huge, "", "the registry sent more than 4 MiB"},
+		"a huge config":          {registry.ManifestType, image(a, 1), strings.Repeat(" ", registry.MaxBlob+1), "the registry sent more than 8 MiB"},
+		"a config said to be so": {registry.ManifestType, image(a, registry.MaxBlob+1), "", "more than 8 MiB"},
+		"another config":         {registry.ManifestType, image(a, 1), "{}", "the contents have another digest"},
+		"no config":              {registry.ManifestType, "{}", "", "its config is named \"\""},
+		"a bad config digest":    {registry.ManifestType, image("../../x", 1), "", `its config is named "../../x"`},
+		"a broken config":        {registry.ManifestType, image(registry.DigestOf([]byte("{")), 1), "{", "its config is broken"},
+		"no JSON":                {registry.ManifestType, "<html>", "", "its image manifest is broken"},
 		"another type":           {"text/html", "<html>", "", "not an index or image manifest"},
-		"an empty index":         {ociIndex, `{"manifests":[]}`, "", "its index has no image"},
-		"no JSON index":          {ociIndex, "<html>", "", "its index is broken"},
-		"an index of indexes":    {ociIndex, index(ociIndex, a), "", "its index has no image"},
-		"a bad digest":           {ociIndex, index(ociManifest, "sha256:short"), "", `its index names "sha256:short"`},
-		"a circle":               {ociIndex, index(ociManifest, a), "", "the contents have the digest"},
+		"an empty index":         {registry.IndexType, `{"manifests":[]}`, "", "its index has no image"},
+		"no JSON index":          {registry.IndexType, "<html>", "", "its index is broken"},
+		"an index of indexes":    {registry.IndexType, index(registry.IndexType, a), "", "its index has no image"},
+		"a bad digest":           {registry.IndexType, index(registry.ManifestType, "sha256:short"), "", `its index names "sha256:short"`},
+		"a circle":               {registry.IndexType, index(registry.ManifestType, a), "", "the contents have the digest"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t)
-			s.setFault(func(_ int, w http.ResponseWriter, r *http.Request) bool {
+			s.SetFault(func(_ int, w http.ResponseWriter, r *http.Request) bool {
 				switch {
 				case r.URL.Path == "/v2/":
 					return false
@@ -116,7 +117,7 @@ func TestAHostileRing(t *testing.T) {
 				}
 				return true
 			})
-			_, err := s.open(nil).Ring(context.Background(), "deploy", "developers")
+			_, err := s.Open(nil).Ring(context.Background(), "deploy", "developers")
 			if err == nil || !strings.Contains(err.Error(), test.want) || len(err.Error()) > 600 {
 				t.Errorf("got %v, want %s", err, test.want)
 			}
@@ -126,43 +127,18 @@ func TestAHostileRing(t *testing.T) {
 
 func TestADigestThatTheContentsDoNotHave(t *testing.T) {
 	s := newServer(t)
-	s.release(firstShop, "developers")
-	s.setFault(func(_ int, w http.ResponseWriter, r *http.Request) bool {
+	s.Release(storetest.First, "developers")
+	s.SetFault(func(_ int, w http.ResponseWriter, r *http.Request) bool {
 		if !strings.HasSuffix(r.URL.Path, "/manifests/developers") {
 			return false
 		}
-		w.Header().Set("Content-Type", ociManifest)
-		w.Header().Set("Docker-Content-Digest", digestOf(nil))
+		w.Header().Set("Content-Type", registry.ManifestType)
+		w.Header().Set("Docker-Content-Digest", registry.DigestOf(nil))
 		fmt.Fprint(w, "{}")
 		return true
 	})
-	_, err := s.open(nil).Ring(context.Background(), "deploy", "developers")
+	_, err := s.Open(nil).Ring(context.Background(), "deploy", "developers")
 	if err == nil || !strings.Contains(err.Error(), "the contents have the digest") {
 		t.Errorf("error %v", err)
 	}
-}
-
-func FuzzRelease(f *testing.F) {
-	f.Add([]byte(`{"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"x"}],"config":{"Labels":{"a":"b"},"digest":"sha256:x"}}`))
-	f.Add([]byte(`{"config":{"Labels":{"io.github.quoitbuild.release":"{\"schema\":1,\"project\":\"p\",\"root\":\"r\",\"images\":{}}"}}}`))
-	f.Add([]byte(`{"config":null}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		if digest, err := platformImage(data); err == nil && !digestForm.MatchString(digest) {
-			t.Errorf("platformImage: %q", digest)
-		}
-		if digest, _, err := configOf(data); err == nil && !digestForm.MatchString(digest) {
-			t.Errorf("configOf: %q", digest)
-		}
-		all, err := parseConfig(data)
-		if err != nil {
-			return
-		}
-		release, err := labels.Parse(all)
-		if err == nil && release.Images[release.Root].Revision == "" {
-			t.Errorf("parseConfig: %+v", release)
-		}
-		if diagnostics(bytes.Clone(data)); clean(string(data)) != clean(clean(string(data))) {
-			t.Errorf("clean is not stable for %q", data)
-		}
-	})
 }

@@ -31,7 +31,7 @@ type RingOptions struct {
 // have changed, which would shift twice: that is an [*OvertakenError].
 //
 // Errors are an [*OperationError], which wraps those of [versioning.Shift], an
-// [*OvertakenError], a [*ForeignError], an [*UnknownError] or a [*RequestError].
+// [*OvertakenError], a [*ForeignError], an [*UnknownError] or a [*registry.RequestError].
 func (p *Project) Shift(ctx context.Context, options RingOptions, request versioning.ShiftRequest) (RingOutcome, error) {
 	return p.operate(ctx, options, records.OpShift, func(_ context.Context, _ *ringer, newest records.Record) (change, error) {
 		plan, err := versioning.Shift(stateOf(newest, options.Rings), request)

@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"context"
@@ -9,7 +9,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/store/storetest"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -17,43 +19,43 @@ import (
 type moving struct {
 	name    string
 	prepare func(s *server)
-	do      func(p *Project, o RingOptions) (RingOutcome, error)
+	do      func(p *store.Project, o store.RingOptions) (store.RingOutcome, error)
 }
 
 var movings = []moving{
-	{"shift", func(s *server) { s.steps(2) }, func(p *Project, o RingOptions) (RingOutcome, error) {
+	{"shift", func(s *server) { s.Steps(2) }, func(p *store.Project, o store.RingOptions) (store.RingOutcome, error) {
 		return p.Shift(context.Background(), o, versioning.ShiftRequest{})
 	}},
-	{"unshift", func(s *server) { s.steps(2); s.shift() }, func(p *Project, o RingOptions) (RingOutcome, error) {
+	{"unshift", func(s *server) { s.Steps(2); s.Shift() }, func(p *store.Project, o store.RingOptions) (store.RingOutcome, error) {
 		return p.Unshift(context.Background(), o, nil)
 	}},
-	{"unshift of one ring", func(s *server) { s.steps(2); s.shift() }, func(p *Project, o RingOptions) (RingOutcome, error) {
+	{"unshift of one ring", func(s *server) { s.Steps(2); s.Shift() }, func(p *store.Project, o store.RingOptions) (store.RingOutcome, error) {
 		return p.Unshift(context.Background(), o, []string{"users"})
 	}},
-	{"set", func(s *server) { s.steps(2) }, func(p *Project, o RingOptions) (RingOutcome, error) {
-		return p.Set(context.Background(), o, "users", versionOf("0.2.0"), false)
+	{"set", func(s *server) { s.Steps(2) }, func(p *store.Project, o store.RingOptions) (store.RingOutcome, error) {
+		return p.Set(context.Background(), o, "users", storetest.VersionOf("0.2.0"), false)
 	}},
-	{"hold", func(s *server) { s.steps(2) }, hold("testers")},
+	{"hold", func(s *server) { s.Steps(2) }, hold("testers")},
 	{"unhold", func(s *server) {
-		s.steps(2)
+		s.Steps(2)
 		for _, ring := range []string{"testers", "users"} {
-			_, err := hold(ring)(s.open(nil), ringOptions())
-			must(s.t, err)
+			_, err := hold(ring)(s.Open(nil), storetest.RingOptions())
+			must(s.T, err)
 		}
-	}, func(p *Project, o RingOptions) (RingOutcome, error) {
+	}, func(p *store.Project, o store.RingOptions) (store.RingOutcome, error) {
 		return p.Unhold(context.Background(), o, []string{"users"})
 	}},
 }
 
-func hold(ring string) func(*Project, RingOptions) (RingOutcome, error) {
-	return func(p *Project, o RingOptions) (RingOutcome, error) {
+func hold(ring string) func(*store.Project, store.RingOptions) (store.RingOutcome, error) {
+	return func(p *store.Project, o store.RingOptions) (store.RingOutcome, error) {
 		return p.Hold(context.Background(), o, ring, "an audit")
 	}
 }
 
 // by are the options of somebody.
-func by(actor string) RingOptions {
-	options := ringOptions()
+func by(actor string) store.RingOptions {
+	options := storetest.RingOptions()
 	options.Author.Actor = actor
 	return options
 }
@@ -69,11 +71,11 @@ type account struct {
 
 // account also returns who made how many of the records.
 func (s *server) account() (account, map[string]int) {
-	s.t.Helper()
-	history, err := s.open(nil).History(context.Background(), 1000)
-	must(s.t, err)
+	s.T.Helper()
+	history, err := s.Open(nil).History(context.Background(), 1000)
+	must(s.T, err)
 	newest, actors := history[0].Record, map[string]int{}
-	all := account{Table: newest.After, Holds: newest.Holds, Undo: newest.Undo, Tags: s.tags()}
+	all := account{Table: newest.After, Holds: newest.Holds, Undo: newest.Undo, Tags: s.Tags()}
 	for _, sealed := range history {
 		actors[sealed.Record.Actor]++
 		all.Operations = append([]string{sealed.Record.Operation}, all.Operations...)
@@ -82,13 +84,13 @@ func (s *server) account() (account, map[string]int) {
 }
 
 // undisturbed is what comes of operations in turn, of which some may fail.
-func (at moving) undisturbed(t *testing.T, operations ...func(*Project, RingOptions) (RingOutcome, error)) (account, error) {
+func (at moving) undisturbed(t *testing.T, operations ...func(*store.Project, store.RingOptions) (store.RingOutcome, error)) (account, error) {
 	t.Helper()
 	s := newServer(t)
 	at.prepare(s)
 	var err error
 	for _, operation := range operations {
-		_, err = operation(s.open(nil), by("ann"))
+		_, err = operation(s.Open(nil), by("ann"))
 	}
 	all, _ := s.account()
 	return all, err
@@ -99,44 +101,44 @@ func (at moving) requests(t *testing.T) []string {
 	t.Helper()
 	s := newServer(t)
 	at.prepare(s)
-	s.requests()
-	_, err := at.do(s.open(nil), by("ann"))
+	s.Requests()
+	_, err := at.do(s.Open(nil), by("ann"))
 	must(t, err)
-	return s.requests()
+	return s.Requests()
 }
 
 // sound checks what has to hold when nothing is under way.
 func (s *server) sound(want account) {
-	s.t.Helper()
+	s.T.Helper()
 	got, _ := s.account()
 	if diff := cmp.Diff(want, got); diff != "" {
-		s.t.Errorf("(-undisturbed +got):\n%s", diff)
+		s.T.Errorf("(-undisturbed +got):\n%s", diff)
 	}
-	s.whole()
-	report, err := s.open(nil).Verify(context.Background(), nil)
-	must(s.t, err)
+	s.Whole()
+	report, err := s.Open(nil).Verify(context.Background(), nil)
+	must(s.T, err)
 	if len(report.Findings) > 0 {
-		s.t.Errorf("verify: %v", report.Findings)
+		s.T.Errorf("verify: %v", report.Findings)
 	}
 }
 
 // between checks that every ring's tag is as before an operation or as after it.
 func (s *server) between(before, after account) {
-	s.t.Helper()
-	s.whole()
-	tags := s.tags()["deploy"]
-	for _, ring := range fiveRings {
+	s.T.Helper()
+	s.Whole()
+	tags := s.Tags()["deploy"]
+	for _, ring := range storetest.Rings {
 		if got := tags[ring]; got != before.Tags["deploy"][ring] && got != after.Tags["deploy"][ring] {
-			s.t.Errorf("ring %s names %s", ring, got)
+			s.T.Errorf("ring %s names %s", ring, got)
 		}
 	}
 }
 
 // truthful checks what an operation's end says against how often it is in the log
 // when another command has completed what was to be completed.
-func truthful(t *testing.T, err error, inLog int) {
+func truthful(t testing.TB, err error, inLog int) {
 	t.Helper()
-	unknown := new(UnknownError)
+	unknown := new(store.UnknownError)
 	least, most := 0, 0
 	switch {
 	case err == nil:

@@ -1,6 +1,6 @@
 //go:build stack
 
-package store
+package store_test
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/store/storetest"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -27,7 +29,7 @@ func TestShiftOfManyImages(t *testing.T) {
 		t.Run(fmt.Sprint(images), func(t *testing.T) {
 			s := realServer(t)
 			requests := s.staircase(images)
-			if most := 3*len(s.rings) + 15; len(requests) > most {
+			if most := 3*len(s.Rings) + 15; len(requests) > most {
 				t.Errorf("%d requests, at most %d wanted: %q", len(requests), most, requests)
 			}
 			if few == nil {
@@ -49,23 +51,23 @@ func TestShiftOfManyImages(t *testing.T) {
 // staircase puts another release into every ring, and returns the requests of a
 // shift of them all.
 func (s *server) staircase(images int) []string {
-	s.t.Helper()
-	s.shape = shape{rings: versioning.Rings([]string{"developers", "testers", "pilots", "partners", "users"})}
-	sources := shop{"deploy": 1}
+	s.T.Helper()
+	s.Shape = storetest.Shape{Rings: versioning.Rings([]string{"developers", "testers", "pilots", "partners", "users"})}
+	sources := storetest.Shop{"deploy": 1}
 	for i := range images - 1 {
-		s.images = append(s.images, fmt.Sprintf("s%03d", i))
-		sources[s.images[i]] = 1
+		s.Images = append(s.Images, fmt.Sprintf("s%03d", i))
+		sources[s.Images[i]] = 1
 	}
-	s.images = append(s.images, "deploy")
-	options := RingOptions{Root: "deploy", Rings: s.rings, Author: Author{Actor: "ann"}}
-	for i := range s.rings {
-		s.release(with(sources, shop{"s000": i + 1}), "ante")
-		_, err := s.open(nil).Shift(context.Background(), options, versioning.ShiftRequest{From: "ante"})
-		must(s.t, err)
-		if i == len(s.rings)-1 {
+	s.Images = append(s.Images, "deploy")
+	options := store.RingOptions{Root: "deploy", Rings: s.Rings, Author: store.Author{Actor: "ann"}}
+	for i := range s.Rings {
+		s.Release(storetest.With(sources, storetest.Shop{"s000": i + 1}), "ante")
+		_, err := s.Open(nil).Shift(context.Background(), options, versioning.ShiftRequest{From: "ante"})
+		must(s.T, err)
+		if i == len(s.Rings)-1 {
 			break
 		}
-		s.requests()
+		s.Requests()
 	}
-	return s.requests()
+	return s.Requests()
 }

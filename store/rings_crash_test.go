@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"errors"
@@ -7,6 +7,10 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/registry/registrytest"
+	"github.com/quoitbuild/quoit/store"
 )
 
 // outcomes are the accounts of an operation that was done never, once and twice, of
@@ -65,20 +69,20 @@ func TestEveryCrashOnRings(t *testing.T) {
 	forEveryWrite(t, func(t *testing.T, at moving, n int, counts func(*http.Request) bool, want outcomes) {
 		for _, done := range []bool{false, true} {
 			for _, again := range nexts(n, done) {
-				at.crash(t, &mortal{left: n, after: done, counts: counts}, want, again)
+				at.crash(t, &registrytest.Mortal{Left: n, After: done, Counts: counts}, want, again)
 			}
 		}
 	})
 }
 
 // crash dies in an operation, and does the same again or another one.
-func (at moving) crash(t *testing.T, m *mortal, want outcomes, again bool) {
+func (at moving) crash(t *testing.T, m *registrytest.Mortal, want outcomes, again bool) {
 	t.Helper()
 	s := newServer(t)
 	at.prepare(s)
-	m.inner = &http.Transport{}
-	_, err := at.do(s.open(func(o *Options) { o.Transport = m }), by("dying"))
-	if !m.dead {
+	m.Inner = &http.Transport{}
+	_, err := at.do(s.Open(func(o *registry.Options) { o.Transport = m }), by("dying"))
+	if !m.Dead {
 		t.Fatal("it did not die")
 	}
 	s.resumed(at, want, err, again)
@@ -86,44 +90,44 @@ func (at moving) crash(t *testing.T, m *mortal, want outcomes, again bool) {
 
 // resumed does an operation again, or another one, after one that ended with err.
 func (s *server) resumed(at moving, want outcomes, err error, again bool) {
-	s.t.Helper()
+	s.T.Helper()
 	s.between(want.times[0], want.times[1])
 	_, was := s.account()
 	next, accounts := another, want.another[:]
 	if again {
 		next, accounts = at.do, want.times[:]
 	}
-	_, followed := next(s.open(nil), by("next"))
+	_, followed := next(s.Open(nil), by("next"))
 	_, is := s.account()
 	if is["dying"] < was["dying"] {
-		s.t.Error("what was in the log is there no more")
+		s.T.Error("what was in the log is there no more")
 	}
-	truthful(s.t, err, is["dying"])
+	truthful(s.T, err, is["dying"])
 	runs := is["dying"]
 	if again {
 		runs += is["next"]
 		s.again(want, is, followed)
 	} else if followed != nil {
-		s.t.Errorf("the next command: %v", followed)
+		s.T.Errorf("the next command: %v", followed)
 	}
 	s.sound(accounts[runs])
 }
 
 // again checks what an operation said that was done after one that died.
 func (s *server) again(want outcomes, is map[string]int, err error) {
-	s.t.Helper()
-	overtaken := new(OvertakenError)
+	s.T.Helper()
+	overtaken := new(store.OvertakenError)
 	switch {
 	case errors.As(err, &overtaken): // it has completed the other one itself
 		if is["dying"] != 1 || is["next"] != 0 || overtaken.Record.Actor != "dying" {
-			s.t.Errorf("it is in the log %v, and says %v", is, err)
+			s.T.Errorf("it is in the log %v, and says %v", is, err)
 		}
 	case is["dying"] == 0:
 		if err != nil || is["next"] != 1 {
-			s.t.Errorf("it is in the log %v, and says %v", is, err)
+			s.T.Errorf("it is in the log %v, and says %v", is, err)
 		}
 	case said(err) != said(want.second):
-		s.t.Errorf("got  %v\nwant %v", err, want.second)
+		s.T.Errorf("got  %v\nwant %v", err, want.second)
 	}
 }
 
@@ -143,7 +147,7 @@ func TestEveryLostAnswerOnRings(t *testing.T) {
 				s := newServer(t)
 				at.prepare(s)
 				lost := &lossy{inner: &http.Transport{}, left: n, stays: stays, counts: counts}
-				_, err := at.do(s.open(func(o *Options) { o.Transport = lost }), by("dying"))
+				_, err := at.do(s.Open(func(o *registry.Options) { o.Transport = lost }), by("dying"))
 				if _, is := s.account(); !stays && (err != nil || is["dying"] != 1) {
 					t.Errorf("one answer is lost: %v, and it is %d times in the log", err, is["dying"])
 				}

@@ -68,7 +68,7 @@ type UndoneShift struct {
 // describe says what a change does.
 func (r *ringer) describe(ctx context.Context, newest records.Record, c change) (RingOutcome, error) {
 	outcome := RingOutcome{
-		Project: r.project.project, Operation: r.name,
+		Project: r.project.name, Operation: r.name,
 		Changes: []RingChange{}, Held: []HeldRing{}, Dropped: []ReleaseName{},
 	}
 	places := map[string]records.Place{}
@@ -102,7 +102,7 @@ func (r *ringer) describe(ctx context.Context, newest records.Record, c change) 
 // read reads the versions of releases, each once.
 func (r *ringer) read(ctx context.Context, newest records.Record, places map[string]records.Place) error {
 	digests := slices.Sorted(maps.Keys(places))
-	return r.project.each(len(digests), func(i int) error {
+	return r.project.pace.Each(len(digests), func(i int) error {
 		versions, err := r.versionsOf(ctx, newest, places[digests[i]])
 		r.driver.mu.Lock()
 		defer r.driver.mu.Unlock()

@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"context"
@@ -10,7 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/store/storetest"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -22,14 +25,14 @@ type rival struct {
 }
 
 // action says whether it has anything done.
-type action func(p *Project) (done bool, err error)
+type action func(p *store.Project) (done bool, err error)
 
 var rivals = []rival{
 	movings[0].rival(), movings[1].rival(), movings[3].rival(), moving{name: records.OpHold, do: another}.rival(),
 	{"publish", func(s *server) action {
-		publication := s.next(with(firstShop, shop{"mail": 50}), "developers")
+		publication := s.Next(storetest.With(storetest.First, storetest.Shop{"mail": 50}), "developers")
 		publication.Author.Actor = "rival"
-		return func(p *Project) (bool, error) {
+		return func(p *store.Project) (bool, error) {
 			outcome, err := p.Publish(context.Background(), publication)
 			return outcome.Done, err
 		}
@@ -38,7 +41,7 @@ var rivals = []rival{
 
 func (at moving) rival() rival {
 	return rival{at.name, func(*server) action {
-		return func(p *Project) (bool, error) {
+		return func(p *store.Project) (bool, error) {
 			outcome, err := at.do(p, by("rival"))
 			return outcome.Record > 0, err
 		}
@@ -80,18 +83,18 @@ func (in *interleaving) prepare(t *testing.T) (s *server, other action) {
 	s = newServer(t)
 	in.at.prepare(s)
 	if in.at.name == records.OpShift && in.other.name == records.OpUnshift {
-		s.shift() // one that it undoes
+		s.Shift() // one that it undoes
 	}
 	other = in.other.plan(s)
-	s.requests()
+	s.Requests()
 	return s, other
 }
 
 func (in *interleaving) requests(t *testing.T) []string {
 	s, _ := in.prepare(t)
-	_, err := in.at.do(s.open(func(o *Options) { o.Jobs = 1 }), by("ann"))
+	_, err := in.at.do(s.Open(func(o *registry.Options) { o.Jobs = 1 }), by("ann"))
 	must(t, err)
-	return s.requests()
+	return s.Requests()
 }
 
 func (in *interleaving) run(t *testing.T, n int) {
@@ -103,15 +106,15 @@ func (in *interleaving) run(t *testing.T, n int) {
 		if between = planned && s.decided() == count; between {
 			in.overtaken++
 		}
-		done, err := other(s.open(nil))
+		done, err := other(s.Open(nil))
 		ends["rival"] = end{done, err}
 	}}
 	options := by("first")
-	options.Before = func(context.Context, RingOutcome) ([]records.Gate, error) {
+	options.Before = func(context.Context, store.RingOutcome) ([]records.Gate, error) {
 		planned = true
 		return nil, nil
 	}
-	outcome, err := in.at.do(s.open(func(o *Options) { o.Transport, o.Jobs = transport, 1 }), options)
+	outcome, err := in.at.do(s.Open(func(o *registry.Options) { o.Transport, o.Jobs = transport, 1 }), options)
 	ends["first"] = end{outcome.Record > 0, err}
 	_, is := s.account()
 	for actor, end := range ends {
@@ -133,8 +136,8 @@ type end struct {
 
 // late reports whether an error says that others were faster.
 func late(err error) bool {
-	var overtaken *OvertakenError
-	var moved *MovedError
+	var overtaken *store.OvertakenError
+	var moved *store.MovedError
 	var held *versioning.HeldError
 	return errors.As(err, &overtaken) || errors.As(err, &moved) || errors.As(err, &held)
 }
@@ -150,10 +153,10 @@ func (in *interleaving) inTurn(t *testing.T, order []string) account {
 	for _, actor := range order {
 		switch actor {
 		case "first":
-			_, err := in.at.do(s.open(nil), by("first"))
+			_, err := in.at.do(s.Open(nil), by("first"))
 			must(t, err)
 		case "rival":
-			_, err := other(s.open(nil))
+			_, err := other(s.Open(nil))
 			must(t, err)
 		}
 	}
@@ -163,9 +166,9 @@ func (in *interleaving) inTurn(t *testing.T, order []string) account {
 
 // authors are the actors of the log's records, oldest first.
 func (s *server) authors() []string {
-	s.t.Helper()
-	history, err := s.open(nil).History(context.Background(), 1000)
-	must(s.t, err)
+	s.T.Helper()
+	history, err := s.Open(nil).History(context.Background(), 1000)
+	must(s.T, err)
 	var order []string
 	for _, sealed := range slices.Backward(history) {
 		order = append(order, sealed.Record.Actor)
@@ -176,7 +179,7 @@ func (s *server) authors() []string {
 // decided is how many records there are.
 func (s *server) decided() int {
 	n := 0
-	for tag := range s.everyTag()[records.Repository] {
+	for tag := range s.EveryTag()[records.Repository] {
 		if name, ok := records.ParseName(tag); ok && name.Mark == records.Decided {
 			n++
 		}

@@ -52,7 +52,7 @@ func (p *Project) operate(ctx context.Context, options RingOptions, name string,
 	}
 	err := r.run(ctx)
 	if err != nil {
-		return r.outcome, &OperationError{Project: p.project, Operation: name, Err: err}
+		return r.outcome, &OperationError{Project: p.name, Operation: name, Err: err}
 	}
 	return r.outcome, nil
 }
@@ -157,8 +157,8 @@ func (r *ringer) judge(result records.Result) error {
 		if errors.Is(result.Err, errNothing) {
 			return nil
 		}
-		if missing := new(records.MissingError); errors.As(result.Err, &missing) {
-			return r.driver.repository(missing.Images[0].Repository).missing(missing.Images[0].Digest)
+		if gone := new(records.MissingError); errors.As(result.Err, &gone) {
+			return missing(r.driver.repository(gone.Images[0].Repository), gone.Images[0].Digest)
 		}
 	case records.Foreign:
 		if result.Tags[0].Wanted == "" && !r.tookOver {
@@ -187,14 +187,14 @@ func (r *ringer) versionsOf(ctx context.Context, newest records.Record, place re
 	if place.Record > 0 {
 		tag := records.Name{Sequence: place.Record}.String()
 		log := r.driver.repository(records.Repository)
-		manifest, found, err := log.get(ctx, tag)
+		manifest, found, err := log.Get(ctx, tag)
 		if err != nil {
 			return nil, err
 		}
 		if !found {
-			return nil, fmt.Errorf("%s, record %d of the log, is gone: run `quoit verify`", log.reference(tag), place.Record)
+			return nil, fmt.Errorf("%s, record %d of the log, is gone: run `quoit verify`", log.Reference(tag), place.Record)
 		}
-		return records.VersionsOf(manifest.bytes)
+		return records.VersionsOf(manifest.Bytes)
 	}
 	return r.labelled(ctx, place)
 }
@@ -207,14 +207,14 @@ func (r *ringer) labelled(ctx context.Context, place records.Place) (map[string]
 		return nil, err
 	}
 	if !found {
-		return nil, root.missing(place.Digest)
+		return nil, missing(root, place.Digest)
 	}
-	release, err := root.release(ctx, manifest)
+	release, err := ReleaseOf(ctx, root, manifest)
 	if errors.Is(err, labels.ErrNotOurs) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", root.reference(place.Digest), err)
+		return nil, fmt.Errorf("%s: %w", root.Reference(place.Digest), err)
 	}
 	versions := map[string]versioning.Version{}
 	for name, image := range release.Images {

@@ -69,7 +69,7 @@ func (d *driver) adopted(ctx context.Context, newest records.Record, a adoption)
 // untaken reads what the rings hold.
 func (d *driver) untaken(ctx context.Context, a adoption) (map[string]*versioning.Placed, error) {
 	placed := make([]*versioning.Placed, len(a.rings))
-	err := d.project.each(len(a.rings), func(i int) (err error) {
+	err := d.project.pace.Each(len(a.rings), func(i int) (err error) {
 		placed[i], err = d.project.Ring(ctx, a.root, a.rings[i])
 		if errors.Is(err, labels.ErrNotOurs) && a.needed != nil && !a.needed(a.rings[i]) {
 			return nil

@@ -3,9 +3,9 @@ package store
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 
+	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store/records"
 )
 
@@ -34,7 +34,7 @@ type Report struct {
 // their images exist, have the digests that the log says, and labels that agree
 // with the release. Of a mirror it checks all releases that are there, and misses
 // none that was not copied. It writes nothing, and looks again if others wrote
-// meanwhile. The error is a [*RequestError] if the registry does not answer, or says
+// meanwhile. The error is a [*registry.RequestError] if the registry does not answer, or says
 // that the log grows too fast; what is wrong with its contents is a finding.
 func (p *Project) Verify(ctx context.Context, rings []string) (Report, error) {
 	for range looksAgain {
@@ -72,7 +72,7 @@ func (p *Project) verify(ctx context.Context, rings []string) (Report, uint64, e
 		} else if finding.Fault == records.Disagrees || finding.Fault == records.Unfinished {
 			problem = "it is not there: " + problem
 		}
-		v.find(v.repository(finding.Tag.Repository).reference(finding.Tag.Tag), problem, finding.Next)
+		v.find(v.repository(finding.Tag.Repository).Reference(finding.Tag.Tag), problem, finding.Next)
 	}
 	all := len(rings) == 0
 	if all {
@@ -102,7 +102,9 @@ type verifier struct {
 	report  Report
 }
 
-func (v *verifier) repository(image string) repository { return v.project.repository(image, pull) }
+func (v *verifier) repository(image string) registry.Repository {
+	return v.project.at.Repository(image)
+}
 
 func (v *verifier) find(reference, problem, next string) {
 	v.report.Findings = append(v.report.Findings, Finding{reference, problem, next})
@@ -120,7 +122,7 @@ func (v *verifier) rings() []string {
 // read reads the whole log, and what the tags name that follow it.
 func (v *verifier) read(ctx context.Context) error {
 	log := v.repository(records.Repository)
-	tags, err := log.allTags(ctx)
+	tags, err := registry.AllTags(ctx, log)
 	if err != nil {
 		return err
 	}
@@ -129,7 +131,7 @@ func (v *verifier) read(ctx context.Context) error {
 	}
 	v.digests = map[records.Content]string{}
 	err = v.all(len(tags), func(i int) (func(), error) {
-		digest, found, err := log.head(ctx, tags[i])
+		digest, found, err := log.Head(ctx, tags[i])
 		return func() {
 			if found {
 				v.log.Tags[tags[i]] = digest
@@ -155,7 +157,7 @@ func (v *verifier) read(ctx context.Context) error {
 // all calls a function for 0 … n-1, several at a time, and what it returns one
 // at a time.
 func (v *verifier) all(n int, f func(i int) (note func(), err error)) error {
-	return v.project.each(n, func(i int) error {
+	return v.project.pace.Each(n, func(i int) error {
 		note, err := f(i)
 		if err == nil && note != nil {
 			v.driver.mu.Lock()
@@ -193,8 +195,7 @@ func (v *verifier) open(ctx context.Context) error {
 
 // contents tells errors of the registry from what is wrong with its contents.
 func contents(err error) (failure, broken error) {
-	var failed *RequestError
-	if errors.As(err, &failed) && failed.once && failed.Err == nil && (failed.Status == 0 || failed.Status == http.StatusNotFound) {
+	if registry.Broken(err) {
 		return nil, err
 	}
 	return err, nil
@@ -222,7 +223,7 @@ func (v *verifier) follow(ctx context.Context) error {
 		add(records.TagOf(v.newest.After, ring))
 	}
 	return v.all(len(tags), func(i int) (func(), error) {
-		digest, _, err := v.repository(tags[i].Repository).head(ctx, tags[i].Tag)
+		digest, _, err := v.repository(tags[i].Repository).Head(ctx, tags[i].Tag)
 		return func() { v.log.Images[tags[i]] = digest }, err
 	})
 }

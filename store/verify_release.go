@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/quoitbuild/quoit/labels"
+	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
@@ -31,28 +32,28 @@ func (v *verifier) release(ctx context.Context, place records.Place, holder stri
 	if err != nil || top == nil {
 		return err
 	}
-	release, err := root.release(ctx, *top)
+	release, err := ReleaseOf(ctx, root, *top)
 	if failure, broken := contents(err); failure != nil && isRequest(failure) {
 		return failure
 	} else if err != nil {
-		v.find(root.reference(place.Digest), fmt.Sprintf("its release cannot be read: %v", errors.Join(failure, broken)), nextRebuild)
+		v.find(root.Reference(place.Digest), fmt.Sprintf("its release cannot be read: %v", errors.Join(failure, broken)), nextRebuild)
 		return nil
 	}
 	if release.Version() != place.Version {
-		v.find(root.reference(place.Digest), fmt.Sprintf("its label says release %s, the log says that %s holds %s", release.Version(), holder, place.Version), "somebody forged the label: build again with --rebuild "+place.Root)
+		v.find(root.Reference(place.Digest), fmt.Sprintf("its label says release %s, the log says that %s holds %s", release.Version(), holder, place.Version), "somebody forged the label: build again with --rebuild "+place.Root)
 	}
 	names := slices.Sorted(maps.Keys(release.Images))
-	return v.project.each(len(names), func(i int) error { return v.member(ctx, release, names[i], place) })
+	return v.project.pace.Each(len(names), func(i int) error { return v.member(ctx, release, names[i], place) })
 }
 
 func isRequest(err error) bool {
-	var failed *RequestError
+	var failed *registry.RequestError
 	return errors.As(err, &failed)
 }
 
 // image reads a manifest and looks whether what it names is there; nil if not.
-func (v *verifier) image(ctx context.Context, repository repository, digest string) (*stored, error) {
-	top, found, err := repository.get(ctx, digest)
+func (v *verifier) image(ctx context.Context, repository registry.Repository, digest string) (*registry.Manifest, error) {
+	top, found, err := repository.Get(ctx, digest)
 	failure, broken := contents(err)
 	switch {
 	case failure != nil:
@@ -62,15 +63,15 @@ func (v *verifier) image(ctx context.Context, repository repository, digest stri
 		if broken != nil {
 			problem = broken.Error()
 		}
-		v.noted(func() { v.find(repository.reference(digest), problem, nextRebuild) })
+		v.noted(func() { v.find(repository.Reference(digest), problem, nextRebuild) })
 		return nil, nil
 	}
-	for _, child := range children(top) {
-		if _, found, err := repository.head(ctx, child); err != nil || !found {
+	for _, child := range top.Children() {
+		if _, found, err := repository.Head(ctx, child); err != nil || !found {
 			if err != nil {
 				return nil, err
 			}
-			v.noted(func() { v.find(repository.reference(digest), "it names "+child+", which is not there", nextRebuild) })
+			v.noted(func() { v.find(repository.Reference(digest), "it names "+child+", which is not there", nextRebuild) })
 		}
 	}
 	return &top, nil
@@ -91,13 +92,13 @@ func (v *verifier) member(ctx context.Context, release versioning.Release, name 
 	if name == place.Root {
 		wanted, known = place.Digest, true
 	}
-	digest, found, err := repository.head(ctx, tag)
+	digest, found, err := repository.Head(ctx, tag)
 	switch {
 	case err != nil:
 		return err
 	case !found:
 		v.noted(func() {
-			v.find(repository.reference(tag), "release "+release.Version().String()+" needs it, and it is not there", nextRebuild)
+			v.find(repository.Reference(tag), "release "+release.Version().String()+" needs it, and it is not there", nextRebuild)
 		})
 		return nil
 	case !known:
@@ -105,7 +106,7 @@ func (v *verifier) member(ctx context.Context, release versioning.Release, name 
 	}
 	if _, listed := v.log.Images[records.Content{Repository: name, Tag: tag}]; digest != wanted && !listed {
 		v.noted(func() {
-			v.find(repository.reference(tag), fmt.Sprintf("it is %s, the log says %s", digest, wanted), "put the tag back to what the log says")
+			v.find(repository.Reference(tag), fmt.Sprintf("it is %s, the log says %s", digest, wanted), "put the tag back to what the log says")
 		})
 	}
 	top, err := v.image(ctx, repository, wanted)
@@ -116,8 +117,8 @@ func (v *verifier) member(ctx context.Context, release versioning.Release, name 
 }
 
 // labels holds those of an image against the release.
-func (v *verifier) labels(ctx context.Context, repository repository, top stored, release versioning.Release, name string) error {
-	have, err := repository.labels(ctx, top)
+func (v *verifier) labels(ctx context.Context, repository registry.Repository, top registry.Manifest, release versioning.Release, name string) error {
+	have, err := labelsOf(ctx, repository, top)
 	if failure, _ := contents(err); failure != nil && isRequest(failure) {
 		return failure
 	}
@@ -130,12 +131,12 @@ func (v *verifier) labels(ctx context.Context, repository repository, top stored
 	}
 	v.noted(func() {
 		if err != nil {
-			v.find(repository.reference(top.digest), "its labels cannot be read: "+err.Error(), nextRebuild)
+			v.find(repository.Reference(top.Digest), "its labels cannot be read: "+err.Error(), nextRebuild)
 			return
 		}
 		for _, key := range slices.Sorted(maps.Keys(want)) {
 			if value := want[key]; have[key] != value {
-				v.find(repository.reference(top.digest), fmt.Sprintf("its label %s says %q, release %s says %q", key, have[key], release.Version(), value), "somebody forged one of them: build again with --rebuild "+name)
+				v.find(repository.Reference(top.Digest), fmt.Sprintf("its label %s says %q, release %s says %q", key, have[key], release.Version(), value), "somebody forged one of them: build again with --rebuild "+name)
 			}
 		}
 	})

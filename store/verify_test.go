@@ -1,58 +1,63 @@
-package store
+package store_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/quoitbuild/quoit/labels"
+	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/registry/registrytest"
+	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/store/storetest"
 )
 
 func TestVerifyFindsWhatIsWrongWithARelease(t *testing.T) {
 	for name, test := range map[string]struct {
-		change func(s *server, first Publication)
+		change func(s *server, first store.Publication)
 		want   []string // HOST/acme/shop/… each is the beginning of a finding, with its next step after …
 	}{
-		"a lost image": {func(s *server, first Publication) {
-			s.setFault(func(_ int, w http.ResponseWriter, r *http.Request) bool {
+		"a lost image": {func(s *server, first store.Publication) {
+			s.SetFault(func(_ int, w http.ResponseWriter, r *http.Request) bool {
 				lost := strings.HasSuffix(r.URL.Path, "/api/manifests/"+first.Digests["api"])
 				if lost {
-					plain(404, "MANIFEST_UNKNOWN: no")(w, r)
+					registrytest.Plain(404, "MANIFEST_UNKNOWN: no")(w, r)
 				}
 				return lost
 			})
 		}, []string{"HOST/acme/shop/api@API: it is not there: restore it from a copy, or build again with --rebuild"}},
-		"a lost platform": {func(s *server, first Publication) {
-			_, index := s.do("GET", "/v2/acme/shop/api/manifests/"+first.Digests["api"], "", nil)
-			digest, err := platformImage(index)
-			must(s.t, err)
-			s.setFault(func(_ int, w http.ResponseWriter, r *http.Request) bool {
+		"a lost platform": {func(s *server, first store.Publication) {
+			_, index := s.Do("GET", "/v2/acme/shop/api/manifests/"+first.Digests["api"], "", nil)
+			digest, err := registry.NewManifest(registry.IndexType, index).Image()
+			must(s.T, err)
+			s.SetFault(func(_ int, w http.ResponseWriter, r *http.Request) bool {
 				lost := strings.HasSuffix(r.URL.Path, "/"+digest)
 				if lost {
 					w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
-					plain(404, "MANIFEST_UNKNOWN: no")(w, r)
+					registrytest.Plain(404, "MANIFEST_UNKNOWN: no")(w, r)
 				}
 				return lost
 			})
 		}, []string{"HOST/acme/shop/api@API: it names "}},
-		"a moved ring": {func(s *server, first Publication) {
-			s.move("developers", s.push("deploy", map[string]string{"whose": "another's"}))
+		"a moved ring": {func(s *server, first store.Publication) {
+			s.Move("developers", s.Push("deploy", map[string]string{"whose": "another's"}))
 		}, []string{"HOST/acme/shop/deploy:developers: it is "}},
-		"a deleted version": {func(s *server, first Publication) {
-			s.do("DELETE", "/v2/acme/shop/web/manifests/0.1.0", "", nil)
+		"a deleted version": {func(s *server, first store.Publication) {
+			s.Do("DELETE", "/v2/acme/shop/web/manifests/0.1.0", "", nil)
 		}, []string{"HOST/acme/shop/web:0.1.0: it is not there: the log says "}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t)
-			first := s.release(firstShop, "developers")
+			first := s.Release(storetest.First, "developers")
 			test.change(s, first)
-			report, err := s.open(nil).Verify(context.Background(), []string{"developers"})
+			report, err := s.Open(nil).Verify(context.Background(), []string{"developers"})
 			must(t, err)
 			var all []string
 			for _, finding := range report.Findings {
-				text := strings.ReplaceAll(strings.ReplaceAll(finding.String(), s.host(), "HOST"), first.Digests["api"], "API")
+				text := strings.ReplaceAll(strings.ReplaceAll(finding.String(), s.Host(), "HOST"), first.Digests["api"], "API")
 				all = append(all, text)
 				if finding.Next == "" {
 					t.Errorf("%s: no next step", text)
@@ -70,14 +75,14 @@ func TestVerifyFindsWhatIsWrongWithARelease(t *testing.T) {
 
 func TestVerifyFindsForgedLabels(t *testing.T) {
 	s := newServer(t)
-	publication := s.next(firstShop, "developers")
+	publication := s.Next(storetest.First, "developers")
 	mail, _ := publication.Plan.Image("mail")
 	forged := labels.Image(labels.Info(publication.Plan, mail))
-	forged[labels.Revision] = digestOf([]byte("forged"))
-	publication.Digests["mail"] = s.push("mail", forged)
-	_, err := s.open(nil).Publish(context.Background(), publication)
+	forged[labels.Revision] = registry.DigestOf([]byte("forged"))
+	publication.Digests["mail"] = s.Push("mail", forged)
+	_, err := s.Open(nil).Publish(context.Background(), publication)
 	must(t, err)
-	report, err := s.open(nil).Verify(context.Background(), nil)
+	report, err := s.Open(nil).Verify(context.Background(), nil)
 	must(t, err)
 	if len(report.Findings) != 1 || !strings.Contains(report.Findings[0].String(), "its label org.opencontainers.image.revision says ") {
 		t.Errorf("findings %v", report.Findings)
@@ -86,18 +91,18 @@ func TestVerifyFindsForgedLabels(t *testing.T) {
 
 func TestVerifyOfARegistryThatFails(t *testing.T) {
 	s := newServer(t)
-	s.release(firstShop, "developers")
-	s.requests()
-	_, err := s.open(nil).Verify(context.Background(), nil)
+	s.Release(storetest.First, "developers")
+	s.Requests()
+	_, err := s.Open(nil).Verify(context.Background(), nil)
 	must(t, err)
-	for n := range s.requests() {
-		s.setFault(func(i int, w http.ResponseWriter, r *http.Request) bool {
+	for n := range s.Requests() {
+		s.SetFault(func(i int, w http.ResponseWriter, r *http.Request) bool {
 			if i >= n {
-				status(403)(w, r)
+				registrytest.Status(403)(w, r)
 			}
 			return i >= n
 		})
-		if _, err := s.open(nil).Verify(context.Background(), nil); err == nil || !isRequest(err) {
+		if _, err := s.Open(nil).Verify(context.Background(), nil); err == nil || !errors.As(err, new(*registry.RequestError)) {
 			t.Errorf("at request %d: %v", n, err)
 		}
 	}
@@ -107,17 +112,17 @@ func TestAPublishWhileVerifying(t *testing.T) {
 	for _, at := range []string{"HEAD deploy developers", "HEAD records records"} {
 		t.Run(at, func(t *testing.T) {
 			s := newServer(t)
-			s.release(firstShop, "developers")
-			mine := s.next(with(firstShop, shop{"mail": 2}), "developers")
+			s.Release(storetest.First, "developers")
+			mine := s.Next(storetest.With(storetest.First, storetest.Shop{"mail": 2}), "developers")
 			var begun atomic.Bool
-			s.setFault(func(_ int, _ http.ResponseWriter, r *http.Request) bool {
-				if line(r) == at && begun.CompareAndSwap(false, true) {
-					_, err := s.open(nil).Publish(context.Background(), mine)
+			s.SetFault(func(_ int, _ http.ResponseWriter, r *http.Request) bool {
+				if registrytest.Line(r) == at && begun.CompareAndSwap(false, true) {
+					_, err := s.Open(nil).Publish(context.Background(), mine)
 					must(t, err)
 				}
 				return false
 			})
-			report, err := s.open(nil).Verify(context.Background(), nil)
+			report, err := s.Open(nil).Verify(context.Background(), nil)
 			must(t, err)
 			if !begun.Load() || len(report.Findings) > 0 || report.Records != 2 {
 				t.Errorf("published %v, %d records, findings %v", begun.Load(), report.Records, report.Findings)

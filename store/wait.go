@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store/records"
 )
 
@@ -64,6 +65,6 @@ func rest(ctx context.Context, pause time.Duration) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return interrupted(ctx, nil)
+		return registry.Interrupted(ctx, nil)
 	}
 }

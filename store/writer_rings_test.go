@@ -1,23 +1,25 @@
 //go:build stack
 
-package store
+package store_test
 
 import (
 	"context"
 	"errors"
 
+	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/store/storetest"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
-func (w *writer) ringOptions() RingOptions {
-	options := ringOptions()
+func (w *writer) ringOptions() store.RingOptions {
+	options := storetest.RingOptions()
 	options.Author.Message = w.id
 	return options
 }
 
 // moved is what an operation on rings reports. Where there is nothing to do it is
 // a publish instead.
-func (w *writer) moved(d draw, outcome RingOutcome, err error) (writerReport, error) {
+func (w *writer) moved(d draw, outcome store.RingOutcome, err error) (writerReport, error) {
 	var held *versioning.HeldError
 	if errors.As(err, &held) || err == nil && outcome.Record == 0 {
 		return w.publish(d)
@@ -32,13 +34,13 @@ func (w *writer) moved(d draw, outcome RingOutcome, err error) (writerReport, er
 
 // shiftOn shifts whatever is in the way.
 func (w *writer) shiftOn(d draw) (writerReport, error) {
-	outcome, err := w.open().Shift(context.Background(), w.ringOptions(), versioning.ShiftRequest{Discard: fiveRings})
+	outcome, err := w.open().Shift(context.Background(), w.ringOptions(), versioning.ShiftRequest{Discard: storetest.Rings})
 	return w.moved(d, outcome, err)
 }
 
 func (w *writer) unshift(d draw) (writerReport, error) {
 	outcome, err := w.open().Unshift(context.Background(), w.ringOptions(), nil)
-	if errors.Is(err, errNoShift) {
+	if errors.Is(err, store.ErrNoShift) {
 		return w.publish(d)
 	}
 	return w.moved(d, outcome, err)
@@ -60,6 +62,6 @@ func (w *writer) hold(draw) (writerReport, error) {
 }
 
 func (w *writer) unhold(d draw) (writerReport, error) {
-	outcome, err := w.open().Unhold(context.Background(), w.ringOptions(), fiveRings)
+	outcome, err := w.open().Unhold(context.Background(), w.ringOptions(), storetest.Rings)
 	return w.moved(d, outcome, err)
 }

@@ -1,6 +1,6 @@
 //go:build stack
 
-package store
+package store_test
 
 import (
 	"bytes"
@@ -15,7 +15,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/registry/registrytest"
+	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/store/storetest"
 )
 
 const (
@@ -69,7 +73,7 @@ var writerOperations = []struct {
 // draw is what chance says about an operation. It is the same in every try.
 type draw struct {
 	ring    string
-	sources shop
+	sources storetest.Shop
 }
 
 type writer struct {
@@ -81,7 +85,7 @@ type writer struct {
 }
 
 // writerShop is small, for many operations.
-var writerShop = shop{"base": 1, "mail": 1, "web": 1, "deploy": 1}
+var writerShop = storetest.Shop{"base": 1, "mail": 1, "web": 1, "deploy": 1}
 
 // TestWriterProcess is a writer if [writerEnv] says so.
 func TestWriterProcess(t *testing.T) {
@@ -95,7 +99,7 @@ func TestWriterProcess(t *testing.T) {
 	}()
 	w := &writer{}
 	must(t, json.Unmarshal([]byte(text), &w.orders))
-	w.server = serve(t, behind(w.Registry))
+	w.server = serve(t, registrytest.Behind(w.Registry))
 	for n := w.From; n < w.Until; n++ {
 		w.operate(n)
 	}
@@ -119,11 +123,11 @@ func (w *writer) operate(n int) {
 			return
 		}
 		if !outrun(err) {
-			w.t.Fatalf("%s: %v", w.id, err)
+			w.T.Fatalf("%s: %v", w.id, err)
 		}
 		w.print(writerReport{What: saidDeclined, ID: w.id, Error: err.Error()})
 	}
-	w.t.Fatalf("%s: others are always faster", w.id)
+	w.T.Fatalf("%s: others are always faster", w.id)
 }
 
 func (w *writer) drawKind(random *rand.Rand) func(*writer, draw) (writerReport, error) {
@@ -142,26 +146,26 @@ func (w *writer) drawKind(random *rand.Rand) func(*writer, draw) (writerReport, 
 
 func (w *writer) draw(random *rand.Rand, n int) draw {
 	revision := 1_000_000*(w.Writer+1) + 10_000*w.Life + n + 2 // nobody else's
-	d := draw{ring: fiveRings[random.IntN(len(fiveRings)-1)], sources: with(writerShop, shop{"mail": revision})}
+	d := draw{ring: storetest.Rings[random.IntN(len(storetest.Rings)-1)], sources: storetest.With(writerShop, storetest.Shop{"mail": revision})}
 	if random.IntN(3) == 0 {
 		d.sources["web"] = revision
 	}
 	return d
 }
 
-func (w *writer) print(r writerReport) { fmt.Printf("%s%s\n", reportMark, jsonOf(w.t, r)) }
+func (w *writer) print(r writerReport) { fmt.Printf("%s%s\n", reportMark, jsonOf(w.T, r)) }
 
 // open connects with pauses that fit to eight writers on a small machine.
-func (w *writer) open() *Project {
-	return w.server.open(func(o *Options) { o.Backoff = 20 * time.Millisecond })
+func (w *writer) open() *store.Project {
+	return w.server.Open(func(o *registry.Options) { o.Backoff = 20 * time.Millisecond })
 }
 
 func (w *writer) publish(d draw) (writerReport, error) {
-	publication := w.next(d.sources, d.ring)
-	publication.Author = Author{Actor: "ann", Message: w.id}
+	publication := w.Next(d.sources, d.ring)
+	publication.Author = store.Author{Actor: "ann", Message: w.id}
 	if w.disturb {
 		w.pushBefore(publication)
-		defer w.setFault(nil)
+		defer w.SetFault(nil)
 	}
 	outcome, err := w.open().Publish(context.Background(), publication)
 	return writerReport{Ring: outcome.Ring, Version: outcome.Version.String(), Digest: outcome.Digest}, err
@@ -169,24 +173,24 @@ func (w *writer) publish(d draw) (writerReport, error) {
 
 // pushBefore lets somebody push a version when the record that assigns it is about
 // to be written: the last look at the version was before.
-func (w *writer) pushBefore(publication Publication) {
+func (w *writer) pushBefore(publication store.Publication) {
 	mail, _ := publication.Plan.Image("mail")
-	digest := w.push("mail", map[string]string{"whose": w.id})
-	at := "/v2/" + acmeShop + "/mail/manifests/"
-	_, index := w.do("GET", at+digest, "", nil)
+	digest := w.Push("mail", map[string]string{"whose": w.id})
+	at := "/v2/" + storetest.Project + "/mail/manifests/"
+	_, index := w.Do("GET", at+digest, "", nil)
 	mine := ""
-	w.setFault(func(_ int, _ http.ResponseWriter, r *http.Request) bool {
+	w.SetFault(func(_ int, _ http.ResponseWriter, r *http.Request) bool {
 		name, ok := records.ParseName(r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:])
 		switch {
 		case r.Method != http.MethodPut || !ok:
 		case name.Mark == records.Try && name.Round == 1: // in later ones it may be another's
 			mine = name.Value
-		case name.Mark == records.Decided && mine != "" && digestOf(w.body(r)) == mine:
+		case name.Mark == records.Decided && mine != "" && registry.DigestOf(w.body(r)) == mine:
 			mine, w.disturb = "", false
-			if code, _ := w.do("HEAD", at+mail.Version.String(), "", nil); code == http.StatusNotFound {
+			if code, _ := w.Do("HEAD", at+mail.Version.String(), "", nil); code == http.StatusNotFound {
 				w.pushed = true
 				w.print(writerReport{What: saidForeign, ID: w.id, Tag: "mail:" + mail.Version.String(), Digest: digest})
-				w.put("mail", mail.Version.String(), ociIndex, index)
+				w.Put("mail", mail.Version.String(), registry.IndexType, index)
 			}
 		}
 		return false
@@ -197,7 +201,7 @@ func (w *writer) pushBefore(publication Publication) {
 func (w *writer) body(r *http.Request) []byte {
 	data, err := io.ReadAll(r.Body)
 	if err != nil {
-		w.t.Error(err)
+		w.T.Error(err)
 	}
 	r.Body = io.NopCloser(bytes.NewReader(data))
 	return data

@@ -1,6 +1,6 @@
 //go:build stack
 
-package store
+package store_test
 
 import (
 	"bufio"
@@ -17,7 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quoitbuild/quoit/registry/registrytest"
 	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/store/storetest"
 )
 
 // writers is how many write at the same time. Of them the first one is disturbed
@@ -47,8 +49,8 @@ func TestManyWriters(t *testing.T) {
 		count = 500
 	}
 	c := &crowd{t: t, registry: realRegistry(t), seed: testSeed(t)}
-	s := serve(t, behind(c.registry))
-	s.release(writerShop, "developers")
+	s := serve(t, registrytest.Behind(c.registry))
+	s.Release(writerShop, "developers")
 	start := time.Now()
 	var group sync.WaitGroup
 	for n := range writers {
@@ -56,7 +58,7 @@ func TestManyWriters(t *testing.T) {
 	}
 	group.Wait()
 	took := time.Since(start)
-	s.release(with(writerShop, shop{"mail": 2}), "developers") // who was killed may have left something to do
+	s.Release(storetest.With(writerShop, storetest.Shop{"mail": 2}), "developers") // who was killed may have left something to do
 	l := readLedger(s)
 	l.whole()
 	l.reported(c.reports)
@@ -172,7 +174,7 @@ func (c *crowd) summarize(l *ledger, took time.Duration, count int) {
 // reported checks that each success is in the log exactly once, and nothing that
 // was declined is, unless it was taken back.
 func (l *ledger) reported(reports []writerReport) {
-	l.t.Helper()
+	l.T.Helper()
 	for _, r := range reports {
 		var found []records.Record
 		for _, record := range l.records {
@@ -182,14 +184,14 @@ func (l *ledger) reported(reports []writerReport) {
 		}
 		switch {
 		case r.What == saidDeclined && len(found) > 0:
-			l.t.Errorf("%s was declined (%s), and is record %d", r.ID, r.Error, found[0].Sequence)
+			l.T.Errorf("%s was declined (%s), and is record %d", r.ID, r.Error, found[0].Sequence)
 		case r.What != saidDone:
 		case len(found) != 1:
-			l.t.Errorf("%s succeeded, and is in the log %d times", r.ID, len(found))
+			l.T.Errorf("%s succeeded, and is in the log %d times", r.ID, len(found))
 		case r.Ring != "":
 			place := found[0].After[r.Ring]
 			if place.Digest != r.Digest || place.Version.String() != r.Version {
-				l.t.Errorf("%s: %s holds %s %s, record %d says %+v", r.ID, r.Ring, r.Version, r.Digest, found[0].Sequence, place)
+				l.T.Errorf("%s: %s holds %s %s, record %d says %+v", r.ID, r.Ring, r.Version, r.Digest, found[0].Sequence, place)
 			}
 		}
 	}
@@ -198,11 +200,11 @@ func (l *ledger) reported(reports []writerReport) {
 // verify lets Quoit check it too. A push that comes after another writer has
 // completed the record is tampering, and has to be found.
 func (l *ledger) verify(reports []writerReport) {
-	l.t.Helper()
-	found, err := l.open(nil).Verify(context.Background(), nil)
-	must(l.t, err)
+	l.T.Helper()
+	found, err := l.Open(nil).Verify(context.Background(), nil)
+	must(l.T, err)
 	if found.Records != len(l.records) {
-		l.t.Errorf("verify saw %d records of %d", found.Records, len(l.records))
+		l.T.Errorf("verify saw %d records of %d", found.Records, len(l.records))
 	}
 	for _, finding := range found.Findings {
 		explained := false
@@ -210,7 +212,7 @@ func (l *ledger) verify(reports []writerReport) {
 			explained = explained || r.What == saidForeign && strings.HasSuffix(finding.Reference, "/"+r.Tag)
 		}
 		if !explained {
-			l.t.Errorf("verify: %s", finding)
+			l.T.Errorf("verify: %s", finding)
 		}
 	}
 }

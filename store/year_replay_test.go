@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"context"
@@ -30,9 +30,9 @@ type undoable struct {
 // replay goes through the whole history, and compares the lineages of all
 // releases with each other.
 func (y *year) replay() {
-	y.t.Helper()
+	y.T.Helper()
 	history, err := y.project.History(context.Background(), 1<<20)
-	must(y.t, err)
+	must(y.T, err)
 	r := &replayed{year: y, table: records.Table{}, holds: map[string]records.Hold{}, known: map[string]bool{}}
 	for _, sealed := range slices.Backward(history) {
 		r.apply(sealed.Record)
@@ -45,7 +45,7 @@ func (y *year) replay() {
 }
 
 func (r *replayed) apply(record records.Record) {
-	r.t.Helper()
+	r.T.Helper()
 	before := maps.Clone(r.table)
 	switch record.Operation {
 	case records.OpPublish:
@@ -61,7 +61,7 @@ func (r *replayed) apply(record records.Record) {
 		for _, ring := range record.Moved() {
 			r.give(ring, record.After[ring])
 			if !r.known[record.After[ring].Digest] {
-				r.t.Errorf("record %d sets %s to what was never published", record.Sequence, ring)
+				r.T.Errorf("record %d sets %s to what was never published", record.Sequence, ring)
 			}
 		}
 	case records.OpHold, records.OpUnhold:
@@ -75,7 +75,7 @@ func (r *replayed) apply(record records.Record) {
 			return !held && record.Operation == records.OpUnhold
 		})
 	default:
-		r.t.Errorf("record %d is a %s", record.Sequence, record.Operation)
+		r.T.Errorf("record %d is a %s", record.Sequence, record.Operation)
 	}
 	r.compare(record)
 }
@@ -83,7 +83,7 @@ func (r *replayed) apply(record records.Record) {
 func (r *replayed) publish(record records.Record) {
 	moved := record.Moved()
 	if len(moved) != 1 || record.After[moved[0]].Digest != record.Images["deploy"].Digest || record.After[moved[0]].Record != record.Sequence {
-		r.t.Errorf("record %d publishes to %v", record.Sequence, moved)
+		r.T.Errorf("record %d publishes to %v", record.Sequence, moved)
 		return
 	}
 	r.give(moved[0], record.After[moved[0]])
@@ -104,7 +104,7 @@ func (r *replayed) give(ring string, place records.Place) {
 func (r *replayed) unshift(record records.Record, before records.Table) {
 	at := len(r.shifts) - 1
 	if at < 0 || record.Of != r.shifts[at].Record {
-		r.t.Errorf("record %d undoes record %d", record.Sequence, record.Of)
+		r.T.Errorf("record %d undoes record %d", record.Sequence, record.Of)
 		return
 	}
 	shift := &r.shifts[at]
@@ -138,7 +138,7 @@ func (r *replayed) unshift(record records.Record, before records.Table) {
 
 // compare holds what a record says is left against what has come of all records.
 func (r *replayed) compare(record records.Record) {
-	r.t.Helper()
+	r.T.Helper()
 	var undo *records.Shifted
 	if last := len(r.shifts) - 1; last >= 0 {
 		undo = &r.shifts[last].Shifted
@@ -151,7 +151,7 @@ func (r *replayed) compare(record records.Record) {
 		"table": cmp.Diff(r.table, record.After), "holds": cmp.Diff(holds, record.Holds), "shift to undo": cmp.Diff(undo, record.Undo),
 	} {
 		if diff != "" {
-			r.t.Errorf("record %d, %s: (-replayed +record):\n%s", record.Sequence, what, diff)
+			r.T.Errorf("record %d, %s: (-replayed +record):\n%s", record.Sequence, what, diff)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"context"
@@ -12,18 +12,20 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/store/storetest"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
 // year is a project on which people work, by chance, and what is known of it.
 type year struct {
 	*server
-	project   *Project
+	project   *store.Project
 	chance    *rand.Rand
-	revision  int  // the last one that was written
-	trunk     shop // what the next release is made of
-	sources   map[string]shop
+	revision  int            // the last one that was written
+	trunk     storetest.Shop // what the next release is made of
+	sources   map[string]storetest.Shop
 	releases  map[string]versioning.Release
 	digests   map[string]map[string]bool // of releases, which descends from which, by the labels
 	contents  map[records.Content]bool   // versions that were published
@@ -66,23 +68,23 @@ func TestAYear(t *testing.T) {
 
 func newYear(t *testing.T, seed uint64) *year {
 	y := &year{
-		server: newServer(t), chance: rand.New(rand.NewPCG(seed, 7)), trunk: shop{"deploy": 1},
-		sources: map[string]shop{}, releases: map[string]versioning.Release{}, digests: map[string]map[string]bool{},
+		server: newServer(t), chance: rand.New(rand.NewPCG(seed, 7)), trunk: storetest.Shop{"deploy": 1},
+		sources: map[string]storetest.Shop{}, releases: map[string]versioning.Release{}, digests: map[string]map[string]bool{},
 		contents: map[records.Content]bool{}, held: map[string]bool{}, happened: map[string]int{},
 	}
-	y.shape = shape{rings: versioning.Rings([]string{"developers", "testers", "pilots", "partners", "users"}), needs: map[string][]string{}}
+	y.Shape = storetest.Shape{Rings: versioning.Rings([]string{"developers", "testers", "pilots", "partners", "users"}), Needs: map[string][]string{}}
 	for i := range 19 {
 		name := fmt.Sprintf("s%02d", i)
-		for _, need := range y.images {
-			if y.chance.IntN(i+1) == 0 && len(y.needs[name]) < 2 {
-				y.needs[name] = append(y.needs[name], need)
+		for _, need := range y.Images {
+			if y.chance.IntN(i+1) == 0 && len(y.Needs[name]) < 2 {
+				y.Needs[name] = append(y.Needs[name], need)
 			}
 		}
-		y.images = append(y.images, name)
+		y.Images = append(y.Images, name)
 		y.trunk[name] = 1
 	}
-	y.images = append(y.images, "deploy")
-	y.project = y.open(nil)
+	y.Images = append(y.Images, "deploy")
+	y.project = y.Open(nil)
 	return y
 }
 
@@ -98,7 +100,7 @@ func (y *year) live() {
 		if week%13 == 12 {
 			y.verified()
 		}
-		if y.t.Failed() {
+		if y.T.Failed() {
 			return
 		}
 	}
@@ -107,11 +109,11 @@ func (y *year) live() {
 }
 
 // edited changes n images; now and then one goes or comes back.
-func (y *year) edited(sources shop, n int) shop {
+func (y *year) edited(sources storetest.Shop, n int) storetest.Shop {
 	sources = maps.Clone(sources)
 	for range n {
 		y.revision++
-		name := y.images[y.chance.IntN(len(y.images))]
+		name := y.Images[y.chance.IntN(len(y.Images))]
 		if y.chance.IntN(15) == 0 && name != "deploy" {
 			delete(sources, name)
 		} else {
@@ -124,16 +126,16 @@ func (y *year) edited(sources shop, n int) shop {
 }
 
 // build publishes a release, and checks it.
-func (y *year) build(sources shop, ring string, merge ...string) {
-	y.t.Helper()
+func (y *year) build(sources storetest.Shop, ring string, merge ...string) {
+	y.T.Helper()
 	y.begin()
 	before := y.submitted.After[ring]
-	publication := y.next(sources, ring, merge...)
+	publication := y.Next(sources, ring, merge...)
 	y.tell("build", "%s to %s, merging %v", publication.Plan.Version(), ring, merge)
 	_, err := y.project.Publish(context.Background(), publication)
-	must(y.t, err)
+	must(y.T, err)
 	placed, err := y.project.Ring(context.Background(), "deploy", ring)
-	must(y.t, err)
+	must(y.T, err)
 	y.sources[placed.Digest] = sources
 	y.published(publication, *placed)
 	y.forward(ring, y.releases[before.Digest], placed.Release)
@@ -146,7 +148,7 @@ func (y *year) build(sources shop, ring string, merge ...string) {
 // change into the next release, or not.
 func (y *year) hotfix() {
 	y.begin()
-	ring := y.rings[2+y.chance.IntN(len(y.rings)-3)]
+	ring := y.Rings[2+y.chance.IntN(len(y.Rings)-3)]
 	sources, found := y.sources[y.submitted.After[ring].Digest]
 	if !found {
 		return // an empty ring
@@ -167,7 +169,7 @@ func (y *year) merge(rings ...string) {
 
 func (y *year) shift() {
 	from := 1 + y.chance.IntN(2)
-	request := versioning.ShiftRequest{From: y.rings[from], To: y.rings[from+1+y.chance.IntN(len(y.rings)-1-from)]}
+	request := versioning.ShiftRequest{From: y.Rings[from], To: y.Rings[from+1+y.chance.IntN(len(y.Rings)-1-from)]}
 	if y.chance.IntN(2) == 0 {
 		request = versioning.ShiftRequest{}
 	}
@@ -184,7 +186,7 @@ func (y *year) shift() {
 
 // shifts returns the rings whose release would be lost, if that stops it.
 func (y *year) shifts(request versioning.ShiftRequest) (asked []string) {
-	y.t.Helper()
+	y.T.Helper()
 	y.begin()
 	y.tell("shift", "%v", request)
 	outcome, err := y.project.Shift(context.Background(), y.options(), request)
@@ -196,13 +198,13 @@ func (y *year) shifts(request versioning.ShiftRequest) (asked []string) {
 		y.happened["held"]++
 		for _, ring := range held.Rings {
 			if !y.held[ring] {
-				y.t.Errorf("%s is not held: %v", ring, err)
+				y.T.Errorf("%s is not held: %v", ring, err)
 			}
 		}
 		y.end()
 		return nil
 	}
-	must(y.t, err)
+	must(y.T, err)
 	after := y.end()
 	y.shifted(request, after)
 	y.kept(outcome, request.Discard)
@@ -227,7 +229,7 @@ func (y *year) unshift() {
 	}
 	y.tell("unshift", "record %d in %v", undo.Record, rings)
 	outcome, err := y.project.Unshift(context.Background(), y.options(), rings)
-	must(y.t, err)
+	must(y.T, err)
 	for _, move := range undo.Moves {
 		if len(rings) == 0 || slices.Contains(rings, move.To) {
 			y.held[move.To] = true
@@ -240,32 +242,32 @@ func (y *year) unshift() {
 func (y *year) set() {
 	y.begin()
 	place := y.placed[max(0, len(y.placed)-1-y.chance.IntN(20))]
-	ring := y.rings[y.chance.IntN(len(y.rings))]
+	ring := y.Rings[y.chance.IntN(len(y.Rings))]
 	y.tell("set", "%s %s", ring, place.Version)
 	outcome, err := y.project.Set(context.Background(), y.options(), ring, place.Version, false)
 	if discard := new(versioning.DiscardError); errors.As(err, &discard) {
 		if asked := y.asked(discard); !slices.Equal(asked, []string{ring}) {
-			y.t.Errorf("%v would be lost", asked)
+			y.T.Errorf("%v would be lost", asked)
 		}
 		if y.chance.IntN(3) > 0 {
 			return
 		}
 		outcome, err = y.project.Set(context.Background(), y.options(), ring, place.Version, true)
 	}
-	must(y.t, err)
+	must(y.T, err)
 	after := y.end()
 	if got := after.After[ring].Digest; got != place.Digest {
-		y.t.Errorf("%s holds %s, not %s", ring, got, place.Digest)
+		y.T.Errorf("%s holds %s, not %s", ring, got, place.Digest)
 	}
 	y.lost(after, outcome.Dropped)
 }
 
 func (y *year) hold() {
 	y.begin()
-	ring := y.rings[y.chance.IntN(len(y.rings))]
+	ring := y.Rings[y.chance.IntN(len(y.Rings))]
 	y.tell("hold", "%s", ring)
 	_, err := y.project.Hold(context.Background(), y.options(), ring, fmt.Sprint("reason ", len(y.story)))
-	must(y.t, err)
+	must(y.T, err)
 	y.held[ring] = true
 	y.end()
 }
@@ -281,13 +283,13 @@ func (y *year) unhold() {
 	}
 	y.tell("unhold", "%v", rings)
 	_, err := y.project.Unhold(context.Background(), y.options(), rings)
-	must(y.t, err)
+	must(y.T, err)
 	for _, ring := range rings {
 		delete(y.held, ring)
 	}
 	y.end()
 }
 
-func (y *year) options() RingOptions {
-	return RingOptions{Root: "deploy", Rings: y.rings, Author: Author{Actor: "ann"}}
+func (y *year) options() store.RingOptions {
+	return store.RingOptions{Root: "deploy", Rings: y.Rings, Author: store.Author{Actor: "ann"}}
 }

@@ -10,7 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quoitbuild/quoit/manifest"
-	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/registry/layout"
+	"github.com/quoitbuild/quoit/store/mirror"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -76,7 +78,7 @@ func (f *copyFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	meter := meter{out: cmd.ErrOrStderr(), next: time.Now().Add(time.Second)}
-	copied, err := store.Copy(cmd.Context(), from, to, store.CopyRequest{Releases: f.releases, DryRun: f.dryRun, Progress: meter.show})
+	copied, err := mirror.Copy(cmd.Context(), from, to, mirror.Request{Releases: f.releases, DryRun: f.dryRun, Progress: meter.show})
 	if err != nil {
 		return err
 	}
@@ -117,12 +119,12 @@ func checkRelease(m *manifest.Manifest, name string) error {
 }
 
 // openStore opens a registry or a layout.
-func openStore(place, project string) (store.Store, error) {
-	path, layout := strings.CutPrefix(place, "oci:")
-	if layout || strings.HasPrefix(place, "/") || strings.HasPrefix(place, "./") || strings.HasPrefix(place, "../") {
-		return store.OpenLayout(path, project)
+func openStore(place, project string) (registry.Namespace, error) {
+	path, folder := strings.CutPrefix(place, "oci:")
+	if folder || strings.HasPrefix(place, "/") || strings.HasPrefix(place, "./") || strings.HasPrefix(place, "../") {
+		return layout.Open(path, project)
 	}
-	return store.Open(place, project, store.Options{UserAgent: agent()})
+	return registry.Open(place, project, registry.Options{UserAgent: agent()})
 }
 
 // meter shows a long copy's progress, a line every few seconds.
@@ -154,10 +156,10 @@ func size(bytes int64) string {
 type copyResult struct {
 	Schema  int    `json:"schema"`
 	Project string `json:"project"`
-	store.Copied
+	mirror.Copied
 }
 
-func copyText(project string, c store.Copied) string {
+func copyText(project string, c mirror.Copied) string {
 	var b strings.Builder
 	verb := "copied"
 	if c.DryRun {

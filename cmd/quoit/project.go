@@ -12,6 +12,7 @@ import (
 	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/manifest"
+	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/versioning"
 )
@@ -96,7 +97,7 @@ func (f *projectFlags) open() (*manifest.Manifest, *store.Project, error) {
 
 // open opens the project's repositories.
 func open(m *manifest.Manifest) (*store.Project, error) {
-	return store.Open(m.Registry, m.Project, store.Options{UserAgent: agent()})
+	return store.Open(m.Registry, m.Project, registry.Options{UserAgent: agent()})
 }
 
 // agent is what this command calls itself to registries and clusters.

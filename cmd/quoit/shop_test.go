@@ -25,6 +25,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/quoitbuild/quoit/labels"
+	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/versioning"
 )
@@ -83,7 +84,7 @@ func (s *shop) write(name, text string) (path string) {
 // publish publishes a release to a ring; content is what its images are of.
 func (s *shop) publish(ring, content string) {
 	s.t.Helper()
-	p, err := store.Open(s.host, "acme/shop", store.Options{})
+	p, err := store.Open(s.host, "acme/shop", registry.Options{})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/quoitbuild/quoit/deploy/rollout"
 	"github.com/quoitbuild/quoit/manifest"
+	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store"
 )
 
@@ -19,7 +20,7 @@ sites: {eu: {environment: prod, ring: users, registry: mirror.eu.example.com/acm
 	if err != nil {
 		log.Fatal(err)
 	}
-	p, err := store.Open(m.Registry, m.Project, store.Options{})
+	p, err := store.Open(m.Registry, m.Project, registry.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}

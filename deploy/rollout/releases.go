@@ -10,6 +10,7 @@ import (
 	"github.com/quoitbuild/quoit/deploy"
 	"github.com/quoitbuild/quoit/deploy/site"
 	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/store/mirror"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
@@ -121,7 +122,7 @@ func (r *Releases) Images(ctx context.Context, release deploy.Release) (site.Ima
 // where it comes from, or, of a mirror, from beside the project's own images.
 func (r *Releases) external(name string, e versioning.External) (string, error) {
 	if r.source.Mirror {
-		return r.source.Project + "/" + store.Externals + "/" + name + "@" + e.Digest, nil
+		return r.source.Project + "/" + mirror.Externals + "/" + name + "@" + e.Digest, nil
 	}
 	named, err := distribution.ParseNormalizedNamed(e.Reference)
 	if err != nil || e.Digest == "" {

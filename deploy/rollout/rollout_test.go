@@ -14,6 +14,7 @@ import (
 	"github.com/quoitbuild/quoit/deploy"
 	"github.com/quoitbuild/quoit/deploy/site"
 	"github.com/quoitbuild/quoit/manifest"
+	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/versioning"
 )
@@ -55,7 +56,7 @@ func TestAWaitEndsBeforeItsRun(t *testing.T) {
 func TestAnEmptyRingHasNoRelease(t *testing.T) {
 	server := httptest.NewServer(memory.New(memory.Logger(log.New(io.Discard, "", 0))))
 	t.Cleanup(server.Close)
-	p, err := store.Open(strings.TrimPrefix(server.URL, "http://"), "acme/shop", store.Options{})
+	p, err := store.Open(strings.TrimPrefix(server.URL, "http://"), "acme/shop", registry.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ import (
 
 	"github.com/quoitbuild/quoit/labels"
 	"github.com/quoitbuild/quoit/manifest"
-	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -84,7 +84,7 @@ func TestWatchAMirror(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, err := ring.open(store.Options{})
+			p, err := ring.open(registry.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -10,13 +10,14 @@ import (
 	"github.com/quoitbuild/quoit/deploy/rollout"
 	"github.com/quoitbuild/quoit/deploy/site"
 	"github.com/quoitbuild/quoit/manifest"
+	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store"
 )
 
 // Ring is a ring that is followed, with the sites that want what it has.
 type Ring struct {
 	name  string // of the metrics: the reference
-	open  func(store.Options) (*store.Project, error)
+	open  func(registry.Options) (*store.Project, error)
 	root  string
 	ring  string
 	sites []*Site
@@ -40,7 +41,7 @@ func Rings(m *manifest.Manifest, sites []manifest.Site, agent string) []*Ring {
 		ring := byName[s.Ring]
 		if ring == nil {
 			ring = &Ring{name: m.Repository(m.Root) + ":" + s.Ring, root: m.Root, ring: s.Ring}
-			ring.open = func(o store.Options) (*store.Project, error) { return store.Open(m.Registry, m.Project, o) }
+			ring.open = func(o registry.Options) (*store.Project, error) { return store.Open(m.Registry, m.Project, o) }
 			byName[s.Ring] = ring
 			rings = append(rings, ring)
 		}
@@ -72,8 +73,8 @@ func Reference(reference string, s manifest.Site, mirror bool, agent string) (*R
 	if s.Ring = ring; s.Name == "" {
 		s.Name = ring
 	}
-	opened := func(o store.Options) (*store.Project, error) { return store.Open(host, path, o) }
-	if _, err := opened(store.Options{}); err != nil {
+	opened := func(o registry.Options) (*store.Project, error) { return store.Open(host, path, o) }
+	if _, err := opened(registry.Options{}); err != nil {
 		return nil, err
 	}
 	open := func(ctx context.Context, p *store.Project) (rollout.Site, error) {

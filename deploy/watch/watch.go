@@ -24,7 +24,7 @@ import (
 
 	"github.com/quoitbuild/quoit/deploy/rollout"
 	"github.com/quoitbuild/quoit/internal/show"
-	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/registry"
 )
 
 // Options are how a [Watcher] works.
@@ -43,7 +43,7 @@ type Options struct {
 	// Log is told, a line each, what happens; nil: nobody is.
 	Log io.Writer
 	// UserAgent is sent to registries, Transport carries the requests there; the zero
-	// values are those of [store.Options].
+	// values are those of [registry.Options].
 	UserAgent string
 	Transport http.RoundTripper
 }
@@ -134,6 +134,6 @@ func (w *Watcher) ask(ctx context.Context, ring *Ring) (string, error) {
 }
 
 // registry is how the registry is talked to.
-func (w *Watcher) registry(attempts int) store.Options {
-	return store.Options{UserAgent: w.options.UserAgent, Attempts: attempts, Transport: w.options.Transport}
+func (w *Watcher) registry(attempts int) registry.Options {
+	return registry.Options{UserAgent: w.options.UserAgent, Attempts: attempts, Transport: w.options.Transport}
 }

@@ -1,0 +1,164 @@
+package registry
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// longest is how long a registry may ask to wait; it is an error beyond.
+const longest = 30 * time.Second
+
+// Pace is how patiently something is asked. The zero value is a pace, too.
+type Pace struct {
+	Timeout  time.Duration // of one attempt; 0: 30 s
+	Attempts int           // of what may be repeated; 0: 3
+	Backoff  time.Duration // before the second attempt, and three times as long before each other; 0: 1 s
+	Jobs     int           // at a time; 0: 8
+}
+
+// Filled is the pace with what its zero values mean.
+func (p Pace) Filled() Pace {
+	if p.Timeout <= 0 {
+		p.Timeout = 30 * time.Second
+	}
+	if p.Attempts <= 0 {
+		p.Attempts = 3
+	}
+	if p.Backoff <= 0 {
+		p.Backoff = time.Second
+	}
+	if p.Jobs <= 0 {
+		p.Jobs = 8
+	}
+	return p
+}
+
+// Retry repeats a harmless request while its error may pass, and gives every
+// attempt its own deadline. A write is not harmless: see [Repository.Replace].
+func (p Pace) Retry(ctx context.Context, request func(context.Context) error) error {
+	p = p.Filled()
+	for attempt := 1; ; attempt++ {
+		err := p.once(ctx, request)
+		if err == nil || attempt >= p.Attempts || !Repeatable(err) {
+			return err
+		}
+		if err := p.Pause(ctx, attempt, err); err != nil {
+			return err
+		}
+	}
+}
+
+func (p Pace) once(ctx context.Context, request func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
+	defer cancel()
+	return request(ctx)
+}
+
+// Pause waits between two attempts, as long as the registry asks in the last one's
+// error. If waiting is cut short, that is what it returns.
+func (p Pace) Pause(ctx context.Context, attempt int, last error) error {
+	wait := p.Filled().Backoff
+	for range attempt - 1 {
+		wait *= 3
+	}
+	var failed *RequestError
+	if errors.As(last, &failed) && failed.wait > 0 {
+		wait = failed.wait
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return Interrupted(ctx, last)
+	}
+}
+
+// Each calls f for 0 … n-1, at most Jobs at a time. After a failure it starts no
+// more, and lets those that run come to their end, so that no write is left in
+// doubt. It returns the error of the smallest number.
+func (p Pace) Each(n int, f func(i int) error) error {
+	errs := make([]error, n)
+	var failed atomic.Bool
+	var group errgroup.Group
+	group.SetLimit(p.Filled().Jobs)
+	for i := range n {
+		group.Go(func() error {
+			if failed.Load() {
+				return nil
+			}
+			errs[i] = f(i)
+			if errs[i] != nil {
+				failed.Store(true)
+			}
+			return nil
+		})
+	}
+	group.Wait() // the errors are in errs
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// passing are the answers after which the same request may succeed.
+var passing = []int{
+	http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
+	http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
+}
+
+// Repeatable reports whether another attempt may end otherwise.
+func Repeatable(err error) bool {
+	var failed *RequestError
+	if !errors.As(err, &failed) || failed.once || failed.wait > longest {
+		return false
+	}
+	return failed.Status == 0 || slices.Contains(passing, failed.Status)
+}
+
+// Interrupted is what a request ends with when the caller gives up, after its last
+// error, which may be nil.
+func Interrupted(ctx context.Context, last error) error {
+	failed := &RequestError{Doing: connecting, Reference: "the registry"}
+	errors.As(last, &failed)
+	stopped := *failed
+	stopped.Problem, stopped.Hint, stopped.Err, stopped.once = "interrupted", "", ctx.Err(), true
+	return &stopped
+}
+
+// lasting reports whether an error below HTTP would come again. Of all others,
+// which have too many types to name, another attempt shows.
+func lasting(err error) bool {
+	var (
+		plain       *plainError
+		certificate *tls.CertificateVerificationError
+		resolving   *net.DNSError
+	)
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &plain) || errors.As(err, &certificate) ||
+		errors.As(err, &resolving) && resolving.IsNotFound
+}
+
+// retryAfter reads the header of that name, which has seconds or a date.
+func retryAfter(header http.Header) time.Duration {
+	value := header.Get("Retry-After")
+	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 {
+		return min(time.Duration(seconds), 24*3600) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(0, time.Until(at).Round(time.Second))
+	}
+	return 0
+}

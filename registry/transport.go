@@ -1,0 +1,41 @@
+package registry
+
+import (
+	"fmt"
+	"net/http"
+)
+
+// carrier sends every request as Quoit, and none in the clear to another machine.
+type carrier struct {
+	inner http.RoundTripper
+	agent string
+}
+
+// RoundTrip implements [http.RoundTripper]. A body is sent from its beginning,
+// also when a layer above repeats the request with a fresh token.
+func (c *carrier) RoundTrip(in *http.Request) (*http.Response, error) {
+	if in.URL.Scheme != "https" && !loopback(in.URL.Host) {
+		if in.Body != nil {
+			in.Body.Close()
+		}
+		return nil, &plainError{host: in.URL.Host}
+	}
+	out := in.Clone(in.Context())
+	out.Header.Set("User-Agent", c.agent)
+	if in.GetBody != nil {
+		body, err := in.GetBody()
+		if err != nil {
+			return nil, err
+		}
+		in.Body.Close()
+		out.Body = body
+	}
+	return c.inner.RoundTrip(out)
+}
+
+// plainError says that a host would have been asked without encryption.
+type plainError struct{ host string }
+
+func (e *plainError) Error() string {
+	return fmt.Sprintf("plain http is spoken to this machine only, not to %s", e.host)
+}

@@ -1,0 +1,124 @@
+package registry
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Upload implements [Repository]. A transfer that stands still for the time of one
+// attempt fails, and a failed one is repeated after a look.
+func (r repository) Upload(ctx context.Context, blob Descriptor, from string, open Opener) (mounted bool, err error) {
+	pace := r.client.pace
+	for attempt := 1; ; attempt++ {
+		mounted, err = r.uploadOnce(ctx, blob, from, open)
+		if err == nil || attempt >= pace.Attempts || !Repeatable(err) {
+			return mounted, err
+		}
+		if err := pace.Pause(ctx, attempt, err); err != nil {
+			return false, err
+		}
+		from = ""
+		if there, err := r.Has(ctx, blob); err != nil || there {
+			return false, err
+		}
+	}
+}
+
+// uploadOnce mounts a blob, or else uploads it in one piece.
+func (r repository) uploadOnce(ctx context.Context, blob Descriptor, from string, open Opener) (mounted bool, err error) {
+	client, err := r.client.session(ctx, scope{image: r.image, right: push, from: from})
+	if err != nil {
+		return false, err
+	}
+	start := exchange{
+		question: question{method: http.MethodPost, limit: maxProblem},
+		url:      r.url() + "/blobs/uploads/", doing: writing, reference: r.Reference(blob.Digest),
+	}
+	if from != "" {
+		start.url += "?" + url.Values{"mount": {blob.Digest}, "from": {r.client.at(from, pull).name.RepositoryStr()}}.Encode()
+	}
+	var a answer
+	err = r.client.pace.once(ctx, func(ctx context.Context) (err error) {
+		a, err = r.exchange(ctx, client, start)
+		return err
+	})
+	switch {
+	case mountRefused(ctx, from, err):
+		return r.uploadOnce(ctx, blob, "", open)
+	case err != nil:
+		return false, err
+	case a.status == http.StatusCreated && from != "":
+		return true, nil
+	}
+	location, err := a.location(start)
+	if err != nil {
+		return false, err
+	}
+	return false, r.stream(ctx, client, location, blob, open)
+}
+
+// location is where a registry wants an upload. It is the same answer as to a mount
+// that it declines.
+func (a answer) location(start exchange) (*url.URL, error) {
+	if err := a.is(http.StatusAccepted, start.reference); err != nil {
+		return nil, err
+	}
+	at := a.header.Get("Location")
+	base, err := url.Parse(start.url)
+	if err == nil && at != "" {
+		base, err = base.Parse(at)
+	}
+	if err != nil || at == "" {
+		return nil, &RequestError{Doing: writing, Reference: start.reference, Problem: "the answer does not say where to upload to", Hint: checkAddress}
+	}
+	return base, nil
+}
+
+// stream uploads a blob to where the registry wants it. The source is opened when
+// it is sent, and again if that has to be repeated with a fresh token.
+func (r repository) stream(ctx context.Context, client *http.Client, location *url.URL, blob Descriptor, open Opener) error {
+	alive, watched := watch(ctx, r.client.pace.Timeout)
+	defer watched.stop()
+	query := location.Query()
+	query.Set("digest", blob.Digest)
+	location.RawQuery = query.Encode()
+	reference := r.Reference(blob.Digest)
+	request, err := http.NewRequestWithContext(alive, http.MethodPut, location.String(), nil)
+	if err != nil {
+		return r.client.refused(ctx, writing, reference, err)
+	}
+	var contents *verified
+	request.GetBody = func() (io.ReadCloser, error) {
+		source, err := open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		contents = verify(&moving{source, watched}, blob)
+		return contents, nil
+	}
+	// Whatever carries the request asks for the body anew, see [carrier].
+	request.Body, request.ContentLength = io.NopCloser(strings.NewReader("")), blob.Size
+	if blob.Size == 0 {
+		request.Body, request.GetBody = http.NoBody, nil
+	}
+	request.Header.Set("Content-Type", "application/octet-stream")
+	response, err := client.Do(request)
+	if broken := contents.broken(); broken != nil {
+		if err == nil {
+			response.Body.Close()
+		}
+		return broken
+	}
+	if err != nil {
+		return r.client.refused(ctx, writing, reference, watched.explain(err))
+	}
+	defer response.Body.Close()
+	a, err := r.client.read(ctx, writing, reference, response, maxProblem)
+	if err == nil {
+		err = a.is(http.StatusCreated, reference)
+	}
+	return err
+}

@@ -1,0 +1,188 @@
+package mirror
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/quoitbuild/quoit/graph"
+	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// choose finds the releases that were asked for.
+func (c *copier) choose(ctx context.Context) error {
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(c.request.Releases))) {
+		chosen := releaseCopy{name: name}
+		var err error
+		if version, other := versioning.Parse(name); other == nil {
+			chosen.place, err = c.published(ctx, version)
+		} else {
+			chosen.ring = true
+			chosen.place, err = c.inRing(ctx, name)
+		}
+		if err == nil {
+			err = c.describe(ctx, &chosen)
+		}
+		if err != nil {
+			return err
+		}
+		c.releases = append(c.releases, chosen)
+		c.outcome.Releases = append(c.outcome.Releases, Release{
+			Name: name, Version: chosen.place.Version.String(), Digest: chosen.place.Digest, Images: len(chosen.images),
+		})
+	}
+	return nil
+}
+
+// inRing is what the log says that a ring holds; of a mirror, what was copied there.
+func (c *copier) inRing(ctx context.Context, ring string) (records.Place, error) {
+	newest, err := c.record(ctx, c.newest)
+	if err != nil {
+		return records.Place{}, err
+	}
+	place := newest.Record.After[ring]
+	if c.origin == c.from.String() {
+		if place.Digest == "" {
+			err = fmt.Errorf("ring %s is empty: see `quoit status`", ring)
+		}
+		return place, err
+	}
+	digest, found, err := c.from.Repository(place.Root).Head(ctx, ring)
+	if err != nil {
+		return place, err
+	}
+	for sequence := c.newest; found && sequence > 0; sequence-- {
+		sealed, err := c.record(ctx, sequence)
+		if err != nil {
+			return place, err
+		}
+		if held := sealed.Record.After[ring]; held.Digest == digest {
+			return held, nil
+		}
+	}
+	return place, fmt.Errorf("ring %s was not copied to %s", ring, c.from.String())
+}
+
+// published finds a version of the root image in the log. What was taken back
+// was never released.
+func (c *copier) published(ctx context.Context, version versioning.Version) (records.Place, error) {
+	void := uint64(0)
+	newest, err := c.record(ctx, c.newest)
+	if err != nil {
+		return records.Place{}, err
+	}
+	for sequence := c.newest; sequence > 0; sequence-- {
+		sealed, err := c.record(ctx, sequence)
+		if err != nil {
+			return records.Place{}, err
+		}
+		if sealed.Record.Operation == records.OpVoid {
+			void = sealed.Record.Of
+		}
+		for _, place := range sealed.Record.After {
+			if place.Version == version && place.Digest != "" && sequence != void {
+				if newest.Record.Pruned.Has(place.Release) {
+					return place, &store.PrunedError{Version: version}
+				}
+				return place, nil
+			}
+		}
+	}
+	return records.Place{}, fmt.Errorf("release %s is not in the log: see `quoit history`", version)
+}
+
+// Externals is where a copy puts the images that a release runs and others have
+// built: below the project, tagged with the version of the release.
+const Externals = "externals"
+
+// describe finds the images of a release.
+func (c *copier) describe(ctx context.Context, chosen *releaseCopy) error {
+	place := chosen.place
+	release, err := c.label(ctx, place)
+	if err != nil {
+		return fmt.Errorf("release %s: %w", place.Version, err)
+	}
+	var recorded map[string]records.Image
+	if place.Record > 0 {
+		sealed, err := c.record(ctx, place.Record)
+		if err != nil {
+			return err
+		}
+		recorded = sealed.Record.Images
+	}
+	var vertices []graph.Vertex
+	for name, image := range release.Images {
+		vertices = append(vertices, graph.Vertex{Name: name, Needs: slices.Collect(maps.Keys(image.Dependencies))})
+	}
+	ordered, err := graph.New(vertices)
+	if err != nil {
+		return fmt.Errorf("release %s: %w", place.Version, err)
+	}
+	for _, external := range slices.Sorted(maps.Keys(release.Externals)) {
+		image, err := c.external(ctx, external, release)
+		if err != nil {
+			return err
+		}
+		chosen.images = append(chosen.images, image)
+	}
+	for _, name := range ordered.Order() {
+		image := imageCopy{name: name, tag: release.Images[name].Version.String(), digest: recorded[name].Digest, from: c.from.Repository(name)}
+		switch {
+		case name == place.Root:
+			image.digest = place.Digest
+		case recorded[name].Version != release.Images[name].Version && place.Record > 0:
+			return fmt.Errorf("release %s has %s %s, and record %d says %s: run `quoit verify`", place.Version, name, image.tag, place.Record, recorded[name].Version)
+		case place.Record == 0: // older than the log
+			found := false
+			if image.digest, found, err = c.from.Repository(name).Head(ctx, image.tag); err == nil && !found {
+				err = fmt.Errorf("%s, which release %s needs, is not there", c.from.Repository(name).Reference(image.tag), place.Version)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		chosen.images = append(chosen.images, image)
+	}
+	return nil
+}
+
+// label reads what a root image says of its release.
+func (c *copier) label(ctx context.Context, place records.Place) (versioning.Release, error) {
+	root := imageCopy{from: c.from.Repository(place.Root)}
+	top, err := c.fetch(ctx, root, place.Digest)
+	if err != nil {
+		return versioning.Release{}, err
+	}
+	return store.ReleaseOf(ctx, root.from, top)
+}
+
+// external finds an image that the project does not build: a mirror has it.
+func (c *copier) external(ctx context.Context, name string, release versioning.Release) (imageCopy, error) {
+	external := release.Externals[name]
+	image := imageCopy{name: Externals + "/" + name, tag: release.Version().String(), digest: external.Digest, from: c.from.Repository(Externals + "/" + name)}
+	if _, both := release.Images[image.name]; both {
+		return image, fmt.Errorf("the external %s would be copied to %s, which is an image of the project: rename one of them", name, image.name)
+	}
+	if !registry.IsDigest(image.digest) {
+		return image, fmt.Errorf("release %s does not say what the external %s is: publish it anew", image.tag, name)
+	}
+	_, found, err := image.from.Head(ctx, image.digest)
+	if err != nil || found {
+		return image, err
+	}
+	var elsewhere registry.Repository
+	if c.origin == c.from.String() {
+		if elsewhere, err = c.from.Elsewhere(external.Reference); err != nil {
+			return image, fmt.Errorf("the external %s: %w", name, err)
+		}
+	}
+	if elsewhere == nil {
+		return image, fmt.Errorf("%s is not there: copy it from where it came from", image.from.Reference(image.digest))
+	}
+	image.from = elsewhere
+	return image, nil
+}

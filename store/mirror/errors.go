@@ -1,0 +1,22 @@
+package mirror
+
+import "fmt"
+
+// NotMirrorError says that the target of a copy has another log than the source.
+type NotMirrorError struct {
+	Target string // the project there
+	Record uint64 // the first one that differs, 0 if the target is no mirror at all
+	Here   string // its digest at the source, "" if it has none
+	There  string // its digest at the target
+}
+
+// Error says what to do.
+func (e *NotMirrorError) Error() string {
+	switch {
+	case e.Record == 0:
+		return e.Target + " has a log and is no mirror: it is a project that is published there; copy to another place"
+	case e.Here == "":
+		return fmt.Sprintf("%s has record %d (%s), which is not here: what is copied from is older; copy from where it came from", e.Target, e.Record, e.There)
+	}
+	return fmt.Sprintf("record %d is %s at %s, and %s here: that is written by somebody else; copy to another place", e.Record, e.There, e.Target, e.Here)
+}

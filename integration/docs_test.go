@@ -138,11 +138,15 @@ func describe(t *testing.T, typ reflect.Type) string {
 	case typ.Kind() == reflect.Pointer:
 		return describe(t, typ.Elem())
 	case typ.Kind() == reflect.Slice:
-		return "list of " + describe(t, typ.Elem())
+		one := describe(t, typ.Elem())
+		if strings.HasPrefix(one, "[") {
+			return "list of " + strings.Replace(one, "]", "s]", 1)
+		}
+		return "list of " + one + "s"
 	case typ.Kind() == reflect.Map:
-		return "map of " + describe(t, typ.Elem())
+		return "map of string to " + describe(t, typ.Elem())
 	}
-	word := map[reflect.Kind]string{reflect.String: "text", reflect.Int: "number", reflect.Bool: "true or false"}[typ.Kind()]
+	word := map[reflect.Kind]string{reflect.String: "string", reflect.Int: "number", reflect.Bool: "boolean"}[typ.Kind()]
 	if word == "" {
 		t.Fatalf("there is no word for %s: extend docs/plan.md and this test", typ)
 	}

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -44,18 +45,20 @@ func run(ctx context.Context, args []string) error {
 	return grpcclient.RunFromEnvironment(ctx, frontend.New(frontend.Host{Runner: currentFrontend}))
 }
 
+var errTooOld = errors.New("this BuildKit is too old to tell a frontend which image it runs from: update BuildKit")
+
 // currentFrontend runs this very image.
 func currentFrontend(c client.Client) (bk.State, string, error) {
 	current, ok := c.(interface{ CurrentFrontend() (*bk.State, error) })
 	if !ok {
-		return bk.State{}, "", fmt.Errorf("this BuildKit does not tell a frontend its own image: update BuildKit")
+		return bk.State{}, "", errTooOld
 	}
 	st, err := current.CurrentFrontend()
 	if err != nil {
 		return bk.State{}, "", fmt.Errorf("finding the frontend's own image: %w", err)
 	}
 	if st == nil {
-		return bk.State{}, "", fmt.Errorf("this BuildKit does not tell a frontend its own image: update BuildKit")
+		return bk.State{}, "", errTooOld
 	}
 	return *st, "/quoit-frontend", nil
 }

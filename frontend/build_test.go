@@ -91,7 +91,7 @@ func TestRingsAndWhatTheyContinue(t *testing.T) {
 	if len(plan.Parents) != 2 {
 		t.Errorf("the parents are %v", plan.Parents)
 	}
-	w.fails(Options{Merge: []string{"testers"}}, "QUOIT_MERGE names testers, which holds nothing")
+	w.fails(Options{Merge: []string{"testers"}}, "QUOIT_MERGE names testers, which has no release")
 	w.fails(Options{Merge: []string{"user"}}, "QUOIT_MERGE: ", `did you mean "users"?`)
 	w.fails(Options{Ring: "user"}, `did you mean "users"?`)
 }
@@ -169,7 +169,7 @@ func TestNothingChangedReturnsTheReleasesImage(t *testing.T) {
 		if want := "docker-image://" + shopRegistry + "/deploy@" + plan.Current.Digest; err != nil || len(sources) != 1 || sources[0] != want {
 			t.Errorf("error %v, the result is %v, want %s", err, sources, want)
 		}
-		if message := string(res.Metadata[metaMessage]); message != "nothing to do: developers holds 0.1.0 and every image is unchanged\n" {
+		if message := string(res.Metadata[metaMessage]); message != "nothing to do: developers has 0.1.0 and every image is unchanged\n" {
 			t.Errorf("the message is %q", message)
 		}
 	}
@@ -243,8 +243,8 @@ func TestPlatformsOfABuild(t *testing.T) {
 	if len(res.Refs) != 2 || res.Refs["linux/amd64"] == nil {
 		t.Errorf("the default target has the refs %v", res.Refs)
 	}
-	w.fails(Options{Target: "api", Platforms: []string{"linux/s390x"}}, "image api is not made for [linux/s390x]: its platforms are [linux/amd64 linux/arm64]")
-	w.fails(Options{Target: AllImages, Platforms: []string{"linux/s390x"}}, "nothing that changed is made for [linux/s390x]")
+	w.fails(Options{Target: "api", Platforms: []string{"linux/s390x"}}, "image api is not built for [linux/s390x] but for [linux/amd64 linux/arm64]")
+	w.fails(Options{Target: AllImages, Platforms: []string{"linux/s390x"}}, "no changed image is built for [linux/s390x]")
 }
 
 func TestBuildsWithoutARing(t *testing.T) {

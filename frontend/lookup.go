@@ -76,7 +76,7 @@ func (s *store) merged(ctx context.Context, rings []string) ([]versioning.Placed
 	var merged []versioning.Placed
 	for _, ring := range rings {
 		if placed[ring] == nil {
-			return nil, fmt.Errorf("%s names %s, which holds nothing: leave it out", ArgMerge, ring)
+			return nil, fmt.Errorf("%s names %s, which has no release: leave it out", ArgMerge, ring)
 		}
 		merged = append(merged, *placed[ring])
 	}

@@ -153,7 +153,7 @@ func (p *project) checkContexts(contexts map[string]string) error {
 			return fmt.Errorf("the named context %s has the name of an image of %s: choose another name", name, p.manifest.Project)
 		}
 		if !strings.HasPrefix(contexts[name], "docker-image://") {
-			return fmt.Errorf("the named context %s: only images (docker-image://…) are understood, files belong into the project, where revisions see them", name)
+			return fmt.Errorf("the named context %s: only images (docker-image://…) are supported; files belong in the project, where revisions cover them", name)
 		}
 	}
 	return nil

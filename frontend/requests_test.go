@@ -128,7 +128,7 @@ func TestPlanAnswer(t *testing.T) {
 	if code := string(res.Metadata["result.statuscode"]); code != "" {
 		t.Errorf("exit code %q for a plan without changes", code)
 	}
-	if text := string(res.Metadata["result.txt"]); text != "nothing to do: developers holds 0.1.0 and every image is unchanged\n" {
+	if text := string(res.Metadata["result.txt"]); text != "nothing to do: developers has 0.1.0 and every image is unchanged\n" {
 		t.Errorf("text %q", text)
 	}
 	if solved := len(w.Solved()); solved != 4 {

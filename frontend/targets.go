@@ -59,7 +59,7 @@ func (s *solver) all(ctx context.Context) (*client.Result, error) {
 		return nil, err
 	}
 	if len(images) == 0 {
-		return nil, fmt.Errorf("nothing that changed is made for %v: the manifest's platforms: decides", s.opts.Platforms)
+		return nil, fmt.Errorf("no changed image is built for %v: see platforms: in the manifest", s.opts.Platforms)
 	}
 	r := newResult()
 	for _, b := range images {
@@ -182,7 +182,7 @@ func (s *solver) platforms(image string) ([]ocispecs.Platform, error) {
 	all := s.project.images[image].Platforms
 	selected := s.opts.narrow(all)
 	if len(selected) == 0 {
-		return nil, fmt.Errorf("image %s is not made for %v: its platforms are %v, the manifest's platforms: decides", image, s.opts.Platforms, formatPlatforms(all))
+		return nil, fmt.Errorf("image %s is not built for %v but for %v: see platforms: in the manifest", image, s.opts.Platforms, formatPlatforms(all))
 	}
 	return selected, nil
 }

@@ -66,7 +66,7 @@ func TestFromShiftToUnshift(t *testing.T) {
 	edit(t, dir, "a hotfix")
 	publish(t, dir, prefix, "users")
 	wantRings(t, dir, "- 0.2.1 0.2.1 0.1.1 -")
-	if _, stderr, code := quoit(t, dir, "shift"); code != 1 || !strings.Contains(stderr, "users holds 0.1.1, and 0.2.1 does not descend from it") {
+	if _, stderr, code := quoit(t, dir, "shift"); code != 1 || !strings.Contains(stderr, "users has 0.1.1, and 0.2.1 does not descend from it") {
 		t.Errorf("a shift over a hotfix: exit code %d\n%s", code, stderr)
 	}
 	edit(t, dir, "better, with the hotfix")
@@ -98,7 +98,7 @@ func TestRingMistakes(t *testing.T) {
 		"a missing argument":  {[]string{"set", "users"}, 64, "wants RING VERSION, found 1 arguments"},
 		"nothing to undo":     {[]string{"unshift"}, 1, "there is no shift to undo"},
 		"an unknown release":  {[]string{"set", "users", "0.1.0"}, 1, "the log has no release 0.1.0 of deploy"},
-		"merging an empty":    {[]string{"build", "--merge", "users"}, 1, "QUOIT_MERGE names users, which holds nothing"},
+		"merging an empty":    {[]string{"build", "--merge", "users"}, 1, "QUOIT_MERGE names users, which has no release"},
 		"merging an unknown":  {[]string{"build", "--merge", "user"}, 1, `did you mean "users"?`},
 		"a control character": {[]string{"hold", "users", "--reason", "a\nb"}, 64, "one line"},
 	} {

@@ -47,7 +47,7 @@ func (c *Compiler) mentions(inner *imageClient, platform ocispecs.Platform) ([]m
 			m.platform = platforms.Normalize(p)
 		}
 		if _, stage := found.byName[m.context]; stage {
-			return nil, parser.WithLocation(fmt.Errorf("%s is the name of a stage too, and the file's own frontend would take the image for it: write %s%s",
+			return nil, parser.WithLocation(fmt.Errorf("%s is also the name of a stage, and the file's own frontend would use the image instead: write %s%s",
 				m.context, c.Names.Prefixes[0], name), place.at)
 		}
 		mentions = append(mentions, m)

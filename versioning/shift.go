@@ -146,7 +146,7 @@ type DiscardError struct {
 func (e *DiscardError) Error() string {
 	var lost, discard, merge []string
 	for _, change := range e.Changes {
-		lost = append(lost, fmt.Sprintf("%s holds %s, and %s does not descend from it", change.Ring, change.From.text(change.To), change.To.text(change.From)))
+		lost = append(lost, fmt.Sprintf("%s has %s, and %s does not descend from it", change.Ring, change.From.text(change.To), change.To.text(change.From)))
 		discard = append(discard, "--discard "+change.Ring)
 		merge = append(merge, "--merge "+change.Ring)
 	}

@@ -209,16 +209,16 @@ func TestAShiftThatStops(t *testing.T) {
 		},
 		"a hotfix": {
 			"ante a:3 b:2a post", ShiftRequest{},
-			"b holds 0.2.1, and 0.3.0 does not descend from it: give it up with --discard b, or contain it in a new build with quoit build --merge b",
+			"b has 0.2.1, and 0.3.0 does not descend from it: give it up with --discard b, or contain it in a new build with quoit build --merge b",
 		},
 		"several hotfixes at once, but one that may go": {
 			"ante a:5 b:4a c:3a d:2a post:1", ShiftRequest{Discard: []string{"c"}},
-			"b holds 0.4.1, and 0.5.0 does not descend from it; d holds 0.2.1, and 0.3.1 does not descend from it: " +
+			"b has 0.4.1, and 0.5.0 does not descend from it; d has 0.2.1, and 0.3.1 does not descend from it: " +
 				"give it up with --discard b --discard d, or contain it in a new build with quoit build --merge b --merge d",
 		},
 		"a later release": {
 			"ante a:1 b:2 post", ShiftRequest{},
-			"b holds 0.2.0, and 0.1.0 does not descend from it: give it up with --discard b, or contain it in a new build with quoit build --merge b",
+			"b has 0.2.0, and 0.1.0 does not descend from it: give it up with --discard b, or contain it in a new build with quoit build --merge b",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -290,7 +290,7 @@ func TestASetThatStops(t *testing.T) {
 		"unknown ring": {"moon", "1", `there is no ring "moon": choose one of ante, a, post`},
 		"no release":   {"a", "", "there is no release to set a to: choose a version that was published"},
 		"back": {"a", "1",
-			"a holds 0.2.0, and 0.1.0 does not descend from it: give it up with --discard a, or contain it in a new build with quoit build --merge a"},
+			"a has 0.2.0, and 0.1.0 does not descend from it: give it up with --discard a, or contain it in a new build with quoit build --merge a"},
 	} {
 		if _, err := Set(stateOf("ante a:2 post"), test.ring, placeOf(test.place), false); err == nil || err.Error() != test.want {
 			t.Errorf("%s: %v\nwant %s", name, err, test.want)

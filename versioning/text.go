@@ -34,19 +34,19 @@ func (p Plan) String() string {
 
 func (p Plan) headline() string {
 	changed, name, root := len(p.Changed()), path.Base(p.Project), p.Version()
-	holds := p.Current != nil && p.Current.Ring == p.Ring
+	has := p.Current != nil && p.Current.Ring == p.Ring
 	switch {
 	case p.Ring == None:
 		return fmt.Sprintf("%s: everything from source as %s, to try and not to publish (%s)", name, root, count(changed))
-	case changed == 0 && holds:
-		return fmt.Sprintf("nothing to do: %s holds %s and every image is unchanged", p.Ring, root)
+	case changed == 0 && has:
+		return fmt.Sprintf("nothing to do: %s has %s and every image is unchanged", p.Ring, root)
 	case changed == 0:
-		return fmt.Sprintf("nothing to build: %s is empty and takes %s just as %s holds it", p.Ring, root, p.Current.Ring)
+		return fmt.Sprintf("nothing to build: %s is empty and takes %s just as %s has it", p.Ring, root, p.Current.Ring)
 	case p.Current == nil:
 		return fmt.Sprintf("%s: %s %s, the very first release (%s)", p.Ring, name, root, count(changed))
 	}
 	from := ""
-	if !holds {
+	if !has {
 		from = fmt.Sprintf(" of %s", p.Current.Ring)
 	}
 	change := "change"

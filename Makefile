@@ -31,12 +31,18 @@ down-cluster: ## Stop the Kubernetes, leave the rest
 down: ## Stop what `make up` and `make up-cluster` started
 	@$(TOOLS) down
 
+# What people install, wherever they do.
+INSTALLED = $$(go list -deps ./cmd/quoit | grep quoitbuild/quoit)
+
 .PHONY: lint
-lint: ## Check the formatting, go vet
+lint: ## Check the formatting, go vet (for macOS and Windows too), staticcheck, dead code
 	@unformatted=$$(gofmt -l .); \
 	if [ -n "$$unformatted" ]; then echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
 	go vet -tags stack ./...
+	GOOS=darwin CGO_ENABLED=0 go vet $(INSTALLED)
+	GOOS=windows CGO_ENABLED=0 go vet $(INSTALLED)
+	@$(TOOLS) lint
 
 .PHONY: prepare
 prepare: ## Build BuildKit, registry, clients and Kubernetes into the cache, unless they are there
@@ -46,14 +52,38 @@ prepare: ## Build BuildKit, registry, clients and Kubernetes into the cache, unl
 generate: ## Write the generated references anew
 	go generate ./...
 
+# The stories and parts are listed in integration/parts/table.go; `go run ./integration/parts`
+# prints them.
+PARTS := go run ./integration/parts
+
 .PHONY: test
-test: lint prepare ## Check everything: format, vet, unit tests, then tests on a real BuildKit and registry
+test: ## Check what must never break: lint, the quick tests, one story of each kind on real programs; as root
+	@$(TOOLS) announce
+	@$(MAKE) lint
 	go test ./...
-	go test -tags stack -count=1 -timeout 60m -parallel 4 ./internal/testkit/... ./store/... ./integration/...
+	@$(TOOLS) prepare
+	@$(PARTS) stories
+
+.PHONY: test-full
+test-full: prepare ## Run all tests, in parts, those that cost least first; as root
+	@$(PARTS) all
+
+.PHONY: parts
+parts: ## Print the parts of test-full; make part-NAME runs one of them
+	@$(PARTS)
+
+part-%: prepare
+	@$(PARTS) $*
 
 .PHONY: test-long
-test-long: lint prepare ## Run every test with the cases that take very long
-	QUOIT_TEST_LONG=1 go test -tags stack -count=1 -timeout 120m ./...
+test-long: prepare ## Run all tests with the doses that take very long
+	@$(PARTS) -long all
+
+FUZZTIME ?= 30s
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (30s)
+	@$(PARTS) -fuzz $(FUZZTIME)
 
 .PHONY: bench
 bench: ## Measure quoit beside bake, in turns, and write docs/bench; hours on a machine that does nothing else

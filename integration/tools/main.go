@@ -38,6 +38,8 @@ func newRootCmd() *cobra.Command {
 		use, short string
 		run        func(context.Context) error
 	}{
+		{"announce", "Say what prepare is about to install and build; an error if it may not", announce},
+		{"lint", "Run staticcheck and deadcode, which it builds if they are not in the cache", lint},
 		{"prepare", "Build what a stack and a cluster are made of, unless it is in the cache", prepare},
 		{"up", "Start the stack, build and push the images, write .stack/env", up},
 		{"up-cluster", "Start a cluster, and the stack if it is not up", upCluster},
@@ -53,8 +55,6 @@ func newRootCmd() *cobra.Command {
 	}
 	return root
 }
-
-func prepare(ctx context.Context) error { return stack.Prepare(ctx, os.Stderr) }
 
 func up(ctx context.Context) error {
 	s, err := running()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -31,12 +32,7 @@ var ClusterPackages = []Package{{"iproute2", "ip"}, {"runc", "runc"}}
 // Install installs the missing ones of the packages as root; for another user the
 // error names them and the command.
 func Install(ctx context.Context, progress io.Writer, packages []Package) error {
-	var missing []string
-	for _, p := range packages {
-		if _, err := Find(p.File); err != nil {
-			missing = append(missing, p.Name)
-		}
-	}
+	missing := Missing(packages)
 	if len(missing) == 0 {
 		return nil
 	}
@@ -57,6 +53,17 @@ func Install(ctx context.Context, progress io.Writer, packages []Package) error 
 		return fmt.Errorf("running %s: %w\n%s", command, err, output)
 	}
 	return nil
+}
+
+// Missing are the names of packages that are not installed.
+func Missing(packages []Package) []string {
+	var missing []string
+	for _, p := range packages {
+		if _, err := Find(p.File); err != nil && !slices.Contains(missing, p.Name) {
+			missing = append(missing, p.Name)
+		}
+	}
+	return missing
 }
 
 func aptLock() (*os.File, error) {

@@ -20,17 +20,19 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 )
 
 // toolsFolder holds one Go module for each program that the stack runs; the
 // pinned versions are in their go.mod and nowhere else.
 const toolsFolder = "integration/tools"
 
-// Stack and Cluster are the modules there; a cluster's are only built when somebody
-// starts one.
+// Stack, Cluster and Lint are the modules there; a cluster's are only built when
+// somebody starts one, and Lint's for `make lint`.
 var (
 	Stack   = []string{"buildkit", "buildx", "crane", "registry"}
 	Cluster = []string{"cni", "containerd", "etcd", "kubernetes", "node"}
+	Lint    = []string{"lint"}
 )
 
 // versionFlags tell the linker, by module, where the programs keep the version
@@ -48,6 +50,7 @@ var versionFlags = map[string]string{
 var toolSeconds = map[string]int{
 	"buildkit": 95, "buildx": 70, "registry": 40, "crane": 5,
 	"cni": 10, "containerd": 60, "etcd": 40, "kubernetes": 300, "node": 2,
+	"lint": 30,
 }
 
 // Tools are the folders of the built programs, by the name of their module in
@@ -79,16 +82,12 @@ type toolModule struct {
 // Build builds the programs of the named modules below integration/tools
 // that are not in the cache yet; progress gets a line for each.
 func Build(ctx context.Context, progress io.Writer, names ...string) (Tools, error) {
-	root, err := RepoRoot()
+	modules, err := readToolModules(ctx, names)
 	if err != nil {
 		return nil, err
 	}
 	tools := Tools{}
-	for _, name := range names {
-		module, err := readToolModule(ctx, filepath.Join(root, toolsFolder, name, "go.mod"))
-		if err != nil {
-			return nil, err
-		}
+	for _, module := range modules {
 		dir, err := module.build(ctx, progress)
 		if err != nil {
 			return nil, fmt.Errorf("building %s %s: %w", module.Name, module.Version, err)
@@ -96,6 +95,42 @@ func Build(ctx context.Context, progress io.Writer, names ...string) (Tools, err
 		tools[module.Name] = dir
 	}
 	return tools, nil
+}
+
+// Unbuilt are the named modules that the cache lacks, with their versions, and about how
+// long Build takes for them on two cores.
+func Unbuilt(ctx context.Context, names ...string) (lacking []string, takes time.Duration, err error) {
+	modules, err := readToolModules(ctx, names)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, module := range modules {
+		dir, err := module.cacheDir()
+		if err != nil {
+			return nil, 0, err
+		}
+		if !Exists(dir) {
+			lacking = append(lacking, module.Name+" "+module.Version)
+			takes += time.Duration(toolSeconds[module.Name]) * time.Second
+		}
+	}
+	return lacking, takes, nil
+}
+
+func readToolModules(ctx context.Context, names []string) ([]toolModule, error) {
+	root, err := RepoRoot()
+	if err != nil {
+		return nil, err
+	}
+	var modules []toolModule
+	for _, name := range names {
+		module, err := readToolModule(ctx, filepath.Join(root, toolsFolder, name, "go.mod"))
+		if err != nil {
+			return nil, err
+		}
+		modules = append(modules, module)
+	}
+	return modules, nil
 }
 
 func readToolModule(ctx context.Context, file string) (toolModule, error) {
@@ -157,13 +192,19 @@ func sumSources(dir string) (string, error) {
 	return fmt.Sprintf("%x", hash.Sum(nil)[:4]), nil
 }
 
-func (m toolModule) build(ctx context.Context, progress io.Writer) (string, error) {
+// cacheDir is where the programs are when they are built.
+func (m toolModule) cacheDir() (string, error) {
 	cache, err := CacheDir()
+	key := strings.Join([]string{m.Name, m.Version, runtime.Version(), runtime.GOARCH, m.sum}, "-")
+	return filepath.Join(cache, "tools", key), err
+}
+
+func (m toolModule) build(ctx context.Context, progress io.Writer) (string, error) {
+	dir, err := m.cacheDir()
 	if err != nil {
 		return "", err
 	}
-	key := strings.Join([]string{m.Name, m.Version, runtime.Version(), runtime.GOARCH, m.sum}, "-")
-	return Once(filepath.Join(cache, "tools", key), func(tmp string) error {
+	return Once(dir, func(tmp string) error {
 		fmt.Fprintf(progress, "building %s %s (once, about %d s)\n", m.Name, m.Version, toolSeconds[m.Name])
 		return m.goBuild(ctx, tmp)
 	})

@@ -36,6 +36,7 @@ func TestReadToolModule(t *testing.T) {
 		"crane":      "github.com/google/go-containerregistry",
 		"etcd":       "go.etcd.io/etcd/server/v3",
 		"kubernetes": "k8s.io/kubernetes",
+		"lint":       "golang.org/x/tools",
 		"node":       "github.com/quoitbuild/quoit/integration/tools/node",
 		"registry":   "github.com/distribution/distribution/v3",
 	}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"cmp"
+	"strings"
+)
+
+// part is what `make part-NAME` runs.
+type part struct {
+	name    string
+	about   string
+	minutes float64 // with two cores that do nothing else, and all tools in the cache
+	runs    []run
+}
+
+// run is one call of `go test`.
+type run struct {
+	packages string
+	tests    []string // all of the packages if there are none
+	quick    bool     // without the tag stack: what needs nothing but Go
+}
+
+func quick(packages string) run { return run{packages: packages, quick: true} }
+
+func all(packages string) run { return run{packages: packages} }
+
+func some(pkg, tests string) run { return run{packages: pkg, tests: strings.Fields(tests)} }
+
+// stories are the one of each kind that `make test` runs on the real programs, beside
+// lint and the quick tests. Each is in one of the parts too.
+var stories = part{name: "stories", about: "one of each kind, on the real BuildKit, registry and cluster", minutes: 4, runs: []run{
+	some("./store", "TestTwoPublishersRacingOnARealRegistry"),
+	some("./integration", `
+		TestAGateThatFailsMovesNothing
+		TestAGateThatPassesIsInTheRecord
+		TestCopy
+		TestCrashInThePush
+		TestEveryExampleIsTested
+		TestEveryFrontDoorGivesTheSamePlan
+		TestFaultsThatPass
+		TestFromShiftToUnshift
+		TestManyImages
+		TestShopOnASite
+		TestVersionsFollowTheRings
+		TestWatch`),
+}}
+
+// parts are all tests, those that cost least first: `make test-full` runs every one
+// of them, CI as many as its time allows.
+var parts = []part{
+	{name: "kit", about: "the stack and the cluster that the other parts run on", minutes: 1.5, runs: []run{
+		all("./internal/testkit/..."),
+	}},
+	{name: "store", about: "writers and oddities on a real registry", minutes: 3, runs: []run{
+		some("./store", `
+			TestManyWriters
+			TestOddRegistriesOnARealRegistry
+			TestShiftOfManyImages
+			TestTwoPublishersOnAnOddRealRegistry
+			TestTwoPublishersRacingOnARealRegistry
+			TestWriterProcess`),
+	}},
+	{name: "rings", about: "versions, rings, gates and the log", minutes: 3, runs: []run{
+		some("./integration", `
+			TestAGateThatFailsMovesNothing
+			TestAGateThatPassesIsInTheRecord
+			TestExternals
+			TestFromShiftToUnshift
+			TestGatesAreNeverCached
+			TestGatesHaveANetworkOnRequest
+			TestGatesHaveTheirSecrets
+			TestGatesOfAShift
+			TestHistory
+			TestMovedRingSaysWho
+			TestNewAndRemovedImages
+			TestRingMistakes
+			TestRingsThatHoldNoRelease
+			TestShiftCost
+			TestStatedFirstRelease
+			TestTakenVersions
+			TestTampering
+			TestTheLogOfAProjectThatHadNone
+			TestTheReleaseNamesItsCommit
+			TestVersionsFollowTheRings
+			TestWithoutAnyState`),
+	}},
+	{name: "copy", about: "copy and prune, killed at every write", minutes: 4, runs: []run{
+		some("./integration", `
+			TestCopy
+			TestCopyKilledAtEveryWrite
+			TestPrune
+			TestPruneKilledAtEveryWrite`),
+	}},
+	{name: "build", about: "examples, stock clients, what an image's revision depends on", minutes: 8, runs: []run{
+		some("./integration", `
+			TestAttestations
+			TestBadFiles
+			TestContainerFileWithItsOwnFrontend
+			TestDemo
+			TestEveryExampleIsTested
+			TestEveryFrontDoorGivesTheSamePlan
+			TestExamples
+			TestImagesAreThoseOfStockBuildKit
+			TestManyImages
+			TestMoreImagesThanABuildExports
+			TestNamedContexts
+			TestPlatformsOfSiblingsAndRings
+			TestPublishThroughTheManifestsFrontend
+			TestRequestsOfStockClients
+			TestRequestsWithoutTheProjectsRegistry
+			TestReservedLabelsAreOverruled
+			TestRevisionChangesWithWhatIsRead
+			TestRevisionsOfRandomTrees
+			TestRevisionsThatStayTheSame
+			TestSeveralPlatforms
+			TestStockClients
+			TestStockClientsAndUnchangedImages
+			TestStrangeFiles
+			TestTwoBuildersMakeTheSameImages
+			TestWarningsNameTheirFiles`),
+	}},
+	{name: "faults", about: "a registry that fails, and death at every write", minutes: 8, runs: []run{
+		some("./integration", `
+			TestA404OfAProxyIsNoEmptyRing
+			TestCrashAtAVoteAgainst
+			TestCrashAtEveryTag
+			TestCrashInThePush
+			TestCrashInTheSecondPart
+			TestCredentialsStayWhereTheyBelong
+			TestDamagedReleases
+			TestFaultsThatPass
+			TestFirstReleaseInARegistryThatHidesIt
+			TestInterrupt
+			TestRegistryFaults
+			TestRegistryThatIsNotThere
+			TestTwoPublishersAtOnce`),
+	}},
+	{name: "doses", about: "the quick tests' full doses: random worlds, histories, crashes", minutes: 8, runs: []run{
+		quick("./..."),
+	}},
+	{name: "sites", about: "root images and sites on a real cluster", minutes: 20, runs: []run{
+		some("./integration", `
+			TestADeployThatIsGivenUp
+			TestADeployerThatDies
+			TestADeployerThatLosesItsLease
+			TestAHookOfADeadRunIsGoneBeforeTheNextOne
+			TestAChangedValueIsSeenAndASecretOneIsNotShown
+			TestADowngradeChangesNoObject
+			TestADryRunWritesNothing
+			TestAdopt
+			TestAnAPIServerThatGoesAway
+			TestAnotherSitesObjectsStay
+			TestApplyConvergesAfterADeathAtEveryWrite
+			TestApplyInstallsUpgradesAndUninstalls
+			TestApplyNamesWhatIsNotReady
+			TestApplyRecreatesOnlyWhereItIsAskedTo
+			TestApplyRefusesBeforeTheFirstWrite
+			TestApplySaysWhichRuleIsMissing
+			TestApplyStopsAtAHookThatFails
+			TestApplyStopsAtFieldsOfOthers
+			TestDeploy
+			TestDeployThatDoesNotStart
+			TestDeployThatFails
+			TestDeployThatIsDrained
+			TestDeployThatIsEvicted
+			TestDeployThatTakesTooLong
+			TestDeployersThatDieAtEveryWrite
+			TestDeployersThatLoseAWrite
+			TestEveryPrintedRightIsNeeded
+			TestPodsThatAreKilled
+			TestRootImagesThatDieAtEveryWrite
+			TestShopMigrationThatFails
+			TestShopMigrations
+			TestShopMigrationsKilled
+			TestShopOnASite
+			TestShopUpgradeThatFailsHalfWay
+			TestSite
+			TestWatch
+			TestWatcherInTheCluster
+			TestWhatARootImageMayNot
+			TestWithScopeClusterKindsAndNamespacesComeFirst`),
+	}},
+}
+
+func find(name string) (part, bool) {
+	for _, p := range append([]part{stories}, parts...) {
+		if p.name == name {
+			return p, true
+		}
+	}
+	return part{}, false
+}
+
+// byCost compares parts by what they cost.
+func byCost(a, b part) int { return cmp.Compare(a.minutes, b.minutes) }

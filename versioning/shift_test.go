@@ -238,7 +238,7 @@ func TestReleasesOfOneVersionAreToldApartByDigest(t *testing.T) {
 	other := Place{Root: "deploy", Version: Version{Minor: 1}, Digest: "sha256:0123456789abcdef", Release: 2}
 	_, err := Set(state, "a", other, false)
 	var discard *DiscardError
-	if !errors.As(err, &discard) || !strings.HasPrefix(err.Error(), "a holds 0.1.0 (sha256:1), and 0.1.0 (sha256:01234567…) does not descend from it: ") {
+	if !errors.As(err, &discard) || !strings.HasPrefix(err.Error(), "a has 0.1.0 (sha256:1), and 0.1.0 (sha256:01234567…) does not descend from it: ") {
 		t.Errorf("%v", err)
 	}
 }

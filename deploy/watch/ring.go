@@ -20,12 +20,12 @@ type Ring struct {
 	open  func(registry.Options) (*store.Project, error)
 	root  string
 	ring  string
-	sites []*Site
+	sites []*member
 	said  string // the error that was said last
 }
 
-// Site is one site of a ring that is followed.
-type Site struct {
+// member is one site of a ring that is followed.
+type member struct {
 	site manifest.Site
 	// open connects to the site, with credentials as they are now.
 	open func(context.Context, *store.Project) (rollout.Site, error)
@@ -45,10 +45,10 @@ func Rings(m *manifest.Manifest, sites []manifest.Site, agent string) []*Ring {
 			byName[s.Ring] = ring
 			rings = append(rings, ring)
 		}
-		if slices.ContainsFunc(ring.sites, func(other *Site) bool { return other.site.Name == s.Name }) {
+		if slices.ContainsFunc(ring.sites, func(other *member) bool { return other.site.Name == s.Name }) {
 			continue
 		}
-		ring.sites = append(ring.sites, &Site{site: s, open: func(_ context.Context, p *store.Project) (rollout.Site, error) {
+		ring.sites = append(ring.sites, &member{site: s, open: func(_ context.Context, p *store.Project) (rollout.Site, error) {
 			return rollout.Open(m, p, s, agent)
 		}})
 	}
@@ -91,5 +91,5 @@ func Reference(reference string, s manifest.Site, mirror bool, agent string) (*R
 			Cluster: cluster, Releases: rollout.NewReleases(p, rollout.Source{Root: root, Project: project, Mirror: mirror}),
 		}, err
 	}
-	return &Ring{name: reference, root: root, ring: ring, open: opened, sites: []*Site{{site: s, open: open}}}, nil
+	return &Ring{name: reference, root: root, ring: ring, open: opened, sites: []*member{{site: s, open: open}}}, nil
 }

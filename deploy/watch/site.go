@@ -16,7 +16,7 @@ import (
 // settle notes how it went, and returns the digest that is dealt with, "" if
 // none is: what only somebody else can change is not tried again until the ring
 // changes.
-func (w *Watcher) settle(s *Site, digest string, err error) (dealt string) {
+func (w *Watcher) settle(s *member, digest string, err error) (dealt string) {
 	refused := refusedDigest(err)
 	if refused != "" {
 		err = fmt.Errorf("%w: waiting for `quoit deploy %s`", err, s.site.Name)
@@ -44,7 +44,7 @@ func refusedDigest(err error) string {
 
 // deploy brings a site to what the ring holds, or compares objects if it is
 // there. It returns the digest of that.
-func (w *Watcher) deploy(ctx context.Context, ring *Ring, s *Site, compare bool) (string, error) {
+func (w *Watcher) deploy(ctx context.Context, ring *Ring, s *member, compare bool) (string, error) {
 	p, err := ring.open(w.registry(0))
 	if err != nil {
 		return "", err

@@ -55,7 +55,7 @@ type Watcher struct {
 	metrics *metrics
 	// bring deploys what a ring has, or compares objects of a site that is there
 	// already. It returns the digest of what the site is at then.
-	bring func(ctx context.Context, ring *Ring, s *Site, compare bool) (string, error)
+	bring func(ctx context.Context, ring *Ring, s *member, compare bool) (string, error)
 }
 
 // New returns a watcher of rings, which are its own from now on.

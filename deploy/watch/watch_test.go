@@ -139,7 +139,7 @@ func TestWatchManySites(t *testing.T) {
 			t.Fatalf("%d rings", len(rings))
 		}
 		w, deploys := New(o, rings...), make(map[string]int)
-		w.bring = func(ctx context.Context, ring *Ring, s *Site, _ bool) (digest string, err error) {
+		w.bring = func(ctx context.Context, ring *Ring, s *member, _ bool) (digest string, err error) {
 			fake.change(func() {
 				deploys[s.site.Name]++
 				digest = fake.holds["/v2/acme/shop/deploy/manifests/"+ring.ring]
@@ -240,7 +240,7 @@ func TestWatchSettles(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var log strings.Builder
-			s := &Site{site: manifest.Site{Name: "eu"}}
+			s := &member{site: manifest.Site{Name: "eu"}}
 			if dealt := New(Options{Log: &log}).settle(s, "sha256:held", test.err); dealt != test.dealt {
 				t.Errorf("dealt with is %q, want %q", dealt, test.dealt)
 			}

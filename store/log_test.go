@@ -239,7 +239,7 @@ func TestHistory(t *testing.T) {
 	}
 	s.Put(records.Repository, records.Name{Sequence: 4}.String(), registry.ManifestType, []byte(`{"schemaVersion":2}`))
 	_, err = s.Open(nil).History(context.Background(), 3)
-	if want := "HOST/acme/shop/records:record-00000004, record 4 of the log, cannot be read: this is no record of quoit's log: run `quoit verify`"; s.Text(err) != want {
+	if want := "HOST/acme/shop/records:record-00000004, record 4 of the log, cannot be read: this is not a record of quoit's log: run `quoit verify`"; s.Text(err) != want {
 		t.Errorf("got  %s\nwant %s", s.Text(err), want)
 	}
 }

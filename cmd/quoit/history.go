@@ -74,7 +74,7 @@ type historyEntry struct {
 	Gates []records.Gate `json:"gates,omitempty"`
 }
 
-// historyMove says what a ring held before and after; "" is nothing.
+// historyMove says what a ring had before and has after; "" is nothing.
 type historyMove struct {
 	Ring string `json:"ring"`
 	From string `json:"from,omitempty"`
@@ -90,14 +90,14 @@ func newHistoryResult(project string, history []records.Sealed) historyResult {
 			Actor: r.Actor, Message: r.Message, Source: r.Source, Commit: r.Commit, Moves: []historyMove{}, Gates: r.Gates,
 		}
 		for _, ring := range r.Moved() {
-			entry.Moves = append(entry.Moves, historyMove{ring, held(r.Before[ring]), held(r.After[ring])})
+			entry.Moves = append(entry.Moves, historyMove{ring, versionIn(r.Before[ring]), versionIn(r.After[ring])})
 		}
 		result.Records = append(result.Records, entry)
 	}
 	return result
 }
 
-func held(place records.Place) string {
+func versionIn(place records.Place) string {
 	if place.Digest == "" {
 		return ""
 	}

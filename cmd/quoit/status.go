@@ -26,7 +26,7 @@ func newStatusCmd() *cobra.Command {
 	var sites bool
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show which release each ring holds",
+		Short: "Show which release each ring has",
 		Example: `  quoit status
   quoit status -o json
   quoit status --sites                # what each site runs`,

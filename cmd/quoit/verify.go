@@ -32,7 +32,7 @@ with its release. It changes nothing. Without an argument it checks all rings.`,
 			}
 			for _, ring := range rings {
 				if !slices.Contains(m.RingOrder(), ring) {
-					return usagef("there is no ring %q: choose of %s", ring, strings.Join(m.RingOrder(), ", "))
+					return usagef("there is no ring %q: choose one of %s", ring, strings.Join(m.RingOrder(), ", "))
 				}
 			}
 			report, err := p.Verify(cmd.Context(), rings)

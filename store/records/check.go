@@ -26,8 +26,8 @@ func (m *Machine) check() {
 	m.propose(record, false)
 }
 
-// operate calls the operation. Its tables are held to [Parse]'s promises when
-// the record is sealed.
+// operate calls the operation. Its tables are checked when the record is
+// sealed.
 func (m *Machine) operate() (Record, error) {
 	record, err := m.options.Operation(m.newest.Record)
 	switch {

@@ -47,7 +47,7 @@ func cost(t *testing.T, operation Operation) costs {
 }
 
 // An append that nobody contests is cheap, whatever the number of images. Three
-// rings hold something here; each costs one request.
+// rings have something here; each costs one request.
 func TestCost(t *testing.T) {
 	two := cost(t, publishTwo("dev", "0.2.0", sha("0.1.0")))
 	place := cost(t, set("dev", "0.2.0"))

@@ -38,7 +38,7 @@ func (f Finding) String() string {
 
 // What to do.
 const (
-	nextFork    = "two histories exist: stop writing, compare the records by digest, and start a project of its own from the right one"
+	nextFork    = "two histories exist: stop writing, compare the records by digest, and start a new project from the right one"
 	nextOrder   = "do not write to this registry from more than one place: it lists tags out of order"
 	nextRestore = "restore the tag: its try tags still name the record"
 	nextForged  = "somebody else wrote here: restore the repository from a copy, and take away the right to push"

@@ -198,7 +198,7 @@ func (m *Machine) lookingAtRings(r []Response) {
 	m.moveNext()
 }
 
-// moveNext moves the next ring tag, if what it holds is from the log.
+// moveNext moves the next ring tag, if what it names is from the log.
 func (m *Machine) moveNext() {
 	if len(m.rings) == 0 {
 		m.followed()

@@ -26,7 +26,7 @@ const (
 	maxSequence = 99_999_999 // eight digits, so that tags sort
 )
 
-// check holds a record to what [Parse] promises.
+// check compares a record with what [Parse] promises.
 func check(r Record) error {
 	switch {
 	case r.Sequence < 1 || r.Sequence > maxSequence:
@@ -36,7 +36,7 @@ func check(r Record) error {
 	case r.Sequence > 1 && !isDigest(r.Parent):
 		return fmt.Errorf("its parent is %.80q, not sha256: and 64 hexadecimal digits", r.Parent)
 	case !operationForm.MatchString(r.Operation):
-		return fmt.Errorf("its operation is %.40q, not 1 to 32 small letters", r.Operation)
+		return fmt.Errorf("its operation is %.40q, not 1 to 32 lower-case letters", r.Operation)
 	case r.Of >= r.Sequence:
 		return fmt.Errorf("it is of record %d, which does not come before it", r.Of)
 	case (r.Operation == OpVoid || r.Operation == OpKeep) && r.Of != r.Sequence-1:
@@ -115,13 +115,13 @@ func checkContents(r Record) error {
 	}
 	for _, tag := range r.Taken {
 		if checkName("image", tag.Repository) != nil || checkName("tag", tag.Tag) != nil || !isDigest(tag.Digest) {
-			return fmt.Errorf("it is void for the tag %.80q of %.80q, which is none", tag.Tag, tag.Repository)
+			return fmt.Errorf("it is void for the tag %.80q of %.80q, which is not a tag", tag.Tag, tag.Repository)
 		}
 	}
 	return nil
 }
 
-// checkPlaces holds what the tables say of releases to what the record can know.
+// checkPlaces compares what the tables say of releases with what the record can know.
 func checkPlaces(r Record) error {
 	last, _ := strconv.ParseUint(string(r.Pruned[strings.LastIndexAny(string(r.Pruned), ",-")+1:]), 10, 64) // 0 for none
 	if !r.Pruned.Valid() || last > r.Releases {
@@ -186,7 +186,7 @@ func checkTables(before, after Table) error {
 
 func checkName(what, name string) error {
 	if len(name) > maxName || !nameForm.MatchString(name) {
-		return fmt.Errorf("%.40q is not a name for the %s: small letters and digits, separated by . _ - or /", name, what)
+		return fmt.Errorf("%.40q is not a name for the %s: lower-case letters and digits, separated by . _ - or /", name, what)
 	}
 	return nil
 }

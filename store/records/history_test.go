@@ -124,7 +124,7 @@ func (h *history) begin(kind string, operation Operation) {
 // draw makes an operation by what is there now, as a plan does.
 func (h *history) draw() (string, Operation) {
 	newest, count := h.numbers.newest(h.world)
-	held := newest.Record.After
+	has := newest.Record.After
 	if h.mistake != nil && h.rng.IntN(3) == 0 {
 		if kind, operation := h.mistake(h, newest.Record); operation != nil {
 			return kind, operation
@@ -142,7 +142,7 @@ func (h *history) draw() (string, Operation) {
 	case 4:
 		return h.drawHold(newest.Record)
 	case 5, 6:
-		if held["dev"].Digest != "" {
+		if has["dev"].Digest != "" {
 			sequence := uint64(1 + h.rng.IntN(count))
 			record := h.store[h.look(h.world, Repository, Name{Sequence: sequence}.String())].Record
 			ring := h.ring()
@@ -155,7 +155,7 @@ func (h *history) draw() (string, Operation) {
 		minor++
 	}
 	v := fmt.Sprintf("0.%d.0", minor)
-	return "publish " + v + " to " + ring, build(ring, v, held[ring].Digest, len(h.commands))
+	return "publish " + v + " to " + ring, build(ring, v, has[ring].Digest, len(h.commands))
 }
 
 // build is a publish of two images with contents of its own.

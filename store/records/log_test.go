@@ -127,7 +127,7 @@ func TestBack(t *testing.T) {
 	}
 	for change, test := range map[string]struct{ digest, want string }{
 		"gone":           {"", "records:record-00000003, record 3 of the log, is gone: run `quoit verify`"},
-		"no record":      {sha("other"), "record 3 of the log, cannot be read: this is no record of quoit's log"},
+		"no record":      {sha("other"), "record 3 of the log, cannot be read: this is not a record of quoit's log"},
 		"another number": {r.look(r.world, Repository, "record-00000001"), "records:record-00000003 says that it is record 1: run"},
 		"no chain":       {fork(t, r).Digest, "and the next one says " + newest.Record.Parent},
 	} {

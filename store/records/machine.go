@@ -92,7 +92,7 @@ func (m *Machine) Stop(err error) {
 }
 
 // errAnswers is a bug of the driver.
-var errAnswers = errors.New("the driver's answers are not as many as the requests")
+var errAnswers = errors.New("the driver gave more or fewer answers than there were requests")
 
 // Took hands over the answers, in the order of the requests.
 func (m *Machine) Took(responses []Response) {
@@ -127,8 +127,8 @@ func (m *Machine) sort(responses []Response) {
 	m.batch, m.answered, m.asked = m.asked, responses, looks
 }
 
-// recheck takes what the tags hold that could not be written: with the contents
-// that they should have, nothing is wrong.
+// recheck takes what the tags name that could not be written: if that is what
+// they should name, nothing is wrong.
 func (m *Machine) recheck(looks []Response) {
 	batch, responses := m.batch, append([]Response{}, m.answered...)
 	for i, request := range batch {

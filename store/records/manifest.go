@@ -30,8 +30,8 @@ type Sealed struct {
 	Config   []byte // the blob that it names
 }
 
-// ErrNotRecord says that an image manifest is something else than a record.
-var ErrNotRecord = errors.New("this is no record of quoit's log")
+// ErrNotRecord says that an image manifest is not a record.
+var ErrNotRecord = errors.New("this is not a record of quoit's log")
 
 // Seal makes a record into a manifest and its config. Errors are those of [Format].
 func Seal(record Record) (Sealed, error) {
@@ -52,8 +52,8 @@ func Seal(record Record) (Sealed, error) {
 	return sealed, nil
 }
 
-// versionsOf is the annotation of a publish's record: who wants to know what is
-// in a release reads that and not the config.
+// versionsOf is the annotation of a publish's record: to know what is in
+// a release, that is read and not the config.
 func versionsOf(record Record) (map[string]string, error) {
 	if len(record.Images) == 0 {
 		return nil, nil

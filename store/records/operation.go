@@ -18,7 +18,7 @@ const (
 
 // Operation makes a record that says what to do on top of the newest one (zero
 // if there is none), or refuses: its error ends the [Machine] as Refused. It
-// fills in Operation, After, Holds, Images and Parents, and may give a Signature
-// of its own; the rest is filled in for it. It is called anew whenever the log
-// has moved, has to be deterministic, and must not change what it is given.
+// fills in Operation, After, Holds, Images and Parents, and may set a
+// Signature; the rest is filled in for it. It is called again whenever the log has
+// moved, has to be deterministic, and must not change what it is given.
 type Operation func(newest Record) (Record, error)

@@ -137,7 +137,7 @@ func (m *Machine) readable(sequence uint64, r Response) bool {
 	case r.Record == nil && errors.As(r.Err, &newer):
 		m.Stop(newer)
 	case r.Record == nil:
-		m.forked("record %d is none: %v", sequence, r.Err)
+		m.forked("record %d cannot be read: %v", sequence, r.Err)
 	case r.Record.Sequence != sequence:
 		m.forked("record %d says that it is record %d", sequence, r.Record.Sequence)
 	default:

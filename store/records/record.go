@@ -5,7 +5,7 @@
 //
 // It does no I/O, has no clock and no randomness. To append a record, make a
 // [Machine] of an [Operation] and carry out what [Machine.Next] asks for until it
-// is over: that is all that a driver does, be it store's on a registry, or a
+// is over: that is all that a driver does, be it the one on a registry (package store), or a
 // simulator that tries every order in which writers may come and die. To read,
 // make a [Log] of a [Source], which looks up tags. [Verify] judges a whole log.
 package records
@@ -47,7 +47,7 @@ type Record struct {
 	// Releases is how many releases have a number, see [Place].
 	Releases uint64 `json:"releases,omitempty"`
 	// Pruned are the numbers of the releases that were given up, see [OpPrune]. No
-	// ring of After holds one.
+	// ring of After has one.
 	Pruned versioning.Lineage `json:"pruned,omitempty"`
 	// Undo is the newest shift that can be undone, nil if there is none.
 	Undo *Shifted `json:"undo,omitempty"`
@@ -76,7 +76,7 @@ type Signature struct {
 	Time time.Time `json:"time"`
 }
 
-// What rings hold, by the rules that move it.
+// What rings have, by the rules that move it.
 type (
 	Table = versioning.Table
 	Place = versioning.Place

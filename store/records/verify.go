@@ -120,7 +120,7 @@ func (v *verifier) slot(sequence uint64) {
 		case Done:
 			switch {
 			case digest == "" && sequence >= uint64(len(v.decided)):
-				v.tag(Gone, Name{Sequence: sequence}, "the record was completed, and is not there any more", nextRestore)
+				v.tag(Gone, Name{Sequence: sequence}, "the record was completed, and is no longer there", nextRestore)
 			case name.Value != digest:
 				v.tag(Contested, name, fmt.Sprintf("a writer has completed this record, and record %d is %s", sequence, orNothing(digest)), nextFork)
 			}
@@ -187,7 +187,7 @@ func (v *verifier) hint() {
 	newest := uint64(len(v.decided))
 	for _, name := range v.names[newest] {
 		if name.Mark == Yes && name.Value == digest {
-			v.tag(Gone, Name{Sequence: newest}, "the record is the hint's, and is not there any more", nextRestore)
+			v.tag(Gone, Name{Sequence: newest}, "the record is the hint's, and is no longer there", nextRestore)
 			return
 		}
 	}

@@ -45,15 +45,15 @@ func (v *verifier) ring(sequence uint64, tag Content) {
 	what := fmt.Sprintf("record %d says %s", sequence, tag.Digest)
 	switch {
 	case !looked || got == tag.Digest || got == "" && tag.Digest == Nothing().Digest:
-	case v.held(tag.Tag, got):
+	case v.had(tag.Tag, got):
 		v.image(Unfinished, sequence, tag, got, what, nextRun)
 	default:
 		v.image(Disagrees, sequence, tag, got, what, nextTag)
 	}
 }
 
-// held reports whether a ring has ever held a digest, by the log.
-func (v *verifier) held(ring, digest string) bool {
+// had reports whether a ring has ever had a digest, by the log.
+func (v *verifier) had(ring, digest string) bool {
 	if digest == "" || digest == Nothing().Digest {
 		return true
 	}

@@ -161,14 +161,14 @@ func (e movedError) Error() string { return "ring " + e.ring + " moved" }
 
 func with(t Table, ring string, place Place) Table {
 	after := Table{}
-	for name, held := range t {
-		after[name] = held
+	for name, place := range t {
+		after[name] = place
 	}
 	after[ring] = place
 	return after
 }
 
-// publish is an operation that fits only while the ring holds what it expects.
+// publish is an operation that fits only while the ring has what it expects.
 func publish(ring, v, expected string) Operation {
 	return func(newest Record) (Record, error) {
 		if newest.After[ring].Digest != expected {

@@ -166,7 +166,7 @@ func TestAHotfixIsNotLost(t *testing.T) {
 	s.Release(storetest.With(storetest.First, storetest.Shop{"mail": 77}), "users")
 	before := s.Holds()
 	_, err := s.Open(nil).Shift(context.Background(), storetest.RingOptions(), versioning.ShiftRequest{})
-	want := "shift of acme/shop: users holds 0.1.1, and 0.2.0 does not descend from it: give it up with --discard users, or contain it in a new build with quoit build --merge users (nothing was moved)"
+	want := "shift of acme/shop: users has 0.1.1, and 0.2.0 does not descend from it: give it up with --discard users, or contain it in a new build with quoit build --merge users (nothing was moved)"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

@@ -45,6 +45,14 @@ func IsDigest(text string) bool { return digestForm.MatchString(text) }
 // IsTag reports whether a text may be a tag.
 func IsTag(text string) bool { return tagForm.MatchString(text) }
 
+// CheckIdentifier says that something is neither a tag nor a digest.
+func CheckIdentifier(identifier string) error {
+	if IsTag(identifier) || IsDigest(identifier) {
+		return nil
+	}
+	return fmt.Errorf("%.130q is neither a tag nor a digest", identifier)
+}
+
 // DigestOf returns the digest of contents.
 func DigestOf(data []byte) string {
 	sum := sha256.Sum256(data)

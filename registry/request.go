@@ -56,8 +56,8 @@ func (r repository) send(ctx context.Context, client *http.Client, q question) (
 	if q.method == http.MethodPut {
 		doing = writing
 	}
-	if !IsTag(q.identifier) && !IsDigest(q.identifier) {
-		return answer{}, &RequestError{Doing: doing, Reference: r.name.Name(), Problem: fmt.Sprintf("%.130q is neither a tag nor a digest", q.identifier), once: true}
+	if err := CheckIdentifier(q.identifier); err != nil {
+		return answer{}, &RequestError{Doing: doing, Reference: r.name.Name(), Problem: err.Error(), once: true}
 	}
 	return r.exchange(ctx, client, exchange{
 		question: q, doing: doing, reference: reference,

@@ -158,9 +158,14 @@ func (r *repository) Reference(identifier string) string {
 // Head implements [registry.Repository].
 func (r *repository) Head(_ context.Context, identifier string) (string, bool, error) {
 	l := r.layout
+	if err := registry.CheckIdentifier(identifier); err != nil {
+		return "", false, fmt.Errorf("reading %s: %w", r.Reference(identifier), err)
+	}
 	if registry.IsDigest(identifier) {
-		_, err := os.Stat(l.file(identifier))
-		return identifier, err == nil, ignore(err)
+		if _, err := os.Stat(l.file(identifier)); err != nil {
+			return "", false, ignore(err)
+		}
+		return identifier, true, nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -65,6 +65,9 @@ func save(file string, contents io.Reader) (err error) {
 // Put implements [registry.Repository]. A tag is seen by others from [Layout.Commit] on.
 func (r *repository) Put(_ context.Context, identifier string, manifest registry.Manifest) (registry.Receipt, error) {
 	l := r.layout
+	if err := registry.CheckIdentifier(identifier); err != nil {
+		return registry.Receipt{}, fmt.Errorf("writing %s: %w", r.Reference(identifier), err)
+	}
 	if info, err := os.Stat(l.file(manifest.Digest)); err != nil || info.Size() != int64(len(manifest.Bytes)) {
 		if err := save(l.file(manifest.Digest), bytes.NewReader(manifest.Bytes)); err != nil {
 			return registry.Receipt{}, fmt.Errorf("writing %s: %w", r.Reference(identifier), err)

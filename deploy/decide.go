@@ -1,8 +1,11 @@
-// Package deploy changes a site: a place where a release runs.
+// Package deploy decides what brings a site, a place where a release runs, to
+// another release.
 //
-// What is to be done is decided by a pure function of the site's record and of
-// how releases descend from each other; see [Decide]. Everything else carries
-// that out.
+// [Decide] is a pure function of the site's [Record] and of how releases descend
+// from each other. Whoever carries the [Plan] out writes the record before each
+// step ([Record.Begin]) and after it ([Record.Finish]), so that the next deploy
+// knows what an interrupted one may have left. [Format] and [Parse] are the
+// record's JSON. Nothing here does I/O: package site does, on a cluster.
 package deploy
 
 import (

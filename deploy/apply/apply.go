@@ -1,10 +1,12 @@
-// Package apply does what a root image is run for: it changes the objects of a
-// site to those of a release.
+// Package apply is what a root image runs: it changes the objects of a site to
+// those of a release.
 //
-// What is to be there comes from the root image's folder: overlays for
-// kustomize, hooks, and the release's own description. What is there is asked
-// of the cluster, and remembered in an inventory beside the objects, so that a
-// run which ends anywhere is completed by the next one.
+// [Run] does it all. What there should be it gets from package render, which
+// reads the root image's files; what there is it asks the cluster, and remembers
+// in an inventory beside the objects, so that a run that dies anywhere is
+// completed by the next one. The files are named after what a run does: it
+// compares (applier), changes, waits, prunes, and runs hooks as Jobs or as the
+// root image's own executables (exec).
 package apply
 
 import (

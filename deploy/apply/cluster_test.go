@@ -26,6 +26,7 @@ type fake struct {
 	objects map[render.Ref]*unstructured.Unstructured
 	leaving map[render.Ref]int // how many looks more an object is there
 	writes  []string
+	looked  func() // after each look at what is there; may be nil
 }
 
 func newFake(objects ...*unstructured.Unstructured) *fake {
@@ -55,6 +56,9 @@ func (f *fake) Get(_ context.Context, _ client.ObjectKey, object client.Object, 
 		return apierrors.NewNotFound(schema.GroupResource{Resource: key.Kind}, key.Name)
 	}
 	there.DeepCopyInto(object.(*unstructured.Unstructured))
+	if f.looked != nil {
+		f.looked()
+	}
 	return nil
 }
 

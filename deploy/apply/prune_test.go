@@ -5,8 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/quoitbuild/quoit/deploy"
 	"github.com/quoitbuild/quoit/deploy/render"
 )
 
@@ -33,4 +35,36 @@ func empties(refs []render.Ref) (objects []*unstructured.Unstructured) {
 		objects = append(objects, r.Empty())
 	}
 	return objects
+}
+
+// TestPruneSaysWhatItKeeps: and deletes the last kinds first.
+func TestPruneSaysWhatItKeeps(t *testing.T) {
+	own := "namespace: shop, labels: {quoit.build/project: acme.shop, quoit.build/site: eu}"
+	objects := parse(t, strings.ReplaceAll(`{apiVersion: v1, kind: ConfigMap, metadata: {name: c, OWN}}
+---
+{apiVersion: apps/v1, kind: Deployment, metadata: {name: d, OWN}}
+---
+{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: p, OWN}}
+---
+{apiVersion: v1, kind: ConfigMap, metadata: {name: taken, namespace: shop}}`, "OWN", own))
+	for _, dryRun := range []bool{false, true} {
+		f := newFake(objects...)
+		s := f.sessionFor(t, Request{Target: render.Target{Project: "acme/shop", Site: "eu", Namespace: "shop", Action: deploy.Upgrade}, DryRun: dryRun})
+		s.held.objects = append(s.held.objects, render.Ref{Version: "v1", Kind: "ConfigMap", Namespace: "shop", Name: "gone"})
+		gone, err := s.prune(t.Context(), s.held.objects)
+		if err != nil {
+			t.Fatal(err)
+		}
+		writes, left := []string{"delete Deployment/d (Background)", "delete ConfigMap/c (Background)"}, "Deployment/d ConfigMap/c"
+		if dryRun {
+			writes, left = nil, ""
+		}
+		if diff := cmp.Diff(writes, f.writes); diff != "" || names(empties(gone)) != left {
+			t.Errorf("dry run %v: gone %s, -want +got:\n%s", dryRun, names(empties(gone)), diff)
+		}
+		want := []Change{{"PersistentVolumeClaim/p", kept}, {"Deployment/d", deleted}, {"ConfigMap/taken", kept}, {"ConfigMap/c", deleted}}
+		if diff := cmp.Diff(want, s.report.result.Changes); diff != "" {
+			t.Errorf("dry run %v: -want +got:\n%s", dryRun, diff)
+		}
+	}
 }

@@ -1,8 +1,12 @@
-// Package site deploys to a site from outside of it: it decides by the site's
-// record what is to be done, runs root images there as Jobs, and keeps the
-// record.
+// Package site deploys to a site from outside of it: it reads the site's record,
+// decides by it (package deploy), and runs root images, which apply the release
+// (package apply).
 //
-// Everything that it keeps is in the site's namespace: the record in the
+// [Connect] finds the site's cluster, [Cluster.Prepare] decides, and
+// [Deployment.Run] carries that out: with [Jobs] in the cluster, or with [Local]
+// in this process. [RulesFor] and [Bootstrap] write what the site needs before.
+//
+// Everything that is kept is in the site's namespace: the record in the
 // ConfigMap quoit-<site>, a Lease of the same name that keeps two deployers
 // apart, Events about the ConfigMap, and one Job for each step.
 package site

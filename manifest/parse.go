@@ -36,7 +36,6 @@ type draft struct {
 	Manifest
 	images    []entry // as written
 	defaults  Image
-	parsed    []Image
 	imagesAt  diag.Range
 	hasImages bool
 	ringsSeen bool

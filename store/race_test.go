@@ -24,7 +24,6 @@ type race struct {
 	rounds  int
 	foreign map[string]string // image:version → digest, of what others pushed
 
-	mu    sync.Mutex
 	first map[string]string // image:version → the first digest that Quoit wrote
 }
 

@@ -88,7 +88,7 @@ func (s *transcript) batch(w *actor) bool {
 		got = append(got, response)
 	}
 	w.machine.Took(got)
-	if requests, more = w.machine.Next(); !more {
+	if _, more = w.machine.Next(); !more {
 		s.ended(w)
 	}
 	return more

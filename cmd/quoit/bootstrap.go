@@ -36,7 +36,7 @@ its reason. It contacts no cluster and changes nothing; deploy never makes these
 				return err
 			}
 			place, releases := rollout.Of(m, p, s)
-			target, err := releases.Held(cmd.Context(), s.Ring)
+			target, err := releases.InRing(cmd.Context(), s.Ring)
 			if err != nil {
 				return fmt.Errorf("site %s: %w", s.Name, err)
 			}

@@ -69,7 +69,7 @@ func (f *deployFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	f.options.Downgrade = true // whoever deploys by hand wants what the ring holds
+	f.options.Downgrade = true // whoever deploys by hand wants what the ring has
 	if f.ring == "" {
 		s, err := findSite(m, args[0])
 		if err != nil {

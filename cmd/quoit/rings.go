@@ -16,7 +16,7 @@ import (
 	"github.com/quoitbuild/quoit/versioning"
 )
 
-// ringFlags are those of every command that changes what rings hold.
+// ringFlags are those of every command that changes what rings have.
 type ringFlags struct {
 	project projectFlags
 	message string
@@ -92,7 +92,7 @@ func passGates(ctx context.Context, m *manifest.Manifest, p *store.Project, b bu
 	return passed, optionMistake(err)
 }
 
-// ringResult is the JSON of every command that changes what rings hold, with
+// ringResult is the JSON of every command that changes what rings have, with
 // --dry-run or without.
 type ringResult struct {
 	Schema int `json:"schema"`

@@ -45,9 +45,9 @@ func (r *Releases) Source() Source { return r.source }
 // ErrEmptyRing says that a ring has no release.
 var ErrEmptyRing = errors.New("has no release")
 
-// Held is the release that a ring has. The error is [ErrEmptyRing], wrapped, for an
+// InRing is the release that a ring has. The error is [ErrEmptyRing], wrapped, for an
 // empty ring, else one of [store.Project.Ring] or [store.Project.Places].
-func (r *Releases) Held(ctx context.Context, ring string) (deploy.Release, error) {
+func (r *Releases) InRing(ctx context.Context, ring string) (deploy.Release, error) {
 	placed, err := r.project.Ring(ctx, r.source.Root, ring)
 	if err != nil {
 		return deploy.Release{}, err

@@ -53,10 +53,10 @@ func Of(m *manifest.Manifest, p *store.Project, s manifest.Site) (site.Site, *Re
 }
 
 // Prepare decides what brings the site to what its ring has. With takeOver the site
-// gets fields that somebody else owns. Errors are those of [Releases.Held] and of
+// gets fields that somebody else owns. Errors are those of [Releases.InRing] and of
 // [site.Cluster.Prepare].
 func (s Site) Prepare(ctx context.Context, options deploy.Options, takeOver bool) (*site.Deployment, error) {
-	target, err := s.Releases.Held(ctx, s.Place.Ring)
+	target, err := s.Releases.InRing(ctx, s.Place.Ring)
 	if err != nil {
 		return nil, fmt.Errorf("site %s: %w", s.Place.Name, err)
 	}

@@ -8,32 +8,32 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// follower follows one ring for all sites that want what it holds.
+// follower follows one ring for all sites that want what it has.
 type follower struct {
 	// Interval lies between two polls of the ring, Resync between two times at
 	// which a site's objects are compared with its release; 0: never.
 	Interval, Resync time.Duration
-	// Ask says what the ring holds, "" if nothing. It is called at most once an
+	// Ask says what the ring has, "" if nothing. It is called at most once an
 	// interval, and less and less often while it fails.
 	Ask func(ctx context.Context) (digest string, err error)
 	// Sites are brought there, each at its own pace.
 	Sites []bringing
 }
 
-// bringing brings one site to what its ring holds; compare says that its objects
+// bringing brings one site to what its ring has; compare says that its objects
 // are to be looked at, though it may be there. It returns what it has dealt with,
 // which may be newer than what the poll said, or "" if that went wrong: then it
 // is called again, after ever more polls, 32 at most.
 type bringing func(ctx context.Context, compare bool) (digest string)
 
 // Follow works until ctx ends, and returns why that ended. A site that takes
-// long keeps neither the polls waiting nor the other sites; what the ring held
+// long keeps neither the polls waiting nor the other sites; what the ring had
 // in between is left out.
 func (f follower) Follow(ctx context.Context) error {
 	eg, ctx := errgroup.WithContext(ctx)
 	var sites []*keeper
 	for _, bring := range f.Sites {
-		s := &keeper{bring: bring, resync: f.Resync, held: make(chan string, 1)}
+		s := &keeper{bring: bring, resync: f.Resync, news: make(chan string, 1)}
 		sites = append(sites, s)
 		eg.Go(func() error { return s.tend(ctx) })
 	}
@@ -62,16 +62,16 @@ func (f follower) Follow(ctx context.Context) error {
 type keeper struct {
 	bring  bringing
 	resync time.Duration
-	held   chan string // by the ring, the newest only
+	news   chan string // what the ring has, the newest only
 }
 
 // tell wakes the site. It never waits.
 func (s *keeper) tell(digest string) {
 	select {
-	case <-s.held: // an older one
+	case <-s.news: // an older one
 	default:
 	}
-	s.held <- digest
+	s.news <- digest
 }
 
 // tend brings the site whenever there is a reason.
@@ -84,7 +84,7 @@ func (s *keeper) tend(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case digest = <-s.held:
+		case digest = <-s.news:
 		}
 		if digest != last {
 			last, failures, skip = digest, 0, 0

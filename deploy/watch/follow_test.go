@@ -156,7 +156,7 @@ func TestFollowerCompares(t *testing.T) {
 }
 
 // TestFollowerIsNotHeldUpBySites: one that takes 200 intervals misses what the
-// ring held in between, and nobody else does.
+// ring had in between, and nobody else does.
 func TestFollowerIsNotHeldUpBySites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin, polls := time.Now(), 0
@@ -232,7 +232,7 @@ func TestFollowerKnowsWhatWasBrought(t *testing.T) {
 			Sites: []bringing{func(context.Context, bool) string {
 				slot := near(t, time.Since(begin))
 				if brought = append(brought, slot); slot == 0 {
-					return "sha256:b" // what the ring held just then
+					return "sha256:b" // what the ring had just then
 				}
 				return "sha256:a"
 			}},

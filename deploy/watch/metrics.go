@@ -73,7 +73,7 @@ func (m *metrics) String() string {
 	defer m.mu.Unlock()
 	var b strings.Builder
 	head := func(name, kind, help string) { fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %[1]s %s\n", name, help, kind) }
-	head("quoit_ring_polls_total", "counter", "How often the registry was asked what a ring holds.")
+	head("quoit_ring_polls_total", "counter", "How often the registry was asked what a ring has.")
 	for _, ring := range slices.Sorted(maps.Keys(m.polls)) {
 		fmt.Fprintf(&b, "quoit_ring_polls_total{ring=%s} %d\n", strconv.Quote(ring), m.polls[ring])
 	}

@@ -92,7 +92,7 @@ func TestWatchAMirror(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			target, err := work.Releases.Held(t.Context(), "users")
+			target, err := work.Releases.InRing(t.Context(), "users")
 			if err != nil {
 				t.Fatal(err)
 			}

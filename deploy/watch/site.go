@@ -42,7 +42,7 @@ func refusedDigest(err error) string {
 	return ""
 }
 
-// deploy brings a site to what the ring holds, or compares objects if it is
+// deploy brings a site to what the ring has, or compares objects if it is
 // there. It returns the digest of that.
 func (w *Watcher) deploy(ctx context.Context, ring *Ring, s *member, compare bool) (string, error) {
 	p, err := ring.open(w.registry(0))

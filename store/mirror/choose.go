@@ -38,9 +38,9 @@ func (c *copier) choose(ctx context.Context) error {
 	return nil
 }
 
-// inRing is what the log says that a ring holds; of a mirror, what was copied there.
+// inRing is what the log says that a ring has; of a mirror, what was copied there.
 func (c *copier) inRing(ctx context.Context, ring string) (records.Place, error) {
-	newest, err := c.record(ctx, c.newest)
+	newest, err := c.log.Record(ctx, c.newest)
 	if err != nil {
 		return records.Place{}, err
 	}
@@ -55,44 +55,35 @@ func (c *copier) inRing(ctx context.Context, ring string) (records.Place, error)
 	if err != nil {
 		return place, err
 	}
-	for sequence := c.newest; found && sequence > 0; sequence-- {
-		sealed, err := c.record(ctx, sequence)
+	if !found {
+		newest = records.Sealed{}
+	}
+	for sealed, err := range c.log.Back(ctx, newest) {
 		if err != nil {
 			return place, err
 		}
-		if held := sealed.Record.After[ring]; held.Digest == digest {
-			return held, nil
+		if had := sealed.Record.After[ring]; had.Digest == digest {
+			return had, nil
 		}
 	}
 	return place, fmt.Errorf("ring %s was not copied to %s", ring, c.from.String())
 }
 
-// published finds a version of the root image in the log. What was taken back
-// was never released.
+// published finds a version of the root image in the log, whatever that is called.
 func (c *copier) published(ctx context.Context, version versioning.Version) (records.Place, error) {
-	void := uint64(0)
-	newest, err := c.record(ctx, c.newest)
+	newest, err := c.log.Record(ctx, c.newest)
 	if err != nil {
 		return records.Place{}, err
 	}
-	for sequence := c.newest; sequence > 0; sequence-- {
-		sealed, err := c.record(ctx, sequence)
-		if err != nil {
-			return records.Place{}, err
-		}
-		if sealed.Record.Operation == records.OpVoid {
-			void = sealed.Record.Of
-		}
-		for _, place := range sealed.Record.After {
-			if place.Version == version && place.Digest != "" && sequence != void {
-				if newest.Record.Pruned.Has(place.Release) {
-					return place, &store.PrunedError{Version: version}
-				}
-				return place, nil
-			}
-		}
+	place, found, err := c.log.Find(ctx, newest.Record, "", version)
+	switch {
+	case err != nil:
+	case !found:
+		err = fmt.Errorf("release %s is not in the log: see `quoit history`", version)
+	case newest.Record.Pruned.Has(place.Release):
+		err = &store.PrunedError{Version: version}
 	}
-	return records.Place{}, fmt.Errorf("release %s is not in the log: see `quoit history`", version)
+	return place, err
 }
 
 // Externals is where a copy puts the images that a release runs and others have
@@ -108,7 +99,7 @@ func (c *copier) describe(ctx context.Context, chosen *releaseCopy) error {
 	}
 	var recorded map[string]records.Image
 	if place.Record > 0 {
-		sealed, err := c.record(ctx, place.Record)
+		sealed, err := c.log.Record(ctx, place.Record)
 		if err != nil {
 			return err
 		}

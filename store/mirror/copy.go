@@ -87,7 +87,7 @@ func (a *Amount) add(manifests, blobs int, bytes int64) {
 func Copy(ctx context.Context, from, to registry.Namespace, request Request) (Copied, error) {
 	c := &copier{
 		from: from, to: to, request: request, pace: slower(from.Pace().Filled(), to.Pace().Filled()),
-		log: map[uint64]records.Sealed{}, blobs: map[string]*holders{}, manifests: map[string]registry.Manifest{}, listed: map[string]bool{},
+		blobs: map[string]*holders{}, manifests: map[string]registry.Manifest{}, listed: map[string]bool{},
 	}
 	c.outcome = Copied{
 		From: c.from.String(), To: c.to.String(), DryRun: request.DryRun,
@@ -130,9 +130,10 @@ type copier struct {
 
 	mu sync.Mutex
 
-	log           map[uint64]records.Sealed // of the source
-	newest, known uint64                    // of the source; of the target
-	marked        bool                      // the target says that it is a mirror
+	log           *records.Log // of the source
+	newest, known uint64       // of the source; of the target
+	lacking       []records.Sealed
+	marked        bool // the target says that it is a mirror
 
 	releases  []releaseCopy
 	images    []imageCopy                  // of all of them, each once
@@ -185,9 +186,9 @@ func (e *TakenError) Error() string {
 
 // pretend fills in what a dry run would have written.
 func (c *copier) pretend() {
-	c.outcome.Records = int(c.newest - c.known)
-	for sequence := c.known + 1; sequence <= c.newest; sequence++ {
-		c.outcome.Copied.add(0, 1, int64(len(c.log[sequence].Config)))
+	c.outcome.Records = len(c.lacking)
+	for _, sealed := range c.lacking {
+		c.outcome.Copied.add(0, 1, int64(len(sealed.Config)))
 	}
 	for _, tag := range slices.Concat(c.signs, c.tags, c.rings) {
 		if tag.was != tag.Digest {

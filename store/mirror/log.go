@@ -4,136 +4,124 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
 )
 
+// source is a repository of records as what a [records.Log] reads from. What its hint
+// names is known.
+type source struct {
+	registry.Repository
+	each  func(n int, f func(i int) error) error
+	hint  registry.Manifest
+	there bool
+}
+
+// open reads a namespace's log, and its hint.
+func (c *copier) open(ctx context.Context, at registry.Namespace) (*records.Log, source, error) {
+	s := source{Repository: at.Repository(records.Repository), each: c.each}
+	var err error
+	s.hint, s.there, err = s.Repository.Get(ctx, string(records.Hint))
+	return records.NewLog(s), s, err
+}
+
+// origin is what a mirror is of, by its hint.
+func (s source) origin() (string, bool) {
+	if !s.there {
+		return "", false
+	}
+	return store.OriginOf(s.hint)
+}
+
+// Heads implements [records.Source].
+func (s source) Heads(ctx context.Context, tags ...string) ([]string, error) {
+	digests := make([]string, len(tags))
+	err := s.each(len(tags), func(i int) (err error) {
+		digests[i], _, err = s.Head(ctx, tags[i])
+		return err
+	})
+	return digests, err
+}
+
+// Get implements [records.Source]. A hint that cannot be read is none.
+func (s source) Get(ctx context.Context, tag string) (records.Got, error) {
+	if tag == string(records.Hint) {
+		sealed, err := s.record(ctx, s.hint)
+		return records.Got{Found: s.there, Sealed: sealed, Broken: err}, nil
+	}
+	manifest, found, err := s.Repository.Get(ctx, tag)
+	if err != nil || !found {
+		return records.Got{}, err
+	}
+	sealed, err := s.record(ctx, manifest)
+	if errors.As(err, new(*registry.RequestError)) && !registry.Broken(err) {
+		return records.Got{}, err
+	}
+	return records.Got{Found: true, Sealed: sealed, Broken: err}, nil
+}
+
+// record reads a record from its manifest.
+func (s source) record(ctx context.Context, manifest registry.Manifest) (records.Sealed, error) {
+	nothing := records.Sealed{Digest: manifest.Digest}
+	digest, size, err := records.ConfigOf(manifest.Bytes)
+	if err != nil {
+		return nothing, err
+	}
+	config, err := s.Blob(ctx, registry.Descriptor{Digest: digest, Size: size})
+	if err != nil {
+		return nothing, err
+	}
+	sealed, err := records.Open(manifest.Bytes, config)
+	if err != nil {
+		return nothing, err
+	}
+	return sealed, nil
+}
+
 // read finds the newest record of the source.
 func (c *copier) read(ctx context.Context) error {
-	hint, found, err := c.from.Repository(records.Repository).Get(ctx, string(records.Hint))
+	log, hint, err := c.open(ctx, c.from)
 	if err != nil {
 		return err
 	}
-	c.origin = c.from.String()
-	begin := uint64(0)
-	if origin, is := store.OriginOf(hint); found && is {
+	c.log, c.origin = log, c.from.String()
+	if origin, is := hint.origin(); is {
 		c.origin = origin
-	} else if found {
-		if sealed, err := c.open(ctx, hint); err == nil { // any hint, or none, is right
-			begin = sealed.Record.Sequence
-		}
 	}
-	if c.newest, err = newestOf(ctx, c.from, begin); err != nil {
+	newest, err := c.log.Newest(ctx)
+	if err != nil {
 		return err
 	}
-	if c.newest == 0 {
+	if newest.Digest == "" {
 		return fmt.Errorf("%s has no log: publish a release first", c.from.String())
 	}
-	newest, err := c.record(ctx, c.newest)
-	if err != nil || c.origin != c.from.String() {
-		return err
-	}
-	if len(newest.Record.Versions()) == 0 {
+	c.newest = newest.Record.Sequence
+	if c.origin != c.from.String() || len(newest.Record.Versions()) == 0 {
 		return nil
 	}
 	done := records.Name{Mark: records.Done, Sequence: c.newest, Value: newest.Digest}
-	if _, found, err = c.from.Repository(records.Repository).Head(ctx, done.String()); err == nil && !found {
+	_, found, err := hint.Head(ctx, done.String())
+	if err == nil && !found {
 		err = fmt.Errorf("record %d (%s) is not completed yet: wait for its writer, or publish again, which completes it", c.newest, newest.Record.Operation)
 	}
 	return err
 }
 
-// newestOf is the number of the newest record; one of that number, if not 0, is
-// there.
-func newestOf(ctx context.Context, s registry.Namespace, low uint64) (uint64, error) {
-	there := func(sequence uint64) (found bool, err error) {
-		_, found, err = s.Repository(records.Repository).Head(ctx, records.Name{Sequence: sequence}.String())
-		return found, err
-	}
-	step := uint64(1)
-	for {
-		found, err := there(low + step)
-		if err != nil {
-			return 0, err
-		}
-		if !found {
-			break
-		}
-		low, step = low+step, step*2
-	}
-	for high := low + step; high > low+1; {
-		middle := low + (high-low)/2
-		found, err := there(middle)
-		if err != nil {
-			return 0, err
-		}
-		if found {
-			low = middle
-		} else {
-			high = middle
-		}
-	}
-	return low, nil
-}
-
-var errGone = errors.New("it is gone")
-
-// record reads a record of the source, once.
-func (c *copier) record(ctx context.Context, sequence uint64) (records.Sealed, error) {
-	c.mu.Lock()
-	sealed, known := c.log[sequence]
-	c.mu.Unlock()
-	if known {
-		return sealed, nil
-	}
-	tag := records.Name{Sequence: sequence}.String()
-	manifest, found, err := c.from.Repository(records.Repository).Get(ctx, tag)
-	if err == nil && !found {
-		err = errGone
-	}
-	if err == nil {
-		sealed, err = c.open(ctx, manifest)
-	}
-	if err == nil && sealed.Record.Sequence != sequence {
-		err = fmt.Errorf("it says that it is record %d", sealed.Record.Sequence)
-	}
-	if err != nil {
-		return records.Sealed{}, fmt.Errorf("record %d of the log, %s: %w: run `quoit verify`", sequence, c.from.Repository(records.Repository).Reference(tag), err)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.log[sequence] = sealed
-	return sealed, nil
-}
-
-func (c *copier) open(ctx context.Context, manifest registry.Manifest) (records.Sealed, error) {
-	digest, size, err := records.ConfigOf(manifest.Bytes)
-	if err != nil {
-		return records.Sealed{}, err
-	}
-	config, err := c.from.Repository(records.Repository).Blob(ctx, registry.Descriptor{Digest: digest, Size: size})
-	if err != nil {
-		return records.Sealed{}, err
-	}
-	return records.Open(manifest.Bytes, config)
-}
-
-// compare holds the target's log against the source's, and reads what it lacks.
+// compare compares the target's log with the source's, and reads what it lacks.
 func (c *copier) compare(ctx context.Context) (err error) {
-	mark, found, err := c.to.Repository(records.Repository).Get(ctx, string(records.Hint))
+	log, hint, err := c.open(ctx, c.to)
 	if err != nil {
 		return err
 	}
-	if found {
-		_, c.marked = store.OriginOf(mark)
-	}
-	if c.known, err = newestOf(ctx, c.to, 0); err != nil {
+	_, c.marked = hint.origin()
+	if c.known, err = log.Last(ctx); err != nil {
 		return err
 	}
 	switch {
-	case !c.marked && (found || c.known > 0):
+	case !c.marked && (hint.there || c.known > 0):
 		return &NotMirrorError{Target: c.to.String()}
 	case c.known > c.newest:
 		there, _, err := c.to.Repository(records.Repository).Head(ctx, records.Name{Sequence: c.newest + 1}.String())
@@ -190,20 +178,29 @@ func (c *copier) differs(ctx context.Context, sequence uint64) (*NotMirrorError,
 	return &NotMirrorError{Target: c.to.String(), Record: sequence, Here: here, There: there}, nil
 }
 
-// chain reads the records that the target lacks, and holds them together.
+// chain reads the records that the target lacks, and the one before them.
 func (c *copier) chain(ctx context.Context) error {
 	begin := max(c.known, 1)
 	err := c.each(int(c.newest-begin)+1, func(i int) error {
-		_, err := c.record(ctx, begin+uint64(i))
+		_, err := c.log.Record(ctx, begin+uint64(i))
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	for sequence := begin + 1; sequence <= c.newest; sequence++ {
-		if parent, before := c.log[sequence].Record.Parent, c.log[sequence-1].Digest; parent != before {
-			return fmt.Errorf("record %d says that %s is before it, and record %d is %s: run `quoit verify`", sequence, parent, sequence-1, before)
-		}
+	newest, err := c.log.Record(ctx, c.newest)
+	if err != nil {
+		return err
 	}
+	for sealed, err := range c.log.Back(ctx, newest) {
+		if err != nil {
+			return err
+		}
+		if sealed.Record.Sequence <= c.known {
+			break
+		}
+		c.lacking = append(c.lacking, sealed)
+	}
+	slices.Reverse(c.lacking)
 	return nil
 }

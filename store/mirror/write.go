@@ -165,17 +165,17 @@ func (c *copier) tag(ctx context.Context, tag tagCopy) (err error) {
 // sendRecords continues the target's log, one record after the other, so that
 // those which are there have no gaps.
 func (c *copier) sendRecords(ctx context.Context) error {
-	first := c.known + 1
-	err := c.each(int(c.newest-c.known), func(i int) error {
-		config := c.log[first+uint64(i)].Config
+	err := c.each(len(c.lacking), func(i int) error {
+		config := c.lacking[i].Config
 		_, err := c.to.Repository(records.Repository).Upload(ctx, registry.BlobOf(config), "", registry.Bytes(config))
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	for sequence := first; sequence <= c.newest; sequence++ {
-		sealed, tag := c.log[sequence], records.Name{Sequence: sequence}.String()
+	for _, sealed := range c.lacking {
+		sequence := sealed.Record.Sequence
+		tag := records.Name{Sequence: sequence}.String()
 		manifest := registry.NewManifest(records.ManifestType, sealed.Manifest)
 		was, _, err := c.to.Repository(records.Repository).Head(ctx, tag)
 		if err == nil && was == "" {

@@ -170,11 +170,11 @@ func (l *Log) Back(ctx context.Context, from Sealed) iter.Seq2[Sealed, error] {
 	}
 }
 
-// Find returns the release of a version of a root image: what a ring has or had by the
-// newest record that was not taken back. That it was pruned since is for the caller
-// to see. A version of one image has one content for ever, and a publish that was
-// taken back was none; so there is one such release at most. False if the log has
-// none. Errors are those of [Log.Back].
+// Find returns the release of a version of a root image ("": whatever it is called):
+// what a ring has or had by the newest record that was not taken back. A version of
+// one image has one content for ever, and a publish that was taken back was none, so
+// there is one such release of a root image at most. Whether it was pruned since is
+// for the caller to see. False if the log has none. Errors are those of [Log.Back].
 func (l *Log) Find(ctx context.Context, newest Record, root string, version versioning.Version) (Place, bool, error) {
 	void := false // the record is taken back by the one after it
 	for sealed, err := range l.Back(ctx, Sealed{Record: newest}) {
@@ -182,7 +182,8 @@ func (l *Log) Find(ctx context.Context, newest Record, root string, version vers
 			return Place{}, false, err
 		}
 		for _, ring := range sortedKeys(sealed.Record.After) {
-			if place := sealed.Record.After[ring]; !void && place.Version == version && place.Root == root {
+			place := sealed.Record.After[ring]
+			if !void && place.Version == version && !place.Empty() && (root == "" || place.Root == root) {
 				return place, true, nil
 			}
 		}

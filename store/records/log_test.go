@@ -189,6 +189,8 @@ func TestFindAndAssigned(t *testing.T) {
 		{"deploy", "0.2.0", sha("0.2.0")},
 		{"deploy", "0.3.0", ""},
 		{"deploy", "9.9.9", ""},
+		{"", "0.1.0", sha("root 0.1.0")},
+		{"", "0.2.0", sha("0.2.0")},
 	} {
 		place, found, err := log.Find(t.Context(), newest.Record, test.root, version(test.version))
 		if err != nil || place.Digest != test.want || found != (test.want != "") {

@@ -157,7 +157,7 @@ func (b Board) rings(text *strings.Builder) {
 
 func (b Board) sites(text *strings.Builder) {
 	w := tabwriter.NewWriter(text, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "SITE\tRING\tHOLDS\tRUNS\tSTATE\n")
+	fmt.Fprintf(w, "SITE\tRING\tRELEASE\tRUNS\tSTATE\n")
 	for _, s := range b.Sites {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", s.Site, s.Ring, orDash(s.Wanted), orDash(s.Installed), s.explain())
 	}

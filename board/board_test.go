@@ -58,13 +58,13 @@ testers     0.1.0    2       sha256:00000000000000000000000000000000000000000000
 held: testers, an \x1b[31maudit (record 7)
 `
 
-const sitesText = `SITE    RING        HOLDS  RUNS   STATE
-at      developers  0.2.0  0.2.0  current
-behind  developers  0.2.0  0.1.0  differs: quoit deploy behind
-alone   ante        -      0.1.0  differs: quoit deploy alone
-new     developers  0.2.0  -      nothing deployed
-stuck   developers  0.2.0  0.1.0  upgrade 0.1.0 to 0.2.0 did not end: a hook failed
-away    ante        -      -      unreachable: dial tcp: connection \u202erefused
+const sitesText = `SITE    RING        RELEASE  RUNS   STATE
+at      developers  0.2.0    0.2.0  current
+behind  developers  0.2.0    0.1.0  differs: quoit deploy behind
+alone   ante        -        0.1.0  differs: quoit deploy alone
+new     developers  0.2.0    -      nothing deployed
+stuck   developers  0.2.0    0.1.0  upgrade 0.1.0 to 0.2.0 did not end: a hook failed
+away    ante        -        -      unreachable: dial tcp: connection \u202erefused
 `
 
 func TestString(t *testing.T) {

@@ -31,7 +31,7 @@ func Example() {
 	// RING   RELEASE  IMAGES  DIGEST
 	// users  1.0.0    2       sha256:2f5e…
 	//
-	// SITE  RING   HOLDS  RUNS  STATE
-	// eu    users  1.0.0  -     nothing deployed
-	// us    users  1.0.0  -     unreachable: no answer within 8s
+	// SITE  RING   RELEASE  RUNS  STATE
+	// eu    users  1.0.0    -     nothing deployed
+	// us    users  1.0.0    -     unreachable: no answer within 8s
 }

@@ -174,7 +174,7 @@ func TestReleasesThatCannotBeRead(t *testing.T) {
 	w.fails(Options{}, "ring developers ("+shopRegistry+"/deploy:developers): an image without our labels")
 	w.Push(shopRegistry+"/deploy:developers", []byte(`{"config":{"Labels":{"io.github.quoitbuild.empty":"1"}}}`))
 	if _, plan := w.build(Options{}); plan.Current != nil {
-		t.Errorf("an emptied ring holds %v", plan.Current)
+		t.Errorf("an emptied ring has %v", plan.Current)
 	}
 	w.Push(shopRegistry+"/deploy:developers", []byte(`no JSON`))
 	w.fails(Options{}, "reading its config")

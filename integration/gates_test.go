@@ -116,7 +116,7 @@ func TestAGateThatFailsMovesNothing(t *testing.T) {
 				}
 			}
 			if got := holds(t, dir); got != before {
-				t.Errorf("the rings hold %s, was %s", got, before)
+				t.Errorf("the rings have %s, was %s", got, before)
 			}
 			if operation, _ := told(t, dir); operation != "publish" {
 				t.Errorf("the newest record is a %s", operation)
@@ -172,7 +172,7 @@ func TestGatesOfAShift(t *testing.T) {
 		t.Errorf("exit code %d\n%s", code, stderr)
 	}
 	if got := holds(t, dir); got != before {
-		t.Errorf("after one of two gates failed the rings hold %s, was %s", got, before)
+		t.Errorf("after one of two gates failed the rings have %s, was %s", got, before)
 	}
 
 	gates(t, dir, "{users: {image: smoke}, testers: "+quick+", developers: {image: smoke, command: [sh, -c, exit 1]}}")

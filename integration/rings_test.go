@@ -67,7 +67,7 @@ func TestVersionsFollowTheRings(t *testing.T) {
 		check(t, publish(t, dir, prefix, "developers"), map[string]string{"base": "0.1.0", "s000": "0.2.1", "deploy": "0.2.1"})
 	})
 	edit(t, dir, "hotfix")
-	t.Run("a hotfix in the next ring is a patch of what that ring holds", func(t *testing.T) {
+	t.Run("a hotfix in the next ring is a patch of what that ring has", func(t *testing.T) {
 		check(t, publish(t, dir, prefix, "testers"), map[string]string{"base": "0.1.0", "s000": "0.1.2", "deploy": "0.1.2"})
 	})
 	t.Run("a major comes only on request", func(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// rings are the versions that the rings hold, in order; - for none.
+// rings are the versions that the rings have, in order; - for none.
 func rings(t *testing.T, dir string) string {
 	t.Helper()
 	var held []string
@@ -75,7 +75,7 @@ func TestFromShiftToUnshift(t *testing.T) {
 	mustQuoit(t, dir, "shift")
 	held := strings.Fields(rings(t, dir))
 	if held[1] != held[2] || held[2] != held[3] || held[4] != "0.1.1" {
-		t.Errorf("after the merge the rings hold %s", held)
+		t.Errorf("after the merge the rings have %s", held)
 	}
 	if out, _, code := quoit(t, dir, "verify"); code != 0 {
 		t.Errorf("verify: exit code %d\n%s", code, out)

@@ -11,7 +11,7 @@ import (
 	"github.com/quoitbuild/quoit/versioning"
 )
 
-// MovedError says that a ring does not hold what the plan has seen there.
+// MovedError says that a ring does not have what the plan has seen there.
 type MovedError struct {
 	Ring string
 	Was  *versioning.Held // what the plan has seen, nil for nothing
@@ -30,7 +30,7 @@ func (e *MovedError) Error() string {
 		e.Ring, describe(e.Was), is)
 }
 
-// ParentError says that no ring holds a release any more that the plan continues,
+// ParentError says that no ring has a release any more that the plan continues,
 // or is said to contain.
 type ParentError struct{ Version versioning.Version }
 

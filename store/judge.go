@@ -63,7 +63,7 @@ func (p *publisher) taken(tag records.Found) TakenError {
 	return TakenError{Image: tag.Repository, Version: tag.Tag, Digest: tag.Digest, Wanted: tag.Wanted}
 }
 
-// moved is for a ring that does not hold what the plan has seen. If it is what
+// moved is for a ring that does not have what the plan has seen. If it is what
 // an earlier attempt of the same build has put there, all is well: another
 // command has completed that.
 func (p *publisher) moved(ctx context.Context, newest records.Record, departed departure) error {

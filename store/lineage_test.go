@@ -35,7 +35,7 @@ func TestAParentThatLeftAllRings(t *testing.T) {
 	publication := s.Next(storetest.With(storetest.First, storetest.Shop{"mail": 3}), "developers")
 	hotfix := s.Table()["testers"]
 	publication.Plan.Parents = append(publication.Plan.Parents, versioning.Parent{Version: hotfix.Version, Digest: hotfix.Digest})
-	// The next ring holds what the plan has seen there, which is the hotfix, so the
+	// The next ring has what the plan has seen there, which is the hotfix, so the
 	// merged one is another: one that nobody holds.
 	publication.Plan.Parents[1].Digest = registry.DigestOf([]byte("gone"))
 	_, err := s.Open(nil).Publish(context.Background(), publication)

@@ -318,7 +318,7 @@ func (o odd) said(s *server, err error, want string) {
 	}
 }
 
-// held checks what the ring holds. Without a release no tag is there at all.
+// held checks what the ring has. Without a release no tag is there at all.
 func (o odd) held(s *server, want string) {
 	s.T.Helper()
 	tags := s.Tags()
@@ -326,7 +326,7 @@ func (o odd) held(s *server, want string) {
 		s.T.Errorf("tags %v", tags)
 	}
 	if want != "" && (tags["deploy"]["developers"] == "" || tags["deploy"]["developers"] != tags["deploy"][want]) {
-		s.T.Errorf("the ring does not hold %s: %v", want, tags["deploy"])
+		s.T.Errorf("the ring does not have %s: %v", want, tags["deploy"])
 	}
 }
 

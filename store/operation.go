@@ -13,11 +13,11 @@ import (
 
 // Why an operation makes no record.
 var (
-	errHeld     = errors.New("the ring holds the release")
+	errHeld     = errors.New("the ring has the release")
 	errNotTaken = errors.New("rings have releases that the log does not know")
 )
 
-// departure is a ring that does not hold what the plan has seen.
+// departure is a ring that does not have what the plan has seen.
 type departure struct {
 	expectation
 	is records.Place
@@ -67,7 +67,7 @@ func (p *publisher) operation(newest records.Record) (records.Record, error) {
 }
 
 // place is the new release, which descends from what the log knows of its parents,
-// or the one that another ring holds already.
+// or the one that another ring has already.
 func (p *publisher) place(newest records.Record) (records.Place, error) {
 	plan := p.publication.Plan
 	place := records.Place{
@@ -100,7 +100,7 @@ func holding(table records.Table, digest string) (records.Place, bool) {
 	return records.Place{}, false
 }
 
-// unmoved checks that the rings hold what the plan has seen.
+// unmoved checks that the rings have what the plan has seen.
 func (p *publisher) unmoved(newest records.Record) error {
 	plan := p.publication.Plan
 	unknown := newest.Sequence == 0 && (plan.Current != nil || plan.Next != nil)

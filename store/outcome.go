@@ -18,23 +18,23 @@ type Outcome struct {
 	Written []Tag `json:"written"`
 	// Existed are those that an earlier attempt had written; never nil.
 	Existed []Tag `json:"existed"`
-	// Moved says that the ring's tag was written; Done, that the ring holds the
+	// Moved says that the ring's tag was written; Done, that the ring has the
 	// release, whoever moved it.
 	Moved bool `json:"moved"`
 	Done  bool `json:"done"`
 }
 
-// String is the outcome for people: what the ring holds, and a line for every
+// String is the outcome for people: what the ring has, and a line for every
 // version that was written. No line feed ends it.
 func (o Outcome) String() string {
 	var b strings.Builder
 	switch {
 	case !o.Done:
-		fmt.Fprintf(&b, "%s is not known to hold %s %s", o.Ring, o.Project, o.Version)
+		fmt.Fprintf(&b, "%s is not known to have %s %s", o.Ring, o.Project, o.Version)
 	case o.Moved:
-		fmt.Fprintf(&b, "%s holds %s %s now", o.Ring, o.Project, o.Version)
+		fmt.Fprintf(&b, "%s has %s %s now", o.Ring, o.Project, o.Version)
 	default:
-		fmt.Fprintf(&b, "nothing to publish: %s holds %s %s already", o.Ring, o.Project, o.Version)
+		fmt.Fprintf(&b, "nothing to publish: %s has %s %s already", o.Ring, o.Project, o.Version)
 	}
 	width := 0
 	for _, tag := range o.Written {

@@ -35,7 +35,7 @@ func TestPlaces(t *testing.T) {
 	_, err = s.Open(nil).Places(context.Background(), last.Digest)
 	must(t, err)
 	if asked := s.Requests(); len(asked) > 6 {
-		t.Errorf("what a ring holds is found without reading the history: %q", asked)
+		t.Errorf("what a ring has is found without reading the history: %q", asked)
 	}
 
 	release, err := s.Open(nil).Release(context.Background(), first.Root, first.Digest)

@@ -1,4 +1,4 @@
-// Package store is the state store: it reads which release a ring holds, and
+// Package store is the state store: it reads which release a ring has, and
 // publishes a plan whose images were pushed by digest.
 //
 // "Absent" is only what a registry clearly says; every other answer that is not

@@ -14,7 +14,7 @@ import (
 type PruneOptions struct {
 	Rings  []string // all rings of the project in order, ante and post included
 	Author Author
-	// Keep is how many of the newest records count: what rings held then stays.
+	// Keep is how many of the newest records count: what rings had then stays.
 	// At least 1.
 	Keep int
 	// Needed are more releases that stay, by version.
@@ -54,7 +54,7 @@ func (e *PrunedError) Error() string {
 	return fmt.Sprintf("release %s was pruned and cannot come back: build it again from its commit", e.Version)
 }
 
-// Prune gives up the releases that nothing needs: no ring holds them, or held
+// Prune gives up the releases that nothing needs: no ring has them, or had
 // them in the newest records; undoing the newest shift, or the one below it, does
 // not bring them back; no image has its newest version in them; and the caller
 // does not need them. First a record says so, from which on no ring can get them

@@ -37,7 +37,7 @@ func (r *pruner) plan(ctx context.Context) error {
 	return r.votes(ctx)
 }
 
-// releases are all that rings ever held, by number.
+// releases are all that rings ever had, by number.
 func (r *pruner) releases() map[uint64]records.Place {
 	releases := map[uint64]records.Place{}
 	for _, sealed := range r.log {

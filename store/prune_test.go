@@ -198,7 +198,7 @@ func TestPruneAfterShifts(t *testing.T) {
 	pruned := s.prune(1)
 	s.verified()
 	if s.Holds() != held {
-		t.Errorf("the rings held %s and hold %s", held, s.Holds())
+		t.Errorf("the rings had %s and have %s", held, s.Holds())
 	}
 	_, err := s.Open(nil).Unshift(context.Background(), storetest.RingOptions(), nil)
 	must(t, err)

@@ -62,7 +62,7 @@ type writes struct {
 	adopted []string
 	// ring names the root image; its digest is "" for an adopted one.
 	ring Tag
-	// expected is what each ring that matters must still hold, nil for nothing;
+	// expected is what each ring that matters must still have, nil for nothing;
 	// the plan's own ring is the first.
 	expected []expectation
 }

@@ -84,9 +84,9 @@ func TestOutcomeTexts(t *testing.T) {
 	done := moved
 	done.Moved, done.Written = false, []store.Tag{}
 	for want, outcome := range map[string]store.Outcome{
-		"developers holds acme/shop 1.4.2 now\n  api:1.0.10         sha256:ab\n  deploy:1.4.2       sha256:cd\n  deploy:developers  sha256:cd": moved,
-		"developers is not known to hold acme/shop 1.4.2\n  api:1.0.10  sha256:ab":                                                             stopped,
-		"nothing to publish: developers holds acme/shop 1.4.2 already":                                                                         done,
+		"developers has acme/shop 1.4.2 now\n  api:1.0.10         sha256:ab\n  deploy:1.4.2       sha256:cd\n  deploy:developers  sha256:cd": moved,
+		"developers is not known to have acme/shop 1.4.2\n  api:1.0.10  sha256:ab":                                                           stopped,
+		"nothing to publish: developers has acme/shop 1.4.2 already":                                                                         done,
 	} {
 		if got := outcome.String(); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)

@@ -21,7 +21,7 @@ const maxHeld = 256 << 20
 // dependencies first and the root image last, and moves the ring's tag. Wherever
 // it is stopped, the ring names a release whose images all have their tags, and
 // the publish is either not in the log or completed by the next command. It never
-// overwrites a version, and publishes only if the log says that the rings hold
+// overwrites a version, and publishes only if the log says that the rings have
 // what the plan has seen.
 //
 // A plan whose release the ring has already makes no request. Otherwise, with k
@@ -36,7 +36,7 @@ const maxHeld = 256 << 20
 // request for each repository. A registry that does not identify itself in its
 // answers costs a GET for each absent tag, and one that does not say what it
 // registry.Manifest a HEAD for each written one. A project that was published before
-// it had a log gets a record of what its rings hold first.
+// it had a log gets a record of what its rings have first.
 //
 // When ctx ends before others may carry the publish through, it stops; after
 // that it goes on for a few seconds.
@@ -69,7 +69,7 @@ type publisher struct {
 	position    map[Tag]int // of what is to be written, by its level
 	driver      *driver
 	known       map[string]string  // digests of versions that are not built, image:version
-	tookOver    bool               // the log has what the rings hold
+	tookOver    bool               // the log has what the rings have
 	pruned      versioning.Lineage // releases that have no adopted image alone
 
 	mu      sync.Mutex

@@ -112,7 +112,7 @@ func TestFirstReleaseOfAProject(t *testing.T) {
 		t.Errorf("outcome %+v", outcome)
 	}
 	if placed := s.Ring("developers"); placed.Digest != outcome.Digest || placed.Release.Version() != outcome.Version {
-		t.Errorf("the ring holds %+v", placed)
+		t.Errorf("the ring has %+v", placed)
 	}
 }
 
@@ -145,7 +145,7 @@ func TestNothingToPublishMakesNoRequest(t *testing.T) {
 	if requests := s.Requests(); len(requests) != 0 {
 		t.Errorf("requests %q", requests)
 	}
-	if want := "nothing to publish: developers holds acme/shop 0.1.0 already"; outcome.String() != want || outcome.Moved {
+	if want := "nothing to publish: developers has acme/shop 0.1.0 already"; outcome.String() != want || outcome.Moved {
 		t.Errorf("outcome %q", outcome)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/quoitbuild/quoit/store/records"
 )
 
-// Images are all images of a release that a ring holds or held, by name, with
+// Images are all images of a release that a ring has or had, by name, with
 // their digests: what the record of its publish says, in two GETs. Of a
 // release that is older than the log they are what its versions' tags name, a HEAD each.
 // Errors are a [*registry.RequestError], or say what is gone or broken.

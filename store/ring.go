@@ -11,7 +11,7 @@ import (
 	"github.com/quoitbuild/quoit/versioning"
 )
 
-// Ring reads which release a ring holds, nil for an empty ring. Root is the name
+// Ring reads which release a ring has, nil for an empty ring. Root is the name
 // of the root image. It is three GETs for a root image with an index, two for one without,
 // one for an empty ring. Errors are a [*registry.RequestError], or say what is wrong with
 // the root image, which [labels.ErrNotOurs] and [*labels.SchemaError] may be.

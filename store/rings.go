@@ -137,7 +137,7 @@ func knownRing(rings []string, ring string) error {
 	return &versioning.RingError{Ring: ring, Rings: rings}
 }
 
-// tables are what the rings hold after a change, and which are held.
+// tables are what the rings have after a change, and which are held.
 func tables(newest records.Record, c change) (records.Table, map[string]records.Hold) {
 	if c.none() {
 		return newest.After, newest.Holds

@@ -19,7 +19,7 @@ type adoption struct {
 	signature records.Signature
 }
 
-// takeOver appends a record of what the rings hold that the log does not know.
+// takeOver appends a record of what the rings have that the log does not know.
 // Their tags are not changed.
 func (d *driver) takeOver(ctx context.Context, a adoption) error {
 	untaken, err := d.untaken(ctx, a)
@@ -66,7 +66,7 @@ func (d *driver) adopted(ctx context.Context, newest records.Record, a adoption)
 	return record, nil
 }
 
-// untaken reads what the rings hold.
+// untaken reads what the rings have.
 func (d *driver) untaken(ctx context.Context, a adoption) (map[string]*versioning.Placed, error) {
 	placed := make([]*versioning.Placed, len(a.rings))
 	err := d.project.pace.Each(len(a.rings), func(i int) (err error) {

@@ -48,7 +48,7 @@ func (v *verifier) asCopied() {
 	}
 }
 
-// held finds the release of a digest that a ring has ever held.
+// held finds the release of a digest that a ring has ever had.
 func (v *verifier) held(ring, digest string) (records.Place, bool) {
 	for _, record := range v.log.Records {
 		if place, found := record.After[ring]; found && digest != "" && place.Digest == digest {

@@ -40,7 +40,7 @@ func (v *verifier) release(ctx context.Context, place records.Place, holder stri
 		return nil
 	}
 	if release.Version() != place.Version {
-		v.find(root.Reference(place.Digest), fmt.Sprintf("its label says release %s, the log says that %s holds %s", release.Version(), holder, place.Version), "somebody forged the label: build again with --rebuild "+place.Root)
+		v.find(root.Reference(place.Digest), fmt.Sprintf("its label says release %s, the log says that %s has %s", release.Version(), holder, place.Version), "somebody forged the label: build again with --rebuild "+place.Root)
 	}
 	names := slices.Sorted(maps.Keys(release.Images))
 	return v.project.pace.Each(len(names), func(i int) error { return v.member(ctx, release, names[i], place) })

@@ -191,7 +191,7 @@ func (l *ledger) reported(reports []writerReport) {
 		case r.Ring != "":
 			place := found[0].After[r.Ring]
 			if place.Digest != r.Digest || place.Version.String() != r.Version {
-				l.T.Errorf("%s: %s holds %s %s, record %d says %+v", r.ID, r.Ring, r.Version, r.Digest, found[0].Sequence, place)
+				l.T.Errorf("%s: %s has %s %s, record %d says %+v", r.ID, r.Ring, r.Version, r.Digest, found[0].Sequence, place)
 			}
 		}
 	}

@@ -56,11 +56,11 @@ func (y *year) complete(ring string, table records.Table) {
 	}
 	for name, image := range y.releases[table[ring].Digest].Images {
 		if !y.contents[records.Content{Repository: name, Tag: image.Version.String(), Digest: y.digest(name, image.Version.String())}] {
-			y.T.Errorf("%s holds %s, which lacks %s %s", ring, table[ring].Version, name, image.Version)
+			y.T.Errorf("%s has %s, which lacks %s %s", ring, table[ring].Version, name, image.Version)
 		}
 	}
 	if place := table[ring]; !place.Empty() && y.releases[place.Digest].Version() != place.Version {
-		y.T.Errorf("%s holds %s, which is %s", ring, place.Version, y.releases[place.Digest].Version())
+		y.T.Errorf("%s has %s, which is %s", ring, place.Version, y.releases[place.Digest].Version())
 	}
 }
 
@@ -181,7 +181,7 @@ func (y *year) kept(outcome store.RingOutcome, discard []string) {
 	}
 }
 
-// shifted checks what the rings hold after a shift.
+// shifted checks what the rings have after a shift.
 func (y *year) shifted(request versioning.ShiftRequest, after records.Record) {
 	y.T.Helper()
 	first, last := max(1, slices.Index(y.Rings, request.From)), len(y.Rings)-1
@@ -196,7 +196,7 @@ func (y *year) shifted(request versioning.ShiftRequest, after records.Record) {
 			}
 		}
 		if got := after.After[ring]; got != want {
-			y.T.Errorf("after shift %v, %s holds %s, not %s", request, ring, got.Version, want.Version)
+			y.T.Errorf("after shift %v, %s has %s, not %s", request, ring, got.Version, want.Version)
 		}
 	}
 }

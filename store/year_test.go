@@ -257,7 +257,7 @@ func (y *year) set() {
 	must(y.T, err)
 	after := y.end()
 	if got := after.After[ring].Digest; got != place.Digest {
-		y.T.Errorf("%s holds %s, not %s", ring, got, place.Digest)
+		y.T.Errorf("%s has %s, not %s", ring, got, place.Digest)
 	}
 	y.lost(after, outcome.Dropped)
 }

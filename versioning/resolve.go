@@ -1,5 +1,5 @@
 // Package versioning holds the rules that turn "what the sources say" and "what
-// the rings hold" into a [Plan]: which images change, why, and to which version.
+// the rings have" into a [Plan]: which images change, why, and to which version.
 //
 // It is pure. The caller reads the rings ([Unread], [Select]), asks what would
 // change ([Changes]), looks up at once whether those versions exist, and gets

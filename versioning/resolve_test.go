@@ -14,7 +14,7 @@ const golang = "docker.io/library/golang:1.26"
 func digest(hex string) string { return "sha256:" + hex + strings.Repeat("0", 64-len(hex)) }
 
 // shop is a request for three images and a root image, all of them as the
-// developers' ring holds them; testers hold an older release.
+// developers' ring has them; testers has an older release.
 func shop() Request {
 	held := Release{
 		Project: "acme/shop", Root: "deploy",

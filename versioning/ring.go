@@ -15,7 +15,7 @@ const (
 	None = "none"
 )
 
-// Placed is a release and the ring that holds it.
+// Placed is a release and the ring that has it.
 type Placed struct {
 	Ring    string
 	Digest  string // of the root image, sha256:<hex>
@@ -28,9 +28,9 @@ type State struct {
 	Rings []string // in order, ante and post included
 	// Current is what the build continues: the release in Ring or, where that
 	// is empty, in the nearest later ring, or else in the nearest earlier one.
-	// Nil if no ring holds anything.
+	// Nil if no ring has anything.
 	Current *Placed
-	// Next is the release of the nearest later ring that holds one, post
+	// Next is the release of the nearest later ring that has one, post
 	// included; nil if there is none.
 	Next *Placed
 }
@@ -84,7 +84,7 @@ func Unread(rings []string, ring string, read map[string]*Placed) ([]string, err
 }
 
 // Select finds current and next of a ring. Rings are in order, ante first and
-// post last; placed has the rings that hold a release, and may have nil for
+// post last; placed has the rings that have a release, and may have nil for
 // those that do not. The error is a [*RingError].
 func Select(rings []string, ring string, placed map[string]*Placed) (State, error) {
 	at, err := position(rings, ring)

@@ -13,7 +13,7 @@ var fourRings = Rings([]string{"developers", "testers", "users"})
 func TestSelect(t *testing.T) {
 	for name, test := range map[string]struct{ ring, held, current, next string }{
 		"nothing anywhere":                        {"developers", "", "", ""},
-		"the ring holds a release":                {"developers", "developers testers", "developers", "testers"},
+		"the ring has a release":                  {"developers", "developers testers", "developers", "testers"},
 		"the next ring is empty":                  {"developers", "developers users", "developers", "users"},
 		"post counts as a next ring":              {"users", "users post", "users", "post"},
 		"nothing was shifted yet":                 {"developers", "developers", "developers", ""},
@@ -65,10 +65,10 @@ func TestOuterRingsLieBehindTheFirstDeclaredOne(t *testing.T) {
 
 func TestUnreadAsksForTwoRingsAndOnlyIfNeededForTheRestAtOnce(t *testing.T) {
 	for name, test := range map[string]struct{ ring, held, second string }{
-		"both hold":             {"developers", "developers testers", ""},
-		"only the next holds":   {"developers", "testers", ""},
-		"only the ring holds":   {"developers", "developers", "users post"},
-		"neither holds":         {"testers", "ante", "ante developers post"},
+		"both have":             {"developers", "developers testers", ""},
+		"only the next has":     {"developers", "testers", ""},
+		"only the ring has":     {"developers", "developers", "users post"},
+		"neither has":           {"testers", "ante", "ante developers post"},
 		"the last declared":     {"users", "users", ""},
 		"the last, and empty":   {"users", "", "ante developers testers"},
 		"the outermost release": {"testers", "testers post", "post"},

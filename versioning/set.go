@@ -3,7 +3,7 @@ package versioning
 import "fmt"
 
 // Set places one release in one ring, which may be post, or held: a hold is
-// against shifts. A plan without changes means that the ring holds it already,
+// against shifts. A plan without changes means that the ring has it already,
 // and there is nothing to do. A [*DiscardError] stops it, unless discard is
 // given, if the release does not descend from the one that it would replace.
 // Other errors are a [*RingError] for a ring that there is not, and one for a

@@ -25,7 +25,7 @@ type ShiftRequest struct {
 }
 
 // Shift copies releases one ring outward: each ring after From up to To takes
-// what the ring before it held before the shift. An empty ring gives nothing,
+// what the ring before it had before the shift. An empty ring gives nothing,
 // so that the next one keeps its own. A held ring neither takes nor gives, and
 // is never jumped over.
 //
@@ -142,7 +142,7 @@ type DiscardError struct {
 	Changes []RingChange // at least one, in the order of the rings; From is what would be lost
 }
 
-// Error names the rings, what they hold, what would replace it, and both ways on.
+// Error names the rings, what they have, what would replace it, and both ways on.
 func (e *DiscardError) Error() string {
 	var lost, discard, merge []string
 	for _, change := range e.Changes {

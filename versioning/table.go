@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// Table says what each ring holds. A ring that was emptied stays in it.
+// Table says what each ring has. A ring that was emptied stays in it.
 type Table map[string]Place
 
-// Place is the release that a ring holds. Without a digest the ring is empty.
+// Place is the release that a ring has. Without a digest the ring is empty.
 type Place struct {
 	Root    string  `json:"root"` // the root image, whose repository has the ring's tag
 	Version Version `json:"version,omitzero"`
@@ -18,10 +18,10 @@ type Place struct {
 	Lineage Lineage `json:"lineage,omitempty"` // the numbers of the releases that it descends from
 }
 
-// Empty reports whether the ring holds nothing.
+// Empty reports whether the ring has nothing.
 func (p Place) Empty() bool { return p.Digest == "" }
 
-// Same reports whether two places hold the same release: digest and root are
+// Same reports whether two places have the same release: digest and root are
 // equal, nothing else counts. Two empty places are the same whatever their root.
 func (p Place) Same(other Place) bool {
 	if p.Empty() || other.Empty() {
@@ -69,7 +69,7 @@ type RingPlan struct {
 	Dropped []Place `json:"dropped"`
 }
 
-// RingChange is what a ring holds before and after.
+// RingChange is what a ring has before and after.
 type RingChange struct {
 	Ring string `json:"ring"`
 	From Place  `json:"from"`

@@ -18,19 +18,19 @@ type Shifted struct {
 // read before anything is changed:
 //
 //   - If the ring also gave, and no earlier call undid that, it takes back what
-//     the ring that it gave to holds now: its release, or what replaced it
+//     the ring that it gave to has now: its release, or what replaced it
 //     meanwhile. It is the same whether this call undoes that ring, too.
-//   - Otherwise, or if that ring is empty now, it takes what it held before the
+//   - Otherwise, or if that ring is empty now, it takes what it had before the
 //     shift. If that is nothing, it becomes empty and keeps only its root.
 //
-// What the ring holds now is not asked after: what nothing descends from any
+// What the ring has now is not asked after: what nothing descends from any
 // more is in Dropped and is no error. Held rings are undone like others, as
 // somebody says so.
 //
 // Without changes of the rings since the shift the table becomes what it was
 // before it, in one go or ring by ring in any order. After changes the order
 // matters. Innermost first is the same as all at once. A ring whose outer
-// neighbour was undone in an earlier call takes what it held before the shift,
+// neighbour was undone in an earlier call takes what it had before the shift,
 // and what was made in that neighbour is Dropped in that earlier call.
 //
 // A plan without changes is still to be recorded, for its moves and holds. Moves

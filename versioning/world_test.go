@@ -255,11 +255,11 @@ func (w *world) checkPlan(p Plan, request Request) error {
 	return nil
 }
 
-// checkRelease holds what was published to what the ring held before.
+// checkRelease holds what was published to what the ring had before.
 func (w *world) checkRelease(p Plan, before *Placed) error {
 	ring := w.placed(p.Ring)
 	if fmt.Sprint(ring.Release) != fmt.Sprint(p.Release()) {
-		return fmt.Errorf("the ring holds another release than the plan's")
+		return fmt.Errorf("the ring has another release than the plan's")
 	}
 	for name, image := range ring.Release.Images {
 		if source := w.sources[name]; image.Revision != source.Revision {

@@ -255,7 +255,7 @@ func TestCopyOfAReleaseThatIsOlderThanTheLog(t *testing.T) {
 		t.Errorf("verify: %+v", report)
 	}
 	if users := replica.Ring("users"); users == nil || users.Digest != publication.Digests["deploy"] {
-		t.Errorf("users holds %+v", users)
+		t.Errorf("users has %+v", users)
 	}
 }
 
@@ -275,7 +275,7 @@ func TestCopyFromAMirrorThatIsBehind(t *testing.T) {
 			t.Errorf("verify: %+v", report)
 		}
 		if held := s.Ring("developers").Release.Version().String(); held != "0.1.0" {
-			t.Errorf("developers holds %s", held)
+			t.Errorf("developers has %s", held)
 		}
 	}
 	if copied.Releases[0].Version != "0.1.0" {

@@ -97,7 +97,7 @@ func (s *Server) Whole() {
 		placed := s.Ring(ring)
 		for name, image := range placed.Release.Images {
 			if tags[name][image.Version.String()] == "" {
-				s.T.Errorf("ring %s holds %s, whose %s %s does not exist", ring, placed.Release.Version(), name, image.Version)
+				s.T.Errorf("ring %s has %s, whose %s %s does not exist", ring, placed.Release.Version(), name, image.Version)
 			}
 		}
 		if of := tags["deploy"][placed.Release.Version().String()]; of != digest {

@@ -105,7 +105,7 @@ func (s *Server) Table() records.Table {
 	return history[0].Record.After
 }
 
-// Set places the release that a ring holds in another one, as another command would.
+// Set places the release that a ring has in another one, as another command would.
 func (s *Server) Set(ring string, placed *versioning.Placed) {
 	s.T.Helper()
 	options := RingOptions()

@@ -16,6 +16,8 @@ import (
 	"github.com/moby/patternmatcher/ignorefile"
 	"github.com/tonistiigi/fsutil"
 	"pgregory.net/rapid"
+
+	"github.com/quoitbuild/quoit/internal/dose"
 )
 
 // contexts are sources by context, with the patterns of their ignore files.
@@ -122,10 +124,6 @@ func TestState(t *testing.T) {
 // What a client transfers by a selection holds every file that some image's
 // context holds by itself.
 func TestSelectionHoldsEveryContext(t *testing.T) {
-	rounds := 1
-	if os.Getenv("QUOIT_TEST_LONG") == "1" {
-		rounds = 20
-	}
 	dir := t.TempDir()
 	for _, name := range []string{"a", "b", "a b", "[x]", "x", "star*", "-d", "ü"} {
 		for _, file := range []string{"f", "x.go", "a/f", "a/b/x.go", "b/y.keep", "[x]/a", "a b/f", "x/f", ".h/f", "b/b/b", "star*"} {
@@ -143,7 +141,7 @@ func TestSelectionHoldsEveryContext(t *testing.T) {
 		"*", "**", "a", "f", "*.go", "**.go", "**/f", "a/b", "**/b", "b/", "a*", `\[x]`, "[x]", "**b", ".h", "/a", "..", "../b", ".", "x/**", "a/../f", "star?", "*/f",
 		"!*", "!**", "!a", "!f", "!**.go", "!**/f", "!a/b/x.go", "!../b", "!.h", "!x/**", "!**/*.keep", "!**keep", "!a b", "!/a",
 	}
-	for range rounds {
+	for range dose.Of(1, 1, 20) {
 		rapid.Check(t, func(r *rapid.T) {
 			sources := map[string]Source{}
 			for i, folder := range rapid.SliceOfN(rapid.SampledFrom(folders), 1, 4).Draw(r, "contexts") {

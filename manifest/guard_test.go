@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/quoitbuild/quoit/internal/diag"
+	"github.com/quoitbuild/quoit/internal/dose"
 )
 
 // TestDependencies keeps the package pure: it must be cheap to link, and what
@@ -31,13 +32,14 @@ func TestDependencies(t *testing.T) {
 	}
 }
 
-// TestCostIsLinear parses files near the size bound. What is quadratic takes
-// minutes here.
+// TestCostIsLinear parses files near the size bound, in the quick dose smaller
+// ones. What is quadratic takes minutes there.
 func TestCostIsLinear(t *testing.T) {
+	size := dose.Of(maxBytes/8, maxBytes, maxBytes)
 	head := "project: p\nregistry: r.example.com\nroot: a\nimages: {a: ., b: b}\n"
 	fill := func(piece func(i int) string) string {
 		var b strings.Builder
-		for i := 0; b.Len() < maxBytes-len(head)-4096; i++ {
+		for i := 0; b.Len() < size-len(head)-4096; i++ {
 			b.WriteString(piece(i))
 		}
 		return b.String()
@@ -50,7 +52,7 @@ func TestCostIsLinear(t *testing.T) {
 	}
 	many := func(piece string) string {
 		var b strings.Builder
-		for i := range 40_000 {
+		for i := range 40_000 * size / maxBytes {
 			fmt.Fprintf(&b, piece, i)
 		}
 		return b.String()
@@ -63,7 +65,7 @@ func TestCostIsLinear(t *testing.T) {
 		"unknown keys on one line": images + "images: {a: {" + fill(func(i int) string { return fmt.Sprintf("é%d: v, ", i) }) + "}}\n",
 		"unknown images":           images + "images: {b: ., a: {depends: [" + fill(func(i int) string { return fmt.Sprintf("é%d, ", i) }) + "]}}\n",
 		"bad syntax at the end":    head + fill(func(i int) string { return fmt.Sprintf("x-%d: v\n", i) }) + "x: y: z\n",
-		"deep merge chain":         images + fill(chain) + "images: {a: {args: *a20000}}\n",
+		"deep merge chain":         images + fill(chain) + fmt.Sprintf("images: {a: {args: *a%d}}\n", 20_000*size/maxBytes),
 		"brackets":                 head + "x-y: " + fill(func(int) string { return "[" }),
 		"brackets and quotes":      images + "images: {a: {args: {" + fill(func(i int) string { return fmt.Sprintf(`k%d: [[["x"]]], `, i) }) + "}}}",
 		"shared mapping":           images + "x-a: &a {" + fill(func(i int) string { return fmt.Sprintf("k%d: 1, ", i) }) + "}\nimages: {a: {args: *a}, b: {args: *a}, c: {args: *a}, d: {args: *a}, e: {args: *a}, f: {args: *a}, g: {args: *a}}\n",

@@ -11,15 +11,14 @@ import (
 	"github.com/tonistiigi/fsutil"
 	stock "github.com/tonistiigi/fsutil/copy"
 	"pgregory.net/rapid"
+
+	"github.com/quoitbuild/quoit/internal/dose"
 )
 
 // What is read of random trees is held against BuildKit's own code for what it
 // transfers and copies.
 func TestReadsWhatBuildKitCopies(t *testing.T) {
-	rounds := 5
-	if os.Getenv("QUOIT_TEST_LONG") == "1" {
-		rounds = 100 // times rapid's own count
-	}
+	rounds := dose.Of(1, 5, 100) // times rapid's own count
 	compared, files := 0, 0
 	for range rounds {
 		rapid.Check(t, func(r *rapid.T) {
@@ -30,7 +29,8 @@ func TestReadsWhatBuildKitCopies(t *testing.T) {
 			}
 		})
 	}
-	if compared < 30*rounds || files < 10*rounds {
+	t.Logf("%d cases with %d files", compared, files)
+	if compared < 30*rounds || files < dose.Of(1, 10, 10)*rounds {
 		t.Errorf("only %d cases were compared, with %d files", compared, files)
 	}
 }

@@ -1,9 +1,10 @@
 package versioning
 
 import (
-	"os"
 	"strings"
 	"testing"
+
+	"github.com/quoitbuild/quoit/internal/dose"
 )
 
 // step is one thing that may happen in the small world that is enumerated. It
@@ -80,10 +81,7 @@ func steps() []step {
 
 // Every sequence of steps up to a depth, each distinct world once.
 func TestEverySmallWorld(t *testing.T) {
-	depth := 6
-	if os.Getenv("QUOIT_TEST_LONG") == "1" {
-		depth = 8
-	}
+	depth := dose.Of(5, 6, 8)
 	start := newWorld(map[string][]string{"api": {"base"}})
 	start.edit("base", 1)
 	start.edit("api", 1)

@@ -1,20 +1,17 @@
 package versioning
 
 import (
-	"os"
 	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/quoitbuild/quoit/internal/dose"
 )
 
 // Everything that can happen to a project, in any order, over wide worlds.
 func TestRandomWorlds(t *testing.T) {
-	worlds := 1
-	if os.Getenv("QUOIT_TEST_LONG") == "1" {
-		worlds = 500 // times rapid's own count
-	}
-	for range worlds {
+	for range dose.Of(1, 1, 500) { // times rapid's own count
 		rapid.Check(t, func(t *rapid.T) {
 			w := newWorld(map[string][]string{"lib": {"base"}, "api": {"base", "lib"}, "web": {"lib"}})
 			w.edit("base", 1)

@@ -3,19 +3,17 @@ package versioning
 import (
 	"fmt"
 	"math/bits"
-	"os"
 	"testing"
+
+	"github.com/quoitbuild/quoit/internal/dose"
 )
 
 // Every table of up to four rings and three releases, with every ancestry, all
 // holds and all bounds; and every way to undo each shift in two parts.
 func TestEverySmallTable(t *testing.T) {
-	sizes := [][2]int{{2, 3}, {3, 3}, {4, 2}}
-	if os.Getenv("QUOIT_TEST_LONG") == "1" {
-		sizes = append(sizes, [2]int{4, 3})
-	}
+	sizes := [][2]int{{2, 3}, {3, 3}, {4, 2}, {4, 3}}
 	shifts := 0
-	for _, size := range sizes {
+	for _, size := range sizes[:dose.Of(3, 3, 4)] {
 		rings := Rings([]string{"a", "b"}[:size[0]-2])
 		for _, f := range everyFamily(size[1]) {
 			for table := range everyTable(rings, f.places) {

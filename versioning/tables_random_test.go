@@ -2,21 +2,18 @@ package versioning
 
 import (
 	"errors"
-	"os"
 	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/quoitbuild/quoit/internal/dose"
 )
 
-// check draws more often than rapid by itself, and very often in the long dose.
+// check draws more often than rapid by itself, and much more in the larger doses.
 func check(t *testing.T, property func(*rapid.T)) {
 	t.Helper()
-	times := 20
-	if os.Getenv("QUOIT_TEST_LONG") == "1" {
-		times = 500
-	}
-	for range times {
+	for range dose.Of(2, 20, 500) {
 		rapid.Check(t, property)
 	}
 }

@@ -42,20 +42,20 @@ func open(ctx context.Context, timeout time.Duration, progress io.Writer) (_ *be
 		return nil, err
 	}
 	b.quoit = filepath.Join(b.dir, "quoit")
-	if err := b.build(ctx, b.quoit, "cmd/quoit"); err != nil {
+	if err := build(ctx, b.quoit, "cmd/quoit"); err != nil {
 		return nil, err
 	}
 	if b.stack, err = stack.Start(ctx, stack.Options{NoBuildkit: true, Progress: progress}); err != nil {
 		return nil, err
 	}
-	if err := b.pushFrontend(ctx); err != nil {
+	if b.frontend, err = pushFrontend(ctx, b.stack, filepath.Join(b.dir, "quoit-frontend")); err != nil {
 		return nil, err
 	}
 	return b, b.fresh(ctx)
 }
 
 // build builds a program of this repository without C libraries.
-func (b *bench) build(ctx context.Context, file, program string) error {
+func build(ctx context.Context, file, program string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w -X main.version=bench", "-o", file,
 		"github.com/quoitbuild/quoit/"+program)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")

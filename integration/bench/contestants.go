@@ -15,20 +15,6 @@ import (
 	"github.com/quoitbuild/quoit/revision"
 )
 
-// The contestants' names, as tables and plots have them.
-const (
-	nameQuoit      = "quoit"
-	namePlan       = "quoit plan"
-	nameImage      = "quoit, frontend image"
-	nameBake       = "bake"
-	nameBakePlain  = "bake without provenance"
-	nameBakeDry    = "bake without output"
-	nameDockerfile = "docker/dockerfile"
-	nameEmpty      = "empty solve"
-	nameSHA256Sum  = "sha256sum"
-	nameHash       = "quoit hash"
-)
-
 // contestant does a piece of work in its own way.
 type contestant struct {
 	name    string

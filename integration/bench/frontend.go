@@ -18,41 +18,41 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
+	"github.com/quoitbuild/quoit/internal/testkit/stack"
 	"github.com/quoitbuild/quoit/internal/testkit/tools"
 )
 
 // frontendLabel finds the labels of the frontend's image in the Dockerfile.
 var frontendLabel = regexp.MustCompile(`(?m)^LABEL (moby\.buildkit\.frontend\.[a-z.]+)="([^"]*)"$`)
 
-// pushFrontend makes the frontend's image of a binary that this machine's Go
+// pushFrontend makes the frontend's image of a binary, file, that this machine's Go
 // builds, the same image as the Dockerfile's: a build in BuildKit takes minutes
 // whenever its cache of modules is empty, and nothing of it is measured.
-func (b *bench) pushFrontend(ctx context.Context) error {
-	file := filepath.Join(b.dir, "quoit-frontend")
-	if err := b.build(ctx, file, "cmd/quoit-frontend"); err != nil {
-		return err
+func pushFrontend(ctx context.Context, s *stack.Stack, file string) (ref string, err error) {
+	if err := build(ctx, file, "cmd/quoit-frontend"); err != nil {
+		return "", err
 	}
 	labels, err := frontendLabels()
 	if err != nil {
-		return err
+		return "", err
 	}
 	binary, err := os.ReadFile(file)
 	if err != nil {
-		return err
+		return "", err
 	}
 	image, err := frontendImage(binary, labels)
 	if err != nil {
-		return fmt.Errorf("making the frontend's image: %w", err)
+		return "", fmt.Errorf("making the frontend's image: %w", err)
 	}
-	b.frontend = b.stack.Ref("quoitbuild/quoit:bench")
-	ref, err := name.ParseReference(b.frontend)
+	ref = s.Ref("quoitbuild/quoit:bench")
+	tag, err := name.ParseReference(ref)
 	if err != nil {
-		return err
+		return "", err
 	}
-	if err := remote.Write(ref, image, remote.WithContext(ctx)); err != nil {
-		return fmt.Errorf("pushing the frontend's image: %w", err)
+	if err := remote.Write(tag, image, remote.WithContext(ctx)); err != nil {
+		return "", fmt.Errorf("pushing the frontend's image: %w", err)
 	}
-	return nil
+	return ref, nil
 }
 
 // frontendLabels are those of the repository's Dockerfile.

@@ -13,6 +13,14 @@ import (
 // true one.
 const placeholder = "registry.example.com"
 
+// What is usual in a project, and the size of the huge one: 1 GB.
+const (
+	usualFiles = 20
+	usualSize  = 512
+	hugeFiles  = 100_000
+	hugeSize   = 10_737
+)
+
 // shape says how the images of a project hang together.
 type shape string
 

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	controlapi "github.com/moby/buildkit/api/services/control"
+
+	"github.com/quoitbuild/quoit/internal/testkit/stack"
 )
 
 // quiet is how long no build may begin or end until all of a run's are counted:
@@ -22,8 +24,8 @@ type history struct {
 }
 
 // listen begins to follow; end has to be called.
-func (b *bench) listen(ctx context.Context) (*history, error) {
-	c, err := b.buildkit.Client(ctx)
+func listen(ctx context.Context, buildkit *stack.Buildkit) (*history, error) {
+	c, err := buildkit.Client(ctx)
 	if err != nil {
 		return nil, err
 	}

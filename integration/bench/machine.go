@@ -11,22 +11,8 @@ import (
 	"strings"
 )
 
-// Machine is what the samples depend on beside the work. It names no host, no
-// user and no path.
-type Machine struct {
-	OS       string `json:"os"`
-	Arch     string `json:"arch"`
-	Kernel   string `json:"kernel"`
-	CPU      string `json:"cpu"`
-	CPUs     int    `json:"cpus"`
-	Memory   int64  `json:"memory_bytes"`
-	Go       string `json:"go"`
-	BuildKit string `json:"buildkit"`
-	Buildx   string `json:"buildx"`
-}
-
 // machine describes the machine and the programs.
-func (b *bench) machine(ctx context.Context) (Machine, error) {
+func machine(ctx context.Context, b *bench) (Machine, error) {
 	m := Machine{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Go: runtime.Version()}
 	kernel, err := os.ReadFile("/proc/sys/kernel/osrelease")
 	if err != nil {

@@ -134,43 +134,43 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 		return err
 	}
 	file := filepath.Join(o.out, "bench.json")
-	report := &Report{}
+	results := &Report{}
 	if o.add || o.report {
-		if report, err = loadReport(file); err != nil {
+		if results, err = loadReport(file); err != nil {
 			return err
 		}
 	}
 	if !o.report {
-		if err := measureAll(ctx, o, report, file); err != nil {
-			return errors.Join(err, writeReport(o.out, report))
+		if err := measureAll(ctx, o, results, file); err != nil {
+			return errors.Join(err, writeReport(o.out, results))
 		}
 	}
-	if err := writeReport(o.out, report); err != nil {
+	if err := writeReport(o.out, results); err != nil {
 		return err
 	}
-	_, err = io.WriteString(out, text(report))
+	_, err = io.WriteString(out, text(results))
 	return err
 }
 
-func measureAll(ctx context.Context, o options, report *Report, file string) (err error) {
+func measureAll(ctx context.Context, o options, results *Report, file string) (err error) {
 	b, err := open(ctx, o.timeout, os.Stderr)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
-	machine, err := b.machine(ctx)
+	machine, err := machine(ctx, b)
 	if err != nil {
 		return err
 	}
-	if len(report.Rows) > 0 && report.Machine != machine {
+	if len(results.Rows) > 0 && results.Machine != machine {
 		return fmt.Errorf("%s has rows of another machine or of other versions: leave out -add, or choose another -out", file)
 	}
-	report.Machine = machine
+	results.Machine = machine
 	at := commit(ctx)
 	r := &runner{bench: b, plan: o.plan, keep: func(row *Row) error {
 		row.Commit = at
-		report.put(row)
-		return report.save(file)
+		results.put(row)
+		return results.save(file)
 	}}
 	return r.all(ctx)
 }

@@ -90,7 +90,7 @@ func (b *bench) measure(ctx context.Context, who contestant) (Sample, error) {
 	sample.Stored = after - before
 	if sample.Solves = len(builds); sample.Solves == 1 {
 		for _, record := range builds {
-			sample.Phases, err = b.phases(ctx, record, began, sample.Seconds)
+			sample.Phases, err = phases(ctx, b.buildkit, record, began, sample.Seconds)
 		}
 	}
 	return sample, err
@@ -98,7 +98,7 @@ func (b *bench) measure(ctx context.Context, who contestant) (Sample, error) {
 
 // followed is timed, with the builds that BuildKit did meanwhile.
 func (b *bench) followed(ctx context.Context, c command) (sample Sample, began time.Time, builds map[string]*controlapi.BuildHistoryRecord, err error) {
-	h, err := b.listen(ctx)
+	h, err := listen(ctx, b.buildkit)
 	if err != nil {
 		return sample, began, nil, err
 	}
@@ -191,4 +191,11 @@ func (b *bench) stored() (total int64, err error) {
 		return err
 	})
 	return total, err
+}
+
+func total(counts map[string]int) (sum int) {
+	for _, n := range counts {
+		sum += n
+	}
+	return sum
 }

@@ -10,6 +10,8 @@ import (
 
 	controlapi "github.com/moby/buildkit/api/services/control"
 	"github.com/moby/buildkit/client"
+
+	"github.com/quoitbuild/quoit/internal/testkit/stack"
 )
 
 // span is when something began and ended.
@@ -56,13 +58,13 @@ func phaseOf(vertex string) string {
 // phases are the seconds of a run's phases, of what BuildKit's history says of
 // its one build: start is up to the build's begin, compile is between the
 // container files and whatever comes next, tags is after the build's end.
-func (b *bench) phases(ctx context.Context, record *controlapi.BuildHistoryRecord, began time.Time, seconds float64) (map[string]float64, error) {
-	vertices, err := b.vertices(ctx, record.Ref)
+func phases(ctx context.Context, buildkit *stack.Buildkit, record *controlapi.BuildHistoryRecord, began time.Time, seconds float64) (map[string]float64, error) {
+	steps, err := vertices(ctx, buildkit, record.Ref)
 	if err != nil {
 		return nil, fmt.Errorf("reading the build's steps: %w", err)
 	}
 	spans := map[string]*span{}
-	for _, v := range vertices {
+	for _, v := range steps {
 		if v.Started == nil || v.Completed == nil || v.Cached {
 			continue
 		}
@@ -96,8 +98,8 @@ func divide(spans map[string]*span, build, whole span) map[string]float64 {
 }
 
 // vertices are a finished build's steps in their last state.
-func (b *bench) vertices(ctx context.Context, ref string) (map[string]*client.Vertex, error) {
-	c, err := b.buildkit.Client(ctx)
+func vertices(ctx context.Context, buildkit *stack.Buildkit, ref string) (map[string]*client.Vertex, error) {
+	c, err := buildkit.Client(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -12,7 +13,7 @@ import (
 
 // writeReport writes samples, page and plot.
 func writeReport(dir string, r *Report) error {
-	return errorsOf(
+	return errors.Join(
 		r.save(filepath.Join(dir, "bench.json")),
 		os.WriteFile(filepath.Join(dir, "README.md"), []byte(page(r)), 0o644),
 		os.WriteFile(filepath.Join(dir, "noop.svg"), []byte(plot(noopChart(r))), 0o644),

@@ -15,6 +15,20 @@ type Report struct {
 	Rows    []*Row  `json:"rows"`
 }
 
+// Machine is what the samples depend on beside the work. It names no host, no
+// user and no path.
+type Machine struct {
+	OS       string `json:"os"`
+	Arch     string `json:"arch"`
+	Kernel   string `json:"kernel"`
+	CPU      string `json:"cpu"`
+	CPUs     int    `json:"cpus"`
+	Memory   int64  `json:"memory_bytes"`
+	Go       string `json:"go"`
+	BuildKit string `json:"buildkit"`
+	Buildx   string `json:"buildx"`
+}
+
 // Row is a piece of work that contestants did in turns.
 type Row struct {
 	// Work is what was done: no-op, leaf, leaf-first, base, cold, …
@@ -65,6 +79,18 @@ type Sample struct {
 	Step     int64 `json:"hash_step_bytes"`
 	// Phases are seconds by phase, as BuildKit's history has them.
 	Phases map[string]float64 `json:"phases,omitempty"`
+}
+
+// title names a row for people.
+func (r *Row) title() string {
+	text := fmt.Sprintf("%s, N=%d", r.Work, r.Images)
+	if r.Shape != string(star) {
+		text += ", " + r.Shape
+	}
+	if r.DelayMS >= 0 {
+		text += fmt.Sprintf(", %d ms", r.DelayMS)
+	}
+	return text
 }
 
 // key tells rows apart.

@@ -102,22 +102,3 @@ func (b *bench) turn(ctx context.Context, round int, s stage, c contestant) (Sam
 	sample.DaemonCPU = (cpuTime(b.buildkit.PID) - before).Seconds()
 	return sample, err
 }
-
-// title names a row for people.
-func (r *Row) title() string {
-	text := fmt.Sprintf("%s, N=%d", r.Work, r.Images)
-	if r.Shape != string(star) {
-		text += ", " + r.Shape
-	}
-	if r.DelayMS >= 0 {
-		text += fmt.Sprintf(", %d ms", r.DelayMS)
-	}
-	return text
-}
-
-func total(counts map[string]int) (sum int) {
-	for _, n := range counts {
-		sum += n
-	}
-	return sum
-}

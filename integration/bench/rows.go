@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -9,31 +10,6 @@ import (
 	"time"
 
 	"github.com/quoitbuild/quoit/internal/testkit/proxy"
-)
-
-// Kinds of work, as rows have them.
-const (
-	workNoop    = "no-op"
-	workFiles   = "no-op, other files"
-	workLatency = "no-op, latency"
-	workBase    = "base changed"
-	workFirst   = "first leaf after its base"
-	workLeaf    = "leaf changed"
-	workCold    = "cold"
-	workOne     = "one image, unchanged"
-	workOneEdit = "one image, changed"
-	workHash    = "hashing"
-	workHuge    = "huge image, unchanged"
-	workHugeOne = "huge image, one file changed"
-	workHugeAll = "huge image, cold"
-)
-
-// What is usual in a project, and the size of the huge one: 1 GB.
-const (
-	usualFiles = 20
-	usualSize  = 512
-	hugeFiles  = 100_000
-	hugeSize   = 10_737
 )
 
 // runner runs the rows that were asked for.
@@ -183,7 +159,7 @@ func (r *runner) cold(ctx context.Context, ours, theirs *project) error {
 		s.row.Series = append(s.row.Series, &Series{Contestant: nameBakePlain})
 	}
 	s.prepare = func(ctx context.Context, _ int, c contestant) error {
-		return errorsOf(r.renew(c.project), r.prune(ctx))
+		return errors.Join(r.renew(c.project), r.prune(ctx))
 	}
 	return r.rounds(ctx, r.plan.long, r.keep, s)
 }

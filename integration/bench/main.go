@@ -25,6 +25,10 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/quoitbuild/quoit/integration/bench/measure"
+	"github.com/quoitbuild/quoit/integration/bench/project"
+	"github.com/quoitbuild/quoit/integration/bench/report"
 )
 
 // plan says what is measured.
@@ -79,7 +83,7 @@ func parse(args []string, usage io.Writer) (o options, err error) {
 	delays := f.String("delays", "0,5,50,150", "milliseconds that the registry waits in the row latency")
 	f.IntVar(&o.short, "pairs", 5, "rounds of short rows")
 	f.IntVar(&o.long, "long-pairs", 2, "rounds of long rows")
-	f.IntVar(&o.hugeFiles, "huge-files", hugeFiles, "files of the huge image")
+	f.IntVar(&o.hugeFiles, "huge-files", project.HugeFiles, "files of the huge image")
 	f.StringVar(&o.out, "out", "docs/bench", "folder for samples, table and plot")
 	f.BoolVar(&o.add, "add", false, "keep the rows that the folder has and this run does not measure")
 	f.BoolVar(&o.report, "report", false, "measure nothing, write table and plot anew")
@@ -134,31 +138,31 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 		return err
 	}
 	file := filepath.Join(o.out, "bench.json")
-	results := &Report{}
+	results := &report.Report{}
 	if o.add || o.report {
-		if results, err = loadReport(file); err != nil {
+		if results, err = report.Load(file); err != nil {
 			return err
 		}
 	}
 	if !o.report {
 		if err := measureAll(ctx, o, results, file); err != nil {
-			return errors.Join(err, writeReport(o.out, results))
+			return errors.Join(err, report.Write(o.out, results))
 		}
 	}
-	if err := writeReport(o.out, results); err != nil {
+	if err := report.Write(o.out, results); err != nil {
 		return err
 	}
-	_, err = io.WriteString(out, text(results))
+	_, err = io.WriteString(out, report.Text(results))
 	return err
 }
 
-func measureAll(ctx context.Context, o options, results *Report, file string) (err error) {
-	b, err := open(ctx, o.timeout, os.Stderr)
+func measureAll(ctx context.Context, o options, results *report.Report, file string) (err error) {
+	b, err := measure.Open(ctx, o.timeout, os.Stderr)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, b.close()) }()
-	machine, err := machine(ctx, b)
+	defer func() { err = errors.Join(err, b.Close()) }()
+	machine, err := measure.MachineOf(ctx, b)
 	if err != nil {
 		return err
 	}
@@ -166,11 +170,11 @@ func measureAll(ctx context.Context, o options, results *Report, file string) (e
 		return fmt.Errorf("%s has rows of another machine or of other versions: leave out -add, or choose another -out", file)
 	}
 	results.Machine = machine
-	at := commit(ctx)
-	r := &runner{bench: b, plan: o.plan, keep: func(row *Row) error {
+	at := measure.Commit(ctx)
+	r := &runner{Bench: b, plan: o.plan, keep: func(row *report.Row) error {
 		row.Commit = at
-		results.put(row)
-		return results.save(file)
+		results.Put(row)
+		return results.Save(file)
 	}}
 	return r.all(ctx)
 }

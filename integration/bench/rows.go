@@ -9,14 +9,18 @@ import (
 	"strings"
 	"time"
 
+	"github.com/quoitbuild/quoit/integration/bench/measure"
+	"github.com/quoitbuild/quoit/integration/bench/project"
+	"github.com/quoitbuild/quoit/integration/bench/report"
+
 	"github.com/quoitbuild/quoit/internal/testkit/proxy"
 )
 
 // runner runs the rows that were asked for.
 type runner struct {
-	*bench
+	*measure.Bench
 	plan plan
-	keep func(*Row) error
+	keep func(*report.Row) error
 }
 
 // all runs everything that is wanted, each part on an empty BuildKit.
@@ -25,10 +29,10 @@ func (r *runner) all(ctx context.Context) error {
 		if !r.plan.wants("noop") && !r.plan.wants("cycle") && !r.plan.wants("cold") {
 			break
 		}
-		if err := r.fresh(ctx); err != nil {
+		if err := r.Fresh(ctx); err != nil {
 			return err
 		}
-		if err := r.project(ctx, star, images); err != nil {
+		if err := r.project(ctx, project.Star, images); err != nil {
 			return err
 		}
 	}
@@ -36,8 +40,8 @@ func (r *runner) all(ctx context.Context) error {
 		rows string
 		run  func(context.Context) error
 	}{
-		{"chain", func(ctx context.Context) error { return r.project(ctx, chain, 10) }},
-		{"root-context", func(ctx context.Context) error { return r.project(ctx, rootContext, 100) }},
+		{"chain", func(ctx context.Context) error { return r.project(ctx, project.Chain, 10) }},
+		{"root-context", func(ctx context.Context) error { return r.project(ctx, project.RootContext, 100) }},
 		{"files", r.files},
 		{"latency", r.latency},
 		{"one-image", r.oneImage},
@@ -47,7 +51,7 @@ func (r *runner) all(ctx context.Context) error {
 		if !slices.ContainsFunc(strings.Split(part.rows, ","), r.plan.wants) {
 			continue
 		}
-		if err := r.fresh(ctx); err != nil {
+		if err := r.Fresh(ctx); err != nil {
 			return err
 		}
 		if err := part.run(ctx); err != nil {
@@ -59,17 +63,17 @@ func (r *runner) all(ctx context.Context) error {
 
 // project measures one kind of project: nothing to do, then base, first leaf
 // and leaf in turns, then cold.
-func (r *runner) project(ctx context.Context, s shape, images int) error {
-	r.say("%s, N=%d", s, images)
-	ours, err := r.bench.project(s, images, usualFiles, usualSize)
+func (r *runner) project(ctx context.Context, s project.Shape, images int) error {
+	r.Say("%s, N=%d", s, images)
+	ours, err := r.Bench.Project(s, images, project.UsualFiles, project.UsualSize)
 	if err != nil {
 		return err
 	}
-	theirs, err := r.bench.project(s, images, usualFiles, usualSize)
+	theirs, err := r.Bench.Project(s, images, project.UsualFiles, project.UsualSize)
 	if err != nil {
 		return err
 	}
-	defer func() { _, _ = os.RemoveAll(ours.dir), os.RemoveAll(theirs.dir) }()
+	defer func() { _, _ = os.RemoveAll(ours.Dir), os.RemoveAll(theirs.Dir) }()
 	if err := r.noop(ctx, ours, theirs); err != nil {
 		return err
 	}
@@ -85,83 +89,83 @@ func (r *runner) project(ctx context.Context, s shape, images int) error {
 }
 
 // noopStage has everybody who can do nothing, bake in the ways that are named.
-func (r *runner) noopStage(ctx context.Context, work string, ours, theirs *project, host string, bakes ...string) (stage, error) {
-	empty, err := r.empty(ctx)
+func (r *runner) noopStage(ctx context.Context, work string, ours, theirs *project.Project, host string, bakes ...string) (measure.Stage, error) {
+	empty, err := r.Empty(ctx)
 	// Ours begin side by side: what follows a bake follows another load.
-	contestants := []contestant{r.quoitBuild(ours, host), r.quoitPlan(ours, host), r.quoitImage(ours, host)}
+	contestants := []measure.Contestant{r.QuoitBuild(ours, host), r.QuoitPlan(ours, host), r.QuoitImage(ours, host)}
 	for _, name := range bakes {
-		contestants = append(contestants, r.bake(name, theirs, host))
+		contestants = append(contestants, r.Bake(name, theirs, host))
 	}
-	return newStage(work, ours, append(contestants, empty)...), err
+	return measure.NewStage(work, ours, append(contestants, empty)...), err
 }
 
-var allBakes = []string{nameBake, nameBakePlain, nameBakeDry}
+var allBakes = []string{report.NameBake, report.NameBakePlain, report.NameBakeDry}
 
 // release publishes a project into its first two rings, as it is usual, and
 // warms up for a stage.
-func (r *runner) release(ctx context.Context, p *project, host string, s stage) error {
-	r.say("  the first release")
-	if err := r.run(ctx, r.quoitBuild(p, host).command); err != nil {
+func (r *runner) release(ctx context.Context, p *project.Project, host string, s measure.Stage) error {
+	r.Say("  the first release")
+	if err := r.Run(ctx, r.QuoitBuild(p, host).Command); err != nil {
 		return err
 	}
-	shift := command{dir: p.dir, args: []string{r.quoit, "shift", "--to", "testers"}, env: []string{"QUOIT_REGISTRY=" + host}}
-	if err := r.run(ctx, shift); err != nil {
+	shift := measure.Command{Dir: p.Dir, Args: []string{r.Quoit, "shift", "--to", "testers"}, Env: []string{"QUOIT_REGISTRY=" + host}}
+	if err := r.Run(ctx, shift); err != nil {
 		return err
 	}
-	return r.warm(ctx, s)
+	return r.Warm(ctx, s)
 }
 
 // noop also warms up for all rows after it.
-func (r *runner) noop(ctx context.Context, ours, theirs *project) error {
+func (r *runner) noop(ctx context.Context, ours, theirs *project.Project) error {
 	bakes := allBakes
-	if ours.images > 300 {
+	if ours.Images > 300 {
 		bakes = nil // it takes minutes each, which say nothing new
 	}
-	s, err := r.noopStage(ctx, workNoop, ours, theirs, r.stack.Registry, bakes...)
+	s, err := r.noopStage(ctx, report.WorkNoop, ours, theirs, r.Stack.Registry, bakes...)
 	if err != nil {
 		return err
 	}
-	if err := r.release(ctx, ours, r.stack.Registry, s); err != nil {
+	if err := r.release(ctx, ours, r.Stack.Registry, s); err != nil {
 		return err
 	}
 	if !r.plan.wants("noop") {
 		return nil
 	}
-	return r.rounds(ctx, r.plan.short, r.keep, s)
+	return r.Rounds(ctx, r.plan.short, r.keep, s)
 }
 
 // cycle changes and publishes the base, then a service that was not built since,
 // then the same service once more.
-func (r *runner) cycle(ctx context.Context, ours, theirs *project) error {
-	host, leaf := r.stack.Registry, ours.leaf()
-	base := newStage(workBase, ours, r.quoitBuild(ours, host), r.bake(nameBake, theirs, host))
-	base.prepare = func(_ context.Context, round int, c contestant) error {
-		return c.project.writeBase(fmt.Sprintf("edit %d", round))
+func (r *runner) cycle(ctx context.Context, ours, theirs *project.Project) error {
+	host, leaf := r.Stack.Registry, ours.Leaf()
+	base := measure.NewStage(report.WorkBase, ours, r.QuoitBuild(ours, host), r.Bake(report.NameBake, theirs, host))
+	base.Prepare = func(_ context.Context, round int, c measure.Contestant) error {
+		return c.Project.WriteBase(fmt.Sprintf("edit %d", round))
 	}
-	stages := []stage{base}
-	for _, work := range []string{workFirst, workLeaf} {
-		s := newStage(work, ours, r.quoitBuild(ours, host), r.bake(nameBake, theirs, host, leaf))
-		s.prepare = func(_ context.Context, round int, c contestant) error {
-			return c.project.editLeaf(leaf, fmt.Sprintf("%s %d", work, round))
+	stages := []measure.Stage{base}
+	for _, work := range []string{report.WorkFirst, report.WorkLeaf} {
+		s := measure.NewStage(work, ours, r.QuoitBuild(ours, host), r.Bake(report.NameBake, theirs, host, leaf))
+		s.Prepare = func(_ context.Context, round int, c measure.Contestant) error {
+			return c.Project.EditLeaf(leaf, fmt.Sprintf("%s %d", work, round))
 		}
 		stages = append(stages, s)
 	}
-	return r.rounds(ctx, r.plan.long, r.keep, stages...)
+	return r.Rounds(ctx, r.plan.long, r.keep, stages...)
 }
 
 // cold builds a project that nobody has seen on a BuildKit with nothing in its
 // cache. It leaves neither cache nor projects to go on with.
-func (r *runner) cold(ctx context.Context, ours, theirs *project) error {
-	host := r.stack.Registry
-	s := newStage(workCold, ours, r.quoitBuild(ours, host), r.bake(nameBake, theirs, host))
-	if ours.images <= 100 {
-		s.contestants = append(s.contestants, r.bake(nameBakePlain, theirs, host))
-		s.row.Series = append(s.row.Series, &Series{Contestant: nameBakePlain})
+func (r *runner) cold(ctx context.Context, ours, theirs *project.Project) error {
+	host := r.Stack.Registry
+	s := measure.NewStage(report.WorkCold, ours, r.QuoitBuild(ours, host), r.Bake(report.NameBake, theirs, host))
+	if ours.Images <= 100 {
+		s.Contestants = append(s.Contestants, r.Bake(report.NameBakePlain, theirs, host))
+		s.Row.Series = append(s.Row.Series, &report.Series{Contestant: report.NameBakePlain})
 	}
-	s.prepare = func(ctx context.Context, _ int, c contestant) error {
-		return errors.Join(r.renew(c.project), r.prune(ctx))
+	s.Prepare = func(ctx context.Context, _ int, c measure.Contestant) error {
+		return errors.Join(r.Renew(c.Project), r.Prune(ctx))
 	}
-	return r.rounds(ctx, r.plan.long, r.keep, s)
+	return r.Rounds(ctx, r.plan.long, r.keep, s)
 }
 
 // files measures a no-op with fewer and with more files in as many images.
@@ -175,41 +179,41 @@ func (r *runner) files(ctx context.Context) error {
 }
 
 func (r *runner) withFiles(ctx context.Context, files int) error {
-	r.say("N=100, %d files each", files)
-	p, err := r.bench.project(star, 100, files, usualSize)
+	r.Say("N=100, %d files each", files)
+	p, err := r.Bench.Project(project.Star, 100, files, project.UsualSize)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(p.dir)
-	s, err := r.noopStage(ctx, workFiles, p, p, r.stack.Registry, nameBake, nameBakeDry)
+	defer os.RemoveAll(p.Dir)
+	s, err := r.noopStage(ctx, report.WorkFiles, p, p, r.Stack.Registry, report.NameBake, report.NameBakeDry)
 	if err != nil {
 		return err
 	}
-	if err := r.release(ctx, p, r.stack.Registry, s); err != nil {
+	if err := r.release(ctx, p, r.Stack.Registry, s); err != nil {
 		return err
 	}
-	return r.rounds(ctx, r.plan.short, r.keep, s)
+	return r.Rounds(ctx, r.plan.short, r.keep, s)
 }
 
 // latency measures a no-op of 100 images with a registry that is slow to answer.
 func (r *runner) latency(ctx context.Context) error {
-	p, err := r.bench.project(star, 100, usualFiles, usualSize)
+	p, err := r.Bench.Project(project.Star, 100, project.UsualFiles, project.UsualSize)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(p.dir)
-	between, err := proxy.Start(r.stack.Registry)
+	defer os.RemoveAll(p.Dir)
+	between, err := proxy.Start(r.Stack.Registry)
 	if err != nil {
 		return err
 	}
 	defer between.Close()
 	for i, delay := range r.plan.delays {
-		r.say("a registry with %d ms more for each answer", delay)
-		s, err := r.noopStage(ctx, workLatency, p, p, between.Host, nameBake)
+		r.Say("a registry with %d ms more for each answer", delay)
+		s, err := r.noopStage(ctx, report.WorkLatency, p, p, between.Host, report.NameBake)
 		if err != nil {
 			return err
 		}
-		s.row.DelayMS = delay
+		s.Row.DelayMS = delay
 		between.Use()
 		if i == 0 {
 			if err := r.release(ctx, p, between.Host, s); err != nil {
@@ -219,7 +223,7 @@ func (r *runner) latency(ctx context.Context) error {
 		if delay > 0 {
 			between.Use(proxy.Rule{Fault: proxy.Delay(time.Duration(delay) * time.Millisecond)})
 		}
-		if err := r.rounds(ctx, r.plan.short, r.keep, s); err != nil {
+		if err := r.Rounds(ctx, r.plan.short, r.keep, s); err != nil {
 			return err
 		}
 	}

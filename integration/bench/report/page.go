@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"errors"
@@ -12,9 +12,9 @@ import (
 )
 
 // writeReport writes samples, page and plot.
-func writeReport(dir string, r *Report) error {
+func Write(dir string, r *Report) error {
 	return errors.Join(
-		r.save(filepath.Join(dir, "bench.json")),
+		r.Save(filepath.Join(dir, "bench.json")),
 		os.WriteFile(filepath.Join(dir, "README.md"), []byte(page(r)), 0o644),
 		os.WriteFile(filepath.Join(dir, "noop.svg"), []byte(plot(noopChart(r))), 0o644),
 	)
@@ -32,7 +32,7 @@ What was not measured is not here.
 
 ![no-op over the number of images](noop.svg)
 
-` + text(r) + `## How to reproduce
+` + Text(r) + `## How to reproduce
 
 Linux, root, Go and Debian's apt are needed, and a machine that does nothing else. Nothing is pulled from an image registry.
 
@@ -48,8 +48,8 @@ in BuildKit's history, memory by the kernel (peaks of resident size; of frontend
 `
 }
 
-// text is the machine, the table of goals, and a table for each row.
-func text(r *Report) string {
+// Text is the machine, the table of goals, and a table for each row.
+func Text(r *Report) string {
 	var out strings.Builder
 	m := r.Machine
 	if m.CPUs > 0 {
@@ -67,7 +67,7 @@ func text(r *Report) string {
 	return out.String()
 }
 
-func heading(row *Row) string { return fmt.Sprintf("%s, F=%d", row.title(), row.Files) }
+func heading(row *Row) string { return fmt.Sprintf("%s, F=%d", row.Title(), row.Files) }
 
 func goalLines(r *Report) [][]string {
 	lines := [][]string{{"work", "goal", "reached", ""}}
@@ -96,7 +96,7 @@ func rowLines(row *Row) [][]string {
 	if len(row.Series) == 0 {
 		return lines
 	}
-	first, empty := row.Series[0].seconds(), row.series(nameEmpty).seconds()
+	first, empty := row.Series[0].seconds(), row.series(NameEmpty).seconds()
 	for _, s := range row.Series {
 		if s.Error != "" {
 			lines = append(lines, []string{s.Contestant, "failed: " + oneLine(s.Error)})

@@ -1,4 +1,4 @@
-package main
+package project
 
 import (
 	"encoding/json"
@@ -11,20 +11,20 @@ import (
 )
 
 // generatedProject writes a small project of a shape.
-func generatedProject(t *testing.T, s shape, images int) project {
+func generatedProject(t *testing.T, s Shape, images int) Project {
 	t.Helper()
-	p := project{dir: filepath.Join(t.TempDir(), "p"), name: "bench/p1", salt: "project 1", shape: s, images: images, files: 3, size: 100}
-	if err := p.write(); err != nil {
+	p := Project{Dir: filepath.Join(t.TempDir(), "p"), Name: "bench/p1", Salt: "project 1", Shape: s, Images: images, Files: 3, Size: 100}
+	if err := p.Write(); err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
 
 func TestProjectsAndBakeFilesHaveTheSameImages(t *testing.T) {
-	for s, images := range map[shape]int{star: 5, rootContext: 5, chain: 10, single: 1} {
+	for s, images := range map[Shape]int{Star: 5, RootContext: 5, Chain: 10, Single: 1} {
 		t.Run(string(s), func(t *testing.T) {
 			p := generatedProject(t, s, images)
-			data, err := os.ReadFile(filepath.Join(p.dir, "quoit.yaml"))
+			data, err := os.ReadFile(filepath.Join(p.Dir, "quoit.yaml"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -32,7 +32,7 @@ func TestProjectsAndBakeFilesHaveTheSameImages(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if data, err = os.ReadFile(filepath.Join(p.dir, "docker-bake.json")); err != nil {
+			if data, err = os.ReadFile(filepath.Join(p.Dir, "docker-bake.json")); err != nil {
 				t.Fatal(err)
 			}
 			var bake struct{ Target map[string]bakeTarget }
@@ -51,7 +51,7 @@ func TestProjectsAndBakeFilesHaveTheSameImages(t *testing.T) {
 				if file == "" {
 					file = "Dockerfile"
 				}
-				text, err := os.ReadFile(filepath.Join(p.dir, image.Context, file))
+				text, err := os.ReadFile(filepath.Join(p.Dir, image.Context, file))
 				if err != nil {
 					t.Fatal(err)
 				}

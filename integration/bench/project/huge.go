@@ -1,4 +1,4 @@
-package main
+package project
 
 import (
 	"fmt"
@@ -11,22 +11,22 @@ import (
 const filesPerFolder = 100
 
 // writeSingle writes a project of one image that copies its whole folder src.
-func (p project) writeSingle() error {
+func (p Project) writeSingle() error {
 	if err := errorsOf(
 		p.file("Dockerfile", "FROM busybox\nCOPY src /app\nRUN ls /app > /listing\n"),
-		p.file("src/salt.txt", p.salt+"\n"),
+		p.file("src/salt.txt", p.Salt+"\n"),
 		p.writeManifests(),
 	); err != nil {
 		return err
 	}
-	random := rand.New(rand.NewChaCha8([32]byte([]byte(fmt.Sprintf("%-32.32s", p.salt)))))
-	block := make([]byte, p.size)
-	for i := range p.files {
+	random := rand.New(rand.NewChaCha8([32]byte([]byte(fmt.Sprintf("%-32.32s", p.Salt)))))
+	block := make([]byte, p.Size)
+	for i := range p.Files {
 		// Different in its first bytes is different enough, and quick to make.
 		for j := range min(len(block), 64) {
 			block[j] = byte(random.Uint32())
 		}
-		name := filepath.Join(p.dir, hugeFile(i))
+		name := filepath.Join(p.Dir, HugeFile(i))
 		if i%filesPerFolder == 0 {
 			if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 				return err
@@ -39,10 +39,10 @@ func (p project) writeSingle() error {
 	return nil
 }
 
-// hugeFile is the path of a single image's file i.
-func hugeFile(i int) string { return fmt.Sprintf("src/d%04d/f%06d", i/filesPerFolder, i) }
+// HugeFile is the path of a single image's file i.
+func HugeFile(i int) string { return fmt.Sprintf("src/d%04d/f%06d", i/filesPerFolder, i) }
 
-// editSingle changes the single image's sources.
-func (p project) editSingle(edit string) error {
-	return p.file("src/salt.txt", p.salt+" "+edit+"\n")
+// EditSingle changes the single image's sources.
+func (p Project) EditSingle(edit string) error {
+	return p.file("src/salt.txt", p.Salt+" "+edit+"\n")
 }

@@ -1,9 +1,11 @@
-package main
+package report
 
 import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/quoitbuild/quoit/integration/bench/project"
 )
 
 // goal is a line of the table of goals.
@@ -28,7 +30,7 @@ type verdict struct {
 // where finds a row.
 type where func(*Report) *Row
 
-func at(work string, s shape, images, delay int) where {
+func at(work string, s project.Shape, images, delay int) where {
 	return func(r *Report) *Row { return r.find(work, s, images, delay) }
 }
 
@@ -60,29 +62,29 @@ func below(limit float64) func(float64) bool   { return func(v float64) bool { r
 
 // goals are what is wanted of Quoit, in the order of the page.
 func goals() []goal {
-	small, middle, large := at(workNoop, star, 100, -1), at(workNoop, star, 300, -1), at(workNoop, star, 1000, -1)
-	one, edited := at(workOne, single, 1, -1), at(workOneEdit, single, 1, -1)
+	small, middle, large := at(WorkNoop, project.Star, 100, -1), at(WorkNoop, project.Star, 300, -1), at(WorkNoop, project.Star, 1000, -1)
+	one, edited := at(WorkOne, project.Single, 1, -1), at(WorkOneEdit, project.Single, 1, -1)
 	all := []goal{
-		{"no-op, N=100", "≥ 50× bake with push", compare(small, nameBake, nameQuoit, ratio, "×", atLeast(50)), noopFloor(small)},
-		{"no-op, N=100", "≥ 10× bake without output", compare(small, nameBakeDry, nameQuoit, ratio, "×", atLeast(10)), nil},
-		{"no-op, N=100", "≤ 0.3 s over an empty solve", compare(small, nameQuoit, nameEmpty, difference, " s", atMost(0.3)), nil},
-		{"no-op, N=300", "≥ 150× bake with push", compare(middle, nameBake, nameQuoit, ratio, "×", atLeast(150)), noopFloor(middle)},
-		{"no-op, N=1000, 21k files", "< 1.5 s over an empty solve", compare(large, nameQuoit, nameEmpty, difference, " s", below(1.5)), noopFloor(large)},
-		{"no-op, N=1000, 21k files", "frontend ≤ 200 MB, in process", memory(large, nameQuoit, func(s Sample) int64 { return s.CLI }, 200e6), nil},
-		{"no-op, N=1000, 21k files", "frontend ≤ 200 MB, its image", memory(large, nameImage, func(s Sample) int64 { return s.Frontend }, 200e6), nil},
-		{"plan, N=100", "≤ no-op", compare(small, namePlan, nameQuoit, ratio, "×", atMost(1)), planFloor},
-		{"plan, N=1000", "≤ no-op", compare(large, namePlan, nameQuoit, ratio, "×", atMost(1)), planFloor},
-		{"one leaf of 100 changed, published", "≤ 1.2× bake of that target with push", compare(at(workLeaf, star, 100, -1), nameQuoit, nameBake, ratio, "×", atMost(1.2)), leafFloor},
-		{"the first time after its base was published", "shown", compare(at(workFirst, star, 100, -1), nameQuoit, nameBake, ratio, "×", nil), nil},
-		{"base changed, 100 rebuilt", "≤ 0.7× bake", compare(at(workBase, star, 100, -1), nameQuoit, nameBake, ratio, "×", atMost(0.7)), baseFloor},
-		{"cold, N=100", "shown", compare(at(workCold, star, 100, -1), nameQuoit, nameBake, ratio, "×", nil), nil},
-		{"one image, nothing changed", "≤ 0.05 s over docker/dockerfile as a syntax image", compare(one, nameImage, nameDockerfile, difference, " s", atMost(0.05)), nil},
-		{"one image, changed context", "shown", compare(edited, nameImage, nameDockerfile, difference, " s", nil), nil},
-		{"hashing", "≥ 0.8× the speed of parallel sha256sum", compare(at(workHash, single, 1, -1), nameSHA256Sum, nameHash, ratio, "×", atLeast(0.8)), nil},
+		{"no-op, N=100", "≥ 50× bake with push", compare(small, NameBake, NameQuoit, ratio, "×", atLeast(50)), noopFloor(small)},
+		{"no-op, N=100", "≥ 10× bake without output", compare(small, NameBakeDry, NameQuoit, ratio, "×", atLeast(10)), nil},
+		{"no-op, N=100", "≤ 0.3 s over an empty solve", compare(small, NameQuoit, NameEmpty, difference, " s", atMost(0.3)), nil},
+		{"no-op, N=300", "≥ 150× bake with push", compare(middle, NameBake, NameQuoit, ratio, "×", atLeast(150)), noopFloor(middle)},
+		{"no-op, N=1000, 21k files", "< 1.5 s over an empty solve", compare(large, NameQuoit, NameEmpty, difference, " s", below(1.5)), noopFloor(large)},
+		{"no-op, N=1000, 21k files", "frontend ≤ 200 MB, in process", memory(large, NameQuoit, func(s Sample) int64 { return s.CLI }, 200e6), nil},
+		{"no-op, N=1000, 21k files", "frontend ≤ 200 MB, its image", memory(large, NameImage, func(s Sample) int64 { return s.Frontend }, 200e6), nil},
+		{"plan, N=100", "≤ no-op", compare(small, NamePlan, NameQuoit, ratio, "×", atMost(1)), planFloor},
+		{"plan, N=1000", "≤ no-op", compare(large, NamePlan, NameQuoit, ratio, "×", atMost(1)), planFloor},
+		{"one leaf of 100 changed, published", "≤ 1.2× bake of that target with push", compare(at(WorkLeaf, project.Star, 100, -1), NameQuoit, NameBake, ratio, "×", atMost(1.2)), leafFloor},
+		{"the first time after its base was published", "shown", compare(at(WorkFirst, project.Star, 100, -1), NameQuoit, NameBake, ratio, "×", nil), nil},
+		{"base changed, 100 rebuilt", "≤ 0.7× bake", compare(at(WorkBase, project.Star, 100, -1), NameQuoit, NameBake, ratio, "×", atMost(0.7)), baseFloor},
+		{"cold, N=100", "shown", compare(at(WorkCold, project.Star, 100, -1), NameQuoit, NameBake, ratio, "×", nil), nil},
+		{"one image, nothing changed", "≤ 0.05 s over docker/dockerfile as a syntax image", compare(one, NameImage, NameDockerfile, difference, " s", atMost(0.05)), nil},
+		{"one image, changed context", "shown", compare(edited, NameImage, NameDockerfile, difference, " s", nil), nil},
+		{"hashing", "≥ 0.8× the speed of parallel sha256sum", compare(at(WorkHash, project.Single, 1, -1), NameSHA256Sum, NameHash, ratio, "×", atLeast(0.8)), nil},
 		{"registry, no-op, N=100", "2 HEADs, nothing else", twoHeads(small), nil},
 		{"registry, no-op at 150 ms", "< 0.6 s more than at 0 ms", slower(150, 0.6), nil},
 	}
-	for _, work := range []string{workHuge, workHugeOne, workHugeAll} {
+	for _, work := range []string{WorkHuge, WorkHugeOne, WorkHugeAll} {
 		all = append(all, goal{work, "context and hash ≤ 1.5× docker/dockerfile's context", contexts(work, 1.5), hugeFloor(work)})
 	}
 	return append(all, growthGoals()...)
@@ -103,7 +105,7 @@ func memory(row where, contestant string, of func(Sample) int64, limit float64) 
 // twoHeads judges what a no-op asks the registry of the project's images.
 func twoHeads(row where) func(*Report) verdict {
 	return func(r *Report) verdict {
-		s := row(r).series(nameQuoit)
+		s := row(r).series(NameQuoit)
 		if s == nil || len(s.Samples) == 0 {
 			return verdict{}
 		}
@@ -120,8 +122,8 @@ func twoHeads(row where) func(*Report) verdict {
 // slower judges the difference between a registry far away and one near.
 func slower(delay int, limit float64) func(*Report) verdict {
 	return func(r *Report) verdict {
-		far := r.find(workLatency, star, 100, delay).series(nameQuoit).seconds()
-		near := r.find(workLatency, star, 100, 0).series(nameQuoit).seconds()
+		far := r.find(WorkLatency, project.Star, 100, delay).series(NameQuoit).seconds()
+		near := r.find(WorkLatency, project.Star, 100, 0).series(NameQuoit).seconds()
 		return judged(spreadOf(paired(far, near, difference)), " s", below(limit))
 	}
 }
@@ -129,9 +131,9 @@ func slower(delay int, limit float64) func(*Report) verdict {
 // contexts judges the phases in which a huge image's files are read.
 func contexts(work string, limit float64) func(*Report) verdict {
 	return func(r *Report) verdict {
-		row := r.find(work, single, 1, -1)
-		ours := row.series(nameImage).values(func(s Sample) float64 { return s.Phases["context"] + s.Phases["hash"] })
-		theirs := row.series(nameDockerfile).values(func(s Sample) float64 { return s.Phases["context"] })
+		row := r.find(work, project.Single, 1, -1)
+		ours := row.series(NameImage).values(func(s Sample) float64 { return s.Phases["context"] + s.Phases["hash"] })
+		theirs := row.series(NameDockerfile).values(func(s Sample) float64 { return s.Phases["context"] })
 		for round, seconds := range theirs {
 			if seconds == 0 {
 				delete(theirs, round)

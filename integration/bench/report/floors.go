@@ -1,10 +1,12 @@
-package main
+package report
 
 import (
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/quoitbuild/quoit/integration/bench/project"
 )
 
 // floors lists why goals are not reached.
@@ -35,7 +37,7 @@ func (s *Series) phase(name string) float64 {
 func noopFloor(row where) func(*Report) string {
 	return func(r *Report) string {
 		found := row(r)
-		empty, context, bake := found.series(nameEmpty).middle(), found.series(nameQuoit).phase("context"), found.series(nameBake).middle()
+		empty, context, bake := found.series(NameEmpty).middle(), found.series(NameQuoit).phase("context"), found.series(NameBake).middle()
 		return fmt.Sprintf("a solve with nothing in it takes %s, and BuildKit asks for size and time of every file, which takes %s more; "+
 			"with nothing besides it would be %s of bake with push", number(empty, " s"), number(context, " s"), number(bake/(empty+context), "×"))
 	}
@@ -47,8 +49,8 @@ func planFloor(*Report) string {
 
 // leafFloor is what a publish does besides building one image.
 func leafFloor(r *Report) string {
-	row := r.find(workLeaf, star, 100, -1)
-	s, bake := row.series(nameQuoit), row.series(nameBake).middle()
+	row := r.find(WorkLeaf, project.Star, 100, -1)
+	s, bake := row.series(NameQuoit), row.series(NameBake).middle()
 	besides := s.phase("context") + s.phase("hash") + s.phase("tags")
 	return fmt.Sprintf("bake builds what it is told to, without knowing whether anything else has changed. Quoit looks at the files of all images (%s), "+
 		"hashes them in a container (%s), and writes versions, a record and the ring through the log (%s); it also builds and pushes the root image. "+
@@ -58,9 +60,9 @@ func leafFloor(r *Report) string {
 
 // baseFloor is the work that is BuildKit's, whoever asks for it.
 func baseFloor(r *Report) string {
-	row := r.find(workBase, star, 100, -1)
-	s := row.series(nameQuoit)
-	bake := row.series(nameBake)
+	row := r.find(WorkBase, project.Star, 100, -1)
+	s := row.series(NameQuoit)
+	bake := row.series(NameBake)
 	return fmt.Sprintf("both run the same 100 containers and push the same 100 images with the same BuildKit: %s of Quoit's %s are that (solve and export), "+
 		"and nothing around them makes it less than %s of bake. In one build BuildKit pushes nothing before all images have their layers and manifests, "+
 		"and for each image looks through the layers of all; bake's hundred builds do all this beside each other, for %s of buildkitd's processor time",
@@ -76,10 +78,10 @@ func (s *Series) daemon() float64 {
 // hugeFloor is what hashing costs at least.
 func hugeFloor(work string) func(*Report) string {
 	return func(r *Report) string {
-		row := r.find(work, single, 1, -1)
-		s, container := row.series(nameImage), r.find(workOneEdit, single, 1, -1).series(nameImage).phase("hash")
+		row := r.find(work, project.Single, 1, -1)
+		s, container := row.series(NameImage), r.find(WorkOneEdit, project.Single, 1, -1).series(NameImage).phase("hash")
 		return fmt.Sprintf("the context takes %s, docker/dockerfile's %s; then one container reads all files (%s), since BuildKit knows the step only by the contents of all of them. "+
-			"Split by folder it would be a container for each, at %s", number(s.phase("context"), " s"), number(row.series(nameDockerfile).phase("context"), " s"),
+			"Split by folder it would be a container for each, at %s", number(s.phase("context"), " s"), number(row.series(NameDockerfile).phase("context"), " s"),
 			number(s.phase("hash"), " s"), number(container, " s"))
 	}
 }

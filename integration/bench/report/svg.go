@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"encoding/xml"
@@ -23,7 +23,7 @@ type line struct {
 func noopChart(r *Report) chart {
 	c := chart{title: "Nothing to do: seconds over images (medians)", x: "images", y: "seconds"}
 	rows := overImages(r)
-	for _, name := range []string{nameBake, nameBakePlain, nameBakeDry, nameImage, nameQuoit, namePlan, nameEmpty} {
+	for _, name := range []string{NameBake, NameBakePlain, NameBakeDry, NameImage, NameQuoit, NamePlan, NameEmpty} {
 		points := curve{contestant: name, of: seconds}.points(rows)
 		if len(points) > 0 {
 			c.lines = append(c.lines, line{name, points})

@@ -1,4 +1,6 @@
-package main
+// Package report keeps what was measured, judges it against the goals, and writes it
+// as samples, as a page and as a plot.
+package report
 
 import (
 	"encoding/json"
@@ -7,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+
+	"github.com/quoitbuild/quoit/integration/bench/project"
 )
 
 // Report is all that was measured in one run, or in several on one machine.
@@ -81,10 +85,10 @@ type Sample struct {
 	Phases map[string]float64 `json:"phases,omitempty"`
 }
 
-// title names a row for people.
-func (r *Row) title() string {
+// Title names a row for people.
+func (r *Row) Title() string {
 	text := fmt.Sprintf("%s, N=%d", r.Work, r.Images)
-	if r.Shape != string(star) {
+	if r.Shape != string(project.Star) {
 		text += ", " + r.Shape
 	}
 	if r.DelayMS >= 0 {
@@ -99,7 +103,7 @@ func (r *Row) key() string {
 }
 
 // find is the row of a key, nil if it was not measured.
-func (r *Report) find(work string, shape shape, images, delay int) *Row {
+func (r *Report) find(work string, shape project.Shape, images, delay int) *Row {
 	for _, row := range r.Rows {
 		if row.Work == work && row.Shape == string(shape) && row.DelayMS == delay && (images == 0 || row.Images == images) {
 			return row
@@ -108,8 +112,8 @@ func (r *Report) find(work string, shape shape, images, delay int) *Row {
 	return nil
 }
 
-// put adds a row in place of an earlier one of the same key.
-func (r *Report) put(row *Row) {
+// Put adds a row in place of an earlier one of the same key.
+func (r *Report) Put(row *Row) {
 	same := func(other *Row) bool { return other.key() == row.key() }
 	if i := slices.IndexFunc(r.Rows, same); i >= 0 {
 		r.Rows[i] = row
@@ -159,7 +163,7 @@ func (s *Series) values(of func(Sample) float64) map[int]float64 {
 }
 
 // loadReport reads a report; without a file it is empty.
-func loadReport(file string) (*Report, error) {
+func Load(file string) (*Report, error) {
 	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &Report{}, nil
@@ -174,8 +178,8 @@ func loadReport(file string) (*Report, error) {
 	return r, nil
 }
 
-// save writes the report.
-func (r *Report) save(file string) error {
+// Save writes the report.
+func (r *Report) Save(file string) error {
 	data, err := json.MarshalIndent(r, "", " ")
 	if err != nil {
 		return fmt.Errorf("writing results: %w", err)

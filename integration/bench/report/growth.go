@@ -1,9 +1,11 @@
-package main
+package report
 
 import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/quoitbuild/quoit/integration/bench/project"
 )
 
 // maxExponent is the growth that is wanted at most.
@@ -23,14 +25,14 @@ func seconds(s Sample) float64 { return s.Seconds }
 // curves are what is fitted of no-ops. That of bake is there to compare with.
 func curves() []curve {
 	return []curve{
-		{"time", nameQuoit, seconds, false},
-		{"time over an empty solve", nameQuoit, seconds, true},
-		{"time of the frontend image over an empty solve", nameImage, seconds, true},
-		{"memory, in process", nameQuoit, func(s Sample) float64 { return float64(s.CLI) }, false},
-		{"memory of the frontend image", nameImage, func(s Sample) float64 { return float64(s.Frontend) }, false},
-		{"memory of buildkitd", nameQuoit, func(s Sample) float64 { return float64(s.Daemon) }, false},
-		{"time of bake", nameBake, seconds, false},
-		{"time of bake without output", nameBakeDry, seconds, false},
+		{"time", NameQuoit, seconds, false},
+		{"time over an empty solve", NameQuoit, seconds, true},
+		{"time of the frontend image over an empty solve", NameImage, seconds, true},
+		{"memory, in process", NameQuoit, func(s Sample) float64 { return float64(s.CLI) }, false},
+		{"memory of the frontend image", NameImage, func(s Sample) float64 { return float64(s.Frontend) }, false},
+		{"memory of buildkitd", NameQuoit, func(s Sample) float64 { return float64(s.Daemon) }, false},
+		{"time of bake", NameBake, seconds, false},
+		{"time of bake without output", NameBakeDry, seconds, false},
 	}
 }
 
@@ -38,7 +40,7 @@ func curves() []curve {
 func overImages(r *Report) map[int]*Row {
 	rows := map[int]*Row{}
 	for _, row := range r.Rows {
-		if row.Work == workNoop && row.Shape == string(star) {
+		if row.Work == WorkNoop && row.Shape == string(project.Star) {
 			rows[row.Images] = row
 		}
 	}
@@ -49,7 +51,7 @@ func overImages(r *Report) map[int]*Row {
 func overFiles(r *Report) map[int]*Row {
 	rows := map[int]*Row{}
 	for _, row := range r.Rows {
-		if (row.Work == workFiles || row.Work == workNoop) && row.Shape == string(star) && row.Images == 100 {
+		if (row.Work == WorkFiles || row.Work == WorkNoop) && row.Shape == string(project.Star) && row.Images == 100 {
 			rows[row.Images*row.Files] = row
 		}
 	}
@@ -66,7 +68,7 @@ func (c curve) points(rows map[int]*Row) []point {
 		}
 		y := spreadOf(values).Median
 		if c.overEmpty {
-			floor := slices.Collect(maps.Values(rows[size].series(nameEmpty).seconds()))
+			floor := slices.Collect(maps.Values(rows[size].series(NameEmpty).seconds()))
 			if len(floor) == 0 {
 				continue
 			}
@@ -85,7 +87,7 @@ func growthGoals() []goal {
 		rows func(*Report) map[int]*Row
 	}{{"images", overImages}, {"files", overFiles}} {
 		for _, c := range curves() {
-			ours := c.contestant != nameBake && c.contestant != nameBakeDry
+			ours := c.contestant != NameBake && c.contestant != NameBakeDry
 			want := "exponent ≤ 1.1"
 			if !ours {
 				want = "shown"

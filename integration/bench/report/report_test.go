@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"encoding/xml"
@@ -7,6 +7,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"github.com/quoitbuild/quoit/integration/bench/project"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -70,8 +72,8 @@ func TestExponent(t *testing.T) {
 func measured() *Report {
 	r := &Report{Machine: Machine{CPUs: 2, CPU: "a processor"}}
 	for _, images := range []int{10, 100, 1000} {
-		row := &Row{Work: workNoop, Shape: string(star), Images: images, Files: usualFiles, DelayMS: -1}
-		for name, times := range map[string]float64{nameQuoit: 1, nameBake: 60, namePlan: 0.9} {
+		row := &Row{Work: WorkNoop, Shape: string(project.Star), Images: images, Files: project.UsualFiles, DelayMS: -1}
+		for name, times := range map[string]float64{NameQuoit: 1, NameBake: 60, NamePlan: 0.9} {
 			s := &Series{Contestant: name}
 			for round := range 3 {
 				s.Samples = append(s.Samples, Sample{
@@ -80,7 +82,7 @@ func measured() *Report {
 			}
 			row.Series = append(row.Series, s)
 		}
-		r.put(row)
+		r.Put(row)
 	}
 	return r
 }

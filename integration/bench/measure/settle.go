@@ -1,4 +1,4 @@
-package main
+package measure
 
 import (
 	"bytes"
@@ -23,7 +23,7 @@ const (
 
 // settle waits until BuildKit has finished what it does after builds, like
 // provenance for its history: it would be in the next contestant's time.
-func (b *bench) settle(ctx context.Context) error {
+func (b *Bench) settle(ctx context.Context) error {
 	if err := pause(ctx, time.Until(b.last.Add(tidying))); err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package main
+package measure
 
 import (
 	"bytes"
@@ -9,11 +9,13 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+
+	"github.com/quoitbuild/quoit/integration/bench/report"
 )
 
 // machine describes the machine and the programs.
-func machine(ctx context.Context, b *bench) (Machine, error) {
-	m := Machine{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Go: runtime.Version()}
+func MachineOf(ctx context.Context, b *Bench) (report.Machine, error) {
+	m := report.Machine{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Go: runtime.Version()}
 	kernel, err := os.ReadFile("/proc/sys/kernel/osrelease")
 	if err != nil {
 		return m, err
@@ -41,7 +43,7 @@ func machine(ctx context.Context, b *bench) (Machine, error) {
 		return m, fmt.Errorf("asking BuildKit for its version: %w", err)
 	}
 	m.BuildKit = info.BuildkitVersion.Version
-	version, err := b.stack.Command(ctx, "buildx", "version").Output()
+	version, err := b.Stack.Command(ctx, "buildx", "version").Output()
 	if err != nil {
 		return m, fmt.Errorf("asking buildx for its version: %w", err)
 	}
@@ -62,8 +64,8 @@ func modelName(cpuinfo []byte) string {
 	return ""
 }
 
-// commit is that of the sources, "" if git does not know.
-func commit(ctx context.Context) string {
+// Commit is that of the sources, "" if git does not know.
+func Commit(ctx context.Context) string {
 	revision, err := exec.CommandContext(ctx, "git", "rev-parse", "HEAD").Output()
 	if err != nil {
 		return ""

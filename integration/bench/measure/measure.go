@@ -1,4 +1,4 @@
-package main
+package measure
 
 import (
 	"bytes"
@@ -13,6 +13,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/quoitbuild/quoit/integration/bench/project"
+	"github.com/quoitbuild/quoit/integration/bench/report"
+
 	controlapi "github.com/moby/buildkit/api/services/control"
 	"golang.org/x/sync/errgroup"
 
@@ -23,11 +26,11 @@ import (
 // maxMessage bounds what is kept of a failed command's output, in bytes.
 const maxMessage = 600
 
-// command is what a contestant runs.
-type command struct {
-	dir  string
-	args []string
-	env  []string
+// Command is what a contestant runs.
+type Command struct {
+	Dir  string
+	Args []string
+	Env  []string
 	// stdin is what it reads.
 	stdin []byte
 	// output, if set, gets what it printed after a success.
@@ -35,17 +38,17 @@ type command struct {
 }
 
 // cmd makes a process of it, with the stack's tools and the bench's BuildKit.
-func (b *bench) cmd(ctx context.Context, c command) *exec.Cmd {
-	cmd := b.stack.Command(ctx, c.args[0], c.args[1:]...)
-	cmd.Dir = c.dir
-	cmd.Env = append(append(cmd.Env, "BUILDKIT_HOST="+b.buildkit.Host), c.env...)
+func (b *Bench) cmd(ctx context.Context, c Command) *exec.Cmd {
+	cmd := b.Stack.Command(ctx, c.Args[0], c.Args[1:]...)
+	cmd.Dir = c.Dir
+	cmd.Env = append(append(cmd.Env, "BUILDKIT_HOST="+b.buildkit.Host), c.Env...)
 	cmd.Stdin = bytes.NewReader(c.stdin)
 	cmd.WaitDelay = time.Second
 	return cmd
 }
 
-// run runs a command without measuring it.
-func (b *bench) run(ctx context.Context, c command) error {
+// Run runs a command without measuring it.
+func (b *Bench) Run(ctx context.Context, c Command) error {
 	var out bytes.Buffer
 	cmd := b.cmd(ctx, c)
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -54,7 +57,7 @@ func (b *bench) run(ctx context.Context, c command) error {
 }
 
 // explain adds a command and the end of its output to an error.
-func explain(ctx context.Context, c command, err error, output string) error {
+func explain(ctx context.Context, c Command, err error, output string) error {
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
@@ -65,22 +68,22 @@ func explain(ctx context.Context, c command, err error, output string) error {
 	if len(output) > maxMessage {
 		output = "…" + output[len(output)-maxMessage:]
 	}
-	return fmt.Errorf("%s: %w: %s", strings.Join(c.args[:min(3, len(c.args))], " "), err, output)
+	return fmt.Errorf("%s: %w: %s", strings.Join(c.Args[:min(3, len(c.Args))], " "), err, output)
 }
 
 // measure runs a command and returns what it needed. Only the command itself is
 // inside of the time; all else is read before and after it.
-func (b *bench) measure(ctx context.Context, who contestant) (Sample, error) {
+func (b *Bench) measure(ctx context.Context, who Contestant) (report.Sample, error) {
 	before, err := b.stored()
 	if err != nil {
-		return Sample{}, err
+		return report.Sample{}, err
 	}
-	requests := b.stack.RegistryMark()
-	sample, began, builds, err := b.followed(ctx, who.command)
+	requests := b.Stack.RegistryMark()
+	sample, began, builds, err := b.followed(ctx, who.Command)
 	if err != nil {
 		return sample, err
 	}
-	if err := b.countRequests(&sample, requests, who.project); err != nil {
+	if err := b.countRequests(&sample, requests, who.Project); err != nil {
 		return sample, err
 	}
 	after, err := b.stored()
@@ -97,7 +100,7 @@ func (b *bench) measure(ctx context.Context, who contestant) (Sample, error) {
 }
 
 // followed is timed, with the builds that BuildKit did meanwhile.
-func (b *bench) followed(ctx context.Context, c command) (sample Sample, began time.Time, builds map[string]*controlapi.BuildHistoryRecord, err error) {
+func (b *Bench) followed(ctx context.Context, c Command) (sample report.Sample, began time.Time, builds map[string]*controlapi.BuildHistoryRecord, err error) {
 	h, err := listen(ctx, b.buildkit)
 	if err != nil {
 		return sample, began, nil, err
@@ -121,7 +124,7 @@ func (b *bench) followed(ctx context.Context, c command) (sample Sample, began t
 }
 
 // timed is the measured part.
-func (b *bench) timed(ctx context.Context, c command) (sample Sample, began time.Time, err error) {
+func (b *Bench) timed(ctx context.Context, c Command) (sample report.Sample, began time.Time, err error) {
 	limited, cancel := context.WithTimeoutCause(ctx, b.timeout, fmt.Errorf("it took more than %s", b.timeout))
 	defer cancel()
 	var stdout, stderr bytes.Buffer
@@ -157,14 +160,14 @@ func (b *bench) timed(ctx context.Context, c command) (sample Sample, began time
 
 // countRequests tells the requests of a project's own images from those for base
 // images and frontends.
-func (b *bench) countRequests(sample *Sample, mark stack.RegistryMark, p *project) error {
-	all, err := b.stack.RequestsSince(mark)
+func (b *Bench) countRequests(sample *report.Sample, mark stack.RegistryMark, p *project.Project) error {
+	all, err := b.Stack.RequestsSince(mark)
 	if err != nil {
 		return err
 	}
 	var own []proxy.Request
 	if p != nil {
-		own = append(proxy.InRepository(all, p.name), proxy.InRepository(all, p.bakeName())...)
+		own = append(proxy.InRepository(all, p.Name), proxy.InRepository(all, p.BakeName())...)
 	}
 	sample.Requests = proxy.CountRequests(own)
 	sample.Others = total(proxy.CountRequests(all)) - total(sample.Requests)
@@ -175,8 +178,8 @@ func (b *bench) countRequests(sample *Sample, mark stack.RegistryMark, p *projec
 }
 
 // stored is how many bytes the registry's blobs have.
-func (b *bench) stored() (total int64, err error) {
-	blobs := filepath.Join(filepath.Dir(b.stack.RegistryLog), "storage/docker/registry/v2/blobs")
+func (b *Bench) stored() (total int64, err error) {
+	blobs := filepath.Join(filepath.Dir(b.Stack.RegistryLog), "storage/docker/registry/v2/blobs")
 	err = filepath.WalkDir(blobs, func(_ string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, os.ErrNotExist) {
 			return nil

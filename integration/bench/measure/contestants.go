@@ -1,0 +1,128 @@
+package measure
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/quoitbuild/quoit/integration/bench/project"
+	"github.com/quoitbuild/quoit/integration/bench/report"
+
+	bk "github.com/moby/buildkit/client/llb"
+
+	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/revision"
+)
+
+// Contestant does a piece of work in its own way.
+type Contestant struct {
+	name    string
+	Project *project.Project // nil for the empty solve
+	Command Command
+}
+
+// QuoitBuild is quoit build --push with the frontend in the command.
+func (b *Bench) QuoitBuild(p *project.Project, host string) Contestant {
+	return Contestant{report.NameQuoit, p, Command{
+		Dir: p.Dir, Args: []string{b.Quoit, "build", "--push", "--progress", "quiet"}, Env: []string{"QUOIT_REGISTRY=" + host},
+	}}
+}
+
+// QuoitPlan is quoit plan with the frontend in the command.
+func (b *Bench) QuoitPlan(p *project.Project, host string) Contestant {
+	return Contestant{report.NamePlan, p, Command{
+		Dir: p.Dir, Args: []string{b.Quoit, "plan", "--progress", "quiet"}, Env: []string{"QUOIT_REGISTRY=" + host},
+	}}
+}
+
+// QuoitImage is docker buildx build with the frontend's image.
+func (b *Bench) QuoitImage(p *project.Project, host string) Contestant {
+	args := []string{
+		"buildx", "build", "--builder", b.builder, "--progress=quiet", "-f", "quoit.yaml",
+		"--build-arg", "BUILDKIT_SYNTAX=" + b.frontend, "--build-arg", "QUOIT_REGISTRY=" + host, ".",
+	}
+	return Contestant{report.NameImage, p, Command{Dir: p.Dir, Args: args}}
+}
+
+// Bake is docker buildx bake of the targets, of all without any.
+func (b *Bench) Bake(name string, p *project.Project, host string, targets ...string) Contestant {
+	args := []string{"buildx", "bake", "--builder", b.builder, "--progress=quiet", "-f", "docker-bake.json"}
+	tag := "dev"
+	switch name {
+	case report.NameBake:
+		args = append(args, "--push")
+	case report.NameBakePlain:
+		args = append(args, "--push", "--provenance=false")
+		tag = "plain"
+	}
+	return Contestant{name, p, Command{
+		Dir: p.Dir, Args: append(args, targets...), Env: []string{"REGISTRY=" + host, "TAG=" + tag},
+	}}
+}
+
+// Dockerfile is docker buildx build of one image with docker/dockerfile as a
+// syntax image.
+func (b *Bench) Dockerfile(p *project.Project) Contestant {
+	args := []string{
+		"buildx", "build", "--builder", b.builder, "--progress=quiet",
+		"--build-arg", "BUILDKIT_SYNTAX=docker/dockerfile:1", ".",
+	}
+	return Contestant{report.NameDockerfile, p, Command{Dir: p.Dir, Args: args}}
+}
+
+// Empty is a solve of nothing but a small file, always the same: what BuildKit
+// itself needs for a client, a session and a build.
+func (b *Bench) Empty(ctx context.Context) (Contestant, error) {
+	def, err := bk.Scratch().File(bk.Mkfile("/empty", 0o644, nil)).Marshal(ctx)
+	if err != nil {
+		return Contestant{}, err
+	}
+	data, err := def.ToPB().MarshalVT()
+	if err != nil {
+		return Contestant{}, err
+	}
+	return Contestant{report.NameEmpty, nil, Command{
+		Dir: b.dir, Args: []string{"buildctl", "build", "--progress=quiet"}, stdin: data,
+	}}, nil
+}
+
+// Hash is our hash step's command, outside of any build.
+func (b *Bench) Hash(p *project.Project) (Contestant, error) {
+	data, err := json.Marshal(revision.Request{Scheme: revision.Scheme, Images: []revision.ImageInputs{{
+		Name: "deploy", Context: ".", Reads: []revision.Read{{Path: "/src", Follow: true}},
+	}}})
+	if err != nil {
+		return Contestant{}, err
+	}
+	request := filepath.Join(b.dir, "request.json")
+	if err := os.WriteFile(request, data, 0o644); err != nil {
+		return Contestant{}, err
+	}
+	return Contestant{report.NameHash, p, Command{
+		Dir: b.dir, Args: []string{b.Quoit, frontend.HashCommand, p.Dir, request, filepath.Join(b.dir, "answer.json")},
+	}}, nil
+}
+
+// SHA256Sum is the program over all files of a single image, as many processes
+// at a time as there are processors.
+func (b *Bench) SHA256Sum(p *project.Project) Contestant {
+	var names strings.Builder
+	names.WriteString("src/salt.txt\x00")
+	for i := range p.Files {
+		names.WriteString(project.HugeFile(i) + "\x00")
+	}
+	check := func(stdout []byte) error {
+		if lines := strings.Count(string(stdout), "\n"); lines != p.Files+1 {
+			return fmt.Errorf("sha256sum printed %d lines for %d files", lines, p.Files+1)
+		}
+		return nil
+	}
+	return Contestant{report.NameSHA256Sum, p, Command{
+		Dir: p.Dir, Args: []string{"xargs", "-0", "-P", fmt.Sprint(runtime.NumCPU()), "-n", "1000", "sha256sum"},
+		stdin: []byte(names.String()), output: check,
+	}}
+}

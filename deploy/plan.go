@@ -1,9 +1,6 @@
 package deploy
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // Plan is what a deploy does to a site.
 type Plan struct {
@@ -32,38 +29,4 @@ func (p Plan) String() string {
 		return "resume: " + text
 	}
 	return text
-}
-
-// String is the step for people: "upgrade 1.0.0 to 1.1.0".
-func (s Step) String() string {
-	switch {
-	case s.Action == Install, s.Action == Restore, s.From == s.To:
-		return fmt.Sprintf("%s %s", s.Action, s.To)
-	case s.Action == Uninstall:
-		return fmt.Sprintf("%s %s", s.Action, s.From)
-	}
-	return fmt.Sprintf("%s %s to %s", s.Action, s.From, s.To)
-}
-
-// DowngradeError says that a deploy would have to go back to an ancestor.
-type DowngradeError struct {
-	Site         string
-	Runs, Target Release
-}
-
-// Error names both releases.
-func (e *DowngradeError) Error() string {
-	return fmt.Sprintf("site %s runs %s, which descends from %s: going back to that is a downgrade, which was not allowed", e.Site, e.Runs.Version, e.Target.Version)
-}
-
-// UnrelatedError says that neither of two releases descends from the other.
-type UnrelatedError struct {
-	Site         string
-	Runs, Target Release
-}
-
-// Error names both releases, and how to go on.
-func (e *UnrelatedError) Error() string {
-	return fmt.Sprintf("site %s runs %s, which is unrelated to %s, so nothing can undo what it changed; to deploy anyway, use --discard %[1]s",
-		e.Site, e.Runs.Version, e.Target.Version)
 }

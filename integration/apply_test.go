@@ -122,7 +122,7 @@ func TestApplyRefusesBeforeTheFirstWrite(t *testing.T) {
 		object string
 		want   []string
 	}{
-		"a value that is missing":  {configMap("a", `x: "${NOWHERE}"`), []string{"NOWHERE (ConfigMap/a)", "quoit-site of namespace " + a.request.Namespace}},
+		"a value that is missing":  {configMap("a", `x: "${NOWHERE}"`), []string{"NOWHERE (ConfigMap/a)", "quoit-site in namespace " + a.request.Namespace}},
 		"another namespace":        {strings.Replace(configMap("a", "x: y"), "{name: a,", "{name: a, namespace: default,", 1), []string{"ConfigMap/default/a", "scope: cluster"}},
 		"a cluster-scoped object":  {"apiVersion: v1\nkind: Namespace\nmetadata: {name: more}\n", []string{"Namespace/more (cluster-scoped)"}},
 		"a kind that is not known": {"apiVersion: acme.com/v1\nkind: Cart\nmetadata: {name: cart}\n", []string{"Cart/cart (acme.com/v1)"}},

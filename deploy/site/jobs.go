@@ -101,55 +101,79 @@ func (r *run) refused(doing string, err error) error {
 func (r *run) watch(ctx context.Context) error {
 	streaming, stop := context.WithCancel(ctx)
 	defer stop()
-	var printed chan error // has an item when the log was read
-	var said string
-	ran := false        // once seen, it is so whatever is left to be seen
-	var pod *corev1.Pod // seen last: one whose end is counted may be gone, with the reason
-	begun := time.Now()
-	due := patience{begun: begun, most: r.deadline()}
-	var gone time.Time // since when the API server does not answer
+	v := &vigil{run: r, begun: time.Now()}
+	v.due = patience{begun: v.begun, most: r.deadline()}
 	for {
 		s, err := r.look(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case err != nil && !passing(err):
-			return explain(r.task.Site, r.watching(), err)
 		case err != nil:
-			if gone.IsZero() {
-				gone = time.Now()
-			}
-			if time.Since(gone) > r.Cluster.times.retry {
-				return explain(r.task.Site, r.watching(), err)
+			if err := v.unanswered(err); err != nil {
+				return err
 			}
 		default:
-			gone = time.Time{}
-			if s.pod == nil && s.job != nil {
-				s.pod = pod
+			is := v.see(streaming, s)
+			if is.over {
+				r.finish(ctx, v.printed, stop)
+				return r.end(is)
 			}
-			pod = s.pod
-			v := due.judge(s, time.Now())
-			ran = ran || v.started
-			if printed == nil && s.pod != nil && started(s.pod) {
-				printed = make(chan error, 1)
-				go func() { printed <- r.logs.follow(streaming, r.Cluster, s.pod) }()
-			}
-			if v.over {
-				r.finish(ctx, printed, stop)
-				return r.end(v)
-			}
-			if v.message != "" && v.message != said {
-				said = v.message
-				r.Say("waiting: " + said)
-			}
-			if !ran && time.Since(begun) > r.task.Start {
-				return r.giveUp(ctx, said)
+			if !v.ran && time.Since(v.begun) > r.task.Start {
+				return r.giveUp(ctx, v.said)
 			}
 		}
 		if err := pause(ctx, r.Cluster.times.poll); err != nil {
 			return err
 		}
 	}
+}
+
+// vigil is what was seen of a Job so far.
+type vigil struct {
+	*run
+	begun   time.Time
+	due     patience
+	ran     bool        // once seen, it is so whatever is left to be seen
+	pod     *corev1.Pod // seen last: one whose end is counted may be gone, with the reason
+	said    string
+	printed chan error // has an item when the log was read
+	gone    time.Time  // since when the API server does not answer, zero if it does
+}
+
+// see judges what is seen now, says what that waits for, and begins to read the
+// log once there is one.
+func (v *vigil) see(streaming context.Context, s sight) verdict {
+	v.gone = time.Time{}
+	if s.pod == nil && s.job != nil {
+		s.pod = v.pod
+	}
+	v.pod = s.pod
+	is := v.due.judge(s, time.Now())
+	v.ran = v.ran || is.started
+	if v.printed == nil && s.pod != nil && started(s.pod) {
+		printed := make(chan error, 1)
+		v.printed = printed
+		go func() { printed <- v.logs.follow(streaming, v.Cluster, s.pod) }()
+	}
+	if !is.over && is.message != "" && is.message != v.said {
+		v.said = is.message
+		v.Say("waiting: " + v.said)
+	}
+	return is
+}
+
+// unanswered returns what ends the watch after an error, nil as long as the API
+// server may come back.
+func (v *vigil) unanswered(err error) error {
+	if passing(err) {
+		if v.gone.IsZero() {
+			v.gone = time.Now()
+		}
+		if time.Since(v.gone) <= v.Cluster.times.retry {
+			return nil
+		}
+	}
+	return explain(v.task.Site, v.watching(), err)
 }
 
 func (r *run) watching() string {

@@ -29,14 +29,14 @@ var documented = map[string]struct {
 	word string
 	typ  reflect.Type
 }{
-	"The plan":           {"plan", reflect.TypeFor[versioning.Plan]()},
-	"A held release":     {"held release", reflect.TypeFor[versioning.Held]()},
-	"An image":           {"image", reflect.TypeFor[versioning.ImagePlan]()},
-	"A reason":           {"reason", reflect.TypeFor[versioning.Reason]()},
-	"An external":        {"external", reflect.TypeFor[versioning.External]()},
-	"A parent":           {"parent", reflect.TypeFor[versioning.Parent]()},
-	"What was published": {"publication", reflect.TypeFor[store.Outcome]()},
-	"A tag":              {"tag", reflect.TypeFor[store.Tag]()},
+	"The plan":            {"plan", reflect.TypeFor[versioning.Plan]()},
+	"A release in a ring": {"release in a ring", reflect.TypeFor[versioning.Held]()},
+	"An image":            {"image", reflect.TypeFor[versioning.ImagePlan]()},
+	"A reason":            {"reason", reflect.TypeFor[versioning.Reason]()},
+	"An external":         {"external", reflect.TypeFor[versioning.External]()},
+	"A parent":            {"parent", reflect.TypeFor[versioning.Parent]()},
+	"What was published":  {"publication", reflect.TypeFor[store.Outcome]()},
+	"A tag":               {"tag", reflect.TypeFor[store.Tag]()},
 }
 
 func TestPlanReference(t *testing.T) {

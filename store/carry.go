@@ -108,7 +108,7 @@ func (d *driver) open(ctx context.Context, manifest registry.Manifest) (sealed r
 // head looks what a tag names.
 func (d *driver) head(ctx context.Context, request records.Request) (records.Response, error) {
 	digest, found, err := d.look(ctx, request)
-	if adopted := d.adopting[records.Content{Repository: request.Repository, Tag: request.Tag}]; found && digest == adopted {
+	if taken := d.taking[records.Content{Repository: request.Repository, Tag: request.Tag}]; found && digest == taken {
 		digest, found = "", false
 	}
 	return records.Response{Found: found, Digest: digest}, d.denied(request.Repository, err)

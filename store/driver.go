@@ -33,10 +33,10 @@ type driver struct {
 	saw func(records.Request, records.Response)
 	// lost is told of every tag whose write has no answer; may be nil.
 	lost func(records.Content)
-	// adopting are ring tags, by [records.Content] without digest, that the log
+	// taking are ring tags, by [records.Content] without digest, that the log
 	// is about to take over with the contents given here. To the machine they
 	// are still absent: what it does not know it would call foreign.
-	adopting map[records.Content]string
+	taking map[records.Content]string
 	// whole reads ring tags with what they name, which is about to be written
 	// elsewhere.
 	whole  bool

@@ -95,7 +95,7 @@ func (p *publisher) publish(ctx context.Context) (err error) {
 		switch {
 		case errors.Is(err, errNotTaken):
 			p.tookOver = true
-			err = p.driver.takeOver(ctx, p.adoption())
+			err = p.driver.takeOver(ctx, p.takeover())
 		case errors.As(err, &unknown):
 			err = p.learn(ctx, unknown)
 		case errors.Is(err, errPruned):
@@ -146,9 +146,9 @@ func (p *publisher) signature() records.Signature {
 	return signatureOf(author)
 }
 
-func (p *publisher) adoption() adoption {
+func (p *publisher) takeover() takeover {
 	author := p.publication.Author
-	return adoption{
+	return takeover{
 		root: p.publication.Plan.Root, rings: p.publication.Rings,
 		needed: func(ring string) bool {
 			return slices.ContainsFunc(p.plan.expected, func(e expectation) bool { return e.ring == ring })

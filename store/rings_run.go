@@ -68,14 +68,14 @@ func (r *ringer) run(ctx context.Context) error {
 			return err
 		}
 		r.tookOver, r.planned = true, false
-		if err := r.driver.takeOver(ctx, r.adoption()); err != nil {
+		if err := r.driver.takeOver(ctx, r.takeover()); err != nil {
 			return err
 		}
 	}
 }
 
-func (r *ringer) adoption() adoption {
-	return adoption{root: r.options.Root, rings: r.options.Rings, signature: signatureOf(Author{Actor: r.options.Author.Actor})}
+func (r *ringer) takeover() takeover {
+	return takeover{root: r.options.Root, rings: r.options.Rings, signature: signatureOf(Author{Actor: r.options.Author.Actor})}
 }
 
 // look is a dry run.
@@ -83,7 +83,7 @@ func (r *ringer) look(ctx context.Context) error {
 	r.driver.reader = true
 	newest, err := r.driver.log.Newest(ctx)
 	if err == nil && newest.Digest == "" {
-		newest.Record, err = r.driver.adopted(ctx, newest.Record, r.adoption())
+		newest.Record, err = r.driver.takenOver(ctx, newest.Record, r.takeover())
 	}
 	if err == nil {
 		_, err = r.plan(ctx, newest.Record)

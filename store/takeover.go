@@ -11,35 +11,35 @@ import (
 	"github.com/quoitbuild/quoit/versioning"
 )
 
-// adoption is what to take over.
-type adoption struct {
+// takeover is what to take over.
+type takeover struct {
 	root      string
 	rings     []string
 	needed    func(ring string) bool // nil: all; what is in another ring may be anything
 	signature records.Signature
 }
 
-// takeOver appends a record of what the rings have that the log does not know.
+// takeOver appends a record of what rings have that the log does not know.
 // Their tags are not changed.
-func (d *driver) takeOver(ctx context.Context, a adoption) error {
-	untaken, err := d.untaken(ctx, a)
+func (d *driver) takeOver(ctx context.Context, t takeover) error {
+	untaken, err := d.untaken(ctx, t)
 	if err != nil {
 		return err
 	}
-	d.adopting = map[records.Content]string{}
+	d.taking = map[records.Content]string{}
 	for ring, placed := range untaken {
-		d.adopting[records.Content{Repository: a.root, Tag: ring}] = placed.Digest
+		d.taking[records.Content{Repository: t.root, Tag: ring}] = placed.Digest
 	}
-	defer func() { d.adopting = nil }()
+	defer func() { d.taking = nil }()
 	operation := func(newest records.Record) (records.Record, error) {
 		record := newest.Following(records.OpTakeOver)
-		number(&record, a.root, untaken)
+		number(&record, t.root, untaken)
 		if len(record.After) == len(newest.After) {
 			return records.Record{}, errHeld
 		}
 		return record, nil
 	}
-	machine, err := records.New(records.Options{Operation: operation, Signature: a.signature, Rings: a.rings})
+	machine, err := records.New(records.Options{Operation: operation, Signature: t.signature, Rings: t.rings})
 	if err != nil {
 		return err
 	}
@@ -55,29 +55,29 @@ func (d *driver) takeOver(ctx context.Context, a adoption) error {
 	}
 }
 
-// adopted is what the newest record would be after a takeover.
-func (d *driver) adopted(ctx context.Context, newest records.Record, a adoption) (records.Record, error) {
-	untaken, err := d.untaken(ctx, a)
+// takenOver is what the newest record would be after a takeover.
+func (d *driver) takenOver(ctx context.Context, newest records.Record, t takeover) (records.Record, error) {
+	untaken, err := d.untaken(ctx, t)
 	if err != nil {
 		return records.Record{}, err
 	}
 	record := newest.Following(records.OpTakeOver)
-	number(&record, a.root, untaken)
+	number(&record, t.root, untaken)
 	return record, nil
 }
 
 // untaken reads what the rings have.
-func (d *driver) untaken(ctx context.Context, a adoption) (map[string]*versioning.Placed, error) {
-	placed := make([]*versioning.Placed, len(a.rings))
-	err := d.project.pace.Each(len(a.rings), func(i int) (err error) {
-		placed[i], err = d.project.Ring(ctx, a.root, a.rings[i])
-		if errors.Is(err, labels.ErrNotOurs) && a.needed != nil && !a.needed(a.rings[i]) {
+func (d *driver) untaken(ctx context.Context, t takeover) (map[string]*versioning.Placed, error) {
+	placed := make([]*versioning.Placed, len(t.rings))
+	err := d.project.pace.Each(len(t.rings), func(i int) (err error) {
+		placed[i], err = d.project.Ring(ctx, t.root, t.rings[i])
+		if errors.Is(err, labels.ErrNotOurs) && t.needed != nil && !t.needed(t.rings[i]) {
 			return nil
 		}
 		return err
 	})
 	untaken := map[string]*versioning.Placed{}
-	for i, ring := range a.rings {
+	for i, ring := range t.rings {
 		if placed[i] != nil {
 			untaken[ring] = placed[i]
 		}

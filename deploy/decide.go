@@ -2,9 +2,9 @@
 // another release.
 //
 // [Decide] is a pure function of the site's [Record] and of how releases descend
-// from each other. Whoever carries the [Plan] out writes the record before each
-// step ([Record.Begin]) and after it ([Record.Finish]), so that the next deploy
-// knows what an interrupted one may have left. [Format] and [Parse] are the
+// from each other. A deployer that carries the [Plan] out writes the record before
+// each step ([Record.Begin]) and after it ([Record.Finish]), so that the next
+// deploy knows what an interrupted one may have left. [Format] and [Parse] are the
 // record's JSON. Nothing here does I/O: package site does, on a cluster.
 package deploy
 
@@ -16,11 +16,11 @@ import (
 
 // Options say what a deploy may do. The zero value is the most careful one.
 type Options struct {
-	// Downgrade allows to go back to an ancestor of what the site runs.
+	// Downgrade allows going back to an ancestor of what the site runs.
 	Downgrade bool
-	// Discard allows to go to a release that neither descends from what the
-	// site runs nor is an ancestor of it. Nobody takes back what the site's
-	// release has changed: the steps are those of an upgrade.
+	// Discard allows going to a release that neither descends from what the
+	// site runs nor is an ancestor of it. Nothing undoes what the site's release
+	// has changed: the steps are those of an upgrade.
 	Discard bool
 	// SkipDowngrade leaves out the downgrade itself, for a release whose
 	// downgrade is broken; the older release is only restored.
@@ -30,7 +30,7 @@ type Options struct {
 }
 
 // Descends reports whether a release is another one or descends from it, as
-// [versioning.Place.Descends] does. A release that nobody knows any more
+// [versioning.Place.Descends] does. A release that the log does not know
 // descends from itself only.
 type Descends func(release, ancestor Release) bool
 

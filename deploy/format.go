@@ -49,8 +49,8 @@ type resultDocument struct {
 	Error string    `json:"error,omitempty"`
 }
 
-// Format returns the JSON of a record, indented for the people who will look
-// at it, and the same bytes for the same record. [Parse] reads it, so it is an
+// Format returns the JSON of a record, indented for people to read, and the same
+// bytes for the same record. [Parse] reads it, so it is an
 // error if the record is not what Parse promises; long errors of results are
 // cut.
 func Format(record Record) ([]byte, error) {
@@ -77,7 +77,7 @@ func Format(record Record) ([]byte, error) {
 }
 
 // Parse reads the JSON of a record. A field that it does not know is an error,
-// because whoever deploys writes the record anew. The error is a [*SchemaError]
+// because the deployer would lose it when it writes the record. The error is a [*SchemaError]
 // for a newer one, else it says what is broken.
 func Parse(data []byte) (Record, error) {
 	if len(data) > MaxRecord {

@@ -48,7 +48,7 @@ func (s *session) preflight(ctx context.Context) error {
 
 // isOver reports whether an object that is not there is a Job that this release
 // has run, with these values: then Kubernetes may have deleted it after its time
-// to live, and that it would be created anew is no difference from what is to be.
+// to live, and creating it again would not be a difference.
 func (s *session) isOver(object *unstructured.Unstructured) bool {
 	_, mortal, _ := unstructured.NestedFieldNoCopy(object.Object, "spec", "ttlSecondsAfterFinished")
 	applied := len(without([]render.Ref{render.RefOf(object)}, s.held.objects)) == 0

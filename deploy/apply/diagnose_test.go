@@ -46,22 +46,3 @@ func TestPodProblemsAreNamed(t *testing.T) {
 		})
 	}
 }
-
-func TestReadinessCountsReplicasAndWaitsForJobs(t *testing.T) {
-	for text, want := range map[string]readiness{
-		"{apiVersion: v1, kind: ConfigMap, metadata: {name: c}}": {ready, ""},
-		"{apiVersion: apps/v1, kind: Deployment, metadata: {name: d, generation: 1}, spec: {replicas: 2}, status: {observedGeneration: 1, replicas: 2, updatedReplicas: 2, readyReplicas: 1}}":                            {waiting, "1 of 2 ready"},
-		"{apiVersion: apps/v1, kind: Deployment, metadata: {name: d, generation: 2}, spec: {replicas: 1}, status: {observedGeneration: 1, replicas: 1, readyReplicas: 1}}":                                                {waiting, "0 of 1 ready"},
-		"{apiVersion: apps/v1, kind: Deployment, metadata: {name: d, generation: 2}, spec: {replicas: 1}, status: {observedGeneration: 2, replicas: 2, updatedReplicas: 1, readyReplicas: 1}}":                            {waiting, "0 of 1 ready"},
-		"{apiVersion: apps/v1, kind: Deployment, metadata: {name: d, generation: 2}, spec: {replicas: 3}, status: {observedGeneration: 2, replicas: 4, updatedReplicas: 2, readyReplicas: 3}}":                            {waiting, "1 of 3 ready"},
-		"{apiVersion: apps/v1, kind: Deployment, metadata: {name: d, generation: 2}, spec: {replicas: 1}, status: {observedGeneration: 2, replicas: 2, updatedReplicas: 1, readyReplicas: 2}}":                            {waiting, "Pending termination: 1"},
-		"{apiVersion: apps/v1, kind: ReplicaSet, metadata: {name: d, generation: 2}, spec: {replicas: 2}, status: {observedGeneration: 2, replicas: 2, fullyLabeledReplicas: 2, readyReplicas: 1, availableReplicas: 1}}": {waiting, "1 of 2 ready"},
-		"{apiVersion: batch/v1, kind: Job, metadata: {name: j}, status: {startTime: now}}":                                                                                                                                {waiting, "still running"},
-		"{apiVersion: batch/v1, kind: Job, metadata: {name: j}, status: {conditions: [{type: Complete, status: 'True'}]}}":                                                                                                {ready, ""},
-		"{apiVersion: batch/v1, kind: Job, metadata: {name: j}, status: {conditions: [{type: Failed, status: 'True', message: too slow}]}}":                                                                               {failed, "too slow"},
-	} {
-		if got := readinessOf(parse(t, text)[0]); got != want {
-			t.Errorf("%s: got %+v, want %+v", text, got, want)
-		}
-	}
-}

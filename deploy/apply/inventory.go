@@ -21,7 +21,7 @@ import (
 // shortened after they are gone.
 type inventory struct {
 	objects []render.Ref // sorted by key, each once
-	// What the objects were made of, for those who ask whether it is still so.
+	// What the objects were made of, to tell whether that has changed.
 	made made
 }
 
@@ -85,7 +85,7 @@ func parseInventory(text string) ([]render.Ref, error) {
 	return sorted(objects), nil
 }
 
-// formatInventory has one object a line, for the people who will look at it.
+// formatInventory writes one object per line, for people to read.
 func formatInventory(objects []render.Ref) (string, error) {
 	lines := make([]string, len(objects))
 	for i, o := range objects {

@@ -68,3 +68,24 @@ func TestPruneSaysWhatItKeeps(t *testing.T) {
 		}
 	}
 }
+
+func TestPruneKeepsDataAndWhatBelongsToOthers(t *testing.T) {
+	eu := owner{project: "acme/shop", site: "eu"}
+	own := "labels: {quoit.build/project: acme.shop, quoit.build/site: eu}"
+	for text, want := range map[string]bool{
+		"apiVersion: v1, kind: ConfigMap, metadata: {name: c, " + own + "}":                                                        true,
+		"apiVersion: v1, kind: ConfigMap, metadata: {name: c, " + own + ", annotations: {quoit.build/prune: disabled}}":            false,
+		"apiVersion: v1, kind: ConfigMap, metadata: {name: c}":                                                                     false,
+		"apiVersion: v1, kind: ConfigMap, metadata: {name: c, labels: {quoit.build/project: acme.shop, quoit.build/site: us}}":     false,
+		"apiVersion: v1, kind: ConfigMap, metadata: {name: c, labels: {quoit.build/project: acme.other, quoit.build/site: eu}}":    false,
+		"apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: c, " + own + "}":                                            false,
+		"apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: c, " + own + ", annotations: {quoit.build/prune: enabled}}": true,
+		"apiVersion: v1, kind: Namespace, metadata: {name: c, " + own + "}":                                                        false,
+		"apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: c, " + own + "}":                    false,
+		"apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: c, annotations: {quoit.build/prune: enabled}}":              false,
+	} {
+		if got := eu.prunable(parse(t, "{"+text+"}")[0]); got != want {
+			t.Errorf("%s: got %v", text, got)
+		}
+	}
+}

@@ -26,7 +26,7 @@ type values struct {
 	text    map[string]string
 	secrets map[string]bool // names whose value comes from the Secret
 	// secret is the state of the Secret. It stands for its values in digests:
-	// a digest of a short secret could be guessed by everybody who sees it.
+	// from its digest, a short secret could be guessed.
 	secret string
 }
 

@@ -103,7 +103,7 @@ func IsJob(object *unstructured.Unstructured) bool {
 }
 
 // Containers are those of the pods that an object describes, init containers too.
-// Who changes them changes the object.
+// Changing them changes the object.
 func Containers(object *unstructured.Unstructured) []map[string]any {
 	var all []map[string]any
 	for _, pod := range podSpecs(object.Object) {

@@ -117,7 +117,7 @@ func (r *remoteSearch) documents(v visit, content []byte) {
 	}
 }
 
-// check reports a kustomization that is none, or has a field that it may not have.
+// check reports what is not a kustomization, or has a field that it may not have.
 func (v visit) check(document *yaml.Node) error {
 	var fields map[string]any
 	if err := document.Decode(&fields); err != nil || !v.configures {

@@ -87,7 +87,7 @@ type Run struct {
 	Timeout, Start time.Duration
 	// Wait bounds each wait of a root image; zero leaves that to it.
 	Wait time.Duration
-	// Say is told in a line what goes on; nil: nobody.
+	// Say gets a line about what is going on; it may be nil.
 	Say func(string)
 }
 

@@ -18,7 +18,7 @@ type Jobs struct {
 	// Log gets what the root image prints, as it is: on a terminal it belongs
 	// behind a show.Writer. Nil: nowhere.
 	Log io.Writer
-	// Say is told in a line what goes on; nil: nobody.
+	// Say gets a line about what is going on; it may be nil.
 	Say func(string)
 }
 

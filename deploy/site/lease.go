@@ -18,7 +18,7 @@ type HeldError struct {
 	Left         time.Duration // until it may be taken, unless it is renewed
 }
 
-// Error says who, since when, and how long that may last.
+// Error names the holder, since when it has the lease, and for how long at most.
 func (e *HeldError) Error() string {
 	return fmt.Sprintf("%s has been deploying to site %s since %s; if that process has died, the site is free in %s",
 		e.Holder, e.Site, e.Since.UTC().Format("2006-01-02 15:04:05Z"), max(time.Second, e.Left.Round(time.Second)))

@@ -18,7 +18,7 @@ const recordKey = "record.json"
 // MovedError says that somebody else changed a site's record in between.
 type MovedError struct{ Site, Actor string }
 
-// Error names the one who did.
+// Error names who changed it.
 func (e *MovedError) Error() string {
 	who := e.Actor
 	if who == "" {

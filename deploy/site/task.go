@@ -52,8 +52,8 @@ func (t Task) name() string {
 	return fmt.Sprintf("%s-%s", t.Site.Object(), hex.EncodeToString(sum.Sum(nil))[:10])
 }
 
-// Runner runs one step. An error that is a [*StepError] says how it ended; any
-// other one that nobody knows.
+// Runner runs one step. A [*StepError] says how the step ended; after any other
+// error that is not known.
 type Runner interface {
 	Run(ctx context.Context, task Task) error
 	// Resumes names the Job that Run goes on with if it is there, "" if none:

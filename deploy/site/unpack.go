@@ -25,8 +25,8 @@ const (
 )
 
 // Unpack pulls an image by its digest and unpacks its files into an empty
-// folder. Nothing is written outside of it; whoever reads the files has to mind
-// that links in it may lead anywhere. Device files and the like are left out,
+// folder. Nothing is written outside of it, but links in it may lead anywhere:
+// mind that when reading the files. Device files and the like are left out,
 // and owners are not kept. Foreign is the platform of an image whose programs are
 // not for this machine, where an index has no other one, else "".
 func Unpack(ctx context.Context, reference, folder, userAgent string) (foreign string, err error) {

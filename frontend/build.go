@@ -9,25 +9,16 @@ package frontend
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
-	"fmt"
 	"slices"
+	"strings"
 
 	bk "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/solver/errdefs"
 
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/versioning"
-)
-
-// Keys of a result's metadata that clients see in the exporter's response.
-const (
-	// MetaPlan is the plan, base64 of its JSON.
-	MetaPlan = "frontend.quoit.plan"
-	// metaMessage is printed by buildx after a build.
-	metaMessage = "frontend.result.inlinemessage"
 )
 
 // Host is what a frontend knows of where it runs.
@@ -168,18 +159,24 @@ func newPlanner(ctx context.Context, c client.Client, ui *dockerui.Client, host 
 	return p, nil
 }
 
-// describe adds what people and tools read about the build to its result.
-func (p *planner) describe(res *client.Result) error {
-	data, err := json.Marshal(p.plan)
-	if err != nil {
-		return fmt.Errorf("writing the plan: %w", err)
-	}
-	res.AddMeta(MetaPlan, []byte(base64.StdEncoding.EncodeToString(data)))
-	if !p.opts.Export {
-		res.AddMeta(metaMessage, []byte(message(p.plan)))
+// DefaultManifest is the name under which clients look for the manifest.
+const DefaultManifest = "quoit.yaml"
+
+// knownCaps are what a client may ask this frontend to understand; the image's
+// label says the same.
+var knownCaps = map[string]bool{
+	"moby.buildkit.frontend.inputs":         true,
+	"moby.buildkit.frontend.subrequests":    true,
+	"moby.buildkit.frontend.contexts":       true,
+	"moby.buildkit.frontend.gitquerystring": true,
+}
+
+func checkCaps(list string) error {
+	for _, cap := range strings.Split(list, ",") {
+		name, _, _ := strings.Cut(cap, "+")
+		if name != "" && !knownCaps[name] {
+			return errdefs.NewUnsupportedFrontendCapError(name)
+		}
 	}
 	return nil
 }
-
-// DefaultManifest is the name under which clients look for the manifest.
-const DefaultManifest = "quoit.yaml"

@@ -8,13 +8,11 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	cacheutil "github.com/moby/buildkit/cache/util"
 	bk "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/frontend/gateway/client"
-	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	fstypes "github.com/tonistiigi/fsutil/types"
@@ -27,11 +25,8 @@ import (
 	"github.com/quoitbuild/quoit/manifest"
 )
 
-// The names of container files that are looked for, in this order, and of the
-// ignore file.
+// The names of container files that are looked for, in this order.
 var containerFiles = []string{"Dockerfile", "Containerfile"}
-
-const ignoreName = ".dockerignore"
 
 // maxParallelReads bounds the files that are read at once.
 const maxParallelReads = 16
@@ -242,19 +237,6 @@ func linkTarget(ctx context.Context, files *controlFiles, name string) string {
 	return entries[0].Linkname
 }
 
-func readIgnoreFile(ctx context.Context, files *controlFiles, source llb.Source) (file string, data []byte, err error) {
-	for _, file := range []string{source.File + ignoreName, path.Join(source.Context, ignoreName)} {
-		data, err := readFile(ctx, files.tree, file)
-		if err == nil {
-			return file, data, nil
-		}
-		if !isNotFound(err) {
-			return "", nil, fmt.Errorf("reading %s: %w", file, err)
-		}
-	}
-	return "", nil, nil
-}
-
 // maxControlFile bounds a container or an ignore file, in bytes.
 const maxControlFile = 16 << 20
 
@@ -265,29 +247,6 @@ func readFile(ctx context.Context, tree reader, file string) ([]byte, error) {
 		return nil, fmt.Errorf("it has more than %d MiB", maxControlFile>>20)
 	}
 	return data, err
-}
-
-// brokenPattern returns the first mistake in an ignore file, nil for none.
-func brokenPattern(file string, data []byte) *diag.Diagnostic {
-	number := 0
-	for line := range bytes.Lines(data) {
-		number++
-		patterns, err := ignorefile.ReadAll(bytes.NewReader(line))
-		if err == nil {
-			_, err = patternmatcher.New(patterns)
-		}
-		if err == nil {
-			continue
-		}
-		text := bytes.TrimSpace(line)
-		start := diag.Position{Line: number, Column: 1}
-		return &diag.Diagnostic{
-			Source:  &diag.Source{Name: file, Data: data},
-			Range:   diag.Range{Start: start, End: diag.Position{Line: number, Column: 1 + utf8.RuneCount(text)}},
-			Message: fmt.Sprintf("the pattern %q is broken", text), Hint: "close its brackets, or write a backslash before them",
-		}
-	}
-	return nil
 }
 
 // imageArgs are the manifest's arguments with the command line's on top; those

@@ -75,13 +75,21 @@ func (p Pace) Pause(ctx context.Context, attempt int, last error) error {
 	if errors.As(last, &failed) && failed.wait > 0 {
 		wait = failed.wait
 	}
-	timer := time.NewTimer(wait)
+	if Rest(ctx, wait) != nil {
+		return Interrupted(ctx, last)
+	}
+	return nil
+}
+
+// Rest sleeps, unless ctx ends: that is an error, of which [Interrupted] says more.
+func Rest(ctx context.Context, pause time.Duration) error {
+	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return Interrupted(ctx, last)
+		return Interrupted(ctx, nil)
 	}
 }
 

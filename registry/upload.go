@@ -60,6 +60,16 @@ func (r repository) uploadOnce(ctx context.Context, blob Descriptor, from string
 	return false, r.stream(ctx, client, location, blob, open)
 }
 
+// Ensure uploads contents that are in memory, if they are not there.
+func Ensure(ctx context.Context, to Repository, data []byte) error {
+	there, err := to.Has(ctx, BlobOf(data))
+	if err != nil || there {
+		return err
+	}
+	_, err = to.Upload(ctx, BlobOf(data), "", Bytes(data))
+	return err
+}
+
 // location is where a registry wants an upload. It is the same answer as to a mount
 // that it declines.
 func (a answer) location(start exchange) (*url.URL, error) {

@@ -126,6 +126,20 @@ func (e *UnknownError) Error() string {
 // Unwrap returns the cause.
 func (e *UnknownError) Unwrap() error { return e.Err }
 
+// PrunedError says that a release, or an image of one, was pruned.
+type PrunedError struct {
+	Version versioning.Version // of the release
+	Image   string             // of a publish: what it adopts, and Version is this one's
+}
+
+// Error says what to do.
+func (e *PrunedError) Error() string {
+	if e.Image != "" {
+		return fmt.Sprintf("%s %s, which the plan adopts, was pruned meanwhile: run `quoit prune` again to complete that, and then the build", e.Image, e.Version)
+	}
+	return fmt.Sprintf("release %s was pruned and cannot come back: build it again from its commit", e.Version)
+}
+
 // PublishError says how far publishing got. It wraps the cause, like a
 // [*MovedError], a [*TakenError], a [*ReadBackError] or a [*registry.RequestError].
 type PublishError struct {

@@ -6,6 +6,32 @@ import (
 	"github.com/quoitbuild/quoit/store/records"
 )
 
+// Source is what the log is read from, for [records.NewLog] and for what looks at
+// single tags of it.
+func (p *Project) Source() records.Source { return source{newReader(p)} }
+
+// Append lets an operation make a record on top of the newest one, for as long as it
+// takes to be the one that follows it, and carries out what the record says. Rings are
+// all of the project in order. Errors are those of the operation, a [*ForeignError], an
+// [*UnknownError] or a [*registry.RequestError].
+func (p *Project) Append(ctx context.Context, author Author, rings []string, operation records.Operation) (records.Sealed, error) {
+	machine, err := records.New(records.Options{Operation: operation, Signature: signatureOf(author), Rings: rings})
+	if err != nil {
+		return records.Sealed{}, err
+	}
+	d := newDriver(p)
+	switch result := d.run(ctx, machine); result.Outcome {
+	case records.Success:
+		return *result.Record, nil
+	case records.Foreign:
+		return records.Sealed{}, d.putBack(result.Tags[0])
+	case records.Unknown:
+		return records.Sealed{}, d.unknown(result)
+	default:
+		return records.Sealed{}, result.Err
+	}
+}
+
 // newReader is a driver that writes nothing.
 func newReader(p *Project) *driver {
 	d := newDriver(p)

@@ -21,6 +21,7 @@ import (
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/store/storetest"
+	"github.com/quoitbuild/quoit/store/verify"
 )
 
 // oddity makes a registry differ from others: it is asked before each request,
@@ -333,7 +334,7 @@ func (o odd) held(s *server, want string) {
 // verified lets Quoit look for what is wrong, also while lists do not show everything.
 func (o odd) verified(s *server, want []string) {
 	s.T.Helper()
-	report, err := o.open(s).Verify(context.Background(), nil)
+	report, err := verify.Verify(context.Background(), o.open(s), nil)
 	must(s.T, err)
 	ok := len(report.Findings) == len(want)
 	for i, finding := range report.Findings {

@@ -15,6 +15,9 @@ import (
 var (
 	errHeld     = errors.New("the ring has the release")
 	errNotTaken = errors.New("rings have releases that the log does not know")
+	// errPruned is for a publish that adopts images, when releases were pruned since
+	// it was last known that these are in others too.
+	errPruned = errors.New("releases were pruned")
 )
 
 // departure is a ring that does not have what the plan has seen.
@@ -191,4 +194,27 @@ func (p *publisher) learn(ctx context.Context, unknown *unknownImages) error {
 		p.known[left[i].Name+":"+tag] = digest
 		return err
 	})
+}
+
+// unpruned looks whether the adopted images are in a release that was not pruned,
+// or older than the log.
+func (p *publisher) unpruned(ctx context.Context) error {
+	log := newReader(p.project).log
+	newest, err := log.Newest(ctx)
+	if err != nil {
+		return err
+	}
+	pruned := newest.Record.Pruned
+	for _, name := range p.plan.adopted {
+		image, _ := p.publication.Plan.Image(name)
+		assigned, found, err := log.Assigned(ctx, newest.Record, name, image.Version)
+		if err != nil {
+			return err
+		}
+		if found && pruned.Has(assigned.Releases) {
+			return &PrunedError{Version: image.Version, Image: name}
+		}
+	}
+	p.pruned = pruned
+	return nil
 }

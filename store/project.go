@@ -35,6 +35,9 @@ func New(at registry.Namespace, project string) *Project {
 	return &Project{name: project, at: at, pace: at.Pace().Filled()}
 }
 
+// Name is the project's, like acme/shop.
+func (p *Project) Name() string { return p.name }
+
 // Namespace is where the project is.
 func (p *Project) Namespace() registry.Namespace { return p.at }
 

@@ -132,7 +132,7 @@ func (d *driver) contents(ctx context.Context, request records.Request) (registr
 
 // pushConfig pushes the config of a record, once. One of our own, whose id is
 // random, cannot be there already.
-func (d *driver) pushConfig(ctx context.Context, repository registry.Repository, sealed records.Sealed) error {
+func (d *driver) pushConfig(ctx context.Context, repository registry.Repository, sealed records.Sealed) (err error) {
 	digest := registry.DigestOf(sealed.Config)
 	d.mu.Lock()
 	pushed := d.pushed[digest]
@@ -140,11 +140,12 @@ func (d *driver) pushConfig(ctx context.Context, repository registry.Repository,
 	if pushed {
 		return nil
 	}
-	push := create
 	if sealed.Record.ID == "" {
-		push = ensure
+		err = registry.Ensure(ctx, repository, sealed.Config)
+	} else {
+		_, err = repository.Upload(ctx, registry.BlobOf(sealed.Config), "", registry.Bytes(sealed.Config))
 	}
-	if err := push(ctx, repository, sealed.Config); err != nil {
+	if err != nil {
 		return err
 	}
 	d.mu.Lock()

@@ -33,7 +33,7 @@ type RingOptions struct {
 // Errors are an [*OperationError], which wraps those of [versioning.Shift], an
 // [*OvertakenError], a [*ForeignError], an [*UnknownError] or a [*registry.RequestError].
 func (p *Project) Shift(ctx context.Context, options RingOptions, request versioning.ShiftRequest) (RingOutcome, error) {
-	return p.operate(ctx, options, records.OpShift, func(_ context.Context, _ *ringer, newest records.Record) (change, error) {
+	return operate(ctx, p, options, records.OpShift, func(_ context.Context, _ *ringer, newest records.Record) (change, error) {
 		plan, err := versioning.Shift(stateOf(newest, options.Rings), request)
 		if err != nil || len(plan.Changes) == 0 {
 			return change{}, err
@@ -51,7 +51,7 @@ var errNoShift = errors.New("there is no shift to undo: `quoit history` shows wh
 // [versioning.Unshift] says, and holds them. Cost and errors are as of
 // [Project.Shift], and of a shift's record more.
 func (p *Project) Unshift(ctx context.Context, options RingOptions, rings []string) (RingOutcome, error) {
-	return p.operate(ctx, options, records.OpUnshift, func(ctx context.Context, r *ringer, newest records.Record) (change, error) {
+	return operate(ctx, p, options, records.OpUnshift, func(ctx context.Context, r *ringer, newest records.Record) (change, error) {
 		undo := newest.Undo
 		if undo == nil {
 			return change{}, errNoShift
@@ -80,7 +80,7 @@ func (p *Project) Unshift(ctx context.Context, options RingOptions, rings []stri
 // Set places the release of a version in one ring, as [versioning.Set] says.
 // Errors are as of [Project.Shift], or say that the log has no such release.
 func (p *Project) Set(ctx context.Context, options RingOptions, ring string, version versioning.Version, discard bool) (RingOutcome, error) {
-	return p.operate(ctx, options, records.OpSet, func(ctx context.Context, r *ringer, newest records.Record) (change, error) {
+	return operate(ctx, p, options, records.OpSet, func(ctx context.Context, r *ringer, newest records.Record) (change, error) {
 		place, found, err := r.driver.log.Find(ctx, newest, options.Root, version)
 		if err == nil && !found {
 			err = fmt.Errorf("the log has no release %s of %s: `quoit history` shows those that there are", version, options.Root)
@@ -99,7 +99,7 @@ func (p *Project) Set(ctx context.Context, options RingOptions, ring string, ver
 // Hold lets shifts leave a ring alone, for a reason, until [Project.Unhold].
 // Errors are as of [Project.Shift].
 func (p *Project) Hold(ctx context.Context, options RingOptions, ring, reason string) (RingOutcome, error) {
-	return p.operate(ctx, options, records.OpHold, func(_ context.Context, _ *ringer, newest records.Record) (change, error) {
+	return operate(ctx, p, options, records.OpHold, func(_ context.Context, _ *ringer, newest records.Record) (change, error) {
 		if err := knownRing(options.Rings, ring); err != nil {
 			return change{}, err
 		}
@@ -114,7 +114,7 @@ func (p *Project) Hold(ctx context.Context, options RingOptions, ring, reason st
 
 // Unhold ends the hold of rings. Errors are as of [Project.Shift].
 func (p *Project) Unhold(ctx context.Context, options RingOptions, rings []string) (RingOutcome, error) {
-	return p.operate(ctx, options, records.OpUnhold, func(_ context.Context, _ *ringer, newest records.Record) (change, error) {
+	return operate(ctx, p, options, records.OpUnhold, func(_ context.Context, _ *ringer, newest records.Record) (change, error) {
 		record := newest.Following(records.OpUnhold)
 		for _, ring := range rings {
 			delete(record.Holds, ring)

@@ -12,6 +12,7 @@ import (
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/store/storetest"
+	"github.com/quoitbuild/quoit/store/verify"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -115,7 +116,7 @@ func (s *server) sound(want account) {
 		s.T.Errorf("(-undisturbed +got):\n%s", diff)
 	}
 	s.Whole()
-	report, err := s.Open(nil).Verify(context.Background(), nil)
+	report, err := verify.Verify(context.Background(), s.Open(nil), nil)
 	must(s.T, err)
 	if len(report.Findings) > 0 {
 		s.T.Errorf("verify: %v", report.Findings)

@@ -45,7 +45,7 @@ type ringer struct {
 }
 
 // operate carries out a rule through the log, or says what it would do.
-func (p *Project) operate(ctx context.Context, options RingOptions, name string, rule rule) (RingOutcome, error) {
+func operate(ctx context.Context, p *Project, options RingOptions, name string, rule rule) (RingOutcome, error) {
 	r := &ringer{
 		project: p, options: options, name: name, rule: rule, driver: newDriver(p),
 		versions: map[string]map[string]versioning.Version{},
@@ -221,4 +221,14 @@ func (r *ringer) labelled(ctx context.Context, place records.Place) (map[string]
 		versions[name] = image.Version
 	}
 	return versions, nil
+}
+
+// unpruned checks that no ring gets a release that was pruned.
+func unpruned(newest records.Record, changes []versioning.RingChange) error {
+	for _, change := range changes {
+		if !change.To.Empty() && newest.Pruned.Has(change.To.Release) {
+			return &PrunedError{Version: change.To.Version}
+		}
+	}
+	return nil
 }

@@ -48,23 +48,11 @@ func (d *driver) wait(ctx context.Context, request records.Request) (records.Res
 	case records.Listing:
 		pause *= time.Duration(min(request.Round, 10))
 	}
-	return records.Response{Over: over}, rest(ctx, pause)
+	return records.Response{Over: over}, registry.Rest(ctx, pause)
 }
 
 // random is a time that gets longer with each round.
 func (w *waits) random(round int) time.Duration {
 	longest := w.unit / 5 * time.Duration(min(round, 25))
 	return longest/4 + rand.N(longest+1)
-}
-
-// rest sleeps, unless ctx ends.
-func rest(ctx context.Context, pause time.Duration) error {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return registry.Interrupted(ctx, nil)
-	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/quoitbuild/quoit/registry/registrytest"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/store/storetest"
+	"github.com/quoitbuild/quoit/store/verify"
 )
 
 // writers is how many write at the same time. Of them the first one is disturbed
@@ -201,7 +202,7 @@ func (l *ledger) reported(reports []writerReport) {
 // completed the record is tampering, and has to be found.
 func (l *ledger) verify(reports []writerReport) {
 	l.T.Helper()
-	found, err := l.Open(nil).Verify(context.Background(), nil)
+	found, err := verify.Verify(context.Background(), l.Open(nil), nil)
 	must(l.T, err)
 	if found.Records != len(l.records) {
 		l.T.Errorf("verify saw %d records of %d", found.Records, len(l.records))

@@ -13,6 +13,7 @@ import (
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/store/storetest"
+	"github.com/quoitbuild/quoit/store/verify"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -204,7 +205,7 @@ func (y *year) shifted(request versioning.ShiftRequest, after records.Record) {
 // verified holds the whole registry against its log.
 func (y *year) verified() {
 	y.T.Helper()
-	report, err := y.project.Verify(context.Background(), nil)
+	report, err := verify.Verify(context.Background(), y.project, nil)
 	must(y.T, err)
 	if len(report.Findings) > 0 {
 		y.T.Errorf("verify: %v", report.Findings)

@@ -17,6 +17,7 @@ import (
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/store/verify"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -55,7 +56,7 @@ func TestNothingThatIsPrintedTurnsTextAround(t *testing.T) {
 			return printText(out, board.Board{Sites: []board.Site{{Site: "eu", State: board.Unreachable, Error: evil}}}.String())
 		},
 		"verify": func(out io.Writer) error {
-			err := printReport(out, "p", store.Report{Findings: []store.Finding{{Reference: evil, Problem: evil, Next: evil}}}, "text")
+			err := printReport(out, "p", verify.Report{Findings: []verify.Finding{{Reference: evil, Problem: evil, Next: evil}}}, "text")
 			if code := exitCode(0); errors.As(err, &code) {
 				return nil
 			}

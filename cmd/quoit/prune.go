@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/store/prune"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -64,7 +65,7 @@ func (f *pruneFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	pruned, err := p.Prune(cmd.Context(), store.PruneOptions{
+	pruned, err := prune.Prune(cmd.Context(), p, prune.Options{
 		Rings: m.RingOrder(), Author: store.Author{Actor: actor(), Message: f.message},
 		Keep: f.keep, Needed: needed, DryRun: f.dryRun,
 	})
@@ -80,5 +81,5 @@ func (f *pruneFlags) run(cmd *cobra.Command) error {
 // pruneResult is the JSON of quoit prune, with --dry-run or without.
 type pruneResult struct {
 	Schema int `json:"schema"`
-	store.Pruned
+	prune.Outcome
 }

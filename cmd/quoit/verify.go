@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/store/verify"
 )
 
 func newVerifyCmd() *cobra.Command {
@@ -35,7 +35,7 @@ with its release. It changes nothing. Without an argument it checks all rings.`,
 					return usagef("there is no ring %q: choose one of %s", ring, strings.Join(m.RingOrder(), ", "))
 				}
 			}
-			report, err := p.Verify(cmd.Context(), rings)
+			report, err := verify.Verify(cmd.Context(), p, rings)
 			if err != nil {
 				return err
 			}
@@ -51,11 +51,11 @@ with its release. It changes nothing. Without an argument it checks all rings.`,
 type verifyResult struct {
 	Schema  int    `json:"schema"`
 	Project string `json:"project"`
-	store.Report
+	verify.Report
 }
 
 // printReport prints the findings; with any, the exit code is 1.
-func printReport(out io.Writer, project string, report store.Report, format string) error {
+func printReport(out io.Writer, project string, report verify.Report, format string) error {
 	var err error
 	if format == "json" {
 		err = printJSON(out, verifyResult{1, project, report})
@@ -68,7 +68,7 @@ func printReport(out io.Writer, project string, report store.Report, format stri
 	return err
 }
 
-func printFindings(out io.Writer, project string, report store.Report) error {
+func printFindings(out io.Writer, project string, report verify.Report) error {
 	text := ""
 	for _, finding := range report.Findings {
 		text += finding.String() + "\n"

@@ -76,7 +76,7 @@ func (a *Amount) add(manifests, blobs int, bytes int64) {
 // release sends what is new.
 //
 // The target becomes a mirror: its log is the source's up to its newest record,
-// nobody publishes there, and [store.Project.Verify] misses nothing that was not copied.
+// nobody publishes there, and store/verify misses nothing that was not copied.
 // The first write says so. Then come blobs, manifests, signatures, version tags,
 // dependencies first, records, and the rings' tags last: a ring's tag at the
 // target names a release that is there with all its images.

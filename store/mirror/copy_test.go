@@ -17,6 +17,7 @@ import (
 	"github.com/quoitbuild/quoit/store/mirror"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/store/storetest"
+	"github.com/quoitbuild/quoit/store/verify"
 )
 
 // versioned is what a registry has under tags, without votes and hints.
@@ -62,7 +63,7 @@ func TestCopyToALayoutAndOn(t *testing.T) {
 		t.Errorf("the mirror (-source +mirror):\n%s", diff)
 	}
 	replica.Whole()
-	report, err := replica.Open(nil).Verify(context.Background(), nil)
+	report, err := verify.Verify(context.Background(), replica.Open(nil), nil)
 	must(t, err)
 	if len(report.Findings) > 0 || report.Records != 2 || report.Mirror != source.Host()+"/"+storetest.Project || report.Images != 12 {
 		t.Errorf("verify: %+v", report)
@@ -89,7 +90,7 @@ func copyCrash(t *testing.T, source *server, next bool, dying *registrytest.Mort
 		t.Fatalf("dead %v, error %v", dying.Dead, err)
 	}
 	target.Whole()
-	report, err := target.Open(nil).Verify(context.Background(), nil)
+	report, err := verify.Verify(context.Background(), target.Open(nil), nil)
 	must(t, err)
 	if len(report.Findings) > 0 {
 		t.Errorf("verify: %v", report.Findings)
@@ -249,7 +250,7 @@ func TestCopyOfAReleaseThatIsOlderThanTheLog(t *testing.T) {
 	source.Move("users", publication.Digests["deploy"])
 	source.Several(2)
 	copies(t, source.At(nil), replica.At(nil), "users", "developers")
-	report, err := replica.Open(nil).Verify(context.Background(), nil)
+	report, err := verify.Verify(context.Background(), replica.Open(nil), nil)
 	must(t, err)
 	if len(report.Findings) > 0 || len(report.Rings) != 2 {
 		t.Errorf("verify: %+v", report)
@@ -269,7 +270,7 @@ func TestCopyFromAMirrorThatIsBehind(t *testing.T) {
 	copies(t, source.At(nil), replica.At(nil), "testers")
 	copied := copies(t, replica.At(nil), second.At(nil), "developers", "testers")
 	for _, s := range []*server{replica, second} {
-		report, err := s.Open(nil).Verify(context.Background(), nil)
+		report, err := verify.Verify(context.Background(), s.Open(nil), nil)
 		must(t, err)
 		if len(report.Findings) > 0 || len(report.Rings) != 2 || report.Mirror != source.Host()+"/"+storetest.Project {
 			t.Errorf("verify: %+v", report)
@@ -283,7 +284,7 @@ func TestCopyFromAMirrorThatIsBehind(t *testing.T) {
 	}
 	forged := replica.Push("deploy", map[string]string{"whose": "another's"})
 	replica.Move("developers", forged)
-	report, err := replica.Open(nil).Verify(context.Background(), nil)
+	report, err := verify.Verify(context.Background(), replica.Open(nil), nil)
 	must(t, err)
 	if len(report.Findings) != 1 || !strings.Contains(report.Findings[0].String(), "deploy:developers: it is "+forged) {
 		t.Errorf("a ring that somebody has moved: %v", report.Findings)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/quoitbuild/quoit/store/storetest"
+	"github.com/quoitbuild/quoit/store/verify"
 )
 
 // server is a registry with a project in it, and what only the tests here need.
@@ -18,7 +19,7 @@ func newServer(t *testing.T) *server {
 // verified checks that verify finds nothing.
 func (s *server) verified() {
 	s.T.Helper()
-	report, err := s.Open(nil).Verify(context.Background(), nil)
+	report, err := verify.Verify(context.Background(), s.Open(nil), nil)
 	must(s.T, err)
 	for _, finding := range report.Findings {
 		s.T.Errorf("verify: %s", finding)

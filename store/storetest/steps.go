@@ -8,6 +8,7 @@ import (
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/store/verify"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -29,7 +30,7 @@ func (s *Server) Several(n int) {
 		must(s.T, err)
 	}
 	s.Whole()
-	report, err := s.Open(nil).Verify(context.Background(), nil)
+	report, err := verify.Verify(context.Background(), s.Open(nil), nil)
 	must(s.T, err)
 	if len(report.Findings) > 0 || report.Records < n {
 		s.T.Errorf("verify: %+v", report)

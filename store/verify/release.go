@@ -1,4 +1,4 @@
-package store
+package verify
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/quoitbuild/quoit/labels"
 	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
@@ -32,7 +33,7 @@ func (v *verifier) release(ctx context.Context, place records.Place, holder stri
 	if err != nil || top == nil {
 		return err
 	}
-	release, err := ReleaseOf(ctx, root, *top)
+	release, err := store.ReleaseOf(ctx, root, *top)
 	if failure, broken := contents(err); failure != nil && isRequest(failure) {
 		return failure
 	} else if err != nil {
@@ -43,7 +44,7 @@ func (v *verifier) release(ctx context.Context, place records.Place, holder stri
 		v.find(root.Reference(place.Digest), fmt.Sprintf("its label says release %s, the log says that %s has %s", release.Version(), holder, place.Version), "somebody forged the label: build again with --rebuild "+place.Root)
 	}
 	names := slices.Sorted(maps.Keys(release.Images))
-	return v.project.pace.Each(len(names), func(i int) error { return v.member(ctx, release, names[i], place) })
+	return v.pace.Each(len(names), func(i int) error { return v.member(ctx, release, names[i], place) })
 }
 
 func isRequest(err error) bool {
@@ -78,8 +79,8 @@ func (v *verifier) image(ctx context.Context, repository registry.Repository, di
 }
 
 func (v *verifier) noted(note func()) {
-	v.driver.mu.Lock()
-	defer v.driver.mu.Unlock()
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	note()
 }
 
@@ -118,7 +119,7 @@ func (v *verifier) member(ctx context.Context, release versioning.Release, name 
 
 // labels holds those of an image against the release.
 func (v *verifier) labels(ctx context.Context, repository registry.Repository, top registry.Manifest, release versioning.Release, name string) error {
-	have, err := labelsOf(ctx, repository, top)
+	have, err := store.LabelsOf(ctx, repository, top)
 	if failure, _ := contents(err); failure != nil && isRequest(failure) {
 		return failure
 	}

@@ -1,4 +1,4 @@
-package store_test
+package prune_test
 
 import (
 	"context"
@@ -13,18 +13,20 @@ import (
 	"github.com/quoitbuild/quoit/registry/registrytest"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/mirror"
+	"github.com/quoitbuild/quoit/store/prune"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/store/storetest"
+	"github.com/quoitbuild/quoit/store/verify"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
-func pruneOptions(keep int) store.PruneOptions {
-	return store.PruneOptions{Rings: storetest.Rings, Author: store.Author{Actor: "ann"}, Keep: keep}
+func pruneOptions(keep int) prune.Options {
+	return prune.Options{Rings: storetest.Rings, Author: store.Author{Actor: "ann"}, Keep: keep}
 }
 
-func (s *server) prune(keep int) store.Pruned {
+func (s *server) prune(keep int) prune.Outcome {
 	s.T.Helper()
-	pruned, err := s.Open(nil).Prune(context.Background(), pruneOptions(keep))
+	pruned, err := prune.Prune(context.Background(), s.Open(nil), pruneOptions(keep))
 	must(s.T, err)
 	return pruned
 }
@@ -32,7 +34,7 @@ func (s *server) prune(keep int) store.Pruned {
 // verified checks that verify finds nothing.
 func (s *server) verified() {
 	s.T.Helper()
-	report, err := s.Open(nil).Verify(context.Background(), nil)
+	report, err := verify.Verify(context.Background(), s.Open(nil), nil)
 	must(s.T, err)
 	for _, finding := range report.Findings {
 		s.T.Errorf("verify: %s", finding)
@@ -72,7 +74,7 @@ func TestPrune(t *testing.T) {
 	options := pruneOptions(1)
 	options.DryRun = true
 	s.Requests()
-	dry, err := s.Open(nil).Prune(context.Background(), options)
+	dry, err := prune.Prune(context.Background(), s.Open(nil), options)
 	must(t, err)
 	for _, request := range s.Requests() {
 		if !strings.HasPrefix(request, "GET") && !strings.HasPrefix(request, "HEAD") {
@@ -160,14 +162,14 @@ func TestPrunedReleasesStayAway(t *testing.T) {
 	}
 	options := pruneOptions(1)
 	options.Needed = []versioning.Version{storetest.VersionOf("0.2.0")}
-	if _, err := s.Open(nil).Prune(context.Background(), options); !errors.As(err, &pruned) {
+	if _, err := prune.Prune(context.Background(), s.Open(nil), options); !errors.As(err, &pruned) {
 		t.Errorf("needed: %v", err)
 	}
 	_, err = s.Open(nil).Unshift(context.Background(), storetest.RingOptions(), nil)
 	must(t, err)
 	s.verified()
 	options.Needed = []versioning.Version{storetest.VersionOf("9.9.9")}
-	if _, err := s.Open(nil).Prune(context.Background(), options); err == nil || !strings.Contains(err.Error(), "the log has no release 9.9.9") {
+	if _, err := prune.Prune(context.Background(), s.Open(nil), options); err == nil || !strings.Contains(err.Error(), "the log has no release 9.9.9") {
 		t.Errorf("needed: %v", err)
 	}
 }
@@ -176,13 +178,13 @@ func TestPruneKeepsWhatIsNeeded(t *testing.T) {
 	s := developed(t)
 	options := pruneOptions(3)
 	options.Needed = []versioning.Version{storetest.VersionOf("0.2.0")}
-	pruned, err := s.Open(nil).Prune(context.Background(), options)
+	pruned, err := prune.Prune(context.Background(), s.Open(nil), options)
 	must(t, err)
 	if got := named(pruned.Releases); got != "" {
 		t.Errorf("it pruned %s", got)
 	}
 	options.Needed = nil
-	pruned, err = s.Open(nil).Prune(context.Background(), options)
+	pruned, err = prune.Prune(context.Background(), s.Open(nil), options)
 	must(t, err)
 	if got := named(pruned.Releases); got != "0.2.0" {
 		t.Errorf("it pruned %s", got)
@@ -272,7 +274,7 @@ func TestPruneOfAMirror(t *testing.T) {
 		options := pruneOptions(1)
 		options.DryRun = dry
 		var refused *store.MirrorError
-		if _, err := copied.Open(nil).Prune(context.Background(), options); !errors.As(err, &refused) {
+		if _, err := prune.Prune(context.Background(), copied.Open(nil), options); !errors.As(err, &refused) {
 			t.Errorf("error %v", err)
 		}
 	}

@@ -1,4 +1,4 @@
-package store_test
+package verify_test
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"github.com/quoitbuild/quoit/registry/registrytest"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/storetest"
+	"github.com/quoitbuild/quoit/store/verify"
 )
 
 func TestVerifyFindsWhatIsWrongWithARelease(t *testing.T) {
@@ -53,7 +54,7 @@ func TestVerifyFindsWhatIsWrongWithARelease(t *testing.T) {
 			s := newServer(t)
 			first := s.Release(storetest.First, "developers")
 			test.change(s, first)
-			report, err := s.Open(nil).Verify(context.Background(), []string{"developers"})
+			report, err := verify.Verify(context.Background(), s.Open(nil), []string{"developers"})
 			must(t, err)
 			var all []string
 			for _, finding := range report.Findings {
@@ -82,7 +83,7 @@ func TestVerifyFindsForgedLabels(t *testing.T) {
 	publication.Digests["mail"] = s.Push("mail", forged)
 	_, err := s.Open(nil).Publish(context.Background(), publication)
 	must(t, err)
-	report, err := s.Open(nil).Verify(context.Background(), nil)
+	report, err := verify.Verify(context.Background(), s.Open(nil), nil)
 	must(t, err)
 	if len(report.Findings) != 1 || !strings.Contains(report.Findings[0].String(), "its label org.opencontainers.image.revision says ") {
 		t.Errorf("findings %v", report.Findings)
@@ -93,7 +94,7 @@ func TestVerifyOfARegistryThatFails(t *testing.T) {
 	s := newServer(t)
 	s.Release(storetest.First, "developers")
 	s.Requests()
-	_, err := s.Open(nil).Verify(context.Background(), nil)
+	_, err := verify.Verify(context.Background(), s.Open(nil), nil)
 	must(t, err)
 	for n := range s.Requests() {
 		s.SetFault(func(i int, w http.ResponseWriter, r *http.Request) bool {
@@ -102,7 +103,7 @@ func TestVerifyOfARegistryThatFails(t *testing.T) {
 			}
 			return i >= n
 		})
-		if _, err := s.Open(nil).Verify(context.Background(), nil); err == nil || !errors.As(err, new(*registry.RequestError)) {
+		if _, err := verify.Verify(context.Background(), s.Open(nil), nil); err == nil || !errors.As(err, new(*registry.RequestError)) {
 			t.Errorf("at request %d: %v", n, err)
 		}
 	}
@@ -122,7 +123,7 @@ func TestAPublishWhileVerifying(t *testing.T) {
 				}
 				return false
 			})
-			report, err := s.Open(nil).Verify(context.Background(), nil)
+			report, err := verify.Verify(context.Background(), s.Open(nil), nil)
 			must(t, err)
 			if !begun.Load() || len(report.Findings) > 0 || report.Records != 2 {
 				t.Errorf("published %v, %d records, findings %v", begun.Load(), report.Records, report.Findings)

@@ -1,10 +1,11 @@
-package store
+package verify
 
 import (
 	"context"
 	"maps"
 	"slices"
 
+	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
@@ -18,7 +19,7 @@ func (v *verifier) mirror(ctx context.Context) error {
 	if err, broken := contents(err); err != nil || broken != nil || !found {
 		return err // verify names it as a hint of nothing
 	}
-	if origin, is := OriginOf(mark); is {
+	if origin, is := store.OriginOf(mark); is {
 		v.report.Mirror = origin
 		delete(v.log.Tags, string(records.Hint))
 	}

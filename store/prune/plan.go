@@ -1,4 +1,4 @@
-package store
+package prune
 
 import (
 	"cmp"
@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
@@ -20,7 +21,7 @@ func (r *pruner) plan(ctx context.Context) error {
 		return err
 	}
 	releases := r.releases()
-	r.outcome = Pruned{Project: r.project.name, Releases: []ReleaseName{}, Tags: []Tag{}, Votes: []string{}, Notes: []string{}}
+	r.outcome = Outcome{Project: r.project.Name(), Releases: []store.ReleaseName{}, Tags: []store.Tag{}, Votes: []string{}, Notes: []string{}}
 	r.pruned = r.newest.Record.Pruned
 	for _, number := range slices.Sorted(maps.Keys(releases)) {
 		switch place := releases[number]; {
@@ -28,7 +29,7 @@ func (r *pruner) plan(ctx context.Context) error {
 			r.outcome.Kept++
 		case !r.pruned.Has(number):
 			r.pruned = r.pruned.With(number)
-			r.outcome.Releases = append(r.outcome.Releases, *nameOf(place))
+			r.outcome.Releases = append(r.outcome.Releases, store.ReleaseName{Version: place.Version, Digest: place.Digest})
 		}
 	}
 	if err := r.versions(ctx, needed, releases); err != nil {
@@ -96,7 +97,7 @@ func (r *pruner) needed() (map[string]bool, error) {
 		for _, place := range r.releases() {
 			if place.Version == version {
 				if r.newest.Record.Pruned.Has(place.Release) {
-					return nil, &PrunedError{Version: version}
+					return nil, &store.PrunedError{Version: version}
 				}
 				needed[place.Digest], found = true, true
 			}
@@ -145,11 +146,11 @@ func (r *pruner) versions(ctx context.Context, needed map[string]bool, releases 
 			kept[records.Content{Repository: name, Tag: image.Version.String()}] = true
 		}
 	}
-	var tags []Tag
+	var tags []store.Tag
 	for _, sealed := range r.log {
 		for _, tag := range sealed.Record.Versions() {
 			if !kept[records.Content{Repository: tag.Repository, Tag: tag.Tag}] {
-				tags = append(tags, Tag{tag.Repository, tag.Tag, tag.Digest})
+				tags = append(tags, store.Tag{Image: tag.Repository, Tag: tag.Tag, Digest: tag.Digest})
 			}
 		}
 	}
@@ -157,10 +158,10 @@ func (r *pruner) versions(ctx context.Context, needed map[string]bool, releases 
 }
 
 // tagged keeps the tags that are still there.
-func (r *pruner) tagged(ctx context.Context, tags []Tag) error {
+func (r *pruner) tagged(ctx context.Context, tags []store.Tag) error {
 	var mu sync.Mutex
-	err := r.project.pace.Each(len(tags), func(i int) error {
-		digest, _, err := r.project.at.Repository(tags[i].Image).Head(ctx, tags[i].Tag)
+	err := r.pace.Each(len(tags), func(i int) error {
+		digest, _, err := r.at.Repository(tags[i].Image).Head(ctx, tags[i].Tag)
 		mu.Lock()
 		defer mu.Unlock()
 		if err == nil && digest == tags[i].Digest {
@@ -168,7 +169,7 @@ func (r *pruner) tagged(ctx context.Context, tags []Tag) error {
 		}
 		return err
 	})
-	slices.SortFunc(r.outcome.Tags, func(a, b Tag) int {
+	slices.SortFunc(r.outcome.Tags, func(a, b store.Tag) int {
 		older, _ := versioning.Parse(a.Tag)
 		newer, _ := versioning.Parse(b.Tag)
 		return cmp.Or(cmp.Compare(a.Image, b.Image), older.Compare(newer))
@@ -180,7 +181,7 @@ func (r *pruner) tagged(ctx context.Context, tags []Tag) error {
 // nothing odd. The tag that says that a record was completed stays: it is a second
 // one that names it.
 func (r *pruner) votes(ctx context.Context) error {
-	tags, err := registry.AllTags(ctx, r.project.at.Repository(records.Repository))
+	tags, err := registry.AllTags(ctx, r.at.Repository(records.Repository))
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/quoitbuild/quoit/labels"
@@ -11,38 +10,18 @@ import (
 	"github.com/quoitbuild/quoit/versioning"
 )
 
-// Ring reads which release a ring has, nil for an empty ring. Root is the name
-// of the root image. It is three GETs for a root image with an index, two for one without,
-// one for an empty ring. Errors are a [*registry.RequestError], or say what is wrong with
-// the root image, which [labels.ErrNotOurs] and [*labels.SchemaError] may be.
-func (p *Project) Ring(ctx context.Context, root, ring string) (*versioning.Placed, error) {
-	repository := p.at.Repository(root)
-	top, found, err := repository.Get(ctx, ring)
-	if err != nil || !found {
-		return nil, err
-	}
-	release, err := ReleaseOf(ctx, repository, top)
-	if errors.Is(err, labels.ErrEmpty) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("ring %s (%s): %w", ring, repository.Reference(ring), err)
-	}
-	return &versioning.Placed{Ring: ring, Digest: top.Digest, Release: release}, nil
-}
-
 // ReleaseOf reads what a root image says of its release, in its label. All its
 // platforms have the same. Errors are those of [Project.Ring].
 func ReleaseOf(ctx context.Context, from registry.Repository, top registry.Manifest) (versioning.Release, error) {
-	found, err := labelsOf(ctx, from, top)
+	found, err := LabelsOf(ctx, from, top)
 	if err != nil {
 		return versioning.Release{}, err
 	}
 	return labels.Parse(found)
 }
 
-// labelsOf reads those of an image; of several platforms those of the first.
-func labelsOf(ctx context.Context, from registry.Repository, top registry.Manifest) (map[string]string, error) {
+// LabelsOf reads the labels of an image; of several platforms those of the first.
+func LabelsOf(ctx context.Context, from registry.Repository, top registry.Manifest) (map[string]string, error) {
 	manifest := top
 	if top.IsIndex() {
 		digest, err := top.Image()

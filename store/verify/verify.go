@@ -1,11 +1,16 @@
-package store
+// Package verify holds a project's log, its tags and its images against each other, and
+// says what is wrong: [Verify] is all of it. verify.go reads the log, release.go looks
+// at the images, mirror.go knows what a mirror may lack.
+package verify
 
 import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 
 	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
 )
 
@@ -19,9 +24,9 @@ type Finding struct {
 // String is the finding in one line.
 func (f Finding) String() string { return f.Reference + ": " + f.Problem + ": " + f.Next }
 
-// Report is what [Project.Verify] has found, and what it looked at.
+// Report is what [Verify] has found, and what it looked at.
 type Report struct {
-	// Mirror is the project that this is a mirror of, see [Copy]; "" if it is none.
+	// Mirror is the project that this is a mirror of, see store/mirror; "" if it is none.
 	Mirror   string    `json:"mirror,omitempty"`
 	Records  int       `json:"records"`
 	Rings    []string  `json:"rings"` // those with a release
@@ -36,18 +41,17 @@ type Report struct {
 // none that was not copied. It writes nothing, and looks again if others wrote
 // meanwhile. The error is a [*registry.RequestError] if the registry does not answer, or says
 // that the log grows too fast; what is wrong with its contents is a finding.
-func (p *Project) Verify(ctx context.Context, rings []string) (Report, error) {
+func Verify(ctx context.Context, project *store.Project, rings []string) (Report, error) {
 	for range looksAgain {
-		report, newest, err := p.verify(ctx, rings)
+		report, newest, err := once(ctx, project, rings)
 		if err != nil || len(report.Findings) == 0 {
 			return report, err
 		}
-		reader := newReader(p)
 		// A log that cannot be read is what the findings are about.
-		if now, err := reader.log.Newest(ctx); err != nil || now.Record.Sequence <= newest {
+		if now, err := records.NewLog(project.Source()).Newest(ctx); err != nil || now.Record.Sequence <= newest {
 			return report, nil
 		}
-		if err := rest(ctx, reader.waits.unit); err != nil {
+		if err := registry.Rest(ctx, project.Namespace().Pace().Filled().Backoff); err != nil {
 			return Report{}, err
 		}
 	}
@@ -58,9 +62,9 @@ func (p *Project) Verify(ctx context.Context, rings []string) (Report, error) {
 // lists late.
 const looksAgain = 20
 
-// verify does it once, and returns the number of the newest record that it saw.
-func (p *Project) verify(ctx context.Context, rings []string) (Report, uint64, error) {
-	v := &verifier{project: p, driver: newReader(p), report: Report{Rings: []string{}, Findings: []Finding{}}}
+// once verifies once, and returns the number of the newest record that it saw.
+func once(ctx context.Context, project *store.Project, rings []string) (Report, uint64, error) {
+	v := &verifier{at: project.Namespace(), pace: project.Namespace().Pace(), source: project.Source(), report: Report{Rings: []string{}, Findings: []Finding{}}}
 	if err := v.read(ctx); err != nil {
 		return v.report, 0, err
 	}
@@ -94,8 +98,10 @@ func (p *Project) verify(ctx context.Context, rings []string) (Report, uint64, e
 }
 
 type verifier struct {
-	project *Project
-	driver  *driver
+	at      registry.Namespace
+	pace    registry.Pace
+	source  records.Source
+	mu      sync.Mutex // of what follows, while several run
 	log     records.Snapshot
 	newest  records.Record
 	digests map[records.Content]string // of versions, as the log says
@@ -103,7 +109,7 @@ type verifier struct {
 }
 
 func (v *verifier) repository(image string) registry.Repository {
-	return v.project.at.Repository(image)
+	return v.at.Repository(image)
 }
 
 func (v *verifier) find(reference, problem, next string) {
@@ -157,11 +163,11 @@ func (v *verifier) read(ctx context.Context) error {
 // all calls a function for 0 … n-1, several at a time, and what it returns one
 // at a time.
 func (v *verifier) all(n int, f func(i int) (note func(), err error)) error {
-	return v.project.pace.Each(n, func(i int) error {
+	return v.pace.Each(n, func(i int) error {
 		note, err := f(i)
 		if err == nil && note != nil {
-			v.driver.mu.Lock()
-			defer v.driver.mu.Unlock()
+			v.mu.Lock()
+			defer v.mu.Unlock()
 			note()
 		}
 		return err
@@ -177,7 +183,7 @@ func (v *verifier) open(ctx context.Context) error {
 		}
 	}
 	return v.all(len(decided), func(i int) (func(), error) {
-		got, err := v.driver.get(ctx, decided[i])
+		got, err := v.source.Get(ctx, decided[i])
 		err, broken := contents(err)
 		return func() {
 			digest := v.log.Tags[decided[i]]

@@ -1,4 +1,4 @@
-package store_test
+package prune_test
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/registry/registrytest"
 	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/store/prune"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/store/storetest"
 )
@@ -29,7 +30,7 @@ func TestEveryCrashOfAPruneCanBeResumed(t *testing.T) {
 				t.Parallel()
 				s := developed(t)
 				dying := &registrytest.Mortal{Left: n, After: after, Inner: &http.Transport{}}
-				_, err := s.Open(func(o *registry.Options) { o.Transport = dying }).Prune(context.Background(), pruneOptions(1))
+				_, err := prune.Prune(context.Background(), s.Open(func(o *registry.Options) { o.Transport = dying }), pruneOptions(1))
 				if dying.Dead != (err != nil) && !dying.Dead {
 					t.Fatalf("dead %v, error %v", dying.Dead, err)
 				}
@@ -71,7 +72,7 @@ func TestPublishDuringAPrune(t *testing.T) {
 				}
 				return false
 			})
-			_, err := s.Open(nil).Prune(context.Background(), pruneOptions(1))
+			_, err := prune.Prune(context.Background(), s.Open(nil), pruneOptions(1))
 			must(t, err)
 			s.verified()
 		})
@@ -101,7 +102,7 @@ func TestAdoptionOfWhatIsPruned(t *testing.T) {
 				return stops
 			})
 		}
-		pruned, err := s.Open(nil).Prune(context.Background(), pruneOptions(1))
+		pruned, err := prune.Prune(context.Background(), s.Open(nil), pruneOptions(1))
 		if ends != (err == nil) || !strings.Contains(named(pruned.Releases), "0.1.1") {
 			t.Fatalf("%v, %s", err, pruned)
 		}

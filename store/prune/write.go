@@ -1,4 +1,4 @@
-package store
+package prune
 
 import (
 	"context"
@@ -23,22 +23,22 @@ func (r *pruner) bury(ctx context.Context) error {
 			images = append(images, tag.Image)
 		}
 	}
-	err := r.project.pace.Each(len(images), func(i int) error {
-		return ensure(ctx, r.project.at.Writable(images[i]), stone.Config)
+	err := r.pace.Each(len(images), func(i int) error {
+		return registry.Ensure(ctx, r.at.Writable(images[i]), stone.Config)
 	})
 	if err != nil {
 		return err
 	}
 	var mu sync.Mutex
 	left := 0
-	err = r.project.pace.Each(len(r.outcome.Tags), func(i int) error {
+	err = r.pace.Each(len(r.outcome.Tags), func(i int) error {
 		mu.Lock()
 		refused := left > 0
 		mu.Unlock()
 		var err error
 		if !refused {
 			tag := r.outcome.Tags[i]
-			_, err = r.project.at.Writable(tag.Image).Replace(ctx, tag.Tag, tag.Digest, manifest)
+			_, err = r.at.Writable(tag.Image).Replace(ctx, tag.Tag, tag.Digest, manifest)
 		}
 		mu.Lock()
 		defer mu.Unlock()
@@ -66,7 +66,7 @@ func (r *pruner) sweep(ctx context.Context) error {
 	if len(r.outcome.Votes) == 0 {
 		return nil
 	}
-	log := r.project.at.Writable(records.Repository)
+	log := r.at.Writable(records.Repository)
 	able, err := r.trial(ctx, log)
 	if err != nil {
 		return err
@@ -81,7 +81,7 @@ func (r *pruner) sweep(ctx context.Context) error {
 		slots[name.Sequence] = append(slots[name.Sequence], vote)
 	}
 	numbers := slices.Sorted(maps.Keys(slots))
-	return r.project.pace.Each(len(numbers), func(i int) error {
+	return r.pace.Each(len(numbers), func(i int) error {
 		for _, vote := range slots[numbers[i]] { // in order, see votes
 			if deleted, err := log.Delete(ctx, vote); err != nil || !deleted {
 				return err
@@ -94,7 +94,7 @@ func (r *pruner) sweep(ctx context.Context) error {
 func (r *pruner) trial(ctx context.Context, log registry.Repository) (bool, error) {
 	stone := records.Tombstone()
 	manifest := registry.NewManifest(records.ManifestType, stone.Manifest)
-	if err := ensure(ctx, log, stone.Config); err != nil {
+	if err := registry.Ensure(ctx, log, stone.Config); err != nil {
 		return false, err
 	}
 	for _, tag := range []string{trialTag, otherTrial} {

@@ -1,0 +1,133 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/quoitbuild/quoit/labels"
+	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// Ring reads which release a ring has, nil for an empty ring. Root is the name
+// of the root image. It is three GETs for a root image with an index, two for one without,
+// one for an empty ring. Errors are a [*registry.RequestError], or say what is wrong with
+// the root image, which [labels.ErrNotOurs] and [*labels.SchemaError] may be.
+func (p *Project) Ring(ctx context.Context, root, ring string) (*versioning.Placed, error) {
+	repository := p.at.Repository(root)
+	top, found, err := repository.Get(ctx, ring)
+	if err != nil || !found {
+		return nil, err
+	}
+	release, err := ReleaseOf(ctx, repository, top)
+	if errors.Is(err, labels.ErrEmpty) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ring %s (%s): %w", ring, repository.Reference(ring), err)
+	}
+	return &versioning.Placed{Ring: ring, Digest: top.Digest, Release: release}, nil
+}
+
+// Release reads what a root image says of its release; digest is that of the
+// root image. Errors are those of [Project.Ring], or say that it is gone.
+func (p *Project) Release(ctx context.Context, root, digest string) (versioning.Release, error) {
+	repository := p.at.Repository(root)
+	top, found, err := repository.Get(ctx, digest)
+	if err != nil {
+		return versioning.Release{}, err
+	}
+	if !found {
+		return versioning.Release{}, missing(repository, digest)
+	}
+	release, err := ReleaseOf(ctx, repository, top)
+	if err != nil {
+		return versioning.Release{}, fmt.Errorf("%s: %w", repository.Reference(digest), err)
+	}
+	return release, nil
+}
+
+// Images are all images of a release that a ring has or had, by name, with
+// their digests: what the record of its publish says, in two GETs. Of a
+// release that is older than the log they are what its versions' tags name, a HEAD each.
+// Errors are a [*registry.RequestError], or say what is gone or broken.
+func (p *Project) Images(ctx context.Context, place records.Place) (map[string]records.Image, error) {
+	if place.Record == 0 {
+		return p.taggedImages(ctx, place)
+	}
+	sealed, err := newReader(p).log.Record(ctx, place.Record)
+	if err != nil {
+		return nil, err
+	}
+	if published := sealed.Record.Images[place.Root].Digest; published != place.Digest {
+		return nil, fmt.Errorf("record %d of the log published %s as %q, and a ring has %s of it: run `quoit verify`", place.Record, place.Root, published, place.Digest)
+	}
+	return sealed.Record.Images, nil
+}
+
+func (p *Project) taggedImages(ctx context.Context, place records.Place) (map[string]records.Image, error) {
+	release, err := p.Release(ctx, place.Root, place.Digest)
+	if err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex
+	images := map[string]records.Image{place.Root: {Version: place.Version, Digest: place.Digest}}
+	names := slices.Sorted(maps.Keys(release.Images))
+	err = p.pace.Each(len(names), func(i int) error {
+		if names[i] == place.Root {
+			return nil
+		}
+		image, version := p.at.Repository(names[i]), release.Images[names[i]].Version
+		digest, found, err := image.Head(ctx, version.String())
+		if err != nil {
+			return err
+		}
+		if !found {
+			return fmt.Errorf("%s, which release %s needs, is not there", image.Reference(version.String()), place.Version)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		images[names[i]] = records.Image{Version: version, Digest: digest}
+		return nil
+	})
+	return images, err
+}
+
+// Places finds releases in the log by the digests of their root images. What
+// the log does not know is not in the result. Records are read from the newest
+// on until all are found, so a digest that was never published costs the whole
+// log. Errors are those of [Project.History].
+func (p *Project) Places(ctx context.Context, digests ...string) (map[string]versioning.Place, error) {
+	log := newReader(p).log
+	newest, err := log.Newest(ctx)
+	if err != nil || newest.Digest == "" {
+		return nil, err
+	}
+	found := map[string]versioning.Place{}
+	for sealed, err := range log.Back(ctx, newest) {
+		if err != nil {
+			return nil, err
+		}
+		for _, table := range []records.Table{sealed.Record.After, sealed.Record.Before} {
+			for _, place := range table {
+				if slices.Contains(digests, place.Digest) && !place.Empty() {
+					found[place.Digest] = place
+				}
+			}
+		}
+		if !slices.ContainsFunc(digests, func(digest string) bool { return found[digest].Empty() }) {
+			break
+		}
+	}
+	return found, nil
+}
+
+// missing is the error for a manifest that was not pushed, or is gone.
+func missing(from registry.Repository, digest string) error {
+	return fmt.Errorf("%s is not in the registry: run the build again, it pushes it", from.Reference(digest))
+}

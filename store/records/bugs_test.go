@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/quoitbuild/quoit/internal/dose"
 )
 
 // planted is a mistake, where it shows, and what the checker says of it.
@@ -74,9 +76,9 @@ func TestPlantedBugsAreFoundInHistories(t *testing.T) {
 		variant func(*Machine, []Response) bool
 		first   uint64 // seed
 	}{
-		"no closing check":         {noClosing, dose[uint64](161, 1, 1)},
+		"no closing check":         {noClosing, dose.Of[uint64](161, 1, 1)},
 		"not awaiting the own tag": {noAwait, 1},
-		"no doubt":                 {noDoubt, dose[uint64](4301, 4001, 4001)},
+		"no doubt":                 {noDoubt, dose.Of[uint64](4301, 4001, 4001)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, seed, _, err := histories(test.first, 5000, func(h *history) {

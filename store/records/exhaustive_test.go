@@ -3,13 +3,15 @@ package records
 import (
 	"testing"
 	"time"
+
+	"github.com/quoitbuild/quoit/internal/dose"
 )
 
 const most = 25 // requests of a writer left alone, since it began its last round
 
 // Every interleaving of single requests, crashes and delayed writes.
 func TestEveryInterleaving(t *testing.T) {
-	for name, s := range dose(shorten, asTheyAre, lengthen)(scenarios()) {
+	for name, s := range dose.Of(shorten, asTheyAre, lengthen)(scenarios()) {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
 			e, err := explore(s)

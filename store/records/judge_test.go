@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/quoitbuild/quoit/internal/dose"
 )
 
 // judge says whether a history is one that a log may have: the log itself is the
@@ -154,12 +156,12 @@ func histories(first, count uint64, change func(*history)) (h *history, seed uin
 }
 
 func TestRandomHistories(t *testing.T) {
-	runHistories(t, dose[uint64](200, 1000, 100_000), nil)
+	runHistories(t, dose.Of[uint64](200, 1000, 100_000), nil)
 }
 
 // A registry whose pages hold next to nothing, and are older the earlier they are.
 func TestRandomHistoriesInTinyPages(t *testing.T) {
-	runHistories(t, dose[uint64](60, 300, 300), func(h *history) { h.lagging, h.order, h.page = true, "lexical", 1 })
+	runHistories(t, dose.Of[uint64](60, 300, 300), func(h *history) { h.lagging, h.order, h.page = true, "lexical", 1 })
 }
 
 // runHistories runs many, or the one that QUOIT_SEED names.

@@ -13,7 +13,7 @@ import (
 	"fmt"
 
 	"github.com/quoitbuild/quoit/builder"
-	"github.com/quoitbuild/quoit/deploy/site"
+	"github.com/quoitbuild/quoit/deploy"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
@@ -62,7 +62,7 @@ type task struct {
 	image       records.Image // that is run
 	reference   string        // of the image, by digest
 	environment map[string]string
-	release     []byte // content of site.ReleaseFile
+	release     []byte // content of deploy.ImagesFile
 }
 
 // secretsDir is where a gate finds its secrets.
@@ -94,7 +94,7 @@ func newTask(m *manifest.Manifest, gate manifest.Gate, r Release) (task, error) 
 	for name, image := range r.Images {
 		references[name] = m.Repository(name) + "@" + image.Digest
 	}
-	release, err := site.FormatImages(references)
+	release, err := deploy.FormatImages(references)
 	if err != nil {
 		return task{}, err
 	}
@@ -105,7 +105,7 @@ func newTask(m *manifest.Manifest, gate manifest.Gate, r Release) (task, error) 
 			"QUOIT_RING":           gate.Ring,
 			"QUOIT_VERSION":        r.Version.String(),
 			"QUOIT_RELEASE_DIGEST": r.Digest,
-			"QUOIT_RELEASE":        site.ReleaseFile,
+			"QUOIT_RELEASE":        deploy.ImagesFile,
 		},
 	}, nil
 }

@@ -20,7 +20,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quoitbuild/quoit/builder"
-	"github.com/quoitbuild/quoit/deploy/site"
+	"github.com/quoitbuild/quoit/deploy"
 )
 
 // run runs a gate once, whatever the cache has, and shows its progress. Unless
@@ -108,10 +108,10 @@ func (t task) state(config []byte, platform ocispecs.Platform) (bk.State, error)
 }
 
 func (t task) options(args []string) []bk.RunOption {
-	release := bk.Scratch().File(bk.Mkfile("/"+site.ReleaseName, 0o444, t.release), bk.WithCustomName("[quoit] list the images of the release"))
+	release := bk.Scratch().File(bk.Mkfile("/"+deploy.ImagesName, 0o444, t.release), bk.WithCustomName("[quoit] list the images of the release"))
 	options := []bk.RunOption{
 		bk.Args(args), bk.IgnoreCache, bk.WithCustomName(t.step()),
-		bk.AddMount(site.ReleaseDir, release, bk.Readonly),
+		bk.AddMount(deploy.ImagesDir, release, bk.Readonly),
 	}
 	if !t.gate.Network {
 		options = append(options, bk.Network(pb.NetMode_NONE))

@@ -17,7 +17,6 @@ import (
 
 	"github.com/quoitbuild/quoit/deploy"
 	"github.com/quoitbuild/quoit/deploy/apply"
-	"github.com/quoitbuild/quoit/deploy/site"
 	"github.com/quoitbuild/quoit/internal/show"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/versioning"
@@ -68,7 +67,7 @@ flag wins.`,
 	flags.StringVar(&f.action, "action", "", "install, upgrade, downgrade, restore or uninstall (default install)")
 	flags.StringVar(&f.from, "from-version", "", "the version that the site comes from")
 	flags.StringVar(&f.to, "to-version", "", "the version that the site goes to")
-	flags.StringVar(&f.release, "release", "", "a JSON file with the release's images by digest (default "+site.ReleaseFile+")")
+	flags.StringVar(&f.release, "release", "", "a JSON file with the release's images by digest (default "+deploy.ImagesFile+")")
 	flags.StringVar(&r.Registry, "registry", "", "the registry of images that objects name without one, if there is no release file")
 	flags.StringVar(&f.scope, "scope", "", "namespace, or cluster to allow objects outside the site's namespace (default namespace)")
 	takeOverFlag(flags, &r.TakeOver, "fields")
@@ -148,7 +147,7 @@ func parseVersion(flag, text string, to *versioning.Version) (err error) {
 // readRelease reads the file that is there by itself in a root image that a
 // deploy runs.
 func (f *applyFlags) readRelease() error {
-	file, err := os.Open(cmp.Or(f.release, site.ReleaseFile))
+	file, err := os.Open(cmp.Or(f.release, deploy.ImagesFile))
 	if errors.Is(err, fs.ErrNotExist) && f.release == "" {
 		return nil
 	}

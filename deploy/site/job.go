@@ -7,6 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/quoitbuild/quoit/deploy"
 )
 
 const (
@@ -63,7 +65,7 @@ func (t Task) pod() corev1.PodSpec {
 				corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("64Mi"),
 			}},
 			VolumeMounts: []corev1.VolumeMount{
-				{Name: "release", MountPath: ReleaseDir, ReadOnly: true},
+				{Name: "release", MountPath: deploy.ImagesDir, ReadOnly: true},
 				{Name: "tmp", MountPath: "/tmp"},
 			},
 		}},
@@ -87,5 +89,5 @@ func (t Task) files(job *batchv1.Job) (*corev1.ConfigMap, error) {
 	}}
 	mark(&meta, t.Site)
 	meta.Labels[labelStep] = string(t.Step.Action)
-	return &corev1.ConfigMap{ObjectMeta: meta, Immutable: new(true), Data: map[string]string{ReleaseName: string(release)}}, nil
+	return &corev1.ConfigMap{ObjectMeta: meta, Immutable: new(true), Data: map[string]string{deploy.ImagesName: string(release)}}, nil
 }

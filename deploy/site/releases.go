@@ -2,8 +2,6 @@ package site
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 
 	"github.com/quoitbuild/quoit/deploy"
 )
@@ -23,20 +21,4 @@ type Releases interface {
 	Lineage(ctx context.Context, releases []deploy.Release) (deploy.Descends, error)
 	// Images says what a release consists of.
 	Images(ctx context.Context, release deploy.Release) (Images, error)
-}
-
-// The file in which whatever Quoit runs finds the images of the release.
-const (
-	ReleaseDir  = "/run/quoit"
-	ReleaseName = "release.json"
-	ReleaseFile = ReleaseDir + "/" + ReleaseName
-)
-
-// FormatImages writes that file: references by digest, by name.
-func FormatImages(references map[string]string) ([]byte, error) {
-	text, err := json.MarshalIndent(references, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("writing the release's images: %w", err)
-	}
-	return append(text, '\n'), nil
 }

@@ -30,12 +30,12 @@ type Task struct {
 
 // Release is the file that lists the images of the release that runs.
 func (t Task) Release() ([]byte, error) {
-	text, err := FormatImages(t.Images.All)
+	text, err := deploy.FormatImages(t.Images.All)
 	if err != nil {
 		return nil, err
 	}
 	if len(text) > maxRelease-4096 {
-		return nil, fmt.Errorf("writing %s: the release has %d images, more than fit in a ConfigMap", ReleaseName, len(t.Images.All))
+		return nil, fmt.Errorf("writing %s: the release has %d images, more than fit in a ConfigMap", deploy.ImagesName, len(t.Images.All))
 	}
 	return text, nil
 }
@@ -77,7 +77,7 @@ func Variables(s Site, step deploy.Step, takeOver bool) []Variable {
 		{"QUOIT_ACTION", string(step.Action)},
 		{"QUOIT_FROM_VERSION", ""},
 		{"QUOIT_TO_VERSION", ""},
-		{"QUOIT_RELEASE", ReleaseFile},
+		{"QUOIT_RELEASE", deploy.ImagesFile},
 	}
 	for i := range all {
 		switch {

@@ -51,7 +51,7 @@ func TestEveryCrashCanBeResumed(t *testing.T) {
 	for _, at := range situations {
 		want, requests := at.finished(t)
 		for _, after := range []bool{false, true} {
-			for n := range len(requests) + 1 {
+			for n := 0; n <= len(requests); n += storetest.Dose(5, 1, 1) {
 				t.Run(fmt.Sprintf("%s, at request %d, after it %v", at.name, n, after), func(t *testing.T) {
 					t.Parallel()
 					at.crash(t, &registrytest.Mortal{Left: n, After: after}, want)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -48,7 +47,7 @@ func forEveryRequest(t *testing.T, onlyPassing bool, test func(t *testing.T, at 
 			continue
 		}
 		for n := range requests {
-			if os.Getenv("QUOIT_TEST_LONG") == "" && (n+i)%4 != 0 {
+			if (n+i)%storetest.Dose(16, 4, 1) != 0 {
 				continue // every request, and every fault, but not each with each
 			}
 			t.Run(fmt.Sprintf("%s at %d", fault, n), func(t *testing.T) {

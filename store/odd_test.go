@@ -350,6 +350,9 @@ func (o odd) verified(s *server, want []string) {
 func TestTwoPublishersOnAnOddRegistry(t *testing.T) { testTwoPublishersOnAnOddRegistry(t, newServer) }
 
 func testTwoPublishersOnAnOddRegistry(t *testing.T, start func(*testing.T) *server) {
+	if storetest.Dose(true, false, false) {
+		t.Skip("takes seconds: set QUOIT_TEST_FULL=1")
+	}
 	s := start(t)
 	o := odd{unit: shortUnit, lag: shortLag}
 	turn := mixed()

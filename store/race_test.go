@@ -29,7 +29,7 @@ type race struct {
 
 func TestTwoPublishersRacing(t *testing.T) {
 	t.Parallel()
-	raceOn(newServer(t), 200)
+	raceOn(newServer(t), storetest.Dose(24, 200, 200))
 }
 
 func raceOn(s *server, rounds int) {

@@ -54,13 +54,16 @@ func (at moving) rival() rival {
 func TestTwoOperationsInterleaved(t *testing.T) {
 	t.Parallel()
 	for _, at := range movings {
-		for _, other := range rivals {
+		for i, other := range rivals {
 			if os.Getenv("QUOIT_TEST_LONG") == "" && at.name != records.OpShift && other.name != records.OpShift {
 				continue
 			}
 			in := &interleaving{at: at, other: other, want: map[string]account{}}
 			requests := len(in.requests(t))
 			for n := range requests {
+				if (n+i)%storetest.Dose(16, 1, 1) != 0 {
+					continue
+				}
 				t.Run(fmt.Sprintf("%s before request %d of %s", other.name, n, at.name), func(t *testing.T) { in.run(t, n) })
 			}
 			if in.runs == requests && in.overtaken == 0 {

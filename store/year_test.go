@@ -38,7 +38,7 @@ type year struct {
 
 // TestAYear lets people work for a year on twenty images in seven rings:
 //
-//	QUOIT_SEED=7 go test ./registry -run TestAYear
+//	QUOIT_SEED=7 go test ./store -run TestAYear
 //
 // does so in another way.
 func TestAYear(t *testing.T) {

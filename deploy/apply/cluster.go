@@ -102,11 +102,11 @@ type cluster struct {
 
 // patch applies one object as it is.
 func (c *cluster) patch(ctx context.Context, object *unstructured.Unstructured, force bool) error {
-	options := []client.PatchOption{client.FieldOwner(fieldManager)}
+	options := []client.ApplyOption{client.FieldOwner(fieldManager)}
 	if force {
 		options = append(options, client.ForceOwnership)
 	}
-	return c.Patch(ctx, object, client.Apply, options...)
+	return c.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), options...)
 }
 
 // pollInterval is how often the cluster is asked while something is waited for.

@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -68,12 +70,26 @@ func (f *fake) Create(_ context.Context, object client.Object, _ ...client.Creat
 	return nil
 }
 
+// Patch is what ssa compares with, as a dry run.
 func (f *fake) Patch(_ context.Context, object client.Object, _ client.Patch, options ...client.PatchOption) error {
 	var asked client.PatchOptions
 	if asked.ApplyOptions(options); len(asked.DryRun) == 0 {
-		f.add(object.(*unstructured.Unstructured))
-		f.writes = append(f.writes, "apply "+keyOf(object).String())
+		f.writes = append(f.writes, "patch "+keyOf(object).String())
 	}
+	return nil
+}
+
+func (f *fake) Apply(_ context.Context, configuration runtime.ApplyConfiguration, _ ...client.ApplyOption) error {
+	object := &unstructured.Unstructured{}
+	data, err := json.Marshal(configuration)
+	if err == nil {
+		err = object.UnmarshalJSON(data)
+	}
+	if err != nil {
+		return err
+	}
+	f.add(object)
+	f.writes = append(f.writes, "apply "+keyOf(object).String())
 	return nil
 }
 

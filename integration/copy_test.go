@@ -266,7 +266,7 @@ func mirrored(t *testing.T, prefix string) map[string]string {
 // killCopy copies, and kills the process at its k-th write.
 func killCopy(t *testing.T, dir string, p *proxy.Proxy, place string, k int, done bool) {
 	t.Helper()
-	cmd := stack.Command(t.Context(), quoitFile, "copy", "developers", p.Host+"/"+place)
+	cmd := stack.Command(t.Context(), quoitRun, "copy", "developers", p.Host+"/"+place)
 	cmd.Dir = dir
 	killAt(t, cmd, p, k, proxy.IsWrite, done)
 }

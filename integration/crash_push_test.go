@@ -60,7 +60,7 @@ func TestCrashInTheSecondPart(t *testing.T) {
 	t.Parallel()
 	dir, prefix := generated(t, frontend.MaxPart+2)
 	p := startProxy(t)
-	cmd := stack.Command(t.Context(), quoitFile, "build", "--push")
+	cmd := stack.Command(t.Context(), quoitRun, "build", "--push")
 	cmd.Env, cmd.Dir = append(cmd.Env, "QUOIT_REGISTRY="+p.Host), dir
 	root := func(r proxy.Request) bool { return strings.Contains(r.Path, "/deploy/manifests/sha256:") }
 	killAt(t, cmd, p, 1, proxy.All(byBuildkit(proxy.IsWrite), root), false)

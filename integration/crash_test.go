@@ -183,7 +183,7 @@ func (v *victim) proxy(t *testing.T) *proxy.Proxy {
 func (v *victim) kill(t *testing.T, k int, match func(proxy.Request) bool, done bool) {
 	t.Helper()
 	p := v.proxy(t)
-	cmd := stack.Command(t.Context(), quoitFile, "build", "--push")
+	cmd := stack.Command(t.Context(), quoitRun, "build", "--push")
 	cmd.Env = append(cmd.Env, "QUOIT_REGISTRY="+p.Host)
 	cmd.Dir = v.dir
 	killAt(t, cmd, p, k, match, done)

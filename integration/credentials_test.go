@@ -49,7 +49,7 @@ func loggedIn(t *testing.T, dir, registry, password string, args ...string) ran 
 	folder := t.TempDir()
 	login := base64.StdEncoding.EncodeToString([]byte(secretUser + ":" + password))
 	write(t, folder, "config.json", fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, registry, login))
-	cmd := stack.Command(t.Context(), quoitFile, args...)
+	cmd := stack.Command(t.Context(), quoitRun, args...)
 	cmd.Env = append(cmd.Env, "QUOIT_REGISTRY="+registry, "DOCKER_CONFIG="+folder)
 	var out, progress bytes.Buffer
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &progress

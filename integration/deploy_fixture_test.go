@@ -164,7 +164,7 @@ func (s *standIn) begin(args ...string) (process *exec.Cmd, wait func() (stderr 
 func (s *standIn) start(variable string, args ...string) (process *exec.Cmd, wait func() (stderr string, code int)) {
 	s.t.Helper()
 	var stderr bytes.Buffer
-	cmd := stack.Command(s.t.Context(), quoitFile, append([]string{"deploy", "eu"}, args...)...)
+	cmd := stack.Command(s.t.Context(), quoitRun, append([]string{"deploy", "eu"}, args...)...)
 	cmd.Dir, cmd.Stderr = s.dir, &stderr
 	if variable != "" {
 		cmd.Env = append(cmd.Environ(), variable)

@@ -33,7 +33,7 @@ type ran struct {
 // runQuoit is quoit for use outside of the test's own goroutine, and with a
 // registry of its own.
 func runQuoit(ctx context.Context, dir, registry string, args ...string) ran {
-	cmd := stack.Command(ctx, quoitFile, args...)
+	cmd := stack.Command(ctx, quoitRun, args...)
 	cmd.Env = append(cmd.Env, "QUOIT_REGISTRY="+registry)
 	var out, progress bytes.Buffer
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &progress
@@ -387,7 +387,7 @@ func TestInterrupt(t *testing.T) {
 			edit(t, dir, "2")
 			p := startProxy(t)
 			p.Use(proxy.Rule{Match: places[at].match, Fault: fault})
-			cmd := stack.Command(t.Context(), quoitFile, args...)
+			cmd := stack.Command(t.Context(), quoitRun, args...)
 			var output bytes.Buffer
 			cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &output, &output
 			cmd.Env = append(cmd.Env, "QUOIT_REGISTRY="+p.Host)

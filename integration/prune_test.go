@@ -127,7 +127,7 @@ func TestPruneKilledAtEveryWrite(t *testing.T) {
 func killPrune(t *testing.T, dir string, k int) {
 	t.Helper()
 	p := startProxy(t)
-	cmd := stack.Command(t.Context(), quoitFile, "prune", "--keep", "1")
+	cmd := stack.Command(t.Context(), quoitRun, "prune", "--keep", "1")
 	cmd.Env = append(cmd.Env, "QUOIT_REGISTRY="+p.Host)
 	cmd.Dir = dir
 	killAt(t, cmd, p, k, proxy.IsWrite, true)

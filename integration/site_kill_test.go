@@ -152,7 +152,7 @@ func (s *standIn) deploysWaiting() {
 	newest := "app=app,greeting=" + s.greeting()
 	s.waitFor("true", "get", "pods", "-l", newest, "-o", "jsonpath={.items[*].status.containerStatuses[*].started}")
 	var stderr lockedBuffer
-	cmd := stack.Command(s.t.Context(), quoitFile, "deploy", "eu")
+	cmd := stack.Command(s.t.Context(), quoitRun, "deploy", "eu")
 	cmd.Dir, cmd.Stderr = s.dir, &stderr
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)

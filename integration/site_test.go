@@ -152,7 +152,7 @@ func TestWhatARootImageMayNot(t *testing.T) {
 	config := s.account("deployer")
 	run := func(args ...string) (stderr string, err error) {
 		var out bytes.Buffer
-		cmd := stack.Command(t.Context(), quoitFile, append([]string{"deploy", "eu"}, args...)...)
+		cmd := stack.Command(t.Context(), quoitRun, append([]string{"deploy", "eu"}, args...)...)
 		cmd.Dir, cmd.Stderr = s.dir, &out
 		cmd.Env = append(cmd.Environ(), "KUBECONFIG="+config)
 		err = cmd.Run()

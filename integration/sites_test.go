@@ -59,7 +59,7 @@ func (s *standIn) deploysWhereItCan() {
 	replace(t, s.dir, "quoit.yaml", "}}", "}")
 	run := func(args ...string) (stdout string, code int) {
 		var out bytes.Buffer
-		cmd := stack.Command(t.Context(), quoitFile, args...)
+		cmd := stack.Command(t.Context(), quoitRun, args...)
 		cmd.Dir, cmd.Env = s.dir, append(cmd.Env, "KUBECONFIG="+config)
 		cmd.Stdout = &out
 		_ = cmd.Run() // the code says it; what slow has started keeps no pipe open

@@ -40,6 +40,7 @@ import (
 var (
 	stack     *kit.Stack // its Command runs buildx, buildctl and crane
 	quoitFile string     // the quoit command
+	quoitRun  string     // the same to be run, which make cover looks into
 )
 
 func TestMain(m *testing.M) {
@@ -58,16 +59,30 @@ func runTests(m *testing.M) (code int, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(bin)) }()
 	quoitFile = filepath.Join(bin, "quoit")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X main.version=test", "-o", quoitFile, "../cmd/quoit")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("building quoit: %w\n%s", err, output)
+	if err := buildQuoit(quoitFile); err != nil {
+		return 0, err
+	}
+	if quoitRun = quoitFile; os.Getenv("GOCOVERDIR") != "" {
+		quoitRun = filepath.Join(bin, "covered", "quoit")
+		if err := buildQuoit(quoitRun, "-cover", "-coverpkg=github.com/quoitbuild/quoit/..."); err != nil {
+			return 0, err
+		}
 	}
 	if stack, err = kit.Start(context.Background(), kit.Options{}); err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, stack.Stop()) }()
 	return m.Run(), nil
+}
+
+func buildQuoit(file string, flags ...string) error {
+	args := append([]string{"build", "-trimpath", "-ldflags", "-s -w -X main.version=test", "-o", file}, flags...)
+	build := exec.Command("go", append(args, "../cmd/quoit")...)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building quoit: %w\n%s", err, output)
+	}
+	return nil
 }
 
 var pushFrontend = sync.OnceValues(func() (string, error) {
@@ -101,7 +116,7 @@ func cliImage(t *testing.T) {
 func quoit(t *testing.T, dir string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	var out, progress bytes.Buffer
-	cmd := stack.Command(t.Context(), quoitFile, args...)
+	cmd := stack.Command(t.Context(), quoitRun, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &progress
 	var exit *exec.ExitError
 	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {

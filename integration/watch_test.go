@@ -28,7 +28,7 @@ type watcher struct {
 func watch(t *testing.T, dir string, args ...string) *watcher {
 	t.Helper()
 	w := &watcher{lockedBuffer: &lockedBuffer{}}
-	w.cmd = stack.Command(context.WithoutCancel(t.Context()), quoitFile, append([]string{"watch", "--interval", "1s", "--listen", "127.0.0.1:0"}, args...)...)
+	w.cmd = stack.Command(context.WithoutCancel(t.Context()), quoitRun, append([]string{"watch", "--interval", "1s", "--listen", "127.0.0.1:0"}, args...)...)
 	w.cmd.Dir, w.cmd.Stderr = dir, w.lockedBuffer
 	if err := w.cmd.Start(); err != nil {
 		t.Fatal(err)

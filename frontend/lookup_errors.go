@@ -36,7 +36,7 @@ const (
 
 var stepByStatus = map[int]string{
 	401: logIn,
-	403: fmt.Sprintf("this account may not read it, log in (docker login) with one that may; some registries also answer so for a repository that does not exist yet: if this project has no release, say so with --first, as a build argument %s=1", ArgFirst),
+	403: fmt.Sprintf("this account may not read it, log in (docker login) with one that may; some registries also answer 403 for a repository that does not exist yet: if this project has no release, say so with --first, or with the build argument %s=1", ArgFirst),
 	429: "the registry limits requests, " + later,
 }
 
@@ -49,7 +49,7 @@ var stepByText = []struct{ text, step string }{
 	{"no such host", "check the registry's address"},
 	{"dial tcp: lookup", "check the registry's address"},
 	{"no match for platform", "the image is not made for a platform of the manifest: check platforms:"},
-	{"encountered unknown type", "this is no image, another tool wrote there: let the tag name a release again, or delete it"},
+	{"encountered unknown type", "this is not an image, another tool wrote there: let the tag name a release again, or delete it"},
 	{"unexpected commit digest", "what came is not what was stored: check a proxy before the registry, " + later},
 	{"from remote: not found", "the registry lost a part of the image: push it again"},
 	{"not found: not found", "the registry lost a part of the image: push it again"},

@@ -93,7 +93,7 @@ func TestNextSteps(t *testing.T) {
 		`failed to do request: Head "http://` + deceptive + `": EOF`:                                                                "the connection broke",
 		`failed to do request: Head "http://` + deceptive + `": dial tcp 127.0.0.1:40350: connect: connection refused`:              "check that the registry runs",
 		`failed to do request: Head "https://registry.invalid/v2/": dial tcp: lookup registry.invalid on 10.0.0.1:53: no such host`: "check the registry's address",
-		"encountered unknown type application/vnd.example.403; children may not be fetched":                                         "this is no image",
+		"encountered unknown type application/vnd.example.403; children may not be fetched":                                         "this is not an image",
 	} {
 		got := explained(errors.New(text)).Error()
 		_, step, found := strings.Cut(got, strings.ReplaceAll(text, "\n", ": ")+": ")

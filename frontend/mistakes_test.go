@@ -116,8 +116,8 @@ func TestOptionsThatDoNotFitTheProject(t *testing.T) {
 		o     Options
 		words []string
 	}{
-		{Options{Major: []string{"wbe"}}, []string{`QUOIT_MAJOR names "wbe", which is no image of acme/shop; did you mean "web"?`}},
-		{Options{Rebuild: []string{"*", "zzz"}}, []string{`QUOIT_REBUILD names "zzz", which is no image of acme/shop`}},
+		{Options{Major: []string{"wbe"}}, []string{`QUOIT_MAJOR names "wbe", which is not an image of acme/shop; did you mean "web"?`}},
+		{Options{Rebuild: []string{"*", "zzz"}}, []string{`QUOIT_REBUILD names "zzz", which is not an image of acme/shop`}},
 		{Options{Contexts: map[string]string{"api": "docker-image://busybox"}}, []string{"the named context api has the name of an image of acme/shop: choose another name"}},
 		{Options{Contexts: map[string]string{"tools": "local:tools"}}, []string{"the named context tools: only images (docker-image://…) are supported"}},
 		{Options{Args: map[string]string{"TARGETARCH": "arm64"}}, []string{"the build argument TARGETARCH gets its value from the platform"}},

@@ -150,7 +150,7 @@ func (p *planner) checkSelections() error {
 	names := p.project.manifest.ImageNames()
 	for arg, s := range map[string][]string{ArgMajor: p.opts.Major, ArgRebuild: p.opts.Rebuild} {
 		if name := unknownName(s, names); name != "" {
-			return fmt.Errorf("%s names %q, which is no image of %s%s", arg, name, p.project.manifest.Project, didYouMean(name, names))
+			return fmt.Errorf("%s names %q, which is not an image of %s%s", arg, name, p.project.manifest.Project, didYouMean(name, names))
 		}
 	}
 	return nil

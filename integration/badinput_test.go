@@ -409,7 +409,7 @@ var badReleases = map[string]struct {
 	},
 	"an artifact that is no image": {
 		put:    putArtifact,
-		says:   "this is no image, another tool wrote there",
+		says:   "this is not an image, another tool wrote there",
 		status: "an image without our labels: it carries no release",
 	},
 }

@@ -472,7 +472,7 @@ func TestTwoPublishersAtOnce(t *testing.T) {
 		switch {
 		case got.code == 0:
 			won++
-		case got.code == 3, got.code == 1 && (strings.Contains(got.stderr, "is taken by") || strings.Contains(got.stderr, "someone else writes there too")):
+		case got.code == 3, got.code == 1 && (strings.Contains(got.stderr, "is taken by") || strings.Contains(got.stderr, "somebody else writes there too")):
 		default:
 			t.Errorf("%s: exit code %d, error %v\n%s", edits[i], got.code, got.err, got.stderr)
 		}

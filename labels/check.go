@@ -112,7 +112,7 @@ func checkRest(release versioning.Release) error {
 
 func checkName(what, value string) error {
 	if len(value) > maxName || !name.MatchString(value) {
-		return fmt.Errorf("%.40q is not a name for the %s: small letters and digits, separated by . _ - or /", value, what)
+		return fmt.Errorf("%.40q is not a name for the %s: lower-case letters and digits, separated by . _ - or /", value, what)
 	}
 	return nil
 }

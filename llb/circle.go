@@ -55,7 +55,7 @@ func falseCircle(circles [][]*unit, results map[string][]*Compiled) error {
 		path = append(path[1:], path[0])
 	}
 	first, second := path[0], path[1%len(path)]
-	err := fmt.Errorf("%w; no layer comes from %s, but the file's own frontend was told of it: take it out of the file",
+	err := fmt.Errorf("%w; no layer comes from %s, but the file's own frontend was told about it: remove it from the file",
 		&graph.CycleError{Path: append(path, first)}, second)
 	return InReference(err, results[first][0].Source, second)
 }

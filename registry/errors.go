@@ -74,5 +74,5 @@ func (e *ReadBackError) Error() string {
 	if e.Got == "" {
 		return fmt.Sprintf("%s was written as %s and is not there: the registry forgets, or is not consistent", e.Reference, e.Wanted)
 	}
-	return fmt.Sprintf("%s was written as %s and names %s: someone else writes there too, run it again", e.Reference, e.Wanted, e.Got)
+	return fmt.Sprintf("%s was written as %s and names %s: somebody else writes there too: run the command again", e.Reference, e.Wanted, e.Got)
 }

@@ -44,7 +44,7 @@ func (c *Client) declined(doing, reference string, status int, header http.Heade
 	login := "docker login " + c.host()
 	switch {
 	case status == http.StatusUnauthorized:
-		e.Problem, e.Hint = "not logged in, or no longer (401)", login
+		e.Problem, e.Hint = "not logged in, or no longer logged in (401)", login
 	case status == http.StatusForbidden && doing == writing:
 		e.Problem, e.Hint = "this account may not push there (403)", login+" with one that may"
 	case status == http.StatusForbidden:
@@ -107,7 +107,7 @@ func (c *Client) explain(err error) (problem, hint string) {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nobody listens there (connection refused)", "check that the registry runs, and its address"
 	case errors.As(err, &resolving):
-		return fmt.Sprintf("the name of %s has no address", clean(resolving.Name)), "check the registry's address"
+		return fmt.Sprintf("the name %s cannot be resolved", clean(resolving.Name)), "check the registry's address"
 	case errors.As(err, &certificate):
 		return "its certificate is not trusted: " + clean(certificate.Err.Error()), "add its authority to the system's"
 	case errors.As(err, &plain):
@@ -115,7 +115,7 @@ func (c *Client) explain(err error) (problem, hint string) {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return fmt.Sprintf("the connection broke (%s)", clean(err.Error())), later
 	case errors.Is(err, http.ErrSchemeMismatch) && !loopback(c.host()):
-		return "it speaks plain http, which is for this machine only", "serve the registry with TLS"
+		return "it speaks plain HTTP, which is only allowed on this machine", "serve the registry with TLS"
 	}
 	return clean(err.Error()), ""
 }

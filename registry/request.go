@@ -114,7 +114,7 @@ func (c *Client) read(ctx context.Context, doing, reference string, response *ht
 	case success && int64(len(body)) > limit:
 		return answer{}, &RequestError{
 			Doing: doing, Reference: reference, once: true,
-			Problem: fmt.Sprintf("the registry sent more than %d MiB", limit>>20), Hint: "this is no image that quoit built",
+			Problem: fmt.Sprintf("the registry sent more than %d MiB", limit>>20), Hint: "this is not an image that quoit built",
 		}
 	case success || response.StatusCode == http.StatusNotFound && doing == reading:
 		return answer{response.StatusCode, response.Header, body}, nil

@@ -23,7 +23,7 @@ func TestErrorTexts(t *testing.T) {
 		serve http.HandlerFunc
 		want  string
 	}{
-		"401":               {registrytest.Plain(401, ""), "reading " + tag + ": not logged in, or no longer (401): docker login HOST"},
+		"401":               {registrytest.Plain(401, ""), "reading " + tag + ": not logged in, or no longer logged in (401): docker login HOST"},
 		"403":               {registrytest.Plain(403, ""), "reading " + tag + ": this account may not pull from there (403): docker login HOST with one that may"},
 		"404 of a proxy":    {registrytest.HTML(404), "reading " + tag + ": the answer is 404, but not as a registry says that something is absent: check the registry's address, and a proxy before it"},
 		"429":               {registrytest.Plain(429, ""), "reading " + tag + ": too many requests (429): run the same command again later"},
@@ -32,7 +32,7 @@ func TestErrorTexts(t *testing.T) {
 		"418":               {registrytest.Plain(418, ""), "reading " + tag + ": the registry answered 418 I'm a teapot"},
 		"a hang":            {never, "reading " + tag + ": no answer within 200ms: run the same command again later"},
 		"no digest":         {registrytest.HTML(200), "reading " + tag + `: the answer has the digest "", not sha256: and 64 hexadecimal digits: check the registry's address, and a proxy before it`},
-		"plain http abroad": {registrytest.Abroad, "reading " + tag + ": plain http is spoken to this machine only, not to registry.invalid: serve the registry with TLS"},
+		"plain http abroad": {registrytest.Abroad, "reading " + tag + ": plain HTTP is only for this machine, not for registry.invalid: serve the registry with TLS"},
 	}
 	for name, test := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -37,5 +37,5 @@ func (c *carrier) RoundTrip(in *http.Request) (*http.Response, error) {
 type plainError struct{ host string }
 
 func (e *plainError) Error() string {
-	return fmt.Sprintf("plain http is spoken to this machine only, not to %s", e.host)
+	return fmt.Sprintf("plain HTTP is only for this machine, not for %s", e.host)
 }

@@ -26,7 +26,7 @@ func (e *MovedError) Error() string {
 	if e.Record != nil {
 		is += " by " + credit(*e.Record)
 	}
-	return fmt.Sprintf("ring %s moved since the plan was made, from %s to %s: run the build again, it continues from there",
+	return fmt.Sprintf("ring %s moved since the plan was made, from %s to %s: run the build again, and it continues from there",
 		e.Ring, describe(e.Was), is)
 }
 
@@ -36,7 +36,7 @@ type ParentError struct{ Version versioning.Version }
 
 // Error says what to do.
 func (e *ParentError) Error() string {
-	return fmt.Sprintf("release %s, from which this one is to descend, is in no ring any more: run the build again", e.Version)
+	return fmt.Sprintf("release %s, from which this one would descend, is no longer in any ring: run the build again", e.Version)
 }
 
 // credit says in one line who made a record, when, and of what.
@@ -76,7 +76,7 @@ type TakenError struct {
 
 // Error says what to do about it.
 func (e *TakenError) Error() string {
-	return fmt.Sprintf("%s %s is taken by %s, and versions are never overwritten: run the build again, it takes the next free version",
+	return fmt.Sprintf("%s %s is taken by %s, and versions are never overwritten: run the build again, and it takes the next free version",
 		e.Image, e.Version, e.Digest)
 }
 
@@ -120,7 +120,7 @@ func (e *UnknownError) Error() string {
 	if e.Record > 0 {
 		return fmt.Sprintf("%v; the release is in the log as record %d, the next command completes it", e.Err, e.Record)
 	}
-	return fmt.Sprintf("%v; whether the release is in the log is not known, ask `quoit history`", e.Err)
+	return fmt.Sprintf("%v; it is not known whether the release is in the log: ask `quoit history`", e.Err)
 }
 
 // Unwrap returns the cause.
@@ -135,7 +135,7 @@ type PrunedError struct {
 // Error says what to do.
 func (e *PrunedError) Error() string {
 	if e.Image != "" {
-		return fmt.Sprintf("%s %s, which the plan adopts, was pruned meanwhile: run `quoit prune` again to complete that, and then the build", e.Image, e.Version)
+		return fmt.Sprintf("%s %s, which the plan adopts, was pruned meanwhile: run `quoit prune` again to complete it, then the build", e.Image, e.Version)
 	}
 	return fmt.Sprintf("release %s was pruned and cannot come back: build it again from its commit", e.Version)
 }

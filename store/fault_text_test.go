@@ -16,7 +16,7 @@ func TestErrorTextsOfWrites(t *testing.T) {
 		serve http.HandlerFunc
 		want  string
 	}{
-		"401":       {registrytest.Plain(401, ""), tag + "not logged in, or no longer (401): docker login HOST"},
+		"401":       {registrytest.Plain(401, ""), tag + "not logged in, or no longer logged in (401): docker login HOST"},
 		"403":       {registrytest.Plain(403, "DENIED: quota exceeded"), tag + "this account may not push there (403), it says DENIED: quota exceeded: docker login HOST with one that may"},
 		"404":       {registrytest.Plain(404, ""), tag + "the registry does not know this repository (404): create it first"},
 		"400":       {registrytest.Plain(400, "TAG_INVALID: tag is immutable"), "the registry refuses the tag deploy:0.1.0: " + tag + "the registry answered 400 Bad Request, it says TAG_INVALID: tag is immutable"},

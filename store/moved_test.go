@@ -29,7 +29,7 @@ func TestAMovedRingStops(t *testing.T) {
 	if !errors.As(err, &moved) || moved.Was.Digest != first.Digests["deploy"] || moved.Is.Version.String() != "0.1.1" || moved.Record.Sequence != 2 {
 		t.Fatalf("error %v", err)
 	}
-	want := "publishing acme/shop 0.1.1 to developers: ring developers moved since the plan was made, from 0.1.0 to 0.1.1 by ann at 2026-01-02T03:04:05Z (record 2, commit c0ffee, \"more web\"): run the build again, it continues from there (nothing was written)"
+	want := "publishing acme/shop 0.1.1 to developers: ring developers moved since the plan was made, from 0.1.0 to 0.1.1 by ann at 2026-01-02T03:04:05Z (record 2, commit c0ffee, \"more web\"): run the build again, and it continues from there (nothing was written)"
 	if got := moment.ReplaceAllString(err.Error(), "2026-01-02T03:04:05Z"); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -112,7 +112,7 @@ func TestAnImageThatWasNotPushed(t *testing.T) {
 	publication.Digests["web"] = registry.DigestOf([]byte("lost"))
 	_, err := s.Open(nil).Publish(context.Background(), publication)
 	want := "publishing acme/shop 0.1.0 to developers: HOST/acme/shop/web@" + publication.Digests["web"] +
-		" is not in the registry: run the build again, it pushes it (nothing was written)"
+		" is not in the registry: run the build again, and it is pushed (nothing was written)"
 	if got := s.Text(err); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -30,7 +30,7 @@ func (o Outcome) String() string {
 	var b strings.Builder
 	switch {
 	case !o.Done:
-		fmt.Fprintf(&b, "%s is not known to have %s %s", o.Ring, o.Project, o.Version)
+		fmt.Fprintf(&b, "it is not known whether %s has %s %s", o.Ring, o.Project, o.Version)
 	case o.Moved:
 		fmt.Fprintf(&b, "%s has %s %s now", o.Ring, o.Project, o.Version)
 	default:

@@ -148,9 +148,9 @@ func (p Publication) check(project string) error {
 	case plan.Project != project:
 		return fmt.Errorf("the plan is for project %q: open that one", plan.Project)
 	case plan.Ring == versioning.None:
-		return fmt.Errorf("a plan without a ring is to try and not to publish: build for one of %s", strings.Join(p.buildable(), ", "))
+		return fmt.Errorf("a plan without a ring cannot be published: build for one of %s", strings.Join(p.buildable(), ", "))
 	case !slices.Contains(p.buildable(), plan.Ring):
-		return fmt.Errorf("%q is no ring to publish to: build for one of %s", plan.Ring, strings.Join(p.buildable(), ", "))
+		return fmt.Errorf("%q is not a ring that can be published to: build for one of %s", plan.Ring, strings.Join(p.buildable(), ", "))
 	case plan.Next != nil && !slices.Contains(p.Rings[slices.Index(p.Rings, plan.Ring)+1:], plan.Next.Ring):
 		return fmt.Errorf("ring %q, which the plan calls the next one, does not come after %q", plan.Next.Ring, plan.Ring)
 	}
@@ -159,7 +159,7 @@ func (p Publication) check(project string) error {
 		return fmt.Errorf("the plan lacks the root image %q", plan.Root)
 	}
 	if !root.Changed && plan.Current == nil {
-		return fmt.Errorf("the plan has an unchanged root image %q and no release that it is of", plan.Root)
+		return fmt.Errorf("the plan has an unchanged root image %q but no current release", plan.Root)
 	}
 	order := plan.PublishOrder()
 	for _, image := range plan.Images {
@@ -181,7 +181,7 @@ func (p Publication) checkImage(image versioning.ImagePlan, ordered bool) error 
 	case !image.Built():
 		return nil
 	case !ordered:
-		return fmt.Errorf("image %q is in no order with the others: they need each other in a circle", image.Name)
+		return fmt.Errorf("image %q is in a cycle of images that need each other", image.Name)
 	case !given:
 		return fmt.Errorf("image %q was not pushed: there is no digest of it", image.Name)
 	case !registry.IsDigest(digest):

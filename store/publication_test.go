@@ -28,20 +28,20 @@ func TestPlansThatCannotBePublished(t *testing.T) {
 		return nil
 	}
 	for want, change := range map[string]func(*store.Publication){
-		`the plan is for project "acme/other": open that one`:                                                   func(p *store.Publication) { p.Plan.Project = "acme/other" },
-		"a plan without a ring is to try and not to publish: build for one of ante, developers, testers, users": func(p *store.Publication) { p.Plan.Ring = versioning.None },
-		`"post" is no ring to publish to: build for one of ante, developers, testers, users`:                    func(p *store.Publication) { p.Plan.Ring = "post" },
-		`"beta" is no ring to publish to: build for one of ante, developers, testers, users`:                    func(p *store.Publication) { p.Plan.Ring = "beta" },
-		`ring "ante", which the plan calls the next one, does not come after "developers"`:                      func(p *store.Publication) { p.Plan.Next = &versioning.Held{Ring: "ante"} },
-		`the plan lacks the root image "root"`:                                                                  func(p *store.Publication) { p.Plan.Root = "root" },
-		`image "mail" has no version: what is built without state cannot be published`:                          func(p *store.Publication) { image(p, "mail").Version = versioning.Version{} },
-		`image "mail" was not pushed: there is no digest of it`:                                                 func(p *store.Publication) { delete(p.Digests, "mail") },
-		`image "mail" was pushed as "latest", which is not sha256: and 64 hexadecimal digits`:                   func(p *store.Publication) { p.Digests["mail"] = "latest" },
-		`image "mail" changes, and the root image "deploy" does not`:                                            func(p *store.Publication) { image(p, "deploy").Changed = false },
-		`the plan has an unchanged root image "deploy" and no release that it is of`: func(p *store.Publication) {
+		`the plan is for project "acme/other": open that one`:                                              func(p *store.Publication) { p.Plan.Project = "acme/other" },
+		"a plan without a ring cannot be published: build for one of ante, developers, testers, users":     func(p *store.Publication) { p.Plan.Ring = versioning.None },
+		`"post" is not a ring that can be published to: build for one of ante, developers, testers, users`: func(p *store.Publication) { p.Plan.Ring = "post" },
+		`"beta" is not a ring that can be published to: build for one of ante, developers, testers, users`: func(p *store.Publication) { p.Plan.Ring = "beta" },
+		`ring "ante", which the plan calls the next one, does not come after "developers"`:                 func(p *store.Publication) { p.Plan.Next = &versioning.Held{Ring: "ante"} },
+		`the plan lacks the root image "root"`:                                                             func(p *store.Publication) { p.Plan.Root = "root" },
+		`image "mail" has no version: what is built without state cannot be published`:                     func(p *store.Publication) { image(p, "mail").Version = versioning.Version{} },
+		`image "mail" was not pushed: there is no digest of it`:                                            func(p *store.Publication) { delete(p.Digests, "mail") },
+		`image "mail" was pushed as "latest", which is not sha256: and 64 hexadecimal digits`:              func(p *store.Publication) { p.Digests["mail"] = "latest" },
+		`image "mail" changes, and the root image "deploy" does not`:                                       func(p *store.Publication) { image(p, "deploy").Changed = false },
+		`the plan has an unchanged root image "deploy" but no current release`: func(p *store.Publication) {
 			image(p, "deploy").Changed, p.Plan.Current = false, nil
 		},
-		`image "deploy" is in no order with the others: they need each other in a circle`: func(p *store.Publication) {
+		`image "deploy" is in a cycle of images that need each other`: func(p *store.Publication) {
 			image(p, "mail").Dependencies = map[string]versioning.Version{"deploy": {}}
 		},
 	} {
@@ -85,7 +85,7 @@ func TestOutcomeTexts(t *testing.T) {
 	done.Moved, done.Written = false, []store.Tag{}
 	for want, outcome := range map[string]store.Outcome{
 		"developers has acme/shop 1.4.2 now\n  api:1.0.10         sha256:ab\n  deploy:1.4.2       sha256:cd\n  deploy:developers  sha256:cd": moved,
-		"developers is not known to have acme/shop 1.4.2\n  api:1.0.10  sha256:ab":                                                           stopped,
+		"it is not known whether developers has acme/shop 1.4.2\n  api:1.0.10  sha256:ab":                                                    stopped,
 		"nothing to publish: developers has acme/shop 1.4.2 already":                                                                         done,
 	} {
 		if got := outcome.String(); got != want {
@@ -112,12 +112,12 @@ func TestErrorsThatSayHowFarItGot(t *testing.T) {
 		return &e
 	}
 	for want, err := range map[string]error{
-		"it broke (nothing was written)":                                                                                                    at(0, nil, nil),
-		"it broke (1 tag was written; run the same command again, it resumes)":                                                              at(1, nil, nil),
-		"it broke (2 tags were written; run the same command again, it resumes)":                                                            at(2, nil, nil),
-		"it broke (nothing was written, except perhaps h/a:1; run the same command again, it resumes)":                                      at(0, []string{"h/a:1"}, nil),
-		"it broke (2 tags were written, and perhaps h/a:1, h/b:1; run the same command again, it resumes)":                                  at(2, []string{"h/a:1", "h/b:1"}, nil),
-		"ring users moved since the plan was made, from 0.1.0 to nothing: run the build again, it continues from there (1 tag was written)": at(1, nil, moved),
+		"it broke (nothing was written)":                                                                                                        at(0, nil, nil),
+		"it broke (1 tag was written; run the same command again, it resumes)":                                                                  at(1, nil, nil),
+		"it broke (2 tags were written; run the same command again, it resumes)":                                                                at(2, nil, nil),
+		"it broke (nothing was written, except perhaps h/a:1; run the same command again, it resumes)":                                          at(0, []string{"h/a:1"}, nil),
+		"it broke (2 tags were written, and perhaps h/a:1, h/b:1; run the same command again, it resumes)":                                      at(2, []string{"h/a:1", "h/b:1"}, nil),
+		"ring users moved since the plan was made, from 0.1.0 to nothing: run the build again, and it continues from there (1 tag was written)": at(1, nil, moved),
 	} {
 		want = "publishing acme/shop 1.0.0 to users: " + want
 		if err.Error() != want {

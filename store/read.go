@@ -129,5 +129,5 @@ func (p *Project) Places(ctx context.Context, digests ...string) (map[string]ver
 
 // missing is the error for a manifest that was not pushed, or is gone.
 func missing(from registry.Repository, digest string) error {
-	return fmt.Errorf("%s is not in the registry: run the build again, it pushes it", from.Reference(digest))
+	return fmt.Errorf("%s is not in the registry: run the build again, and it is pushed", from.Reference(digest))
 }

@@ -83,7 +83,7 @@ func (p *Project) Set(ctx context.Context, options RingOptions, ring string, ver
 	return operate(ctx, p, options, records.OpSet, func(ctx context.Context, r *ringer, newest records.Record) (change, error) {
 		place, found, err := r.driver.log.Find(ctx, newest, options.Root, version)
 		if err == nil && !found {
-			err = fmt.Errorf("the log has no release %s of %s: `quoit history` shows those that there are", version, options.Root)
+			err = fmt.Errorf("the log has no release %s of %s: `quoit history` shows which there are", version, options.Root)
 		}
 		if err != nil {
 			return change{}, err

@@ -165,7 +165,7 @@ func (o RingOutcome) String() string {
 		fmt.Fprintf(&b, "held: %s, %s: end it with `quoit unhold %s`\n", strings.Join(held.rings, ", "), held.reason, strings.Join(held.rings, " "))
 	}
 	for _, dropped := range o.Dropped {
-		fmt.Fprintf(&b, "dropped: %s is in no ring any more (`quoit set RING %[1]s` places it)\n", dropped.Version)
+		fmt.Fprintf(&b, "dropped: %s is no longer in any ring (`quoit set RING %[1]s` places it)\n", dropped.Version)
 	}
 	return b.String()
 }

@@ -184,7 +184,7 @@ func TestAHotfixIsNotLost(t *testing.T) {
 	outcome, err = s.Open(nil).Set(context.Background(), storetest.RingOptions(), "post", storetest.VersionOf("0.1.0"), true)
 	must(t, err)
 	s.wantHolds("- 0.3.0 0.3.0 0.2.0 0.1.0")
-	if len(outcome.Dropped) != 1 || outcome.Dropped[0].Version != storetest.VersionOf("0.1.1") || !strings.Contains(outcome.String(), "dropped: 0.1.1 is in no ring any more") {
+	if len(outcome.Dropped) != 1 || outcome.Dropped[0].Version != storetest.VersionOf("0.1.1") || !strings.Contains(outcome.String(), "dropped: 0.1.1 is no longer in any ring") {
 		t.Errorf("outcome %s", outcome)
 	}
 	_, err = s.Open(nil).Set(context.Background(), storetest.RingOptions(), "post", storetest.VersionOf("7.0.0"), false)

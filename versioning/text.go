@@ -37,7 +37,7 @@ func (p Plan) headline() string {
 	has := p.Current != nil && p.Current.Ring == p.Ring
 	switch {
 	case p.Ring == None:
-		return fmt.Sprintf("%s: everything from source as %s, to try and not to publish (%s)", name, root, count(changed))
+		return fmt.Sprintf("%s: everything from source as %s, to try out, not to publish (%s)", name, root, count(changed))
 	case changed == 0 && has:
 		return fmt.Sprintf("nothing to do: %s has %s and every image is unchanged", p.Ring, root)
 	case changed == 0:

@@ -17,6 +17,7 @@ import (
 	"github.com/moby/buildkit/util/appcontext"
 
 	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/internal/show"
 	"github.com/quoitbuild/quoit/revision"
 )
 
@@ -27,7 +28,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(appcontext.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "quoit-frontend:", err)
+		fmt.Fprintln(os.Stderr, "quoit-frontend:", show.Block(err.Error()))
 		os.Exit(1)
 	}
 }

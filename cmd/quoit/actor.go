@@ -61,7 +61,7 @@ func checkReason(reason string) error {
 	return nil
 }
 
-// oneLine makes a short line of what others wrote.
+// oneLine makes a line that a record may have; how it is shown is for others.
 func oneLine(text string) string {
 	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
 	text = strings.Map(func(r rune) rune {

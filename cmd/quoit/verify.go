@@ -76,7 +76,7 @@ func printFindings(out io.Writer, project string, report verify.Report) error {
 	switch {
 	case text != "":
 	case report.Records == 0:
-		text = fmt.Sprintf("%s has no log: nothing was published to it yet, or by an older quoit\n", project)
+		text = fmt.Sprintf("%s has no log: nothing was published to it yet, or only by an older quoit\n", project)
 	default:
 		text = fmt.Sprintf("%s is whole: %d records, %d rings, %d images\n", project, report.Records, len(report.Rings), report.Images)
 	}

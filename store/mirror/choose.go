@@ -159,7 +159,7 @@ func (c *copier) external(ctx context.Context, name string, release versioning.R
 		return image, fmt.Errorf("the external %s would be copied to %s, which is an image of the project: rename one of them", name, image.name)
 	}
 	if !registry.IsDigest(image.digest) {
-		return image, fmt.Errorf("release %s does not say what the external %s is: publish it anew", image.tag, name)
+		return image, fmt.Errorf("release %s does not say what the external %s is: publish it again", image.tag, name)
 	}
 	_, found, err := image.from.Head(ctx, image.digest)
 	if err != nil || found {

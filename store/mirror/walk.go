@@ -151,7 +151,7 @@ func (w *walker) manifest(ctx context.Context, digest string, level int, again b
 	}
 	w.seen[digest], w.order = true, append(w.order, digest)
 	if level > 8 {
-		return fmt.Errorf("%s: an index of an index of an index, and so on: this is no image", w.image.from.Reference(digest))
+		return fmt.Errorf("%s: an index of an index of an index, and so on: this is not an image", w.image.from.Reference(digest))
 	}
 	_, there, err := w.to.Repository(w.image.name).Head(ctx, digest)
 	if err != nil {

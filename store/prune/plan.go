@@ -103,7 +103,7 @@ func (r *pruner) needed() (map[string]bool, error) {
 			}
 		}
 		if !found {
-			return nil, fmt.Errorf("the log has no release %s: `quoit history` shows those that there are", version)
+			return nil, fmt.Errorf("the log has no release %s: `quoit history` shows which there are", version)
 		}
 	}
 	return needed, nil

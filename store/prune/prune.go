@@ -120,7 +120,7 @@ func (r *pruner) read(ctx context.Context) (err error) {
 		return err
 	}
 	if r.newest.Digest == "" {
-		return errors.New("there is no log: nothing was published yet, or by an older quoit")
+		return errors.New("there is no log: nothing was published yet, or only by an older quoit")
 	}
 	var mu sync.Mutex
 	first := uint64(len(r.log)) + 1

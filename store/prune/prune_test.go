@@ -248,7 +248,7 @@ func TestPruneOnOtherRegistries(t *testing.T) {
 				registrytest.Plain(412, "PRECONDITION: tag matched immutable rule")(w, r)
 				return true
 			}
-		}, "the registry lets no tag move, so 8 of the version tags stay"},
+		}, "the registry does not let tags move, so 8 version tags stay"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := developed(t)

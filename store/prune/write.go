@@ -49,7 +49,7 @@ func (r *pruner) bury(ctx context.Context) error {
 		return err
 	})
 	if left > 0 {
-		r.outcome.Notes = append(r.outcome.Notes, fmt.Sprintf("the registry lets no tag move, so %d of the version tags stay, with their images", left))
+		r.outcome.Notes = append(r.outcome.Notes, fmt.Sprintf("the registry does not let tags move, so %d version tags stay, with their images", left))
 	}
 	return err
 }

@@ -78,7 +78,7 @@ func (m *Machine) succeed() {
 	for _, tag := range m.undone.Taken {
 		tags = append(tags, Found{tag, m.own.Record.Images[tag.Repository].Digest})
 	}
-	m.foreign("the publish was taken back: run the build again, it takes the next free versions", tags...)
+	m.foreign("the publish was taken back: run the build again, and it takes the next free versions", tags...)
 }
 
 // finish ends with a result that is only right if the newest record still is, so

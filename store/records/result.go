@@ -96,7 +96,7 @@ func (e *TakenError) Error() string {
 	for _, tag := range e.Tags {
 		said = append(said, fmt.Sprintf("%s %s by %s", tag.Repository, tag.Tag, tag.Digest))
 	}
-	return "versions are taken, and never overwritten: " + strings.Join(said, ", ") + ": run the build again, it takes the next free ones"
+	return "versions are taken, and never overwritten: " + strings.Join(said, ", ") + ": run the build again, and it takes the next free ones"
 }
 
 func orNothing(digest string) string {

@@ -87,12 +87,11 @@ fuzz: ## Run every fuzz target for FUZZTIME (30s)
 
 # Real tests take an hour; COVER_PARTS= leaves them out.
 COVER_PARTS ?= stories build sites
-COVERED = $$(go list -deps ./cmd/... | grep quoitbuild/quoit | paste -sd, -)
 
 .PHONY: cover
 cover: ## Print which share of each package's statements the quick and the real tests reach
 	@rm -rf bin/cover && mkdir -p bin/cover/quick bin/cover/real
-	GOCOVERDIR=$(CURDIR)/bin/cover/quick go test -count=1 -cover -coverpkg=$(COVERED) ./... -args -test.gocoverdir=$(CURDIR)/bin/cover/quick
+	GOCOVERDIR=$(CURDIR)/bin/cover/quick go test -count=1 -cover -coverpkg=./... ./... -args -test.gocoverdir=$(CURDIR)/bin/cover/quick
 	@test -z "$(COVER_PARTS)" || { $(TOOLS) prepare && GOCOVERDIR=$(CURDIR)/bin/cover/real $(PARTS) $(COVER_PARTS); }
 	@go run ./integration/cover bin/cover/quick bin/cover/real
 

@@ -16,7 +16,7 @@ func parsed(t *testing.T, text string) profile {
 }
 
 func TestTable(t *testing.T) {
-	quick := parsed(t, "mode: set\n"+module+"graph/graph.go:1.1,2.2 3 1\n"+module+"graph/graph.go:3.1,4.2 1 0\n"+module+"builder/solve.go:1.1,2.2 4 0\n")
+	quick := parsed(t, "mode: set\n"+module+"graph/graph.go:1.1,2.2 3 1\n"+module+"graph/graph.go:3.1,4.2 1 0\n"+module+"store/storetest/shop.go:1.1,2.2 1 1\n"+module+"builder/solve.go:1.1,2.2 4 0\n")
 	real := parsed(t, "mode: set\n"+module+"builder/solve.go:1.1,2.2 4 1\n"+module+"graph/graph.go:1.1,2.2 3 0\n")
 	text, missed := table(quick, union(quick, real), true)
 	want := "package                     quick and real\n" +

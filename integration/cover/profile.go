@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,10 +82,16 @@ func (b block) pkg() string {
 	return strings.TrimPrefix(path.Dir(file), module)
 }
 
+// forTests are packages that no command is made of.
+var forTests = regexp.MustCompile(`^(integration|internal/testkit|internal/dose|registry/conformance)(/|$)|test$`)
+
 // shares are the parts of the packages' statements that were reached.
 func (p profile) shares() map[string]float64 {
 	all, reached := map[string]float64{}, map[string]float64{}
 	for b, yes := range p {
+		if forTests.MatchString(b.pkg()) {
+			continue
+		}
 		all[b.pkg()] += float64(b.statements)
 		if yes {
 			reached[b.pkg()] += float64(b.statements)

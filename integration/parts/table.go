@@ -28,7 +28,7 @@ func some(pkg, tests string) run { return run{packages: pkg, tests: strings.Fiel
 
 // stories are the one of each kind that `make test` runs on the real programs, beside
 // lint and the quick tests. Each is in one of the parts too.
-var stories = part{name: "stories", about: "one of each kind, on the real BuildKit, registry and cluster", minutes: 4, runs: []run{
+var stories = part{name: "stories", about: "one of each kind, on the real BuildKit, registry and cluster", minutes: 3.5, runs: []run{
 	some("./store", "TestTwoPublishersRacingOnARealRegistry"),
 	some("./integration", `
 		TestAGateThatFailsMovesNothing
@@ -48,10 +48,10 @@ var stories = part{name: "stories", about: "one of each kind, on the real BuildK
 // parts are all tests, those that cost least first: `make test-full` runs every one
 // of them, CI as many as its time allows.
 var parts = []part{
-	{name: "kit", about: "the stack and the cluster that the other parts run on", minutes: 1.5, runs: []run{
+	{name: "kit", about: "the stack and the cluster that the other parts run on", minutes: 0.7, runs: []run{
 		all("./internal/testkit/..."),
 	}},
-	{name: "store", about: "writers and oddities on a real registry", minutes: 3, runs: []run{
+	{name: "store", about: "writers and oddities on a real registry", minutes: 1.5, runs: []run{
 		some("./store", `
 			TestManyWriters
 			TestOddRegistriesOnARealRegistry
@@ -59,6 +59,14 @@ var parts = []part{
 			TestTwoPublishersOnAnOddRealRegistry
 			TestTwoPublishersRacingOnARealRegistry
 			TestWriterProcess`),
+		some("./registry/conformance", "TestClientOfARealRegistry"),
+	}},
+	{name: "copy", about: "copy and prune, killed at every write", minutes: 2, runs: []run{
+		some("./integration", `
+			TestCopy
+			TestCopyKilledAtEveryWrite
+			TestPrune
+			TestPruneKilledAtEveryWrite`),
 	}},
 	{name: "rings", about: "versions, rings, gates and the log", minutes: 3, runs: []run{
 		some("./integration", `
@@ -84,14 +92,10 @@ var parts = []part{
 			TestVersionsFollowTheRings
 			TestWithoutAnyState`),
 	}},
-	{name: "copy", about: "copy and prune, killed at every write", minutes: 4, runs: []run{
-		some("./integration", `
-			TestCopy
-			TestCopyKilledAtEveryWrite
-			TestPrune
-			TestPruneKilledAtEveryWrite`),
+	{name: "doses", about: "the quick tests' full doses: random worlds, histories, crashes", minutes: 4, runs: []run{
+		quick("./..."),
 	}},
-	{name: "build", about: "examples, stock clients, what an image's revision depends on", minutes: 8, runs: []run{
+	{name: "build", about: "examples, stock clients, what an image's revision depends on", minutes: 5, runs: []run{
 		some("./integration", `
 			TestAttestations
 			TestBadFiles
@@ -119,7 +123,7 @@ var parts = []part{
 			TestTwoBuildersMakeTheSameImages
 			TestWarningsNameTheirFiles`),
 	}},
-	{name: "faults", about: "a registry that fails, and death at every write", minutes: 8, runs: []run{
+	{name: "faults", about: "a registry that fails, and death at every write", minutes: 5, runs: []run{
 		some("./integration", `
 			TestA404OfAProxyIsNoEmptyRing
 			TestCrashAtAVoteAgainst
@@ -135,10 +139,7 @@ var parts = []part{
 			TestRegistryThatIsNotThere
 			TestTwoPublishersAtOnce`),
 	}},
-	{name: "doses", about: "the quick tests' full doses: random worlds, histories, crashes", minutes: 8, runs: []run{
-		quick("./..."),
-	}},
-	{name: "sites", about: "root images and sites on a real cluster", minutes: 20, runs: []run{
+	{name: "sites", about: "root images and sites on a real cluster", minutes: 8, runs: []run{
 		some("./integration", `
 			TestADeployThatIsGivenUp
 			TestADeployerThatDies

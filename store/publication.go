@@ -2,7 +2,6 @@ package store
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -53,8 +52,6 @@ type Tag struct {
 
 // String is the tag for people.
 func (t Tag) String() string { return fmt.Sprintf("%s:%s", t.Image, t.Tag) }
-
-var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
 // writes is what publishing does, in order: the levels of version tags, of which
 // no image needs another one of its own level, and then the ring's tag.

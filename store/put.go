@@ -153,9 +153,3 @@ func (d *driver) pushConfig(ctx context.Context, repository registry.Repository,
 	d.pushed[digest] = true
 	return nil
 }
-
-// answered reports whether the registry itself refused a request.
-func answered(err error) bool {
-	var failed *registry.RequestError
-	return errors.As(err, &failed) && failed.Status != 0
-}

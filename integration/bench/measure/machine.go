@@ -13,7 +13,7 @@ import (
 	"github.com/quoitbuild/quoit/integration/bench/report"
 )
 
-// machine describes the machine and the programs.
+// MachineOf describes the machine and the programs.
 func MachineOf(ctx context.Context, b *Bench) (report.Machine, error) {
 	m := report.Machine{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Go: runtime.Version()}
 	kernel, err := os.ReadFile("/proc/sys/kernel/osrelease")

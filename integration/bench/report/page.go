@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// writeReport writes samples, page and plot.
+// Write writes samples, page and plot.
 func Write(dir string, r *Report) error {
 	return errors.Join(
 		r.Save(filepath.Join(dir, "bench.json")),

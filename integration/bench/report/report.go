@@ -162,7 +162,7 @@ func (s *Series) values(of func(Sample) float64) map[int]float64 {
 	return values
 }
 
-// loadReport reads a report; without a file it is empty.
+// Load reads a report; without a file it is empty.
 func Load(file string) (*Report, error) {
 	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -105,7 +105,7 @@ func (c *Client) explain(err error) (problem, hint string) {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		return fmt.Sprintf("no answer within %s", c.pace.Timeout), later
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "nobody listens there (connection refused)", "check that the registry runs, and its address"
+		return "nothing listens there (connection refused)", "check that the registry runs, and its address"
 	case errors.As(err, &resolving):
 		return fmt.Sprintf("the name %s cannot be resolved", clean(resolving.Name)), "check the registry's address"
 	case errors.As(err, &certificate):

@@ -64,7 +64,7 @@ func TestConnecting(t *testing.T) {
 		want     string
 	}{
 		"nobody listens": {strings.TrimPrefix(closed.URL, "http://"), nil,
-			"connecting to " + strings.TrimPrefix(closed.URL, "http://") + ": nobody listens there (connection refused): check that the registry runs, and its address"},
+			"connecting to " + strings.TrimPrefix(closed.URL, "http://") + ": nothing listens there (connection refused): check that the registry runs, and its address"},
 		"no registry": {s.Host(), registrytest.HTML(404), "connecting to HOST: it does not answer as a registry does (404): check the registry's address"},
 		"forbidden":   {s.Host(), registrytest.Plain(403, ""), "connecting to HOST: this account may not pull from there (403): docker login HOST with one that may"},
 	} {

@@ -61,7 +61,7 @@ func Open(path, name string) (*Layout, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		entries, err := os.ReadDir(path)
 		if err == nil && slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() != "blobs" && e.Name() != "oci-layout" }) {
-			return nil, fmt.Errorf("%s has files, and is no OCI image layout: name an empty folder", path)
+			return nil, fmt.Errorf("%s has files, and is not an OCI image layout: name an empty folder", path)
 		}
 		return l, nil
 	}

@@ -149,7 +149,7 @@ func TestCopiesThatAreRefused(t *testing.T) {
 			want:    "HOST/acme/shop/api:0.1.2 is " + registry.DigestOf(index) + " there, and ",
 		},
 		"the target is a project": {
-			prepare: func(target *server) { target.Release(storetest.First, "developers") }, want: "HOST/acme/shop has a log and is no mirror",
+			prepare: func(target *server) { target.Release(storetest.First, "developers") }, want: "HOST/acme/shop has a log and is not a mirror",
 		},
 		"the target is a mirror of another project": {
 			prepare: func(target *server) { copies(t, other.At(nil), target.At(nil), "developers") },

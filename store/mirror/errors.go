@@ -14,9 +14,9 @@ type NotMirrorError struct {
 func (e *NotMirrorError) Error() string {
 	switch {
 	case e.Record == 0:
-		return e.Target + " has a log and is no mirror: it is a project that is published there; copy to another place"
+		return e.Target + " has a log and is not a mirror: it is a project that is published there; copy to another place"
 	case e.Here == "":
 		return fmt.Sprintf("%s has record %d (%s), which is not here: what is copied from is older; copy from where it came from", e.Target, e.Record, e.There)
 	}
-	return fmt.Sprintf("record %d is %s at %s, and %s here: that is written by somebody else; copy to another place", e.Record, e.There, e.Target, e.Here)
+	return fmt.Sprintf("record %d is %s at %s, and %s here: somebody else writes there; copy to another place", e.Record, e.There, e.Target, e.Here)
 }

@@ -98,7 +98,7 @@ func (r *pruner) trial(ctx context.Context, log registry.Repository) (bool, erro
 		return false, err
 	}
 	for _, tag := range []string{trialTag, otherTrial} {
-		if _, err := log.Replace(ctx, tag, stone.Digest, manifest); err != nil {
+		if _, err := log.Replace(ctx, tag, "", manifest); err != nil {
 			return false, err
 		}
 	}

@@ -1,5 +1,11 @@
-// Package store is the state store: it reads which release a ring has, and
-// publishes a plan whose images were pushed by digest.
+// Package store is what goes through a project's log: it reads which release a ring
+// has, publishes a plan whose images were pushed by digest, and moves rings.
+//
+// A [Project] is opened in a registry by [Open], or in any [registry.Namespace] by [New].
+// Its methods are in read.go (what is there), publish.go and rings.go (what writes), and
+// log.go, which is what packages like store/prune and store/verify are made on. All that
+// writes runs the protocol of store/records by a driver: driver.go lets a machine come to
+// its end, carry.go and put.go carry out what it asks for, wait.go waits.
 //
 // "Absent" is only what a registry clearly says; every other answer that is not
 // the expected one is an error. Errors name the reference and the next step,

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"testing"
 )
 
@@ -49,7 +48,7 @@ func plantFile(full string, file any) error {
 	case folder:
 		return os.MkdirAll(full, 0o755)
 	case pipe:
-		return syscall.Mkfifo(full, 0o644)
+		return makePipe(full)
 	default:
 		return os.WriteFile(full, []byte(file.(string)), 0o644)
 	}

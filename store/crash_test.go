@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/quoitbuild/quoit/internal/dose"
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/registry/registrytest"
 	"github.com/quoitbuild/quoit/store"
@@ -51,7 +52,7 @@ func TestEveryCrashCanBeResumed(t *testing.T) {
 	for _, at := range situations {
 		want, requests := at.finished(t)
 		for _, after := range []bool{false, true} {
-			for n := 0; n <= len(requests); n += storetest.Dose(5, 1, 1) {
+			for n := 0; n <= len(requests); n += dose.Of(5, 1, 1) {
 				t.Run(fmt.Sprintf("%s, at request %d, after it %v", at.name, n, after), func(t *testing.T) {
 					t.Parallel()
 					at.crash(t, &registrytest.Mortal{Left: n, After: after}, want)

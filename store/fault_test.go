@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/quoitbuild/quoit/internal/dose"
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/registry/registrytest"
 	"github.com/quoitbuild/quoit/store"
@@ -47,7 +48,7 @@ func forEveryRequest(t *testing.T, onlyPassing bool, test func(t *testing.T, at 
 			continue
 		}
 		for n := range requests {
-			if (n+i)%storetest.Dose(16, 4, 1) != 0 {
+			if (n+i)%dose.Of(16, 4, 1) != 0 {
 				continue // every request, and every fault, but not each with each
 			}
 			t.Run(fmt.Sprintf("%s at %d", fault, n), func(t *testing.T) {

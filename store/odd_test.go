@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quoitbuild/quoit/internal/dose"
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/registry/registrytest"
 	"github.com/quoitbuild/quoit/store"
@@ -350,7 +351,7 @@ func (o odd) verified(s *server, want []string) {
 func TestTwoPublishersOnAnOddRegistry(t *testing.T) { testTwoPublishersOnAnOddRegistry(t, newServer) }
 
 func testTwoPublishersOnAnOddRegistry(t *testing.T, start func(*testing.T) *server) {
-	if storetest.Dose(true, false, false) {
+	if dose.Of(true, false, false) {
 		t.Skip("takes seconds: set QUOIT_TEST_FULL=1")
 	}
 	s := start(t)

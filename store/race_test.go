@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/quoitbuild/quoit/internal/dose"
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
@@ -29,7 +30,7 @@ type race struct {
 
 func TestTwoPublishersRacing(t *testing.T) {
 	t.Parallel()
-	raceOn(newServer(t), storetest.Dose(24, 200, 200))
+	raceOn(newServer(t), dose.Of(24, 200, 200))
 }
 
 func raceOn(s *server, rounds int) {

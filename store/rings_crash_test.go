@@ -8,10 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/quoitbuild/quoit/internal/dose"
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/registry/registrytest"
 	"github.com/quoitbuild/quoit/store"
-	"github.com/quoitbuild/quoit/store/storetest"
 )
 
 // outcomes are the accounts of an operation that was done never, once and twice, of
@@ -48,7 +48,7 @@ func forEveryWrite(t *testing.T, test func(t *testing.T, at moving, n int, count
 				points++
 			}
 		}
-		for n := i % storetest.Dose(4, 1, 1); n < points; n += storetest.Dose(4, 1, 1) {
+		for n := i % dose.Of(4, 1, 1); n < points; n += dose.Of(4, 1, 1) {
 			t.Run(fmt.Sprintf("%s, at %d of %d", at.name, n, points), func(t *testing.T) {
 				t.Parallel()
 				test(t, at, n, counts, want)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/quoitbuild/quoit/internal/dose"
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
@@ -61,7 +62,7 @@ func TestTwoOperationsInterleaved(t *testing.T) {
 			in := &interleaving{at: at, other: other, want: map[string]account{}}
 			requests := len(in.requests(t))
 			for n := range requests {
-				if (n+i)%storetest.Dose(16, 1, 1) != 0 {
+				if (n+i)%dose.Of(16, 1, 1) != 0 {
 					continue
 				}
 				t.Run(fmt.Sprintf("%s before request %d of %s", other.name, n, at.name), func(t *testing.T) { in.run(t, n) })

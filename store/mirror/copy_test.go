@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/quoitbuild/quoit/internal/dose"
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/registry/layout"
 	"github.com/quoitbuild/quoit/registry/registrytest"
@@ -114,7 +115,7 @@ func TestEveryCrashOfACopyCanBeResumed(t *testing.T) {
 		copies(t, source.At(nil), undisturbed.At(nil), "developers")
 		requests := undisturbed.Requests()
 		for _, after := range []bool{false, true} {
-			for n := 0; n < len(requests); n += storetest.Dose(6, 1, 1) {
+			for n := 0; n < len(requests); n += dose.Of(6, 1, 1) {
 				if reads := strings.HasPrefix(requests[n], "GET") || strings.HasPrefix(requests[n], "HEAD"); after && reads {
 					continue
 				}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/quoitbuild/quoit/internal/dose"
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/registry/layout"
 	"github.com/quoitbuild/quoit/registry/registrytest"
@@ -60,7 +61,7 @@ func TestHostileLayouts(t *testing.T) {
 			blobs, err := filepath.Glob(filepath.Join(good, "blobs", "sha256", "*"))
 			must(t, err)
 			for i, blob := range blobs {
-				if i%storetest.Dose(5, 1, 1) != 0 {
+				if i%dose.Of(5, 1, 1) != 0 {
 					continue
 				}
 				if filepath.Base(blob) == strings.TrimPrefix(registry.DigestOf(records.Nothing().Config), "sha256:") {
@@ -87,7 +88,7 @@ func TestACopyToALayoutIsWholeOrNot(t *testing.T) {
 	copies(t, source.At(nil), source.layout(want), "developers")
 	index, err := os.ReadFile(filepath.Join(want, "index.json"))
 	must(t, err)
-	for n := 0; ; n += storetest.Dose(7, 1, 1) {
+	for n := 0; ; n += dose.Of(7, 1, 1) {
 		dir := t.TempDir()
 		dying := &registrytest.Mortal{Left: n, Inner: &http.Transport{}}
 		_, err := mirror.Copy(context.Background(), source.At(func(o *registry.Options) { o.Transport = dying }), source.layout(dir), mirror.Request{Releases: []string{"developers"}})

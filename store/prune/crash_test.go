@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/quoitbuild/quoit/internal/dose"
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/registry/registrytest"
 	"github.com/quoitbuild/quoit/store"
@@ -22,7 +23,7 @@ func TestEveryCrashOfAPruneCanBeResumed(t *testing.T) {
 	want := whole.prune(1)
 	requests := whole.Requests()
 	for _, after := range []bool{false, true} {
-		for n := 0; n < len(requests); n += storetest.Dose(3, 1, 1) {
+		for n := 0; n < len(requests); n += dose.Of(3, 1, 1) {
 			if reads := strings.HasPrefix(requests[n], "GET") || strings.HasPrefix(requests[n], "HEAD"); reads && (after || n%8 > 0) {
 				continue
 			}
@@ -56,7 +57,7 @@ func TestPublishDuringAPrune(t *testing.T) {
 	whole.Requests()
 	whole.prune(1)
 	requests := whole.Requests()
-	for n := 0; n < len(requests); n += storetest.Dose(10, 1, 1) {
+	for n := 0; n < len(requests); n += dose.Of(10, 1, 1) {
 		t.Run(fmt.Sprintf("at request %d, %s", n, requests[n]), func(t *testing.T) {
 			t.Parallel()
 			s := developed(t)

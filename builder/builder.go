@@ -41,6 +41,10 @@ type Options struct {
 	// Commit says what is built and where it comes from, "" if that is unknown; nil
 	// for no commit. It is called once BuildKit has answered.
 	Commit func() (commit, source string)
+	// Check is asked by Build, if something changes, once the plan is known and before
+	// anything is built; its error ends the build as it is. Nil: nobody is asked. It may
+	// be asked again, about another plan.
+	Check func(context.Context, versioning.Plan) error
 	// Push exports the images that are built to their repositories, by digest.
 	Push bool
 	// Project is the state store. Before a plan says that a ring is empty, the store
@@ -63,7 +67,7 @@ type Outcome struct {
 // take several solves of the same plan.
 //
 // Errors are those of the frontend with their places in the manifest, an
-// [*OptionError], a [*PushError], a [*ReplannedError], or say what BuildKit or the
+// [*OptionError], a [*PushError], a [*ReplannedError], that of the Check, or say what BuildKit or the
 // store could not do. If one is returned, no image has a tag yet, so the same call
 // can be made again.
 func Build(ctx context.Context, o Options) (Outcome, error) {

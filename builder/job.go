@@ -44,16 +44,26 @@ func (j job) run(ctx context.Context, c *Client) (answer, error) {
 		opt.Session = []session.Attachable{exp.attachable()}
 	}
 	var out answer
-	var ours error // the frontend's error, before it went to BuildKit and back
+	var ours error    // the frontend's error, before it went to BuildKit and back
+	var refused error // that of the check
 	err = c.Solve(ctx, Solve{Options: opt, Build: func(ctx context.Context, gw gateway.Client) (*gateway.Result, error) {
 		res, err := j.frontend(ctx, gw)
 		if err != nil {
 			ours = err
 			return nil, err
 		}
-		return res, out.take(res)
+		if err := out.take(res); err != nil {
+			return nil, err
+		}
+		if refused = j.check(ctx, out.plan); refused != nil {
+			return nil, refused
+		}
+		return res, nil
 	}})
 	if err != nil {
+		if ctx.Err() == nil && refused != nil {
+			return answer{}, refused
+		}
 		if ctx.Err() == nil && ours != nil && j.Manifest.Syntax == "" {
 			return answer{}, ours
 		}
@@ -63,6 +73,15 @@ func (j job) run(ctx context.Context, c *Client) (answer, error) {
 		out.digests, err = exp.digests(ctx, c.buildkit, opt.Ref)
 	}
 	return out, err
+}
+
+// check asks whether a plan may be built; all parts have the same.
+func (j job) check(ctx context.Context, plan versioning.Plan) error {
+	unsettled := j.Frontend.Unsettled && frontend.Unsettled(plan) // so it will be another one
+	if j.Check == nil || j.part > 0 || unsettled || len(plan.Changed()) == 0 {
+		return nil
+	}
+	return j.Check(ctx, plan)
 }
 
 func (j job) exporters() *exporters {

@@ -47,7 +47,11 @@ func credit(r records.Record) string {
 	}
 	details := []string{fmt.Sprintf("record %d", r.Sequence)}
 	if r.Commit != "" {
-		details = append(details, "commit "+clean(r.Commit))
+		commit := "commit " + clean(r.Commit)
+		if r.Dirty {
+			commit += "-dirty"
+		}
+		details = append(details, commit)
 	}
 	if r.Message != "" {
 		message, _, _ := strings.Cut(show.MaskRequest(r.Message), "\n")

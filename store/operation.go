@@ -66,6 +66,7 @@ func (p *publisher) operation(newest records.Record) (records.Record, error) {
 	record := newest.Following(records.OpPublish)
 	record.After[plan.Ring], record.Images, record.Parents = place, images, plan.Parents
 	record.Releases = max(newest.Releases, place.Release)
+	record.Ancestors, record.Older = p.publication.Ancestors, p.publication.Older
 	return record, nil
 }
 

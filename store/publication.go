@@ -23,6 +23,11 @@ type Publication struct {
 	// First states that nobody has published to the project yet, for registries
 	// that deny whatever is not there.
 	First bool
+	// Ancestors are the newest commits that the plan's commit descends from, and Older
+	// says that it was let go although the ring's release has commits that it lacks: both
+	// are for the record.
+	Ancestors []string
+	Older     bool
 	// Progress is called for every tag when it is known to be there, one call
 	// at a time; nil: not at all.
 	Progress func(Event)
@@ -33,6 +38,7 @@ type Publication struct {
 type Author struct {
 	Actor, Message string
 	Source, Commit string
+	Dirty          bool // the sources differ from the commit
 }
 
 // Event says that a tag names what it shall name.

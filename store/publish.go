@@ -143,6 +143,7 @@ func (p *publisher) append(ctx context.Context) error {
 func (p *publisher) signature() records.Signature {
 	author, plan := p.publication.Author, p.publication.Plan
 	author.Source, author.Commit = cmp.Or(plan.Source, author.Source), cmp.Or(plan.Commit, author.Commit)
+	author.Dirty = author.Dirty || plan.Dirty
 	return signatureOf(author)
 }
 

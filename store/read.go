@@ -52,6 +52,40 @@ func (p *Project) Release(ctx context.Context, root, digest string) (versioning.
 	return release, nil
 }
 
+// Origin is which sources a release was made from, "" for what is not known.
+type Origin struct {
+	Source, Commit string
+	// Ancestors are commits that the commit descends from; there may be more.
+	Ancestors []string
+	Record    uint64 // that says so, 0 for a release that is older than the log
+}
+
+// Origin says where the release that a ring has comes from, by the log, or by its own
+// label if it is older than that. Root is the root image's name. It is the zero Origin if
+// the log says that the ring has another release than the one with this digest. Errors
+// are those of [Project.History] and [Project.Release].
+func (p *Project) Origin(ctx context.Context, root, ring, digest string) (Origin, error) {
+	log := newReader(p).log
+	newest, err := log.Newest(ctx)
+	if err != nil {
+		return Origin{}, err
+	}
+	place, known := newest.Record.After[ring]
+	switch {
+	case known && place.Digest != digest:
+		return Origin{}, nil
+	case place.Record == 0:
+		release, err := p.Release(ctx, root, digest)
+		return Origin{Source: release.Source, Commit: release.Commit}, err
+	}
+	published, err := log.Record(ctx, place.Record)
+	if err != nil {
+		return Origin{}, err
+	}
+	r := published.Record
+	return Origin{Source: r.Source, Commit: r.Commit, Ancestors: r.Ancestors, Record: r.Sequence}, nil
+}
+
 // Images are all images of a release that a ring has or had, by name, with
 // their digests: what the record of its publish says, in two GETs. Of a
 // release that is older than the log they are what its versions' tags name, a HEAD each.

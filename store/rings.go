@@ -175,7 +175,7 @@ func withHolds(newest records.Record, rings []string, reason string) map[string]
 // signatureOf signs a record of an author, now.
 func signatureOf(author Author) records.Signature {
 	return records.Signature{
-		ID: newID(), Actor: author.Actor, Message: author.Message, Source: author.Source, Commit: author.Commit,
+		ID: newID(), Actor: author.Actor, Message: author.Message, Source: author.Source, Commit: author.Commit, Dirty: author.Dirty,
 		Time: time.Now().UTC().Truncate(time.Second),
 	}
 }

@@ -32,6 +32,9 @@ type Plan struct {
 	Parents   []Parent            `json:"parents"`
 	Source    string              `json:"source,omitempty"`
 	Commit    string              `json:"commit,omitempty"`
+	// Dirty says that the files differ from the commit. A plan as such knows nothing of
+	// that: whoever asked git sets it.
+	Dirty bool `json:"dirty,omitempty"`
 	// Warnings are for people, one line each.
 	Warnings []string `json:"warnings"`
 }

@@ -1,15 +1,9 @@
 package main
 
 import (
-	"bytes"
-	"context"
-	"net/url"
 	"os"
-	"os/exec"
 	"os/user"
 	"strings"
-	"sync"
-	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -71,49 +65,4 @@ func oneLine(text string) string {
 		return r
 	}, strings.ToValidUTF8(text, ""))
 	return strings.ToValidUTF8(text[:min(len(text), maxText)], "")
-}
-
-// gitTime bounds each question to git.
-const gitTime = 5 * time.Second
-
-// gitState is the commit of a git work tree and where it came from, both "" if
-// the folder is none or there is no git.
-func gitState(ctx context.Context, dir string) (commit, source string) {
-	var asked sync.WaitGroup
-	asked.Go(func() { commit = git(ctx, dir, "rev-parse", "--verify", "HEAD") })
-	asked.Go(func() { source = bareURL(git(ctx, dir, "config", "--get", "remote.origin.url")) })
-	asked.Wait()
-	if commit == "" {
-		return "", ""
-	}
-	return commit, source
-}
-
-// git asks git with settings under which it starts no hook, pager, monitor or prompt.
-func git(ctx context.Context, dir string, args ...string) string {
-	ctx, cancel := context.WithTimeout(ctx, gitTime)
-	defer cancel()
-	fixed := []string{"-C", dir, "--no-pager", "--no-optional-locks", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"}
-	cmd := exec.CommandContext(ctx, "git", append(fixed, args...)...)
-	cmd.Env = append(os.Environ(), "GIT_TERMINAL_PROMPT=0", "LC_ALL=C")
-	var out bytes.Buffer
-	cmd.Stdout = &out
-	if err := cmd.Run(); err != nil {
-		return "" // no work tree, no commit, no git: there is nothing to record
-	}
-	return oneLine(out.String())
-}
-
-// bareURL takes credentials, query and fragment off a remote's address.
-func bareURL(remote string) string {
-	parsed, err := url.Parse(remote)
-	if err != nil || parsed.Scheme == "" || parsed.Host == "" {
-		// git@host:path has no secret in it, other forms may.
-		if before, _, found := strings.Cut(remote, "@"); found && before != "git" || strings.Contains(remote, "://") {
-			return ""
-		}
-		return remote
-	}
-	parsed.User, parsed.RawQuery, parsed.Fragment = nil, "", ""
-	return parsed.String()
 }

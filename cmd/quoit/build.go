@@ -20,6 +20,7 @@ type buildFlags struct {
 	project    projectFlags
 	plan       planFlags
 	build      buildkitFlags
+	commit     commitFlags
 	push       bool
 	message    string
 	provenance string
@@ -40,7 +41,14 @@ release. If nothing changed, nothing is built, pushed or moved.
 
 --first states that nothing was published yet, for registries that answer for a missing
 repository as for a forbidden one: no ring is looked up. If the log says otherwise,
---push is refused.`,
+--push is refused.
+
+In a git work tree, commits have an order too: if the ring has a release of a commit that
+the one checked out lacks, as when the job of an older commit is run again, nothing is
+built and the exit code is 4. --older goes on, and so does --merge with that ring; ring
+ante takes any commit. If git cannot tell, as in a shallow clone, there is a warning with
+the command that fetches what is missing. Files that differ from the commit make the
+release dirty, which the log says; --clean refuses them.`,
 		Example: `  quoit build                         # build what changed, publish nothing
   quoit build --push                  # publish a release into the first ring
   quoit build --push --ring users     # a hotfix, built against another ring
@@ -52,6 +60,7 @@ repository as for a forbidden one: no ring is looked up. If the log says otherwi
 	f.project.register(cmd.Flags())
 	f.plan.register(cmd.Flags())
 	f.build.register(cmd.Flags())
+	f.commit.register(cmd.Flags())
 	cmd.Flags().BoolVar(&f.push, "push", false, "publish the release")
 	cmd.Flags().StringVar(&f.message, "message", "", "a message for the history")
 	cmd.Flags().StringVar(&f.provenance, "provenance", "mode=min", "provenance of pushed images: mode=min, mode=max, or false")
@@ -93,14 +102,16 @@ func (f *buildFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	order := &commits{commitFlags: f.commit, dir: f.project.dir, state: vcs, merge: f.plan.merge, push: f.push, project: project}
 	out, err := builder.Build(cmd.Context(), builder.Options{
 		Dir: f.project.dir, File: f.project.manifestPath(), Manifest: m, Frontend: options, Commit: vcs,
-		Push: f.push, Project: project, BuildKit: f.build.buildKit(cmd.ErrOrStderr()),
+		Check: order.check, Push: f.push, Project: project, BuildKit: f.build.buildKit(cmd.ErrOrStderr()),
 	})
 	if err != nil {
 		return optionMistake(err)
 	}
-	return f.finish(cmd, m, project, out)
+	order.found.mark(&out.Plan)
+	return f.finish(cmd, m, project, out, order.found)
 }
 
 // attestations are those to be made, with their parameters.
@@ -119,11 +130,12 @@ func (f *buildFlags) attestations() map[string]string {
 }
 
 // finish publishes what was pushed and prints what happened.
-func (f *buildFlags) finish(cmd *cobra.Command, m *manifest.Manifest, project *store.Project, out builder.Outcome) error {
+func (f *buildFlags) finish(cmd *cobra.Command, m *manifest.Manifest, project *store.Project, out builder.Outcome, found foundCommits) error {
 	result := buildResult{Plan: out.Plan}
 	if f.push {
 		published, err := project.Publish(cmd.Context(), store.Publication{
 			Plan: out.Plan, Rings: m.RingOrder(), Digests: out.Digests, First: f.plan.first, Progress: f.build.tagging(cmd.ErrOrStderr()),
+			Ancestors: found.ancestors, Older: found.older,
 			Author: store.Author{Actor: actor(), Message: f.message, Source: out.Plan.Source, Commit: out.Plan.Commit},
 		})
 		if unknown := new(store.UnknownError); errors.As(err, &unknown) && cmd.Context().Err() != nil {

@@ -26,6 +26,7 @@ func report(out io.Writer, err error) int {
 	}
 	printError(out, err)
 	var usage *usageError
+	var refused *refusedError
 	var moved *store.MovedError
 	var overtaken *store.OvertakenError
 	var parent *store.ParentError
@@ -33,6 +34,8 @@ func report(out io.Writer, err error) int {
 	switch {
 	case errors.As(err, &usage):
 		return exitUsage
+	case errors.As(err, &refused):
+		return exitRefused
 	case errors.As(err, &moved), errors.As(err, &overtaken), errors.As(err, &parent), errors.As(err, &replanned), siteMoved(err):
 		return exitMoved
 	}

@@ -69,7 +69,9 @@ type historyEntry struct {
 	Message   string        `json:"message,omitempty"`
 	Source    string        `json:"source,omitempty"`
 	Commit    string        `json:"commit,omitempty"`
-	Moves     []historyMove `json:"moves"` // never null
+	Dirty     bool          `json:"dirty,omitempty"` // the sources differed from the commit
+	Older     bool          `json:"older,omitempty"` // it took commits back, with --older
+	Moves     []historyMove `json:"moves"`           // never null
 	// Gates are what was run before, in order.
 	Gates []records.Gate `json:"gates,omitempty"`
 }
@@ -87,7 +89,8 @@ func newHistoryResult(project string, history []records.Sealed) historyResult {
 		r := sealed.Record
 		entry := historyEntry{
 			Number: r.Sequence, Digest: sealed.Digest, Time: r.Time, Operation: r.Operation, Of: r.Of,
-			Actor: r.Actor, Message: r.Message, Source: r.Source, Commit: r.Commit, Moves: []historyMove{}, Gates: r.Gates,
+			Actor: r.Actor, Message: r.Message, Source: r.Source, Commit: r.Commit, Dirty: r.Dirty, Older: r.Older,
+			Moves: []historyMove{}, Gates: r.Gates,
 		}
 		for _, ring := range r.Moved() {
 			entry.Moves = append(entry.Moves, historyMove{ring, versionIn(r.Before[ring]), versionIn(r.After[ring])})
@@ -114,7 +117,7 @@ func (r historyResult) print(out io.Writer) error {
 	fmt.Fprintf(w, "NUMBER\tTIME\tOPERATION\tRINGS\tACTOR\tCOMMIT\tMESSAGE\n")
 	for _, e := range r.Records {
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Number, e.Time.Format("2006-01-02 15:04:05Z"),
-			e.what(), e.moves(), show.Short(e.Actor, 40), show.Short(e.Commit, 12), show.Short(e.Message, 72))
+			e.what(), e.moves(), show.Short(e.Actor, 40), e.sources(), show.Short(e.Message, 72))
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -131,6 +134,18 @@ func (e historyEntry) what() string {
 		return fmt.Sprintf("%s of %d", e.Operation, e.Of)
 	}
 	return e.Operation
+}
+
+// sources is the commit, marked if it does not tell all.
+func (e historyEntry) sources() string {
+	text := show.Short(e.Commit, 12)
+	if e.Dirty {
+		text += "-dirty"
+	}
+	if e.Older {
+		text += " (older)"
+	}
+	return text
 }
 
 func (e historyEntry) moves() string {

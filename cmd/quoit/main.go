@@ -23,6 +23,7 @@ const (
 	exitFailed      = 1
 	exitChanges     = 2
 	exitMoved       = 3
+	exitRefused     = 4
 	exitUsage       = 64
 	exitInterrupted = 130
 )
@@ -36,6 +37,7 @@ var exitCodes = []struct {
 	{exitFailed, "failed; the error names what and the next step"},
 	{exitChanges, "`plan --detailed-exitcode`: something changes"},
 	{exitMoved, "the rings or the site changed meanwhile, or somebody else is deploying there; run the command again"},
+	{exitRefused, "refused: it would take newer work back, or publish what --clean forbids; running the command again does not help"},
 	{exitUsage, "the command line is wrong"},
 	{exitInterrupted, "interrupted"},
 }

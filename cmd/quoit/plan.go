@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -67,7 +68,21 @@ func makePlan(cmd *cobra.Command, project projectFlags, plan planFlags, build bu
 		Dir: project.dir, File: project.manifestPath(), Manifest: m, Frontend: options,
 		Project: p, BuildKit: build.buildKit(cmd.ErrOrStderr()),
 	})
+	if err == nil {
+		err = markPlan(cmd.Context(), project.dir, &made)
+	}
 	return made, optionMistake(err)
+}
+
+// markPlan says of a plan that changes something whether files differ from the commit.
+func markPlan(ctx context.Context, dir string, plan *versioning.Plan) error {
+	if len(plan.Changed()) == 0 {
+		return nil
+	}
+	c := &commits{dir: dir, state: func() (commit, source string) { return gitState(ctx, dir) }}
+	err := c.check(ctx, *plan)
+	c.found.mark(plan)
+	return err
 }
 
 func printPlan(out io.Writer, p versioning.Plan, format string) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -36,6 +37,10 @@ type shop struct {
 	t    *testing.T
 	dir  string // of the manifest
 	host string // of the registry
+
+	// What it is published from; "" is made up.
+	commit, source string
+	ancestors      []string
 }
 
 // sites follow the rings of a shop; no cluster of theirs answers.
@@ -94,7 +99,7 @@ func (s *shop) publish(ring, content string) {
 		digests[name] = s.push(plan, name)
 	}
 	rings := versioning.Rings([]string{"developers", "testers", "users"})
-	if _, err := p.Publish(s.t.Context(), store.Publication{Plan: plan, Rings: rings, Digests: digests, Author: store.Author{Actor: "ann", Message: content}}); err != nil {
+	if _, err := p.Publish(s.t.Context(), store.Publication{Plan: plan, Rings: rings, Digests: digests, Ancestors: s.ancestors, Author: store.Author{Actor: "ann", Message: content}}); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -121,7 +126,7 @@ func (s *shop) plan(p *store.Project, ring, content string) versioning.Plan {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	request := versioning.Request{Registry: s.host, Project: "acme/shop", Root: "deploy", State: state, Commit: "c0ffee"}
+	request := versioning.Request{Registry: s.host, Project: "acme/shop", Root: "deploy", State: state, Source: s.source, Commit: cmp.Or(s.commit, "c0ffee")}
 	for _, name := range []string{"api", "deploy"} {
 		request.Images = append(request.Images, versioning.Source{Name: name, Revision: digest.FromString(content).String(), Platforms: []string{"linux/amd64"}})
 	}

@@ -17,6 +17,7 @@ var (
 	nameForm      = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
 	operationForm = regexp.MustCompile(`^[a-z]{1,32}$`)
 	idForm        = regexp.MustCompile(`^[0-9a-f]{32}$`)
+	commitForm    = regexp.MustCompile(`^(?:[0-9a-f]{40}|[0-9a-f]{64})$`)
 )
 
 const (
@@ -108,6 +109,11 @@ func checkContents(r Record) error {
 			return fmt.Errorf("image %q has version %s and digest %.80q", name, image.Version, image.Digest)
 		}
 	}
+	for _, commit := range r.Ancestors {
+		if !IsCommit(commit) {
+			return fmt.Errorf("its commit descends from %.80q, which is not 40 or 64 hexadecimal digits", commit)
+		}
+	}
 	for _, parent := range r.Parents {
 		if parent.Version.IsZero() || parent.Digest != "" && !isDigest(parent.Digest) {
 			return fmt.Errorf("a parent has version %s and digest %.80q", parent.Version, parent.Digest)
@@ -196,3 +202,7 @@ func isDigest(text string) bool {
 	hex, found := strings.CutPrefix(text, "sha256:")
 	return found && len(hex) == 64 && strings.Trim(hex, "0123456789abcdef") == ""
 }
+
+// IsCommit reports whether a text is the id of a git commit in full: 40 or 64
+// hexadecimal digits. What a record says in [Signature.Commit] need not be one.
+func IsCommit(text string) bool { return commitForm.MatchString(text) }

@@ -59,6 +59,11 @@ type Record struct {
 	Images map[string]Image `json:"images,omitempty"`
 	// Parents are the releases that this one descends from.
 	Parents []versioning.Parent `json:"parents,omitempty"`
+	// Ancestors are, of a publish, the newest commits that its commit descends from, so
+	// that an older one is known where the commit itself is not; at most 100 are written.
+	Ancestors []string `json:"ancestors,omitempty"`
+	// Older says that a publish took back commits of the release before, on request.
+	Older bool `json:"older,omitempty"`
 	// Taken are the version tags for which a publish is void.
 	Taken []Content `json:"taken,omitempty"`
 }
@@ -72,6 +77,8 @@ type Signature struct {
 	Message string `json:"message,omitempty"`
 	Source  string `json:"source,omitempty"`
 	Commit  string `json:"commit,omitempty"`
+	// Dirty says that the sources differed from the commit.
+	Dirty bool `json:"dirty,omitempty"`
 	// Time is for people; nothing is decided by it. UTC, whole seconds.
 	Time time.Time `json:"time"`
 }

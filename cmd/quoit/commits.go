@@ -107,12 +107,10 @@ func (c *commits) checkDirty(ctx context.Context, commit string) error {
 }
 
 func differ(files []string) string {
-	switch more := len(files) - 1; more {
-	case 0:
+	if len(files) == 1 {
 		return fmt.Sprintf("%q differs", files[0])
-	default:
-		return fmt.Sprintf("%q and %d more differ", files[0], more)
 	}
+	return fmt.Sprintf("%q and %d more differ", files[0], len(files)-1)
 }
 
 // checkOrder compares the commit with the one of the release that the ring has.

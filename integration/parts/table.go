@@ -72,6 +72,7 @@ var parts = []part{
 		some("./integration", `
 			TestAGateThatFailsMovesNothing
 			TestAGateThatPassesIsInTheRecord
+			TestAnOlderCommitTakesNothingBack
 			TestExternals
 			TestFromShiftToUnshift
 			TestGatesAreNeverCached

@@ -31,7 +31,7 @@ spec:
           env: [{name: HOME, value: /tmp}, {name: DOCKER_CONFIG, value: /run/quoit-pull}]
           ports: [{name: http, containerPort: 8080}]
           livenessProbe: {httpGet: {path: /healthz, port: http}}
-          resources: {requests: {cpu: 10m, memory: 64Mi}}
+          resources: {requests: {cpu: 10m, memory: 64Mi}, limits: {cpu: 500m, memory: 512Mi}}
           securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
           volumeMounts: [{name: tmp, mountPath: /tmp}, {name: login, mountPath: /run/quoit-pull, readOnly: true}]
       volumes:

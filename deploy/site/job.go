@@ -61,9 +61,7 @@ func (t Task) pod() corev1.PodSpec {
 				AllowPrivilegeEscalation: new(false), ReadOnlyRootFilesystem: new(true),
 				Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 			},
-			Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{
-				corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("64Mi"),
-			}},
+			Resources: resources(),
 			VolumeMounts: []corev1.VolumeMount{
 				{Name: "release", MountPath: deploy.ImagesDir, ReadOnly: true},
 				{Name: "tmp", MountPath: "/tmp"},
@@ -75,6 +73,15 @@ func (t Task) pod() corev1.PodSpec {
 			}}},
 			{Name: "tmp", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: new(resource.MustParse("1Gi"))}}},
 		},
+	}
+}
+
+// resources are a Job's own, so that it also runs where a quota wants limits of every
+// pod, or a LimitRange at most a ratio of requests: none is above 50 times its request.
+func resources() corev1.ResourceRequirements {
+	return corev1.ResourceRequirements{
+		Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("64Mi")},
+		Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("500m"), corev1.ResourceMemory: resource.MustParse("1Gi")},
 	}
 }
 

@@ -2,11 +2,13 @@ package site
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/quoitbuild/quoit/deploy"
 	"github.com/quoitbuild/quoit/manifest"
@@ -69,6 +71,21 @@ func TestJobNames(t *testing.T) {
 	long.Site.Name = strings.Repeat("s", 40)
 	if len(long.name()) > 63 {
 		t.Errorf("the name has %d characters", len(long.name()))
+	}
+}
+
+// TestJobsFitUnderAQuota: a quota on limits refuses a pod that has none, and a
+// LimitRange one whose limits are too many times its requests.
+func TestJobsFitUnderAQuota(t *testing.T) {
+	const most = 50
+	pod := someTask().job().Spec.Template.Spec
+	for _, c := range slices.Concat(pod.InitContainers, pod.Containers) {
+		for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
+			request, limit := c.Resources.Requests[name], c.Resources.Limits[name]
+			if request.Sign() <= 0 || limit.Cmp(request) < 0 || limit.MilliValue() > most*request.MilliValue() {
+				t.Errorf("container %s requests %s of %s, its limit is %s", c.Name, request.String(), name, limit.String())
+			}
+		}
 	}
 }
 

@@ -55,7 +55,7 @@ func (s *Source) Build(environment string) ([]*unstructured.Unstructured, error)
 	if !environmentName.MatchString(environment) || kustomization(s.fs, overlay) == "" {
 		return nil, &MissingOverlayError{environment, s.overlays()}
 	}
-	if err := refuseRemote(s.fs, overlay); err != nil {
+	if err := survey(s.fs, overlay); err != nil {
 		return nil, err
 	}
 	built, err := kustomize(s, overlay)

@@ -10,8 +10,11 @@ import (
 	"github.com/quoitbuild/quoit/internal/show"
 )
 
-// maxNesting bounds defaults within defaults.
-const maxNesting = 10
+// Bounds of what values may become: of defaults within defaults, and in bytes.
+const (
+	maxNesting = 10
+	maxFilled  = 32 << 20
+)
 
 var valueName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*`)
 
@@ -19,6 +22,7 @@ var valueName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*`)
 type template struct {
 	value   func(name string) (string, bool)
 	missing func(name string)
+	left    *int // bytes that values may still add, of all objects
 }
 
 // walk returns a value with all texts in it replaced.
@@ -70,6 +74,9 @@ func (t template) text(text string, depth int) (string, error) {
 		value, after, err := t.expression(rest, depth)
 		if err != nil {
 			return "", err
+		}
+		if *t.left -= len(value); *t.left < 0 {
+			return "", fmt.Errorf("the values that are filled in add up to more than %d MiB", maxFilled>>20)
 		}
 		b.WriteString(value)
 		text = after

@@ -97,13 +97,15 @@ func substitute(objects []*unstructured.Unstructured, values map[string]string, 
 
 // substituted returns the objects with what a template makes of each.
 func substituted(objects []*unstructured.Unstructured, templateOf func(Ref) template) ([]map[string]any, error) {
-	changed := make([]map[string]any, len(objects))
+	changed, left := make([]map[string]any, len(objects)), maxFilled
 	for i, object := range objects {
 		changed[i] = object.Object
 		if object.GetAnnotations()[annotationSubstitute] == Disabled {
 			continue
 		}
-		value, err := templateOf(RefOf(object)).walk(object.Object)
+		filled := templateOf(RefOf(object))
+		filled.left = &left
+		value, err := filled.walk(object.Object)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", RefOf(object), err)
 		}

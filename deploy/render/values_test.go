@@ -75,7 +75,7 @@ func FuzzText(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		missing := 0
-		one := template{func(name string) (string, bool) { return "x", name == "A" }, func(string) { missing++ }}
+		one := template{func(name string) (string, bool) { return "x", name == "A" }, func(string) { missing++ }, new(maxFilled)}
 		got, err := one.text(text, 0)
 		if err == nil && !strings.Contains(text, "${") && got != text {
 			t.Errorf("%q became %q", text, got)

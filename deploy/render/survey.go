@@ -26,6 +26,8 @@ var (
 	roots  = []string{"resources", "bases", "components", "generators", "transformers", "validators"}
 	loaded = append([]string{"crds", "configurations", "patchesStrategicMerge", "path", "paths", "files", "env", "envs", "replacements",
 		"targetFilePath", "valuesFile", "additionalValuesFiles"}, roots...)
+	raw     = []string{"files", "env", "envs"} // whose files are not read as YAML
+	patches = []string{"patch"}                // whose texts are YAML
 )
 
 // Fields, of roots, whose kustomizations give what configures kustomize itself, and
@@ -49,17 +51,18 @@ func (e *RemoteError) Error() string {
 		e.File, e.Address)
 }
 
-// refuseRemote follows a kustomization through all others that it leads to.
-// Kustomize itself has no switch for this: it would ask the network, or run git.
-func refuseRemote(files filesys.FileSystem, dir string) error {
-	r := remoteSearch{files: files, seen: map[visit]bool{}}
+// survey follows a kustomization through all others that it leads to. It refuses what
+// is remote, because kustomize itself has no switch for this: it would ask the network,
+// or run git; and what grows too large while it is read, which kustomize does not mind.
+func survey(files filesys.FileSystem, dir string) error {
+	r := surveyor{files: files, seen: map[visit]weight{}}
 	r.folder(dir, false)
 	return errors.Join(r.errs...)
 }
 
-type remoteSearch struct {
+type surveyor struct {
 	files filesys.FileSystem
-	seen  map[visit]bool
+	seen  map[visit]weight
 	errs  []error
 }
 
@@ -68,35 +71,47 @@ type visit struct {
 	file          string
 	kustomization bool
 	configures    bool // it gives what configures kustomize itself
+	data          bool // it names no other file, whatever is in it
 }
 
-func (r *remoteSearch) folder(dir string, configures bool) {
+func (r *surveyor) folder(dir string, configures bool) weight {
 	if file := kustomization(r.files, dir); file != "" {
-		r.visit(visit{file, true, configures})
+		return r.visit(visit{file: file, kustomization: true, configures: configures})
 	}
+	return weight{}
 }
 
 // visit reads a kustomization, or something that it names: of these only what
 // configures kustomize itself loads further files.
-func (r *remoteSearch) visit(v visit) {
-	if r.seen[v] {
-		return
+func (r *surveyor) visit(v visit) weight {
+	if known, seen := r.seen[v]; seen {
+		return known
 	}
-	r.seen[v] = true
+	r.seen[v] = weight{} // if it leads to itself, kustomize says it better
 	content, err := r.files.ReadFile(v.file)
 	if err != nil {
-		return // kustomize says it better
+		return weight{} // here too
 	}
-	r.documents(v, content)
+	r.seen[v] = r.documents(v, content, v.file)
+	return r.seen[v]
 }
 
-func (r *remoteSearch) documents(v visit, content []byte) {
-	decoder := yaml.NewDecoder(bytes.NewReader(content))
-	for {
+// documents reads what is in a file, or in a text of it; where says which to people.
+func (r *surveyor) documents(v visit, content []byte, where string) (total weight) {
+	if crowded(content) {
+		r.errs = append(r.errs, fmt.Errorf("%s: this is more than %d values", where, maxValues))
+		return weight{}
+	}
+	for decoder := yaml.NewDecoder(bytes.NewReader(content)); ; {
 		var document yaml.Node
 		err := decoder.Decode(&document)
 		if errors.Is(err, io.EOF) {
-			return
+			return total
+		}
+		own, grows := weigh(&document)
+		if grows != nil {
+			r.errs = append(r.errs, fmt.Errorf("%s: %w", where, grows))
+			return weight{}
 		}
 		if err == nil && v.kustomization {
 			err = v.check(&document)
@@ -104,17 +119,27 @@ func (r *remoteSearch) documents(v visit, content []byte) {
 		if err != nil && v.kustomization {
 			r.errs = append(r.errs, fmt.Errorf("%s: %w", v.file, err))
 		}
-		w := textWalk{seen: map[spot]bool{}}
-		w.node(&document, "")
-		if v.kustomization || slices.ContainsFunc(w.texts, text.isBuiltin) {
-			for _, t := range w.texts {
-				r.text(v, t)
-			}
+		total = total.plus(own).plus(r.named(v, &document))
+		if grows := total.check(); grows != nil {
+			r.errs = append(r.errs, fmt.Errorf("%s, with all that it names: %w", where, grows))
+			return weight{}
 		}
 		if err != nil {
-			return
+			return total
 		}
 	}
+}
+
+// named looks at what a document names.
+func (r *surveyor) named(v visit, document *yaml.Node) (total weight) {
+	w := textWalk{seen: map[spot]bool{}}
+	w.node(document, "")
+	if !v.data && (v.kustomization || slices.ContainsFunc(w.texts, text.isBuiltin)) {
+		for _, t := range w.texts {
+			total = total.plus(r.text(v, t))
+		}
+	}
+	return total
 }
 
 // check reports what is not a kustomization, or has a field that it may not have.
@@ -131,29 +156,36 @@ func (v visit) check(document *yaml.Node) error {
 	return nil
 }
 
-// text looks at one of a kustomization, or of what configures kustomize itself.
-func (r *remoteSearch) text(v visit, t text) {
+// text looks at one of a kustomization, or of what configures kustomize itself, and
+// returns the weight of what it names or contains.
+func (r *surveyor) text(v visit, t text) weight {
+	inline := v.file + ", in a text of its " + t.field
+	if t.below(patches) {
+		return r.documents(visit{file: v.file, data: true}, []byte(t.value), inline)
+	}
 	if !t.below(loaded) {
-		return
+		return weight{}
 	}
 	_, source, _ := strings.Cut(t.value, "=") // of a generator: key=file
 	if remote.MatchString(strings.TrimSpace(t.value)) || remote.MatchString(strings.TrimSpace(source)) {
 		r.errs = append(r.errs, &RemoteError{v.file, t.value})
-		return
+		return weight{}
 	}
-	r.documents(visit{file: v.file}, []byte(t.value)) // it may be a configuration itself
-	if !t.below(roots) {
-		return
+	if t.below(raw) {
+		return weight{}
 	}
+	total := r.documents(visit{file: v.file}, []byte(t.value), inline) // it may be a configuration itself
 	target := t.value
 	if !path.IsAbs(target) {
 		target = path.Join(path.Dir(v.file), target)
 	}
-	if r.files.IsDir(target) {
-		r.folder(target, v.configures || t.below(configuring))
-		return
+	switch {
+	case t.below(roots) && r.files.IsDir(target):
+		return total.plus(r.folder(target, v.configures || t.below(configuring)))
+	case r.files.IsDir(target):
+		return total
 	}
-	r.visit(visit{file: target})
+	return total.plus(r.visit(visit{file: target, data: !t.below(roots)}))
 }
 
 // text is one in a document, and the name of the field that it is below.

@@ -78,6 +78,9 @@ func (c *imageClient) ResolveImageConfig(_ context.Context, ref string, opt sour
 		if err != nil {
 			return "", "", nil, c.compiler.Names.suggest(ref, err)
 		}
+		if err := checkTriggers(ref, config); err != nil {
+			return "", "", nil, err
+		}
 		c.noteExternal(ref, dgst)
 		ref, err = withDigest(ref, dgst)
 		return ref, dgst, config, err
@@ -95,6 +98,9 @@ func (c *imageClient) ResolveImageConfig(_ context.Context, ref string, opt sour
 		return "", "", nil, err
 	}
 	config, err := compiled.baseConfig()
+	if err == nil {
+		err = checkTriggers(name, config)
+	}
 	return siblingHost + name + ":latest", "", config, err
 }
 

@@ -118,9 +118,12 @@ func (r *namingReader) add(place naming) {
 	r.found.places = append(r.found.places, place)
 }
 
-// expanded puts arguments' values into a text; one that cannot be read stays as
-// it is, its compile reports why.
+// expanded puts arguments' values into a text; one that cannot be read, or becomes too
+// long, stays as it is: its compile reports why.
 func (r *namingReader) expanded(text string) string {
+	if expandedLength(text, func(name string) int { return len(r.values[name]) }) > maxValue {
+		return text
+	}
 	if out, _, err := r.lex.ProcessWord(text, r.values); err == nil {
 		return out
 	}

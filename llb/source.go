@@ -55,6 +55,14 @@ func (s Source) Syntax() (ref, cmdline string, location []parser.Range) {
 	return ref, cmdline, location
 }
 
+// check refuses a file that the embedded compiler is not to read.
+func (s Source) check() error {
+	if ref, _, _ := s.Syntax(); ref != "" {
+		return nil
+	}
+	return checkBounds(s.Map.Data, s.Args)
+}
+
 func isDockerfileFrontend(ref string) bool {
 	name, _, _ := strings.Cut(ref, "@")
 	if i := strings.LastIndex(name, ":"); i > strings.LastIndex(name, "/") {

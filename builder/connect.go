@@ -16,7 +16,6 @@ import (
 	"github.com/moby/buildkit/cmd/buildctl/build"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/auth/authprovider"
-	"github.com/moby/buildkit/session/secrets"
 	"github.com/moby/buildkit/session/sshforward/sshprovider"
 	"github.com/moby/buildkit/util/appdefaults"
 )
@@ -99,11 +98,11 @@ func (b BuildKit) address() string {
 // given is what every solve gets, but for the logins.
 func (b BuildKit) given() (opt client.SolveOpt, err error) {
 	if len(b.Secrets) > 0 {
-		attachable, err := build.ParseSecret(b.Secrets)
+		files, err := b.secretFiles()
 		if err != nil {
-			return opt, &OptionError{"secret", err}
+			return opt, err
 		}
-		opt.Session = append(opt.Session, attachable)
+		opt.Session = append(opt.Session, files)
 	}
 	if len(b.SSH) > 0 {
 		configs, err := build.ParseSSH(b.SSH)
@@ -124,20 +123,6 @@ func (b BuildKit) given() (opt client.SolveOpt, err error) {
 	}
 	opt.AllowedEntitlements = b.Allow
 	return opt, nil
-}
-
-// SecretStore returns what a build step would find under the names of the secrets.
-// The error is an [*OptionError].
-func (b BuildKit) SecretStore() (secrets.SecretsServer, error) {
-	attachable, err := build.ParseSecret(b.Secrets)
-	if err != nil {
-		return nil, &OptionError{"secret", err}
-	}
-	store, ok := attachable.(secrets.SecretsServer)
-	if !ok {
-		return nil, fmt.Errorf("secrets are kept in a %T, which cannot be asked", attachable)
-	}
-	return store, nil
 }
 
 // logins gives BuildKit the logins of docker login.

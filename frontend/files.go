@@ -7,7 +7,6 @@ import (
 	"maps"
 	"path"
 	"slices"
-	"strings"
 
 	cacheutil "github.com/moby/buildkit/cache/util"
 	bk "github.com/moby/buildkit/client/llb"
@@ -177,7 +176,7 @@ func (p *project) readContainerFile(ctx context.Context, files *controlFiles, im
 			continue
 		}
 		if isNoFile(err) {
-			problem := p.mistake(fileKey(image), "put a file there, or name another one with file:", "image %s: %s is a folder, not a container file", image.Name, file)
+			problem := p.mistake(fileKey(image), "put a file there, or name another one with file:", "image %s: %s is %s, not a container file", image.Name, file, kindOf(ctx, files, file))
 			return nil, &problem, nil
 		}
 		if err != nil {
@@ -200,41 +199,6 @@ func fileKey(image manifest.Image) diag.Range {
 		return image.Position("file")
 	}
 	return image.Position("context")
-}
-
-// isNoFile tells whether what was to be read is there and is no file. Links and
-// devices are not sent by clients, so it is a folder.
-func isNoFile(err error) bool {
-	return err != nil && (strings.Contains(err.Error(), "not a regular file") || strings.Contains(err.Error(), "is a directory"))
-}
-
-// missingFile says why an image has no container file.
-func (p *project) missingFile(ctx context.Context, files *controlFiles, image manifest.Image) diag.Diagnostic {
-	at := fileKey(image)
-	for dir := image.Context; dir != "."; dir = path.Dir(dir) {
-		if target := linkTarget(ctx, files, dir); target != "" {
-			return p.mistake(image.Position("context"), "name the folder itself", "image %s: its context %s is reached through a link, %s → %s", image.Name, image.Context, dir, target)
-		}
-	}
-	for _, file := range candidates(image) {
-		if linkTarget(ctx, files, file) != "" {
-			return p.mistake(at, "put the file itself there", "image %s: %s is a link that leads out of the project or nowhere", image.Name, file)
-		}
-	}
-	if image.File != "" {
-		return p.mistake(at, "file: is relative to context:", "image %s has no container file %s", image.Name, candidates(image)[0])
-	}
-	return p.mistake(at, "add one, or name it with file:",
-		"image %s has no container file: neither %s nor %s exists", image.Name, candidates(image)[0], candidates(image)[1])
-}
-
-// linkTarget is where a link among the control files leads, "" for anything else.
-func linkTarget(ctx context.Context, files *controlFiles, name string) string {
-	entries, err := files.tree.ReadDir(ctx, client.ReadDirRequest{Path: path.Dir(name), IncludePattern: llb.Escape(path.Base(name))})
-	if err != nil || len(entries) != 1 {
-		return ""
-	}
-	return entries[0].Linkname
 }
 
 // maxControlFile bounds a container or an ignore file, in bytes.

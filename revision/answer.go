@@ -12,6 +12,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/quoitbuild/quoit/internal/input"
 )
 
 // Answer computes a Request's Response from the project's tree at dir. Nothing
@@ -57,10 +59,13 @@ func Answer(ctx context.Context, dir string, req Request) (Response, error) {
 	return res, nil
 }
 
+// maxRequest bounds a Request, in bytes; that of a thousand images has one million.
+const maxRequest = 1 << 30
+
 // AnswerFile reads a Request from one file and writes the Response to another;
 // project is the folder with the project's tree.
 func AnswerFile(ctx context.Context, project, request, response string) error {
-	data, err := os.ReadFile(request)
+	data, err := input.Read(request, maxRequest)
 	if err != nil {
 		return fmt.Errorf("reading the request: %w", err)
 	}

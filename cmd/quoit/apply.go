@@ -17,6 +17,7 @@ import (
 
 	"github.com/quoitbuild/quoit/deploy"
 	"github.com/quoitbuild/quoit/deploy/apply"
+	"github.com/quoitbuild/quoit/internal/input"
 	"github.com/quoitbuild/quoit/internal/show"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/versioning"
@@ -147,21 +148,17 @@ func parseVersion(flag, text string, to *versioning.Version) (err error) {
 // readRelease reads the file that is there by itself in a root image that a
 // deploy runs.
 func (f *applyFlags) readRelease() error {
-	file, err := os.Open(cmp.Or(f.release, deploy.ImagesFile))
+	const limit = 1 << 20
+	name := cmp.Or(f.release, deploy.ImagesFile)
+	data, err := input.Read(name, limit)
 	if errors.Is(err, fs.ErrNotExist) && f.release == "" {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("reading the release's images: %w", err)
 	}
-	defer file.Close()
-	const limit = 1 << 20
-	data, err := io.ReadAll(io.LimitReader(file, limit))
-	if err == nil {
-		err = json.Unmarshal(data, &f.request.Images)
-	}
-	if err != nil {
-		return fmt.Errorf("reading the release's images from %s: %w", file.Name(), err)
+	if err := json.Unmarshal(data, &f.request.Images); err != nil {
+		return fmt.Errorf("reading the release's images from %s: %w", name, err)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/internal/diag"
+	"github.com/quoitbuild/quoit/internal/input"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store"
@@ -46,17 +47,10 @@ func (f *projectFlags) load() (*manifest.Manifest, error) {
 		return nil, usagef("there is no folder %s: name the project's root with --dir", f.dir)
 	}
 	path := f.manifestPath()
-	info, err := os.Stat(path)
+	data, err := input.Read(path, maxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, usagef("there is no manifest %s: write one, or name it with --file", path)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the manifest: %w", err)
-	}
-	if info.Size() > maxManifest {
-		return nil, fmt.Errorf("the manifest %s has %d bytes, at most %d are read", path, info.Size(), maxManifest)
-	}
-	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the manifest: %w", err)
 	}

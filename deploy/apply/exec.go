@@ -24,6 +24,12 @@ func hookFiles(dir, point string) ([]string, error) {
 		return nil, err
 	}
 	defer root.Close()
+	for _, folder := range []string{"hooks", "hooks/" + point + ".d"} {
+		info, err := root.Lstat(folder)
+		if err == nil && !info.IsDir() {
+			return nil, fmt.Errorf("/%s is not a folder", folder)
+		}
+	}
 	names := []string{"hooks/" + point}
 	entries, err := fs.ReadDir(root.FS(), "hooks/"+point+".d")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -31,12 +37,6 @@ func hookFiles(dir, point string) ([]string, error) {
 	}
 	for _, entry := range entries {
 		names = append(names, "hooks/"+point+".d/"+entry.Name())
-	}
-	for _, folder := range []string{"hooks", "hooks/" + point + ".d"} {
-		info, err := root.Lstat(folder)
-		if err == nil && !info.IsDir() {
-			return nil, fmt.Errorf("/%s is not a folder", folder)
-		}
 	}
 	var files []string
 	for _, name := range names {

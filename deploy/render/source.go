@@ -3,7 +3,6 @@ package render
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -14,6 +13,7 @@ import (
 
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 
+	"github.com/quoitbuild/quoit/internal/input"
 	"github.com/quoitbuild/quoit/labels"
 )
 
@@ -75,15 +75,11 @@ func readDescription(dir string) ([]byte, error) {
 		return nil, err
 	}
 	defer root.Close()
-	file, err := root.Open(descriptionFile)
+	data, err := input.ReadIn(root, descriptionFile, labels.MaxRelease)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	return io.ReadAll(io.LimitReader(file, labels.MaxRelease+1))
+	return data, err
 }
 
 // Files is a source made of files: path in the root image → content. Those that
@@ -98,7 +94,7 @@ func Files(files map[string]string) (*Source, error) {
 		case file == "/"+descriptionFile:
 			s.description = []byte(files[name])
 		case slices.Contains(sourceFolders, folder):
-			err = s.loadFile(strings.NewReader(files[name]), file)
+			err = s.add(file, []byte(files[name]))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("reading the root image: %w", err)
@@ -121,30 +117,25 @@ func (s *Source) load(root *os.Root, name, to string, depth int) error {
 	if depth > maxSourceDepth {
 		return fmt.Errorf("%s: folders are nested more than %d deep, perhaps through a link", to, maxSourceDepth)
 	}
-	file, err := root.Open(name)
+	info, err := root.Stat(name)
 	if err != nil {
 		return fmt.Errorf("%s: %w", to, linkError(err))
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return fmt.Errorf("%s: %w", to, err)
 	}
 	if s.files++; s.files > maxSourceFiles {
 		return fmt.Errorf("%s: there are more than %d files and folders", to, maxSourceFiles)
 	}
 	switch {
 	case info.Mode().IsRegular():
-		return s.loadFile(file, to)
+		return s.loadFile(root, name, to)
 	case !info.IsDir():
 		return fmt.Errorf("%s is not a file, a folder or a link to one", to)
 	}
 	if err := s.fs.MkdirAll(to); err != nil {
 		return fmt.Errorf("%s: %w", to, err)
 	}
-	entries, err := file.ReadDir(-1)
+	entries, err := fs.ReadDir(root.FS(), filepath.ToSlash(name))
 	if err != nil {
-		return fmt.Errorf("%s: %w", to, err)
+		return fmt.Errorf("%s: %w", to, linkError(err))
 	}
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	for _, entry := range entries {
@@ -158,11 +149,18 @@ func (s *Source) load(root *os.Root, name, to string, depth int) error {
 	return nil
 }
 
-func (s *Source) loadFile(file io.Reader, to string) error {
-	content, err := io.ReadAll(io.LimitReader(file, maxSourceBytes-s.bytes+1))
-	if err != nil {
-		return fmt.Errorf("%s: %w", to, err)
+func (s *Source) loadFile(root *os.Root, name, to string) error {
+	content, err := input.ReadIn(root, name, maxSourceBytes-s.bytes)
+	if large := new(input.TooLargeError); errors.As(err, &large) {
+		return fmt.Errorf("%s: the files add up to more than %d MiB", to, maxSourceBytes>>20)
 	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", to, linkError(err))
+	}
+	return s.add(to, content)
+}
+
+func (s *Source) add(to string, content []byte) error {
 	if s.bytes += int64(len(content)); s.bytes > maxSourceBytes {
 		return fmt.Errorf("%s: the files add up to more than %d MiB", to, maxSourceBytes>>20)
 	}

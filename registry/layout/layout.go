@@ -24,6 +24,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/quoitbuild/quoit/internal/input"
 	"github.com/quoitbuild/quoit/registry"
 )
 
@@ -57,21 +58,13 @@ var refForm = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9._:@+/-]*[A-Za-z0-9._
 // says what is wrong with it.
 func Open(path, name string) (*Layout, error) {
 	l := &Layout{path: layout.Path(path), name: name, at: map[string]int{}, index: index{SchemaVersion: 2, MediaType: types.OCIImageIndex}}
-	file, err := os.Open(filepath.Join(path, "index.json"))
+	data, err := input.Read(filepath.Join(path, "index.json"), maxIndex)
 	if errors.Is(err, fs.ErrNotExist) {
 		entries, err := os.ReadDir(path)
 		if err == nil && slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() != "blobs" && e.Name() != "oci-layout" }) {
 			return nil, fmt.Errorf("%s has files, and is not an OCI image layout: name an empty folder", path)
 		}
 		return l, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("opening the layout %s: %w", path, err)
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxIndex+1))
-	if err == nil && len(data) > maxIndex {
-		err = fmt.Errorf("its index.json has more than %d MiB", maxIndex>>20)
 	}
 	if err == nil {
 		err = json.Unmarshal(data, &l.index)

@@ -20,8 +20,8 @@ func Set(state RingState, ring string, place Place, discard bool) (RingPlan, err
 	if discard {
 		may = []string{ring}
 	}
-	if err := plan.discards(may); err != nil {
-		return RingPlan{}, err
+	if lost := state.discards(plan, may); lost != nil {
+		return RingPlan{}, lost
 	}
 	return plan, nil
 }

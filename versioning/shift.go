@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/quoitbuild/quoit/internal/show"
 )
 
 // Move is one ring's take of a shift: the release went from one ring to the
@@ -53,8 +51,9 @@ func Shift(state RingState, request ShiftRequest) (RingPlan, error) {
 	if len(plan.Changes) == 0 && len(held) > 0 {
 		return RingPlan{}, &HeldError{From: state.Rings[first], To: state.Rings[last], Rings: held}
 	}
-	if err := plan.discards(request.Discard); err != nil {
-		return RingPlan{}, err
+	if lost := state.discards(plan, request.Discard); lost != nil {
+		lost.First = state.firstly(lost, first, request.Discard)
+		return RingPlan{}, lost
 	}
 	return plan, nil
 }
@@ -97,21 +96,6 @@ func (s RingState) moves(rings []string) (moves []Move, held []string) {
 	return moves, slices.Compact(held) // a ring is there twice as the end of one and the start of the next
 }
 
-// discards returns a [*DiscardError] if the plan replaces a release by one that
-// does not descend from it, in another ring than those where it may.
-func (p RingPlan) discards(may []string) error {
-	var lost []RingChange
-	for _, change := range p.Changes {
-		if !change.To.Descends(change.From) && !slices.Contains(may, change.Ring) {
-			lost = append(lost, change)
-		}
-	}
-	if len(lost) > 0 {
-		return &DiscardError{lost}
-	}
-	return nil
-}
-
 // BoundsError says that a shift would not go outward.
 type BoundsError struct {
 	From, To string
@@ -134,30 +118,4 @@ type HeldError struct {
 func (e *HeldError) Error() string {
 	return fmt.Sprintf("nothing shifts from %s to %s, a held ring neither takes nor gives: use `quoit unhold %s`, or choose --from and --to around it",
 		e.From, e.To, strings.Join(e.Rings, " "))
-}
-
-// DiscardError says that releases would be replaced by others that do not
-// descend from them, so that what was made for their ring would be lost there.
-type DiscardError struct {
-	Changes []RingChange // at least one, in the order of the rings; From is what would be lost
-}
-
-// Error names the rings, what they have, what would replace it, and both ways on.
-func (e *DiscardError) Error() string {
-	var lost, discard, merge []string
-	for _, change := range e.Changes {
-		lost = append(lost, fmt.Sprintf("%s has %s, and %s does not descend from it", change.Ring, change.From.text(change.To), change.To.text(change.From)))
-		discard = append(discard, "--discard "+change.Ring)
-		merge = append(merge, "--merge "+change.Ring)
-	}
-	return fmt.Sprintf("%s: give it up with %s, or contain it in a new build with quoit build %s",
-		strings.Join(lost, "; "), strings.Join(discard, " "), strings.Join(merge, " "))
-}
-
-// text is the version, and the digest too where the other's version is equal.
-func (p Place) text(other Place) string {
-	if p.Version != other.Version {
-		return p.Version.String()
-	}
-	return fmt.Sprintf("%s (%s)", p.Version, show.Digest(p.Digest))
 }

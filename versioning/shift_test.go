@@ -8,12 +8,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 )
 
 // placeOf makes a release: "3" descends from 1 and 2; "2a" is a hotfix of 2, which 3
-// does not descend from; "" is none.
+// does not descend from; "3m" is a 3 that descends from both; "" is none.
 func placeOf(name string) Place {
 	number, fix := strings.CutSuffix(name, "a")
+	number, merges := strings.CutSuffix(number, "m")
 	if name == "" {
 		return Place{}
 	}
@@ -22,6 +24,9 @@ func placeOf(name string) Place {
 	place := Place{Root: "deploy", Version: Version{Minor: n}, Digest: "sha256:" + name, Release: n}
 	for i := uint64(1); i < n; i++ {
 		place.Lineage = place.Lineage.With(i)
+	}
+	for i := uint64(1); merges && i < n; i++ {
+		place.Lineage = place.Lineage.With(100 + i)
 	}
 	if fix {
 		place.Version.Patch, place.Release, place.Lineage = 1, 100+n, place.Lineage.With(n)
@@ -241,6 +246,84 @@ func TestReleasesOfOneVersionAreToldApartByDigest(t *testing.T) {
 	if !errors.As(err, &discard) || !strings.HasPrefix(err.Error(), "a has 0.1.0 (sha256:1), and 0.1.0 (sha256:01234567…) does not descend from it: ") {
 		t.Errorf("%v", err)
 	}
+}
+
+// Whoever contains a hotfix in a new build gets told how that build gets there, and not
+// to build it again; and what is told helps.
+func TestAHotfixThatIsContainedFurtherIn(t *testing.T) {
+	for name, test := range map[string]struct {
+		before  string
+		request ShiftRequest
+		want    string // the end of the error
+		first   string // the rings after the shift that it names
+	}{
+		"two rings further in": {"ante dev:4m test:2 users:1a post", ShiftRequest{},
+			", but 0.4.0 in dev does: let 0.4.0 come nearer first with `quoit shift --to test`, or give it up with --discard users",
+			"ante dev:4m test:4m users:1a post"},
+		"three rings further in": {"ante a:4m b:3 c:2 d:1a post", ShiftRequest{},
+			", but 0.4.0 in a does: let 0.4.0 come nearer first with `quoit shift --to c`, or give it up with --discard d",
+			"ante a:4m b:4m c:3 d:1a post"},
+		"a hotfix in post": {"ante a:4m b:2 post:1a", ShiftRequest{},
+			", but 0.4.0 in a does: let 0.4.0 come nearer first with `quoit shift --to b`, or give it up with --discard post",
+			"ante a:4m b:4m post:1a"},
+		"in ante": {"ante:4m a:2 b:2 c:1a post", ShiftRequest{},
+			", but 0.4.0 in ante does: let 0.4.0 come nearer first with `quoit shift --from ante --to b`, or give it up with --discard c",
+			"ante:4m a:4m b:2 c:1a post"},
+		"from another ring on": {"ante a:5m b:4m c:2 d:1a post", ShiftRequest{From: "b"},
+			", but 0.4.0 in b does: let 0.4.0 come nearer first with `quoit shift --from b --to c`, or give it up with --discard d",
+			"ante a:5m b:4m c:4m d:1a post"},
+		"two hotfixes, one build contains both": {"ante a:4m b:3 c:2a d:2 e:1a post", ShiftRequest{},
+			"c has 0.2.1, and 0.3.0 does not descend from it, but 0.4.0 in a does; e has 0.1.1, and 0.2.0 does not descend from it, but 0.4.0 in a does: " +
+				"let 0.4.0 come nearer first with `quoit shift --to b`, or give it up with --discard c --discard e",
+			"ante a:4m b:4m c:2a d:2 e:1a post"},
+		"two hotfixes, one is contained": {"ante a:4 b:3a c:3m d:2 e:1a post", ShiftRequest{},
+			"b has 0.3.1, and 0.4.0 does not descend from it; e has 0.1.1, and 0.2.0 does not descend from it, but 0.3.0 in c does: " +
+				"give it up with --discard b --discard e, or contain it in a new build with quoit build --merge b", ""},
+		"a hotfix before is discarded": {"ante a:4m b:9a c:2 d:1a post", ShiftRequest{Discard: []string{"b", "c"}},
+			", but 0.4.0 in a does: let 0.4.0 come nearer first with `quoit shift --to c --discard b --discard c`, or give it up with --discard d",
+			"ante a:4m b:4m c:9a d:1a post"},
+		"it is held": {"ante a:4m! b:3 c:2 d:1a post", ShiftRequest{},
+			", but 0.4.0 in a does: place that there with `quoit set d 0.4.0`, or give it up with --discard d", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			state := stateOf(test.before)
+			_, err := Shift(state, test.request)
+			var discard *DiscardError
+			if !errors.As(err, &discard) || !strings.HasSuffix(err.Error(), test.want) {
+				t.Fatalf("%v\nwant …%s", err, test.want)
+			}
+			if (discard.First != nil) != (test.first != "") {
+				t.Fatalf("first %v, want %q", discard.First, test.first)
+			}
+			if discard.First == nil {
+				return
+			}
+			plan, err := Shift(state, *discard.First)
+			if diff := cmp.Diff(stateOf(test.first).Table, plan.Table); diff != "" || err != nil {
+				t.Errorf("rings after it (-want +got):\n%s%v", diff, err)
+			}
+		})
+	}
+}
+
+func TestTheAdviceOfAShiftEnds(t *testing.T) {
+	check(t, func(t *rapid.T) {
+		_, state := drawState(t)
+		for step := 0; ; step++ {
+			plan, err := Shift(state, ShiftRequest{})
+			var discard *DiscardError
+			if !errors.As(err, &discard) || discard.First == nil {
+				return
+			}
+			if plan, err = Shift(state, *discard.First); err != nil || len(plan.Changes) == 0 {
+				t.Fatalf("%v of\n%v\ndoes not help: %v", discard, state.Table, err)
+			}
+			if step > len(state.Rings) {
+				t.Fatalf("%v of\n%v\nis said again and again", discard, state.Table)
+			}
+			state.Table = plan.Table
+		}
+	})
 }
 
 func TestARingThatIsNoLongerDeclaredStays(t *testing.T) {

@@ -43,7 +43,8 @@ type published struct {
 	labels map[string]string
 }
 
-// state reads the ring and the next one, and others only where these are empty.
+// state reads the ring and the next one; if the next one is empty the later ones too,
+// and if the ring is as well, all.
 func (s *store) state(ctx context.Context, ring string) (versioning.State, error) {
 	rings := s.manifest.RingOrder()
 	placed := map[string]*versioning.Placed{}

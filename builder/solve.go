@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -40,7 +41,7 @@ func (c *Client) Solve(ctx context.Context, s Solve) error {
 	}
 	opt := s.Options
 	opt.Session = slices.Concat([]session.Attachable{logins()}, c.given.Session, opt.Session)
-	opt.CacheImports, opt.CacheExports = c.given.CacheImports, c.given.CacheExports
+	opt.CacheImports, opt.CacheExports = copied(c.given.CacheImports), copied(c.given.CacheExports)
 	opt.AllowedEntitlements = c.given.AllowedEntitlements
 	status := make(chan *client.SolveStatus)
 	eg, egCtx := errgroup.WithContext(limited)
@@ -55,6 +56,16 @@ func (c *Client) Solve(ctx context.Context, s Solve) error {
 		return fmt.Errorf("%w: %w", ErrTimeout, err)
 	}
 	return err
+}
+
+// copied returns caches that the client may write to: it notes what a folder has now
+// in its attributes, which the next solve must not believe.
+func copied(caches []client.CacheOptionsEntry) []client.CacheOptionsEntry {
+	own := slices.Clone(caches)
+	for i := range own {
+		own[i].Attrs = maps.Clone(own[i].Attrs)
+	}
+	return own
 }
 
 // watch passes the progress on, and lets See have it first.

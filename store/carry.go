@@ -74,8 +74,11 @@ func (d *driver) get(ctx context.Context, tag string) (records.Got, error) {
 	}
 	d.keep(records.Content{Repository: records.Repository, Digest: manifest.Digest}, manifest)
 	sealed, broken, err := d.open(ctx, manifest)
+	if err != nil {
+		return records.Got{}, err
+	}
 	sealed.Digest = manifest.Digest
-	return records.Got{Found: true, Sealed: sealed, Broken: broken}, err
+	return records.Got{Found: true, Sealed: sealed, Broken: broken}, nil
 }
 
 // open reads a record from its manifest. Broken says that it is none.

@@ -252,3 +252,18 @@ func TestWhatIsAskedBeforeAShift(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+func TestADryRunOfASetInAProjectWithoutALog(t *testing.T) {
+	s := newServer(t)
+	s.Older("developers")
+	options, version := storetest.RingOptions(), versioning.Version{Minor: 1}
+	options.DryRun = true
+	dry, err := s.Open(nil).Set(context.Background(), options, "users", version, false)
+	must(t, err)
+	options.DryRun = false
+	real, err := s.Open(nil).Set(context.Background(), options, "users", version, false)
+	must(t, err)
+	if diff := cmp.Diff(string(jsonOf(t, dry)), string(jsonOf(t, real))); diff != "" || len(real.Changes) != 1 {
+		t.Errorf("(-dry +real):\n%s", diff)
+	}
+}

@@ -153,7 +153,7 @@ func (l *Log) keep(sealed Sealed) {
 // of [Log.Record], or that the log is no chain.
 func (l *Log) Back(ctx context.Context, from Sealed) iter.Seq2[Sealed, error] {
 	return func(yield func(Sealed, error) bool) {
-		if from.Record.Sequence == 0 {
+		if from.Record.Operation == "" {
 			return
 		}
 		for sealed := from; yield(sealed, nil) && sealed.Record.Sequence > 1; {

@@ -131,3 +131,26 @@ func TestAPublishWhileVerifying(t *testing.T) {
 		})
 	}
 }
+
+func TestVerifyOfRecordsWhoseConfigsAreOthers(t *testing.T) {
+	s := newServer(t)
+	s.Release(storetest.First, "developers")
+	s.Release(storetest.With(storetest.First, storetest.Shop{"mail": 2}), "developers")
+	s.SetFault(func(_ int, w http.ResponseWriter, r *http.Request) bool {
+		altered := r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/records/blobs/")
+		if altered {
+			_, _ = w.Write([]byte("{}"))
+		}
+		return altered
+	})
+	report, err := verify.Verify(context.Background(), s.Open(nil), nil)
+	must(t, err)
+	if report.Records != 0 || len(report.Findings) != 2 {
+		t.Errorf("%d records, findings %v", report.Records, report.Findings)
+	}
+	for _, f := range report.Findings {
+		if !strings.Contains(f.Problem, "the record cannot be read: ") || !strings.Contains(f.Problem, "another digest") {
+			t.Error(f)
+		}
+	}
+}

@@ -39,7 +39,7 @@ type mirrorManifest struct {
 // MirrorMark is what makes a namespace a mirror under the hint's tag, and the config
 // that it needs. Origin is what it is a mirror of.
 func MirrorMark(origin string) (manifest registry.Manifest, config []byte, err error) {
-	config = records.Nothing().Config
+	config = records.MirrorConfig()
 	data, err := json.Marshal(mirrorManifest{
 		SchemaVersion: 2, MediaType: records.ManifestType, ArtifactType: mirrorType, Layers: []registry.Descriptor{},
 		Config:      registry.Descriptor{MediaType: records.ConfigType, Digest: registry.DigestOf(config), Size: int64(len(config))},

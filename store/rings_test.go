@@ -11,9 +11,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/store/storetest"
+	"github.com/quoitbuild/quoit/store/verify"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -98,6 +100,40 @@ held: testers, users, post, the shift of record 6 was undone: end it with ` + "`
 	}
 	s.Release(storetest.With(storetest.First, storetest.Shop{"mail": 9}), "testers") // an emptied ring is an empty one
 	s.wantHolds("- 0.3.0 0.3.1 - -")
+}
+
+// TestARingThatAnEarlierCommandEmptied: what its tag names then counts as nothing, and
+// stays until the ring has something.
+func TestARingThatAnEarlierCommandEmptied(t *testing.T) {
+	const old = `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","artifactType":"application/vnd.quoit.empty.v1+json",` +
+		`"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"%s","size":%d},"layers":[]}`
+	s := newServer(t)
+	s.Steps(2)
+	s.Shift()
+	_, err := s.Open(nil).Unshift(context.Background(), storetest.RingOptions(), nil)
+	must(t, err)
+	config := records.MirrorConfig()
+	manifest := registry.NewManifest(records.ManifestType, fmt.Appendf(nil, old, registry.DigestOf(config), len(config)))
+	if !records.IsNothing(manifest.Digest) || manifest.Digest == records.Nothing().Digest {
+		t.Fatalf("the digest is %s", manifest.Digest)
+	}
+	deploy := s.At(nil).Writable("deploy")
+	_, err = deploy.Upload(context.Background(), registry.BlobOf(config), "", registry.Bytes(config))
+	must(t, err)
+	_, err = deploy.Replace(context.Background(), "post", records.Nothing().Digest, manifest)
+	must(t, err)
+	_, err = s.Open(nil).Unhold(context.Background(), storetest.RingOptions(), []string{"testers", "users", "post"})
+	must(t, err)
+	if got := s.EveryTag()["deploy"]["post"]; got != manifest.Digest {
+		t.Errorf("the tag was moved to %s", got)
+	}
+	report, err := verify.Verify(context.Background(), s.Open(nil), nil)
+	must(t, err)
+	if len(report.Findings) > 0 {
+		t.Errorf("findings: %v", report.Findings)
+	}
+	s.Shift()
+	s.wantHolds("- 0.3.0 0.3.0 0.2.0 0.1.0")
 }
 
 func TestUnshiftLeavesOtherHoldsAlone(t *testing.T) {

@@ -97,7 +97,7 @@ func (m *Machine) checking(r []Response) {
 		case request.Action == HeadDigest || !r[i].Found || r[i].Digest == wanted:
 		case version:
 			taken = append(taken, found)
-		case r[i].Digest != Nothing().Digest:
+		case !IsNothing(r[i].Digest):
 			foreign = append(foreign, found)
 		}
 	}

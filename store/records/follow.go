@@ -186,7 +186,7 @@ func (m *Machine) lookingAtRings(r []Response) {
 	for i, ring := range m.allRings() {
 		tag := wanted(m.newest.Record.After, ring)
 		tag.Digest = r[i].Digest
-		empty := !r[i].Found && tag.Wanted == Nothing().Digest
+		empty := (!r[i].Found || IsNothing(tag.Digest)) && IsNothing(tag.Wanted)
 		if !empty && tag.Digest != tag.Wanted {
 			m.rings = append(m.rings, tag)
 		}
@@ -215,7 +215,7 @@ func (m *Machine) search(record Record) {
 	switch {
 	case m.fresh && m.clear:
 		m.move()
-	case tag.Digest == "" || tag.Digest == Nothing().Digest || record.placed(tag):
+	case tag.Digest == "" || IsNothing(tag.Digest) || record.placed(tag):
 		m.ask(guarding, headRecord(m.number+1))
 	case m.walk > 2:
 		looks, most := []Request(nil), 1 // mostly the next one knows

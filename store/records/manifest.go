@@ -44,7 +44,7 @@ func Seal(record Record) (Sealed, error) {
 	if err != nil {
 		return Sealed{}, err
 	}
-	sealed, err := seal(ArtifactType, map[string]string{labels.Record: string(data)}, versions)
+	sealed, err := seal(ArtifactType, entry{Labels: map[string]string{labels.Record: string(data)}}, versions)
 	if err != nil {
 		return Sealed{}, fmt.Errorf("writing record %d: %w", record.Sequence, err)
 	}
@@ -85,34 +85,68 @@ func VersionsOf(manifestBytes []byte) (map[string]versioning.Version, error) {
 	return versions, nil
 }
 
-// Nothing is what the tag of an emptied ring names; its Record is zero.
+// What artifacts of ours say to who pulls them. Each is its entry point too, so that a
+// runtime, which finds no such program, has it in its error; a slash would make it a path.
+const (
+	saysNothing   = "this ring is empty and has no release: `quoit history` says who emptied it, `quoit shift` or `quoit build` gives it a release again"
+	saysTombstone = "this version was given up by `quoit prune` and its image is gone: use a version that a ring has, which `quoit status` shows"
+)
+
+// The digests of what earlier commands wrote in place of [Nothing] and [Tombstone],
+// which said nothing to anybody.
+const (
+	oldNothing   = "sha256:a4d3dd9cf02967551bea9238324ef8ed2adcca7ed3e044a63891ab705121274c"
+	oldTombstone = "sha256:aa96cf663f8112ba07003a1d5a69fdddbed511cb0332254a65107be408fdedfb"
+)
+
+// Nothing is what the tag of an emptied ring is made to name; its Record is zero.
 func Nothing() Sealed { return nothing() }
 
-var nothing = sync.OnceValue(func() Sealed {
-	sealed, _ := seal(emptyType, map[string]string{labels.Empty: "true"}, nil) // of constants
-	return sealed
-})
+var nothing = sync.OnceValue(func() Sealed { return saying(emptyType, labels.Empty, saysNothing) })
 
-// Tombstone is what the tag of a version names that is in no release but pruned
-// ones; its Record is zero. Such a tag is never deleted: a version that looked
+// IsNothing reports whether a digest is of what an emptied ring's tag names, also if
+// an earlier command wrote it.
+func IsNothing(digest string) bool { return digest == oldNothing || digest == Nothing().Digest }
+
+// Tombstone is what the tag of a version is made to name that is in no release but
+// pruned ones; its Record is zero. Such a tag is never deleted: a version that looked
 // free could be assigned again.
 func Tombstone() Sealed { return tombstone() }
 
-var tombstone = sync.OnceValue(func() Sealed {
-	sealed, _ := seal(prunedType, map[string]string{labels.Pruned: "true"}, nil) // of constants
+var tombstone = sync.OnceValue(func() Sealed { return saying(prunedType, labels.Pruned, saysTombstone) })
+
+// IsTombstone reports whether a digest is of what a pruned version's tag names, also if
+// an earlier command wrote it.
+func IsTombstone(digest string) bool { return digest == oldTombstone || digest == Tombstone().Digest }
+
+// saying is an image without files that has a label, and says a sentence.
+func saying(artifact, label, sentence string) Sealed {
+	described := map[string]string{description: sentence}
+	sealed, _ := seal(artifact, entry{map[string]string{label: "true", description: sentence}, []string{sentence}}, described) // of constants
 	return sealed
-})
+}
+
+const description = "org.opencontainers.image.description"
+
+// MirrorConfig is the config of what marks a mirror: its bytes are in registries.
+func MirrorConfig() []byte {
+	sealed, _ := seal(emptyType, entry{Labels: map[string]string{labels.Empty: "true"}}, nil) // of constants
+	return sealed.Config
+}
 
 type config struct {
 	Architecture string `json:"architecture"`
 	OS           string `json:"os"`
-	Config       struct {
-		Labels map[string]string `json:"Labels,omitempty"`
-	} `json:"config"`
-	RootFS struct {
+	Config       entry  `json:"config"`
+	RootFS       struct {
 		Type    string   `json:"type"`
 		DiffIDs []string `json:"diff_ids"`
 	} `json:"rootfs"`
+}
+
+type entry struct {
+	Labels     map[string]string `json:"Labels,omitempty"`
+	Entrypoint []string          `json:"Entrypoint,omitempty"`
 }
 
 type manifest struct {
@@ -131,9 +165,8 @@ type descriptor struct {
 	Size      int64  `json:"size"`
 }
 
-func seal(artifact string, imageLabels, annotations map[string]string) (Sealed, error) {
-	c := config{Architecture: "amd64", OS: "linux"}
-	c.Config.Labels = imageLabels
+func seal(artifact string, image entry, annotations map[string]string) (Sealed, error) {
+	c := config{Architecture: "amd64", OS: "linux", Config: image}
 	c.RootFS.Type, c.RootFS.DiffIDs = "layers", []string{}
 	configBytes, err := json.Marshal(c)
 	if err != nil {

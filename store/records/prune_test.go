@@ -48,6 +48,7 @@ func TestVerifyOfPrunedVersions(t *testing.T) {
 	}{
 		"still there":               {"0.1.0", digestOf([]byte("a")), 0},
 		"the tombstone":             {"0.1.0", Tombstone().Digest, 0},
+		"an earlier command's":      {"0.1.0", oldTombstone, 0},
 		"deleted":                   {"0.1.0", "", 0},
 		"used again":                {"0.1.0", digestOf([]byte("x")), 1},
 		"a kept one, the tombstone": {"0.2.0", Tombstone().Digest, 1},

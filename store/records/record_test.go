@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/quoitbuild/quoit/labels"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -71,8 +73,44 @@ func TestBytesAreFrozen(t *testing.T) {
 	if diff := cmp.Diff(manifest, string(sealed.Manifest)); diff != "" {
 		t.Error(diff)
 	}
-	if got, want := Nothing().Digest, "sha256:a4d3dd9cf02967551bea9238324ef8ed2adcca7ed3e044a63891ab705121274c"; got != want {
-		t.Errorf("an emptied ring's manifest is %s, not %s", got, want)
+	for what, c := range map[string]struct {
+		sealed       Sealed
+		want         string
+		recognised   func(string) bool
+		artifactType string
+		label        string
+	}{
+		"emptied ring":   {sealed: Nothing(), want: "sha256:a97137bc5c2226a5ddbe0488beace9c934f10729d6e7c9ee2ba95f26ed14341e", recognised: IsNothing, artifactType: emptyType, label: labels.Empty},
+		"pruned version": {sealed: Tombstone(), want: "sha256:83077296a2ebc80b89ab3b7bb0631e110b7f9a15afa1c1b6b878949d13dded21", recognised: IsTombstone, artifactType: prunedType, label: labels.Pruned},
+	} {
+		old, err := seal(c.artifactType, entry{Labels: map[string]string{c.label: "true"}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.sealed.Digest != c.want || !c.recognised(c.want) || !c.recognised(old.Digest) || c.recognised(digestOf(nil)) || c.recognised("") {
+			t.Errorf("the manifest of the %s is %s, not %s; what was written before is %s", what, c.sealed.Digest, c.want, old.Digest)
+		}
+	}
+}
+
+// TestArtifactsSayWhatTheyAre: to who pulls one, looks at it, or runs it. A slash in an
+// entry point would make it a path.
+func TestArtifactsSayWhatTheyAre(t *testing.T) {
+	for _, sealed := range []Sealed{Nothing(), Tombstone()} {
+		var m struct{ Annotations map[string]string }
+		var c struct {
+			Config struct {
+				Labels     map[string]string
+				Entrypoint []string
+			}
+		}
+		if err := errors.Join(json.Unmarshal(sealed.Manifest, &m), json.Unmarshal(sealed.Config, &c)); err != nil {
+			t.Fatal(err)
+		}
+		said := c.Config.Labels[description]
+		if len(strings.Fields(said)) < 4 || strings.Contains(said, "/") || m.Annotations[description] != said || !slices.Equal(c.Config.Entrypoint, []string{said}) {
+			t.Errorf("label %q, annotation %q, entry point %q", said, m.Annotations[description], c.Config.Entrypoint)
+		}
 	}
 }
 

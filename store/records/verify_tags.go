@@ -30,7 +30,7 @@ func (v *verifier) version(sequence uint64, newest bool, tag Content) {
 	what := fmt.Sprintf("the log says %s", tag.Digest)
 	switch {
 	case !looked || got == tag.Digest || v.voided[sequence] && got != "":
-	case !v.kept[Content{Repository: tag.Repository, Tag: tag.Tag}] && (got == "" || got == Tombstone().Digest):
+	case !v.kept[Content{Repository: tag.Repository, Tag: tag.Tag}] && (got == "" || IsTombstone(got)):
 	case got == "" && newest:
 		v.image(Unfinished, sequence, tag, got, what, nextRun)
 	case got == "":
@@ -44,7 +44,7 @@ func (v *verifier) ring(sequence uint64, tag Content) {
 	got, looked := v.Images[Content{Repository: tag.Repository, Tag: tag.Tag}]
 	what := fmt.Sprintf("record %d says %s", sequence, tag.Digest)
 	switch {
-	case !looked || got == tag.Digest || got == "" && tag.Digest == Nothing().Digest:
+	case !looked || got == tag.Digest || (got == "" || IsNothing(got)) && IsNothing(tag.Digest):
 	case v.had(tag.Tag, got):
 		v.image(Unfinished, sequence, tag, got, what, nextRun)
 	default:
@@ -54,7 +54,7 @@ func (v *verifier) ring(sequence uint64, tag Content) {
 
 // had reports whether a ring has ever had a digest, by the log.
 func (v *verifier) had(ring, digest string) bool {
-	if digest == "" || digest == Nothing().Digest {
+	if digest == "" || IsNothing(digest) {
 		return true
 	}
 	return slices.ContainsFunc(v.decided, func(record string) bool {

@@ -78,7 +78,7 @@ func (s *Server) lookup(image string, version versioning.Version) (string, bool,
 	if code != http.StatusOK {
 		return "", false, nil
 	}
-	if registry.DigestOf(index) == records.Tombstone().Digest {
+	if records.IsTombstone(registry.DigestOf(index)) {
 		return "", true, nil
 	}
 	digest, err := registry.NewManifest(registry.IndexType, index).Image()

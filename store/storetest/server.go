@@ -91,7 +91,7 @@ func (s *Server) Whole() {
 	tags := s.Tags()
 	for _, ring := range s.Rings {
 		digest, holds := tags["deploy"][ring]
-		if !holds || digest == records.Nothing().Digest {
+		if !holds || records.IsNothing(digest) {
 			continue
 		}
 		placed := s.Ring(ring)

@@ -51,12 +51,6 @@ func ReadIn(root *os.Root, name string, limit int64) ([]byte, error) {
 	return whole(root.Stat, root.OpenFile, name, limit)
 }
 
-// Open opens a file, whose contents whoever reads it has to bound. Errors are those
-// of [Read].
-func Open(name string) (*os.File, error) {
-	return open(os.Stat, os.OpenFile, name)
-}
-
 type (
 	looker func(name string) (fs.FileInfo, error)
 	opener func(name string, flag int, mode fs.FileMode) (*os.File, error)

@@ -209,7 +209,7 @@ var badFiles = map[string]badInput{
 		spoil: func(t *testing.T, dir, _ string) {
 			write(t, dir, "quoit.yaml", "project: acme/shop\nregistry: registry.example.com\n"+strings.Repeat("# nothing\n", 2<<20/10))
 		},
-		says: []string{"quoit.yaml", "bytes"}, stock: true,
+		says: []string{"quoit.yaml", "1 MiB"}, stock: true,
 	},
 	"a copy from outside of the context": {
 		spoil: both(file("secret.txt", "s3cr3t"), file(service+"/Dockerfile", "FROM busybox\nCOPY ../../secret.txt /\n")),

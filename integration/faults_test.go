@@ -440,7 +440,7 @@ func TestFirstReleaseInARegistryThatHidesIt(t *testing.T) {
 		Fault: proxy.Status(403, "DENIED", "no such repository, or no right to it"),
 	})
 	got := runQuoit(t.Context(), dir, p.Host, "build", "--push")
-	if got.code != 1 || !strings.Contains(got.stderr, "say so with --first, as a build argument QUOIT_FIRST=1") {
+	if got.code != 1 || !strings.Contains(got.stderr, "say so with --first, or with the build argument QUOIT_FIRST=1") {
 		t.Errorf("without --first: exit code %d\n%s", got.code, got.stderr)
 	}
 	if got = runQuoit(t.Context(), dir, p.Host, "build", "--push", "--first"); got.code != 0 {

@@ -17,7 +17,7 @@ import (
 // Bounds of a container file: thirty lines that double a variable are gigabytes, and
 // the compiler does not mind.
 const (
-	maxLines        = 200_000
+	maxLines        = 1_000_000
 	maxInstructions = 4_000
 	maxValue        = 1 << 20  // bytes of one variable
 	maxExpanded     = 64 << 20 // bytes of all instructions with their variables

@@ -22,7 +22,7 @@ type text struct {
 // its encoding, and that lines end where editors and YAML both see an end.
 func (t *text) readable() bool {
 	if len(t.src.Data) > maxBytes {
-		t.add(diag.Range{}, fmt.Sprintf("the manifest has %d bytes, and may have %d", len(t.src.Data), maxBytes),
+		t.add(diag.Range{}, fmt.Sprintf("the manifest has %d bytes, and the limit is %d MiB", len(t.src.Data), maxBytes>>20),
 			"is this the right file?")
 		return false
 	}

@@ -51,6 +51,17 @@ type RingState struct {
 	// they are.
 	Table Table
 	Holds []string // the held rings
+	// Tops are the newest shifts of rings that can be undone, by the ring.
+	Tops map[string]Top
+}
+
+// Top is the newest shift that moved a ring and was not undone there.
+type Top struct {
+	Record uint64 `json:"record"` // of the shift
+	From   string `json:"from"`   // the ring that gave
+	Given  Place  `json:"given"`
+	// Displaced is what the ring had before, zero for nothing.
+	Displaced Place `json:"displaced,omitzero"`
 }
 
 // RingPlan is what a shift, an unshift or a set does. Its lists are never nil.

@@ -67,6 +67,7 @@ func (p *publisher) operation(newest records.Record) (records.Record, error) {
 	record.After[plan.Ring], record.Images, record.Parents = place, images, plan.Parents
 	record.Releases = max(newest.Releases, place.Release)
 	record.Ancestors, record.Older = p.publication.Ancestors, p.publication.Older
+	record.Required = p.publication.Required
 	return record, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -28,6 +29,8 @@ type Publication struct {
 	// are for the record.
 	Ancestors []string
 	Older     bool
+	// Required are the gates that the release has to pass before rings take it.
+	Required []records.Required
 	// Progress is called for every tag when it is known to be there, one call
 	// at a time; nil: not at all.
 	Progress func(Event)

@@ -86,22 +86,30 @@ func (p *Project) Origin(ctx context.Context, root, ring, digest string) (Origin
 	return Origin{Source: r.Source, Commit: r.Commit, Ancestors: r.Ancestors, Record: r.Sequence}, nil
 }
 
-// Images are all images of a release that a ring has or had, by name, with
-// their digests: what the record of its publish says, in two GETs. Of a
-// release that is older than the log they are what its versions' tags name, a HEAD each.
-// Errors are a [*registry.RequestError], or say what is gone or broken.
+// Images are all images of a release that a ring has or had, by name, with their
+// digests, as [Project.Published] says.
 func (p *Project) Images(ctx context.Context, place records.Place) (map[string]records.Image, error) {
+	published, err := p.Published(ctx, place)
+	return published.Images, err
+}
+
+// Published is the record by which a release was published that a ring has or had, in two
+// GETs. Of a release that is older than the log only Images are known: what its versions'
+// tags name, a HEAD each. Errors are a [*registry.RequestError], or say what is gone or
+// broken.
+func (p *Project) Published(ctx context.Context, place records.Place) (records.Record, error) {
 	if place.Record == 0 {
-		return p.taggedImages(ctx, place)
+		images, err := p.taggedImages(ctx, place)
+		return records.Record{Images: images}, err
 	}
 	sealed, err := newReader(p).log.Record(ctx, place.Record)
 	if err != nil {
-		return nil, err
+		return records.Record{}, err
 	}
 	if published := sealed.Record.Images[place.Root].Digest; published != place.Digest {
-		return nil, fmt.Errorf("record %d of the log published %s as %q, and a ring has %s of it: run `quoit verify`", place.Record, place.Root, published, place.Digest)
+		return records.Record{}, fmt.Errorf("record %d of the log published %s as %q, and a ring has %s of it: run `quoit verify`", place.Record, place.Root, published, place.Digest)
 	}
-	return sealed.Record.Images, nil
+	return sealed.Record, nil
 }
 
 func (p *Project) taggedImages(ctx context.Context, place records.Place) (map[string]records.Image, error) {

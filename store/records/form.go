@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ var (
 	nameForm      = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
 	operationForm = regexp.MustCompile(`^[a-z]{1,32}$`)
 	idForm        = regexp.MustCompile(`^[0-9a-f]{32}$`)
+	secretForm    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
 	commitForm    = regexp.MustCompile(`^(?:[0-9a-f]{40}|[0-9a-f]{64})$`)
 )
 
@@ -24,7 +26,8 @@ const (
 	maxName     = 128
 	maxText     = 2048
 	maxMessage  = 64 << 10
-	maxSequence = 99_999_999 // eight digits, so that tags sort
+	maxTimeout  = 24 * 60 * 60 // seconds
+	maxSequence = 99_999_999   // eight digits, so that tags sort
 )
 
 // check compares a record with what [Parse] promises.
@@ -95,10 +98,8 @@ func checkContents(r Record) error {
 	if err := checkShifts(r); err != nil {
 		return err
 	}
-	for _, gate := range r.Gates {
-		if checkName("ring", gate.Ring) != nil || checkName("image", gate.Image) != nil || !isDigest(gate.Digest) {
-			return fmt.Errorf("the gate of ring %.40q is %.40q, %.80q", gate.Ring, gate.Image, gate.Digest)
-		}
+	if err := checkGates(r); err != nil {
+		return err
 	}
 	for _, name := range sortedKeys(r.Images) {
 		image := r.Images[name]
@@ -122,6 +123,31 @@ func checkContents(r Record) error {
 	for _, tag := range r.Taken {
 		if checkName("image", tag.Repository) != nil || checkName("tag", tag.Tag) != nil || !isDigest(tag.Digest) {
 			return fmt.Errorf("it is void for the tag %.80q of %.80q, which is not a tag", tag.Tag, tag.Repository)
+		}
+	}
+	return nil
+}
+
+// checkGates checks the gates that were run, and those that the release has to pass.
+func checkGates(r Record) error {
+	for _, gate := range r.Gates {
+		skipped := len(gate.Skipped) <= maxText && printable(gate.Skipped) && !(gate.Passed && gate.Skipped != "")
+		if checkName("ring", gate.Ring) != nil || checkName("image", gate.Image) != nil || !isDigest(gate.Digest) || !skipped {
+			return fmt.Errorf("the gate of ring %.40q is %.40q, %.80q, skipped for %.40q", gate.Ring, gate.Image, gate.Digest, gate.Skipped)
+		}
+	}
+	if len(r.Required) > MaxRequired {
+		return fmt.Errorf("its release has to pass %d gates, more than %d", len(r.Required), MaxRequired)
+	}
+	for _, gate := range r.Required {
+		size := 0
+		for _, word := range gate.Command {
+			size += len(word)
+		}
+		secrets := len(gate.Secrets) <= MaxRequired && !slices.ContainsFunc(gate.Secrets, func(name string) bool { return !secretForm.MatchString(name) })
+		if checkName("ring", gate.Ring) != nil || checkName("image", gate.Image) != nil || !secrets ||
+			size > MaxCommand || len(gate.Command) > MaxCommand || gate.Timeout < 1 || gate.Timeout > maxTimeout {
+			return fmt.Errorf("its release has to pass a gate of ring %.40q, %.40q for %d seconds with a command of %d bytes", gate.Ring, gate.Image, gate.Timeout, size)
 		}
 	}
 	return nil

@@ -55,6 +55,9 @@ type Record struct {
 	Below *Shifted `json:"below,omitempty"`
 	// Gates are what was run before a release was moved, in order.
 	Gates []Gate `json:"gates,omitempty"`
+	// Required are, of a publish, the gates that its release has to pass, in the order of
+	// their rings; at most [MaxRequired].
+	Required []Required `json:"required,omitempty"`
 	// Images are all images of the release that a publish made, by name.
 	Images map[string]Image `json:"images,omitempty"`
 	// Parents are the releases that this one descends from.
@@ -107,6 +110,25 @@ type Gate struct {
 	Image  string `json:"image"`
 	Digest string `json:"digest"`
 	Passed bool   `json:"passed"`
+	// Skipped says why it was not run; "" if it was.
+	Skipped string `json:"skipped,omitempty"`
+}
+
+// Bounds of what a record says of the gates that its release has to pass.
+const (
+	MaxRequired = 100
+	MaxCommand  = 8 << 10 // bytes of one command, all of its words together
+)
+
+// Required is a gate that a release has to pass before a ring takes it: an image of
+// the release itself, by name.
+type Required struct {
+	Ring    string   `json:"ring"`
+	Image   string   `json:"image"`
+	Command []string `json:"command,omitempty"` // none: what the image itself runs
+	Network bool     `json:"network,omitempty"`
+	Secrets []string `json:"secrets,omitempty"` // their names
+	Timeout int      `json:"timeout"`           // seconds
 }
 
 // Image is one image of a published release.

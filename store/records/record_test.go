@@ -23,6 +23,10 @@ func sample() Record {
 		Holds:  map[string]Hold{"users": {Record: 40, Reason: "an audit"}}, Releases: 2,
 		Undo:  &Shifted{Record: 41, Moves: []versioning.Move{{From: "dev", To: "users"}}},
 		Gates: []Gate{{Ring: "users", Image: "smoke", Digest: sha("5"), Passed: true}},
+		Required: []Required{
+			{Ring: "dev", Image: "api", Timeout: 600},
+			{Ring: "users", Image: "api", Command: []string{"/smoke", "--all"}, Network: true, Secrets: []string{"TOKEN"}, Timeout: 1},
+		},
 		Images: map[string]Image{
 			"deploy": {version("0.2.0"), sha("2"), true},
 			"base":   {version("1.0.0"), sha("3"), false},
@@ -147,6 +151,13 @@ func TestBrokenRecords(t *testing.T) {
 		"a shift below":      {func(r *Record) { r.Below = &Shifted{Record: 42} }, "record 42 can be undone"},
 		"a shift's ring":     {func(r *Record) { r.Undo.Moves[0].To = "Users" }, `"Users" is not a name for the ring`},
 		"a gate":             {func(r *Record) { r.Gates[0].Digest = "x" }, `the gate of ring "users" is "smoke", "x"`},
+		"a skipped gate":     {func(r *Record) { r.Gates[0].Skipped = "it passed" }, `skipped for "it passed"`},
+		"a gate's reason":    {func(r *Record) { r.Gates[0] = Gate{"users", "smoke", sha("5"), false, "\x1b"} }, `skipped for "\x1b"`},
+		"too many gates":     {func(r *Record) { r.Required = make([]Required, 101) }, "101 gates, more than 100"},
+		"a required image":   {func(r *Record) { r.Required[1].Image = "API" }, `a gate of ring "users", "API"`},
+		"a required time":    {func(r *Record) { r.Required[1].Timeout = 0 }, "for 0 seconds"},
+		"a required secret":  {func(r *Record) { r.Required[1].Secrets[0] = "../x" }, `a gate of ring "users"`},
+		"a long command":     {func(r *Record) { r.Required[1].Command[1] = strings.Repeat("x", 8<<10) }, "a command of 8198 bytes"},
 		"what is taken":      {func(r *Record) { r.Taken = []Content{{"a", "b", ""}} }, `it is void for the tag "b" of "a"`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -47,6 +47,10 @@ func (n Name) String() string {
 	return fmt.Sprintf("record-%08d-r%02d-%s-%s", n.Sequence, n.Round, n.Mark, hex)
 }
 
+// RingName is the tag of a mirror's log that names the record by which a ring was
+// copied there: the ring has what that record says.
+func RingName(ring string) string { return "ring-" + ring }
+
 // ParseName takes a tag apart; false for one that is not of the log.
 func ParseName(tag string) (Name, bool) {
 	if tag == string(Hint) {

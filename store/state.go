@@ -1,0 +1,272 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/quoitbuild/quoit/internal/show"
+	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// State is what a project's log says at one moment. What decides anything goes by that:
+// tags of versions and rings are for others.
+type State struct {
+	// Newest is the newest record, one without a digest if there is no log. Of a mirror
+	// it is the newest of those by which the rings were copied.
+	Newest records.Sealed
+	// Closed says that every tag follows Newest: its writer, or who completed it, has
+	// said so. False says nothing: the hint may be behind.
+	Closed bool
+	// Origin is the project that this is a mirror of, "" if it is none.
+	Origin string
+
+	table records.Table // what the rings have, if that is not what Newest leaves; nil: it is
+}
+
+// Rings are what the rings have, also those that are no longer declared. It must not be changed.
+func (s State) Rings() records.Table {
+	if s.table != nil {
+		return s.table
+	}
+	return s.Newest.Record.After
+}
+
+// State reads what the log says now, for who writes: what the newest record says counts
+// for him, as he completes it first. It is a GET of the hint, with the record's config, and
+// a HEAD of the next number; more only if the hint is behind. Of a mirror it is a GET for
+// each of some rings (none: all that its log knows); a ring that was not copied there
+// is not in the table. Errors are those of [Project.History].
+func (p *Project) State(ctx context.Context, rings ...string) (State, error) {
+	d := newReader(p)
+	hint, err := d.get(ctx, string(records.Hint))
+	if err != nil {
+		return State{}, err
+	}
+	log := records.NewLog(hinted{source{d}, hint})
+	if mark, read, _ := d.manifest(ctx, records.Repository, hint.Digest); hint.Found && read { // as get has kept it
+		if origin, is := OriginOf(mark); is {
+			return d.mirrored(ctx, log, origin, rings)
+		}
+	}
+	if hint.Found && hint.Broken == nil {
+		next, err := source{d}.Heads(ctx, records.Name{Sequence: hint.Record.Sequence + 1}.String())
+		if err != nil || next[0] == "" {
+			return State{Newest: hint.Sealed, Closed: true}, err
+		}
+	}
+	newest, err := log.Newest(ctx)
+	return State{Newest: newest, Closed: newest.Digest != "" && newest.Digest == hint.Digest}, err
+}
+
+// hinted is a source whose hint was read already.
+type hinted struct {
+	source
+	hint records.Got
+}
+
+// Get implements [records.Source].
+func (h hinted) Get(ctx context.Context, tag string) (records.Got, error) {
+	if tag == string(records.Hint) {
+		return h.hint, nil
+	}
+	return h.source.Get(ctx, tag)
+}
+
+// Settled is the state for who only reads: a publish counts when its done tag or a later
+// record is there, until then the rings have what they had before. It is a HEAD of that tag
+// if the newest record is a publish of which nothing else says so. Errors are those of
+// [Project.History].
+func (p *Project) Settled(ctx context.Context, s State) (State, error) {
+	if s.Closed || s.Newest.Record.Operation != records.OpPublish {
+		return s, nil
+	}
+	done := records.Name{Mark: records.Done, Sequence: s.Newest.Record.Sequence, Value: s.Newest.Digest}
+	found, err := source{newReader(p)}.Heads(ctx, done.String())
+	switch {
+	case err != nil:
+		return s, err
+	case found[0] != "":
+		s.Closed = true
+	default:
+		s.table = records.Table{}
+		maps.Copy(s.table, s.Newest.Record.Before)
+	}
+	return s, nil
+}
+
+// Placed reads the release that a ring has by the log, by the digest of its root image;
+// nil for an empty ring. Errors are those of [Project.Release].
+func (p *Project) Placed(ctx context.Context, ring string, place records.Place) (*versioning.Placed, error) {
+	if place.Empty() {
+		return nil, nil
+	}
+	release, err := p.Release(ctx, place.Root, place.Digest)
+	if err != nil {
+		return nil, fmt.Errorf("ring %s: %w", ring, err)
+	}
+	return &versioning.Placed{Ring: ring, Digest: place.Digest, Release: release}, nil
+}
+
+// mirrored is the state of a mirror: each ring has what the record says by which it was
+// copied. An older quoit's copies did not say which that is; then it is the newest
+// that gave the ring what its tag names.
+func (d *driver) mirrored(ctx context.Context, log *records.Log, origin string, rings []string) (State, error) {
+	state := State{Origin: origin, Closed: true, table: records.Table{}}
+	if err := d.copied(ctx, &state, rings); err != nil || state.Newest.Digest != "" {
+		return state, err
+	}
+	newest, err := log.Newest(ctx)
+	if err != nil {
+		return state, err
+	}
+	known := slices.Sorted(maps.Keys(newest.Record.After))
+	if err := d.copied(ctx, &state, known); err != nil || state.Newest.Digest != "" {
+		return state, err
+	}
+	state.Newest = newest
+	for _, ring := range known {
+		digest, found, err := d.repository(newest.Record.After[ring].Root).Head(ctx, ring)
+		if err != nil {
+			return state, err
+		}
+		if !found || records.IsNothing(digest) {
+			continue
+		}
+		for sealed, err := range log.Back(ctx, newest) {
+			if err != nil {
+				return state, err
+			}
+			if place := sealed.Record.After[ring]; place.Digest == digest {
+				state.table[ring] = place
+				break
+			}
+		}
+	}
+	return state, nil
+}
+
+// copied reads by which records rings were copied to a mirror.
+func (d *driver) copied(ctx context.Context, state *State, rings []string) error {
+	got := make([]records.Got, len(rings))
+	err := d.project.pace.Each(len(rings), func(i int) (err error) {
+		got[i], err = d.get(ctx, records.RingName(rings[i]))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for i, ring := range rings {
+		if !got[i].Found {
+			continue
+		}
+		if err := got[i].Broken; err != nil {
+			return fmt.Errorf("%s, by which ring %s was copied, cannot be read: %w: run `quoit copy` again", source{d}.Reference(records.RingName(ring)), ring, err)
+		}
+		state.table[ring] = got[i].Record.After[ring]
+		if got[i].Record.Sequence > state.Newest.Record.Sequence {
+			state.Newest = got[i].Sealed
+		}
+	}
+	return nil
+}
+
+// History reads the newest records of the log, newest first, at most n (1 or more);
+// none for a project without a log. It writes nothing: tags may have to follow the newest
+// record yet. Errors are a [*registry.RequestError], a [*records.ForkError], or say which
+// record is gone or broken.
+func (p *Project) History(ctx context.Context, n int) ([]records.Sealed, error) {
+	log := newReader(p).log
+	newest, err := log.Newest(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var history []records.Sealed
+	for sealed, err := range log.Back(ctx, newest) {
+		if err != nil {
+			return nil, err
+		}
+		if history = append(history, sealed); len(history) >= n {
+			break
+		}
+	}
+	return history, nil
+}
+
+// Settle completes what the newest record says, if its writer did not: versions
+// that have no tag yet, then ring tags, of which rings gives the order. Errors are
+// those of [Project.History], or a [*ForeignError].
+func (p *Project) Settle(ctx context.Context, rings []string) error {
+	d := newDriver(p)
+	machine, err := records.New(records.Options{Signature: signatureOf(Author{}), Rings: rings})
+	if err != nil {
+		return err
+	}
+	switch result := d.run(ctx, machine); result.Outcome {
+	case records.Settled:
+		return nil
+	case records.Foreign:
+		return d.putBack(result.Tags[0])
+	default:
+		return result.Err
+	}
+}
+
+// Held returns the rings that shifts leave alone, by the newest record. Errors
+// are those of [Project.History].
+func (p *Project) Held(ctx context.Context) (map[string]records.Hold, error) {
+	newest, err := newReader(p).log.Newest(ctx)
+	return newest.Record.Holds, err
+}
+
+// A mirror has this in place of the log's hint, so whoever writes to the log
+// sees it by the first request that he makes anyway.
+const (
+	mirrorType = "application/vnd.quoit.mirror.v1+json"
+	mirrorOf   = "io.github.quoitbuild.mirror"
+)
+
+// MirrorError says that somebody wants to write to the log of a mirror.
+type MirrorError struct {
+	Mirror string // the project there
+	Origin string // the project of which it is one
+}
+
+// Error says where to write.
+func (e *MirrorError) Error() string {
+	return fmt.Sprintf("%s is a mirror of %s: publish there, and run `quoit copy` again", e.Mirror, e.Origin)
+}
+
+type mirrorManifest struct {
+	SchemaVersion int                   `json:"schemaVersion"`
+	MediaType     string                `json:"mediaType"`
+	ArtifactType  string                `json:"artifactType"`
+	Config        registry.Descriptor   `json:"config"`
+	Layers        []registry.Descriptor `json:"layers"`
+	Annotations   map[string]string     `json:"annotations"`
+}
+
+// MirrorMark is what makes a namespace a mirror under the hint's tag, and the config
+// that it needs. Origin is what it is a mirror of.
+func MirrorMark(origin string) (manifest registry.Manifest, config []byte, err error) {
+	config = records.MirrorConfig()
+	data, err := json.Marshal(mirrorManifest{
+		SchemaVersion: 2, MediaType: records.ManifestType, ArtifactType: mirrorType, Layers: []registry.Descriptor{},
+		Config:      registry.Descriptor{MediaType: records.ConfigType, Digest: registry.DigestOf(config), Size: int64(len(config))},
+		Annotations: map[string]string{mirrorOf: origin},
+	})
+	return registry.NewManifest(records.ManifestType, data), config, err
+}
+
+// OriginOf returns of what a mirror is one; false for any other manifest.
+func OriginOf(m registry.Manifest) (string, bool) {
+	var parsed mirrorManifest
+	if json.Unmarshal(m.Bytes, &parsed) != nil || parsed.ArtifactType != mirrorType {
+		return "", false
+	}
+	return show.Short(parsed.Annotations[mirrorOf], 200), true
+}

@@ -1,0 +1,166 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/registry/registrytest"
+	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/store/mirror"
+	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/store/storetest"
+)
+
+// stateOf reads the state, and what it asked for.
+func (s *server) stateOf(rings ...string) (store.State, []string) {
+	s.T.Helper()
+	s.Requests()
+	state, err := s.Open(nil).State(context.Background(), rings...)
+	must(s.T, err)
+	return state, s.Requests()
+}
+
+// settled reads the state for who only reads.
+func (s *server) settled() store.State {
+	s.T.Helper()
+	p := s.Open(nil)
+	state, err := p.State(context.Background())
+	must(s.T, err)
+	state, err = p.Settled(context.Background(), state)
+	must(s.T, err)
+	return state
+}
+
+func TestAStateIsTwoLooks(t *testing.T) {
+	s := newServer(t)
+	if state, asked := s.stateOf(); state.Newest.Digest != "" || state.Closed || len(state.Rings()) > 0 {
+		t.Errorf("without a log: %+v, asked %q", state, asked)
+	}
+	s.Release(storetest.First, "developers")
+	publication := s.Release(storetest.With(storetest.First, storetest.Shop{"mail": 2}), "developers")
+	state, asked := s.stateOf()
+	if !state.Closed || state.Newest.Record.Sequence != 2 || state.Rings()["developers"].Digest != publication.Digests["deploy"] {
+		t.Errorf("%+v", state)
+	}
+	want := []string{"GET /v2/", "GET records records", "GET records blob", "HEAD records record-00000003"}
+	if diff := cmp.Diff(want, asked); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if s.settled(); len(s.Requests()) != len(want) {
+		t.Error("a state that is closed was settled by more looks")
+	}
+
+	placed, err := s.Open(nil).Placed(context.Background(), "developers", state.Rings()["developers"])
+	must(t, err)
+	if placed.Digest != publication.Digests["deploy"] || placed.Release.Version() != storetest.VersionOf("0.1.1") {
+		t.Errorf("%+v", placed)
+	}
+	if none, err := s.Open(nil).Placed(context.Background(), "users", state.Rings()["users"]); none != nil || err != nil {
+		t.Errorf("an empty ring: %v, %v", none, err)
+	}
+}
+
+func TestAStateBehindItsHint(t *testing.T) {
+	s := newServer(t)
+	s.Release(storetest.First, "developers")
+	_, hint := s.Do("GET", "/v2/"+storetest.Project+"/records/manifests/record-00000001", "", nil)
+	for i := range 4 {
+		s.Release(storetest.With(storetest.First, storetest.Shop{"mail": 2 + i}), "developers")
+	}
+	s.Put("records", "records", records.ManifestType, hint)
+	state, _ := s.stateOf()
+	if state.Newest.Record.Sequence != 5 || state.Closed {
+		t.Errorf("closed %v by record %d", state.Closed, state.Newest.Record.Sequence)
+	}
+	if state := s.settled(); !state.Closed || cmp.Diff(s.Table(), state.Rings()) != "" {
+		t.Errorf("a publish whose done tag is there does not count: %+v", state.Rings())
+	}
+}
+
+// TestAPublishCountsOnceItIsDone stops a publish before its done tag.
+func TestAPublishCountsOnceItIsDone(t *testing.T) {
+	s := newServer(t)
+	s.Release(storetest.First, "developers")
+	before := s.Table()
+	next := s.Next(storetest.With(storetest.First, storetest.Shop{"mail": 2}), "developers")
+	s.SetFault(func(_ int, w http.ResponseWriter, r *http.Request) bool {
+		done := r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/record-00000002-done-")
+		if done {
+			registrytest.Status(403)(w, r)
+		}
+		return done
+	})
+	_, err := s.Open(nil).Publish(context.Background(), next)
+	if err == nil {
+		t.Fatal("it was done")
+	}
+	s.SetFault(nil)
+	if state, _ := s.stateOf(); state.Closed || state.Rings()["developers"].Digest != next.Digests["deploy"] {
+		t.Errorf("who writes builds upon the newest record: %+v", state)
+	}
+	if state := s.settled(); state.Closed || cmp.Diff(before, state.Rings()) != "" {
+		t.Errorf("who reads believes a publish that is not done: %+v", state.Rings())
+	}
+	_, err = s.Open(nil).Hold(context.Background(), storetest.RingOptions(), "users", "")
+	must(t, err)
+	if state := s.settled(); !state.Closed || state.Rings()["developers"].Digest != next.Digests["deploy"] {
+		t.Errorf("a later record does not settle it: %+v", state.Rings())
+	}
+}
+
+func TestAStateThatIsDenied(t *testing.T) {
+	s := newServer(t)
+	s.SetFault(func(_ int, w http.ResponseWriter, r *http.Request) bool {
+		registrytest.Status(403)(w, r)
+		return true
+	})
+	if _, err := s.Open(nil).State(context.Background()); !registry.Denied(err) {
+		t.Error(err)
+	}
+}
+
+func TestTheStateOfAMirror(t *testing.T) {
+	s, there := newServer(t), newServer(t)
+	first := s.Release(storetest.First, "developers")
+	s.Shift()
+	copyTo := func(releases ...string) {
+		_, err := mirror.Copy(context.Background(), s.At(nil), there.At(nil), mirror.Request{Releases: releases})
+		must(t, err)
+	}
+	copyTo("testers")
+	s.Release(storetest.With(storetest.First, storetest.Shop{"mail": 2}), "developers")
+	copyTo("0.2.0")
+	// A copy by an older quoit has not said by which records rings were copied.
+	for _, rings := range [][]string{nil, {"testers"}, {"testers", "developers"}} {
+		state, asked := there.stateOf(rings...)
+		if !strings.HasSuffix(state.Origin, "/acme/shop") || !state.Closed || len(state.Rings()) != 1 || state.Rings()["testers"].Digest != first.Digests["deploy"] {
+			t.Errorf("rings %q: %+v, asked %q", rings, state, asked)
+		}
+	}
+
+	_, second := s.Do("GET", "/v2/"+storetest.Project+"/records/manifests/record-00000002", "", nil)
+	there.Put("records", records.RingName("testers"), records.ManifestType, second)
+	there.Move("testers", there.Push("deploy", map[string]string{"whose": "another's"}))
+	for _, rings := range [][]string{nil, {"testers"}, {"developers"}} {
+		state, asked := there.stateOf(rings...)
+		if got := state.Rings()["testers"].Digest; got != first.Digests["deploy"] && rings == nil || len(state.Rings()) > 1 || state.Rings()["developers"].Digest != "" {
+			t.Errorf("rings %q: %+v, asked %q", rings, state.Rings(), asked)
+		}
+	}
+	state, asked := there.stateOf("testers")
+	want := []string{"GET /v2/", "GET records records", "GET records ring-testers", "GET records blob"}
+	if diff := cmp.Diff(want, asked); diff != "" || state.Newest.Record.Sequence != 2 || state.Rings()["testers"].Digest != first.Digests["deploy"] {
+		t.Errorf("%+v (-want +got):\n%s", state, diff)
+	}
+
+	there.Put("records", records.RingName("testers"), registry.ManifestType, []byte(`{"schemaVersion":2,"config":{}}`))
+	if _, err := there.Open(nil).State(context.Background(), "testers"); err == nil || errors.As(err, new(*registry.RequestError)) || !strings.Contains(err.Error(), "run `quoit copy` again") {
+		t.Error(err)
+	}
+}

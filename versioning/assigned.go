@@ -2,7 +2,9 @@ package versioning
 
 import (
 	"cmp"
+	"maps"
 	"slices"
+	"sync"
 )
 
 // Assigned says which versions of each image a log has assigned, by the image's name,
@@ -39,13 +41,63 @@ func (a Assigned) Knows(image string, v Version) bool {
 	return found || !a.below(image, at, v)
 }
 
-// With returns a with one version more, which the release of that number has; 0 if no
-// release does.
-func (a Assigned) With(image string, v Version, release uint64) Assigned {
-	with := Assigned{}
-	for name, lines := range a {
-		with[name] = lines
+// Lookup answers by the log alone: a taken version has the identity that a release of
+// held says, which are those that rings have, and none if no release has it. Held is
+// asked once, and only when a version is taken.
+func (a Assigned) Lookup(held func() ([]Release, error)) Lookup {
+	held = sync.OnceValues(held)
+	return func(image string, v Version) (string, bool, error) {
+		if !a.Taken(image, v) {
+			return "", false, nil
+		}
+		releases, err := held()
+		if err != nil {
+			return "", false, err
+		}
+		for _, release := range releases {
+			if release.Images[image].Version == v {
+				return release.Identity(image), true, nil
+			}
+		}
+		return "", true, nil
 	}
+}
+
+// With returns a with versions of images, by name, which the release of that number
+// has; 0 if none does. A version of a line that a does not know ([Assigned.Knows]) is left
+// out, as what is above it would be free then: see [Assigned.Recall].
+func (a Assigned) With(release uint64, versions map[string]Version) Assigned {
+	with := maps.Clone(a)
+	if with == nil {
+		with = Assigned{}
+	}
+	for image, v := range versions {
+		if a.Knows(image, v) {
+			with[image] = a.with(release, image, v)
+		}
+	}
+	return with
+}
+
+// Recall returns a with the version of an image which the release of that number has,
+// when a ring gets it back and a knows the version's line no longer. Of that line the tags
+// of the image show what was assigned; those that others pushed count too.
+func (a Assigned) Recall(release uint64, image string, v Version, tags []Version) Assigned {
+	with := maps.Clone(a)
+	if with == nil {
+		with = Assigned{}
+	}
+	last := v
+	for _, tag := range tags {
+		if tag.line() == v.line() {
+			last = latest(last, tag)
+		}
+	}
+	with[image] = a.with(release, image, last)
+	return with
+}
+
+func (a Assigned) with(release uint64, image string, v Version) []Line {
 	at, found := a.find(image, v)
 	lines := slices.Clone(a[image])
 	if !found {
@@ -56,12 +108,50 @@ func (a Assigned) With(image string, v Version, release uint64) Assigned {
 	if release > 0 {
 		line.First, line.Last = min(cmp.Or(line.First, release), release), max(line.Last, release)
 	}
-	with[image] = lines
-	return with
+	return lines
+}
+
+// WithTags returns a with what the tags of an image show: the highest version of each
+// line that a knows, and of each major. It is for images of which the log does not know
+// all that was assigned. Tags that others pushed count too, so numbers may be passed over.
+func (a Assigned) WithTags(image string, tags []Version) Assigned {
+	sorted := slices.SortedFunc(slices.Values(tags), Version.Compare)
+	for i, v := range sorted {
+		_, found := a.find(image, v)
+		if highest := i+1 == len(sorted) || sorted[i+1].Major != v.Major; found || highest {
+			a = a.With(0, map[string]Version{image: v})
+		}
+	}
+	return a
+}
+
+// Burn returns a in which a version counts as assigned that was free but has a tag, by
+// which somebody else took it. So do those that may be chosen instead and have a tag, too:
+// the next choice has none, unless one is added.
+func (a Assigned) Burn(image string, v Version, tags []Version) Assigned {
+	there := map[Version]bool{v: true}
+	for _, tag := range tags {
+		there[tag] = true
+	}
+	burn := func(v Version) {
+		for ; there[v]; v = v.plusMinor(1) {
+			for there[v.plusPatch()] {
+				v = v.plusPatch()
+			}
+			a = a.With(0, map[string]Version{image: v})
+		}
+	}
+	burn(v)
+	for _, line := range a[image] {
+		burn(line.Version.plusPatch())  // a hotfix
+		burn(line.Version.plusMinor(1)) // what [chooser.nextMinor] comes to
+	}
+	return a
 }
 
 // Of returns a without the lines that neither are the highest of their major nor may be
-// in one of the releases with these numbers.
+// in one of the releases with these numbers. What may come back without a look at tags has
+// to be among them: also what a publish displaces, until it cannot be void any more.
 func (a Assigned) Of(releases ...uint64) Assigned {
 	kept := Assigned{}
 	for image, lines := range a {

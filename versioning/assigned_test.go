@@ -6,16 +6,9 @@ import (
 )
 
 func TestAssigned(t *testing.T) {
-	v := func(text string) Version {
-		parsed, err := Parse(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return parsed
-	}
 	var a Assigned
 	for number, text := range []string{"0.1.0", "0.1.1", "0.2.0", "0.3.0", "1.0.0", "0.1.2"} {
-		a = a.With("api", v(text), uint64(number+1))
+		a = a.With(uint64(number+1), map[string]Version{"api": v(text)})
 	}
 	kept := a.Of(2)
 	for _, c := range []struct {

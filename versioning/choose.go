@@ -16,9 +16,6 @@ const (
 	same             // exactly what would be built
 )
 
-// maxMinors is how far past the wanted version a free minor is searched.
-const maxMinors = 1 << 24
-
 // chooser finds the version of one changed image.
 type chooser struct {
 	name     string
@@ -47,9 +44,9 @@ func (c chooser) choose(wanted, hotfix Version) (Version, fit, error) {
 // Every version that it passes over was found taken, and what it finds is found
 // again after an interrupted publish, by the same steps.
 func (c chooser) nextMinor(after Version) (Version, fit, error) {
-	low, high := uint64(0), uint64(1)
-	for ; ; low, high = high, 2*high {
-		if high > maxMinors {
+	low, high, most := uint64(0), uint64(1), maxNumber-after.Minor
+	for ; ; low, high = high, min(2*high, most) {
+		if low == most {
 			return Version{}, taken, fmt.Errorf("image %q: every minor tried after %s is taken: set its version: to something free", c.name, after)
 		}
 		found, err := c.try(after.plusMinor(high))

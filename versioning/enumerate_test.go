@@ -54,16 +54,16 @@ func steps() []step {
 		{"shift to testers", func(w *world) error { w.shift("developers", "testers"); return nil }},
 		{"revert developers", func(w *world) error {
 			if version, holds := w.held["testers"]; holds {
-				w.held["developers"] = version
+				w.set("developers", version)
 			}
 			return nil
 		}},
-		{"interrupt developers", func(w *world) error {
+		{"void developers", func(w *world) error {
 			request, err := w.request("developers")
 			if err != nil {
 				return err
 			}
-			return w.interrupt(request, 1)
+			return w.void(request)
 		}},
 		{"take api", func(w *world) error {
 			request, err := w.request("developers")

@@ -38,21 +38,21 @@ func actions(w *world) map[string]func(*rapid.T) {
 		},
 		"foreign": func(t *rapid.T) { w.foreign(image.Draw(t, "image"), version.Draw(t, "version")) },
 		"shift":   func(t *rapid.T) { w.shift(ring.Draw(t, "from"), ring.Draw(t, "to")) },
-		"empty":   func(t *rapid.T) { delete(w.held, ring.Draw(t, "ring")) },
+		"empty":   func(t *rapid.T) { w.empty(ring.Draw(t, "ring")) },
 		"set": func(t *rapid.T) {
 			var releases []Version
 			for version, what := range w.registry[rootImage] {
-				if what.identity != "" && w.whole(what.release) {
+				if what.identity != "" {
 					releases = append(releases, version)
 				}
 			}
 			if len(releases) > 0 {
 				slices.SortFunc(releases, Version.Compare)
-				w.held[ring.Draw(t, "ring")] = rapid.SampledFrom(releases).Draw(t, "release")
+				w.set(ring.Draw(t, "ring"), rapid.SampledFrom(releases).Draw(t, "release"))
 			}
 		},
-		"build":     func(t *rapid.T) { fail(t, w.build(wish(t, w))) },
-		"interrupt": func(t *rapid.T) { fail(t, w.interrupt(wish(t, w), rapid.IntRange(0, 5).Draw(t, "pushes"))) },
+		"build": func(t *rapid.T) { fail(t, w.build(wish(t, w))) },
+		"void":  func(t *rapid.T) { fail(t, w.void(wish(t, w))) },
 	}
 }
 
@@ -75,16 +75,6 @@ func fail(t *rapid.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// whole reports whether all images of a release exist.
-func (w *world) whole(release Release) bool {
-	for name, image := range release.Images {
-		if _, exists := w.registry[name][image.Version]; !exists {
-			return false
-		}
-	}
-	return true
 }
 
 // In the first ring, where nothing is in the way, the build after a shift bumps

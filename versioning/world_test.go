@@ -7,17 +7,20 @@ import (
 	"strings"
 )
 
-// world is a registry, its rings, and the sources of one project. Everything
+// world is a registry, a log, its rings, and the sources of one project. Everything
 // that can happen to it is a method, and build checks all that must hold.
 type world struct {
 	rings    []string
 	held     map[string]Version            // ring → version of the root image
 	registry map[string]map[Version]tagged // image → version → what is there
+	assigned Assigned                      // by the newest record
+	releases map[Version]uint64            // the number of each, by version of the root image
 	sources  map[string]Source
 	needs    map[string][]string // what each image needs, whether present or not
 }
 
-// tagged is a version in the registry. One without identity is foreign.
+// tagged is a version in the registry. One without identity is foreign: no record
+// assigned it.
 type tagged struct {
 	identity string
 	release  Release // of a root image
@@ -31,14 +34,17 @@ var order = []string{"base", "lib", "api", "web", rootImage}
 func newWorld(needs map[string][]string) *world {
 	w := &world{
 		rings: fourRings, held: map[string]Version{}, registry: map[string]map[Version]tagged{},
-		sources: map[string]Source{}, needs: needs,
+		releases: map[Version]uint64{}, sources: map[string]Source{}, needs: needs,
 	}
 	w.edit(rootImage, 1)
 	return w
 }
 
 func (w *world) clone() *world {
-	c := &world{rings: w.rings, held: maps.Clone(w.held), registry: map[string]map[Version]tagged{}, sources: maps.Clone(w.sources), needs: w.needs}
+	c := &world{
+		rings: w.rings, held: maps.Clone(w.held), registry: map[string]map[Version]tagged{},
+		assigned: w.assigned, releases: maps.Clone(w.releases), sources: maps.Clone(w.sources), needs: w.needs,
+	}
 	for image, versions := range w.registry {
 		c.registry[image] = maps.Clone(versions)
 	}
@@ -58,6 +64,9 @@ func (w *world) key() string {
 			identity := w.registry[image][version].identity
 			fmt.Fprintf(&b, "%s%s%.19s ", image, version, identity)
 		}
+	}
+	for _, image := range sortedKeys(w.assigned) {
+		fmt.Fprintf(&b, "%s%v ", image, w.assigned[image])
 	}
 	for _, image := range sortedKeys(w.sources) {
 		fmt.Fprintf(&b, "%s%s%s ", image, w.sources[image].Revision, w.sources[image].Floor)
@@ -103,12 +112,7 @@ func (w *world) shift(from, to string) {
 			w.held[w.rings[at]] = version
 		}
 	}
-}
-
-// lookup answers like the registry.
-func (w *world) lookup(image string, version Version) (string, bool, error) {
-	what, exists := w.registry[image][version]
-	return what.identity, exists, nil
+	w.forget()
 }
 
 // request is what a build in a ring would ask.
@@ -139,98 +143,6 @@ func (w *world) request(ring string) (Request, error) {
 	return request, nil
 }
 
-// publish pushes the first so many images of a plan, and moves the ring if
-// that was all of them.
-func (w *world) publish(p Plan, pushes int) error {
-	order, release := p.PublishOrder(), p.Release()
-	for i, name := range order {
-		if i == pushes {
-			return nil
-		}
-		image, _ := p.Image(name)
-		if _, exists := w.registry[name][image.Version]; exists {
-			return fmt.Errorf("%s %s is written twice", name, image.Version)
-		}
-		for need, version := range image.Dependencies {
-			if _, exists := w.registry[need][version]; !exists {
-				return fmt.Errorf("%s %s names %s %s, which does not exist", name, image.Version, need, version)
-			}
-		}
-		what := tagged{identity: image.Identity}
-		if name == rootImage {
-			what.release = release
-		}
-		w.write(name, image.Version, what)
-	}
-	if pushes >= len(order) {
-		w.held[p.Ring] = p.Version()
-	}
-	return nil
-}
-
-// build plans, publishes and plans again, and returns what went wrong.
-func (w *world) build(request Request) error {
-	before := w.placed(request.State.Ring)
-	p, err := Resolve(request, w.lookup)
-	if err != nil {
-		return err
-	}
-	if err := w.checkPlan(p, request); err != nil {
-		return fmt.Errorf("%w\n%s", err, p)
-	}
-	if err := w.publish(p, len(p.Images)); err != nil {
-		return fmt.Errorf("%w\n%s", err, p)
-	}
-	if err := w.checkRelease(p, before); err != nil {
-		return fmt.Errorf("%w\n%s", err, p)
-	}
-	again, err := w.request(request.State.Ring)
-	if err != nil {
-		return err
-	}
-	second, err := Resolve(again, w.lookup)
-	if err == nil && len(second.Changed()) > 0 {
-		err = fmt.Errorf("a second build changes something\n%s\n%s", p, second)
-	}
-	return err
-}
-
-// interrupt publishes a part of a plan, and checks that the next plan says the
-// same, with that part adopted.
-func (w *world) interrupt(request Request, pushes int) error {
-	p, err := Resolve(request, w.lookup)
-	if err != nil {
-		return err
-	}
-	pushed := p.PublishOrder()
-	pushed = pushed[:min(pushes, len(pushed))]
-	if err := w.publishPart(p, pushes); err != nil {
-		return err
-	}
-	again, err := Resolve(request, w.lookup)
-	if err != nil {
-		return err
-	}
-	for i, image := range p.Images {
-		image.Adopted = image.Adopted || slices.Contains(pushed, image.Name)
-		if fmt.Sprint(image) != fmt.Sprint(again.Images[i]) {
-			return fmt.Errorf("an interrupted publish does not resume\n%s\n%s", p, again)
-		}
-	}
-	return nil
-}
-
-// publishPart pushes, but never moves the ring.
-func (w *world) publishPart(p Plan, pushes int) error {
-	held, holds := w.held[p.Ring]
-	err := w.publish(p, pushes)
-	delete(w.held, p.Ring)
-	if holds {
-		w.held[p.Ring] = held
-	}
-	return err
-}
-
 // checkPlan holds each changed image to the next ring and to its predecessor.
 func (w *world) checkPlan(p Plan, request Request) error {
 	for _, image := range p.Images {
@@ -247,9 +159,8 @@ func (w *world) checkPlan(p Plan, request Request) error {
 		if image.Version.Patch > 0 && image.Version != floor && image.Version != image.Previous.plusPatch() {
 			return fmt.Errorf("%s %s is a patch, but not of %s", image.Name, image.Version, image.Previous)
 		}
-		what, exists := w.registry[image.Name][image.Version]
-		if image.Adopted != exists || exists && what.identity != image.Identity {
-			return fmt.Errorf("%s %s is used for two identities", image.Name, image.Version)
+		if err := w.checkAssigned(image); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -123,6 +123,12 @@ var errForgotten = errors.New("the operation made a record that cannot be writte
 // propose seals a record for the slot after the newest one, and tries it.
 func (m *Machine) propose(record Record, side bool) {
 	record.Sequence, record.Parent, record.Before = m.number+1, m.digest, m.newest.Record.After
+	if side {
+		record.Schema = m.newest.Record.Schema // what takes it back can be read by whoever wrote it
+	}
+	if record.Schema != 1 {
+		record.know(m.newest)
+	}
 	if record.Signature == (Signature{}) {
 		record.Signature = m.options.Signature
 	}

@@ -33,6 +33,10 @@ const (
 // check compares a record with what [Parse] promises.
 func check(r Record) error {
 	switch {
+	case r.Schema < 1 || r.Schema > Schema:
+		return &SchemaError{Got: r.Schema, Known: Schema}
+	case r.Schema == 1 && len(r.Tops)+len(r.Under)+len(r.Assigned)+len(r.Digests) > 0:
+		return fmt.Errorf("it is of schema 1, and has fields of a later one")
 	case r.Sequence < 1 || r.Sequence > maxSequence:
 		return fmt.Errorf("its sequence is %d, not 1 to %d", r.Sequence, maxSequence)
 	case r.Sequence == 1 && (r.Parent != "" || len(r.Before) > 0):
@@ -80,10 +84,7 @@ func printable(text string) bool {
 }
 
 func checkContents(r Record) error {
-	if err := checkTables(r.Before, r.After); err != nil {
-		return err
-	}
-	if err := checkPlaces(r); err != nil {
+	if err := checkTables(r); err != nil {
 		return err
 	}
 	for _, ring := range sortedKeys(r.Holds) {
@@ -95,7 +96,7 @@ func checkContents(r Record) error {
 			return fmt.Errorf("ring %s is held by record %d, for the reason %.40q", ring, hold.Record, hold.Reason)
 		}
 	}
-	if err := checkShifts(r); err != nil {
+	if err := cmp.Or(checkShifts(r), checkTops(r), checkAssigned(r), checkDigests(r)); err != nil {
 		return err
 	}
 	if err := checkGates(r); err != nil {
@@ -153,8 +154,8 @@ func checkGates(r Record) error {
 	return nil
 }
 
-// checkPlaces compares what the tables say of releases with what the record can know.
-func checkPlaces(r Record) error {
+// checkTables compares what the tables say of releases with what the record can know.
+func checkTables(r Record) error {
 	last, _ := strconv.ParseUint(string(r.Pruned[strings.LastIndexAny(string(r.Pruned), ",-")+1:]), 10, 64) // 0 for none
 	if !r.Pruned.Valid() || last > r.Releases {
 		return fmt.Errorf("%.80q of %d releases were pruned", r.Pruned, r.Releases)
@@ -166,12 +167,32 @@ func checkPlaces(r Record) error {
 	}
 	for _, table := range []Table{r.Before, r.After} {
 		for _, ring := range sortedKeys(table) {
-			place := table[ring]
-			numbers := place.Record > r.Sequence || place.Release > r.Releases || r.Releases > versioning.MaxRelease
-			if numbers || !place.Lineage.Valid() || place.Lineage.Has(place.Release) {
-				return fmt.Errorf("ring %s: release %d of %d, by record %d, descends from %.80q", ring, place.Release, r.Releases, place.Record, place.Lineage)
+			if err := cmp.Or(checkName("ring", ring), checkName("root image", table[ring].Root), r.checkPlace(table[ring])); err != nil {
+				return fmt.Errorf("ring %.40s: %w", ring, err)
 			}
 		}
+	}
+	for _, ring := range sortedKeys(r.Before) {
+		if _, found := r.After[ring]; !found {
+			return fmt.Errorf("ring %s is in the table before and not in the one after", ring)
+		}
+	}
+	return nil
+}
+
+// checkPlace compares what a record says of a release with what it can know.
+func (r Record) checkPlace(place Place) error {
+	if (place.Digest == "") != place.Version.IsZero() || place.Digest != "" && !isDigest(place.Digest) {
+		return fmt.Errorf("version %s has the digest %.80q", place.Version, place.Digest)
+	}
+	if place != (Place{}) {
+		if err := checkName("root image", place.Root); err != nil {
+			return err
+		}
+	}
+	numbers := place.Record > r.Sequence || place.Release > r.Releases || r.Releases > versioning.MaxRelease
+	if numbers || !place.Lineage.Valid() || place.Lineage.Has(place.Release) {
+		return fmt.Errorf("release %d of %d, by record %d, descends from %.80q", place.Release, r.Releases, place.Record, place.Lineage)
 	}
 	return nil
 }
@@ -193,24 +214,49 @@ func checkShifts(r Record) error {
 	return nil
 }
 
-func checkTables(before, after Table) error {
-	for _, table := range []Table{before, after} {
-		for _, ring := range sortedKeys(table) {
-			place := table[ring]
-			if err := checkName("ring", ring); err != nil {
-				return err
+// checkTops looks at the shifts that can be undone, and at those below them.
+func checkTops(r Record) error {
+	for _, tops := range []map[string]versioning.Top{r.Tops, r.Under} {
+		for _, ring := range sortedKeys(tops) {
+			top := tops[ring]
+			if err := cmp.Or(checkName("ring", ring), checkName("ring", top.From), r.checkPlace(top.Given), r.checkPlace(top.Displaced)); err != nil {
+				return fmt.Errorf("the shift to undo in ring %.40q: %w", ring, err)
 			}
-			if err := checkName("root image", place.Root); err != nil {
-				return fmt.Errorf("ring %s: %w", ring, err)
-			}
-			if (place.Digest == "") != place.Version.IsZero() || place.Digest != "" && !isDigest(place.Digest) {
-				return fmt.Errorf("ring %s: version %s has the digest %.80q", ring, place.Version, place.Digest)
+			if top.Record < 1 || top.Record > r.Sequence || top.Given.Empty() {
+				return fmt.Errorf("ring %s: it says that record %d can be undone, which gave %q", ring, top.Record, top.Given.Digest)
 			}
 		}
 	}
-	for _, ring := range sortedKeys(before) {
-		if _, found := after[ring]; !found {
-			return fmt.Errorf("ring %s is in the table before and not in the one after", ring)
+	for _, ring := range sortedKeys(r.Under) {
+		if r.Under[ring].Record >= r.Tops[ring].Record {
+			return fmt.Errorf("ring %s: record %d can be undone below record %d", ring, r.Under[ring].Record, r.Tops[ring].Record)
+		}
+	}
+	return nil
+}
+
+func checkAssigned(r Record) error {
+	for _, image := range sortedKeys(r.Assigned) {
+		if err := checkName("image", image); err != nil {
+			return err
+		}
+		last := versioning.Version{}
+		for i, line := range r.Assigned[image] {
+			v := line.Version
+			later := i == 0 || v.Major > last.Major || v.Major == last.Major && v.Minor > last.Minor
+			if v.IsZero() || !later || line.First > line.Last || line.Last > r.Releases || (line.First == 0) != (line.Last == 0) {
+				return fmt.Errorf("of image %s version %s was assigned, to releases %d to %d of %d", image, v, line.First, line.Last, r.Releases)
+			}
+			last = v
+		}
+	}
+	return nil
+}
+
+func checkDigests(r Record) error {
+	for number, digest := range r.Digests {
+		if number < 1 || number >= r.Sequence || !isDigest(digest) {
+			return fmt.Errorf("it says that record %d is %.80q", number, digest)
 		}
 	}
 	return nil

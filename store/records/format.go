@@ -21,7 +21,7 @@ func (e *SchemaError) Error() string {
 }
 
 // Format returns the JSON of a record: compact, and the same bytes for the same
-// record. What it returns can be read again: it is an error if it gets longer
+// record. Its schema is [Schema] unless the record says another one. What it returns can be read again: it is an error if it gets longer
 // than [MaxRecord], or if the record is not what [Parse] promises.
 func Format(record Record) ([]byte, error) {
 	record = whole(record)
@@ -75,7 +75,9 @@ func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys
 
 // whole is the record as [Parse] returns it.
 func whole(record Record) Record {
-	record.Schema = Schema
+	if record.Schema == 0 {
+		record.Schema = Schema
+	}
 	if record.Before == nil {
 		record.Before = Table{}
 	}

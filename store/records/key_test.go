@@ -13,6 +13,7 @@ func machineKey(m *Machine, got []Response) uint64 {
 	h = text(h, m.digest)
 	h = text(h, m.newest.Digest)
 	h = mix(h, m.upper<<40|m.latest<<20|m.patient)
+	h = mix(h, m.base)
 	h = mix(h, uint64(m.round)<<20|uint64(len(m.checked))<<10|uint64(len(m.voided)))
 	for i, flag := range []bool{m.side, m.exposed, m.own != nil, m.confirmed, m.undone != nil, m.marked, m.fresh, m.dirty, m.pending != nil} {
 		if flag {

@@ -17,13 +17,13 @@ type Source interface {
 	// Heads returns the digest that each tag names, "" for a clear "not found". It
 	// may look them up at once.
 	Heads(ctx context.Context, tags ...string) ([]string, error)
-	// Get reads what a tag names.
-	Get(ctx context.Context, tag string) (Got, error)
-	// Reference is a tag for people, with where it is.
-	Reference(tag string) string
+	// Get reads what a tag names, or the manifest of a digest.
+	Get(ctx context.Context, identifier string) (Got, error)
+	// Reference is a tag or a digest for people, with where it is.
+	Reference(identifier string) string
 }
 
-// Got is what a tag of the log names.
+// Got is what a tag of the log names, or what a digest is.
 type Got struct {
 	Found  bool  // false is a clear "not found"
 	Sealed       // its Digest is that of the manifest's very bytes, also if it is no record
@@ -34,17 +34,21 @@ type Got struct {
 // number has one record for ever, none is read twice. It may be used by several
 // goroutines.
 type Log struct {
-	source Source
-	mu     sync.Mutex
-	known  map[uint64]Sealed
+	source  Source
+	mu      sync.Mutex
+	known   map[uint64]Sealed
+	digests map[uint64]string // of records that those which are known name
 }
 
 // NewLog returns a reader of the log in a source.
-func NewLog(source Source) *Log { return &Log{source: source, known: map[uint64]Sealed{}} }
+func NewLog(source Source) *Log {
+	return &Log{source: source, known: map[uint64]Sealed{}, digests: map[uint64]string{}}
+}
 
 // Newest returns the newest record, one without a digest if there is none: it is the
-// step Read of docs/log.md. Tags may have to follow that record yet. Errors are the
-// source's, a [*SchemaError], or a [*ForkError].
+// step Read of docs/log.md. It takes the hint for a record of the log: a hint that is
+// none is for writers and for [Verify] to find. Tags may have to follow that record yet.
+// Errors are the source's, a [*SchemaError], or a [*ForkError].
 func (l *Log) Newest(ctx context.Context) (Sealed, error) {
 	m := newReader()
 	got, err := l.read(ctx, m, func() bool { return m.step() != stepRead })
@@ -60,7 +64,7 @@ func (l *Log) Newest(ctx context.Context) (Sealed, error) {
 // source's.
 func (l *Log) Last(ctx context.Context) (uint64, error) {
 	m := newReader()
-	m.probe()
+	m.climb()
 	_, err := l.read(ctx, m, func() bool { return m.step() != stepRead || m.phase == loading })
 	return m.number, err
 }
@@ -68,6 +72,7 @@ func (l *Log) Last(ctx context.Context) (uint64, error) {
 // newReader is a machine that only reads.
 func newReader() *Machine {
 	m, _ := New(Options{Signature: Signature{ID: strings.Repeat("0", 32), Time: time.Unix(0, 0).UTC()}}) // constants
+	m.reads = true
 	return m
 }
 
@@ -117,35 +122,78 @@ func (l *Log) carry(ctx context.Context, requests []Request) ([]Response, *Seale
 	return responses, nil, err
 }
 
-// Record returns the record of a number, which has to be there. Errors are the
+// Record returns the record of a number, which has to be there: under its tag, or, if
+// that is gone and a record that was read before has its digest, by that. Errors are the
 // source's, or say that it is gone or broken.
 func (l *Log) Record(ctx context.Context, sequence uint64) (Sealed, error) {
 	l.mu.Lock()
 	sealed, known := l.known[sequence]
+	digest := l.digests[sequence]
 	l.mu.Unlock()
 	if known {
 		return sealed, nil
 	}
-	tag := Name{Sequence: sequence}.String()
-	got, err := l.source.Get(ctx, tag)
+	at := Name{Sequence: sequence}.String()
+	got, err := l.source.Get(ctx, at)
+	if err == nil && !got.Found && digest != "" {
+		got, err = l.source.Get(ctx, digest)
+	}
 	switch {
 	case err != nil:
 		return Sealed{}, err
 	case !got.Found:
-		return Sealed{}, fmt.Errorf("%s, record %d of the log, is gone: run `quoit verify`", l.source.Reference(tag), sequence)
+		return Sealed{}, fmt.Errorf("%s, record %d of the log, is gone: run `quoit verify`", l.source.Reference(at), sequence)
 	case got.Broken != nil:
-		return Sealed{}, fmt.Errorf("%s, record %d of the log, cannot be read: %w: run `quoit verify`", l.source.Reference(tag), sequence, got.Broken)
+		return Sealed{}, fmt.Errorf("%s, record %d of the log, cannot be read: %w: run `quoit verify`", l.source.Reference(at), sequence, got.Broken)
 	case got.Record.Sequence != sequence:
-		return Sealed{}, fmt.Errorf("%s says that it is record %d: run `quoit verify`", l.source.Reference(tag), got.Record.Sequence)
+		return Sealed{}, fmt.Errorf("%s says that it is record %d: run `quoit verify`", l.source.Reference(at), got.Record.Sequence)
 	}
 	l.keep(got.Sealed)
 	return got.Sealed, nil
 }
 
+// ByDigest returns the record whose manifest has a digest. Errors are the source's, or
+// say that it is gone or no record.
+func (l *Log) ByDigest(ctx context.Context, digest string) (Sealed, error) {
+	got, err := l.source.Get(ctx, digest)
+	switch {
+	case err != nil:
+		return Sealed{}, err
+	case !got.Found:
+		return Sealed{}, fmt.Errorf("%s, a record of the log, is gone: run `quoit verify`", l.source.Reference(digest))
+	case got.Broken != nil:
+		return Sealed{}, fmt.Errorf("%s, a record of the log, cannot be read: %w: run `quoit verify`", l.source.Reference(digest), got.Broken)
+	}
+	l.keep(got.Sealed)
+	return got.Sealed, nil
+}
+
+// Under returns what could be undone, before a shift, in the rings that it moved, and
+// digests of the records that this names. It makes no request but for a shift of schema 1,
+// of which all records before are read as far as they are there.
+func (l *Log) Under(_ context.Context, shift Record) (map[string]versioning.Top, map[uint64]string, error) {
+	return shift.Under, shift.Digests, nil
+}
+
+// keep remembers a record, and what it says of others.
 func (l *Log) keep(sealed Sealed) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.known[sealed.Record.Sequence] = sealed
+	l.name(sealed.Record)
+}
+
+// name remembers the digests that a record names.
+func (l *Log) name(record Record) {
+	name := func(number uint64, digest string) {
+		if l.digests[number] == "" {
+			l.digests[number] = digest
+		}
+	}
+	for number, digest := range record.Digests {
+		name(number, digest)
+	}
+	name(record.Sequence-1, record.Parent)
 }
 
 // Back goes from a record, mostly the newest one, to the first: that record as it is
@@ -156,6 +204,9 @@ func (l *Log) Back(ctx context.Context, from Sealed) iter.Seq2[Sealed, error] {
 		if from.Record.Operation == "" {
 			return
 		}
+		l.mu.Lock()
+		l.name(from.Record)
+		l.mu.Unlock()
 		for sealed := from; yield(sealed, nil) && sealed.Record.Sequence > 1; {
 			before, err := l.Record(ctx, sealed.Record.Sequence-1)
 			if parent := sealed.Record.Parent; err == nil && before.Digest != parent {

@@ -14,11 +14,14 @@ const (
 	OpPrune    = "prune"   // releases are given up for ever, see [Record.Pruned]
 	OpVoid     = "void"    // a publish is taken back, as others took a version of it
 	OpKeep     = "keep"    // nothing changes: a publish stays, see [Machine]
+	OpUpgrade  = "upgrade" // nothing changes: fields are filled in that records before did not have
+	OpBurn     = "burn"    // no release gets the versions that others were found to have taken
 )
 
 // Operation makes a record that says what to do on top of the newest one (zero
 // if there is none), or refuses: its error ends the [Machine] as Refused. It
-// fills in Operation, After, Holds, Images and Parents, and may set a
-// Signature; the rest is filled in for it. It is called again whenever the log has
+// fills in all but Schema, Sequence, Parent and Before, best on top of
+// [Record.Following]. It may set a Signature, and Digests of what it has read itself, of
+// which those are kept that the record names; what the newest record knows is filled in. It is called again whenever the log has
 // moved, has to be deterministic, and must not change what it is given.
 type Operation func(newest Record) (Record, error)

@@ -19,9 +19,9 @@ type phase uint8
 const (
 	readingHint       phase = iota // the hint
 	trustingHint                   // whether the hint is right, and the next record
-	probing                        // without a hint: 1, 2, 4, 8 …
+	climbing                       // the next record
+	leaping                        // if it is there, those 2, 4, 8 … after
 	halving                        // … and between
-	climbing                       // the next record, until there is none
 	loading                        // the newest record
 	judging                        // the record after the operation's
 	skipping                       // the done tag of the newest record
@@ -54,8 +54,8 @@ var phaseNames = [phases]struct {
 	step step
 	name string
 }{
-	readingHint: {stepRead, "the hint"}, trustingHint: {stepRead, "is the hint right"}, probing: {stepRead, "doubling"}, halving: {stepRead, "halving"},
-	climbing: {stepRead, "the next record"}, loading: {stepRead, "the newest record"}, judging: {stepRead, "the record after the own one"},
+	readingHint: {stepRead, "the hint"}, trustingHint: {stepRead, "is the hint right"}, climbing: {stepRead, "the next record"}, leaping: {stepRead, "doubling"}, halving: {stepRead, "halving"},
+	loading: {stepRead, "the newest record"}, judging: {stepRead, "the record after the own one"},
 	skipping: {stepComplete, "is it done"}, lookingAtVersions: {stepComplete, "versions"}, filling: {stepComplete, "missing versions"},
 	doubting: {stepComplete, "doubt"}, askingDone: {stepComplete, "is it done after all"}, lookingAtRings: {stepComplete, "rings"},
 	searching: {stepComplete, "whose ring tag"}, guarding: {stepComplete, "is it the newest"}, moving: {stepComplete, "a ring"}, waiting: {stepComplete, "politeness"},
@@ -73,8 +73,8 @@ var handlers [phases]func(*Machine, []Response)
 
 func init() {
 	handlers = [phases]func(*Machine, []Response){
-		readingHint: (*Machine).readingHint, trustingHint: (*Machine).trustingHint, probing: (*Machine).probing, halving: (*Machine).halving,
-		climbing: (*Machine).climbing, loading: (*Machine).loading, judging: (*Machine).judging,
+		readingHint: (*Machine).readingHint, trustingHint: (*Machine).trustingHint, climbing: (*Machine).climbing,
+		leaping: (*Machine).leaping, halving: (*Machine).halving, loading: (*Machine).loading, judging: (*Machine).judging,
 		skipping: (*Machine).skipping, lookingAtVersions: (*Machine).lookingAtVersions, filling: (*Machine).filling,
 		doubting: (*Machine).doubting, askingDone: (*Machine).askingDone, lookingAtRings: (*Machine).lookingAtRings,
 		searching: (*Machine).searching, guarding: (*Machine).guarding, moving: (*Machine).moving, waiting: (*Machine).waiting,

@@ -4,11 +4,13 @@ import "errors"
 
 // readState is what the step Read finds out.
 type readState struct {
+	reads  bool   // the machine writes nothing, and believes the hint
 	number uint64 // of the newest record seen; 0 for none
 	digest string // its digest, "" if not known yet
 	above  string // digest of the record before it, if seen on the way
 	newest Sealed // the newest record read, number's own after [Machine.arrived]
-	upper  uint64 // a record that is not there, while probing
+	base   uint64 // the record after which the search for newer ones began
+	upper  uint64 // a record that is looked for, or is not there
 }
 
 // readHint begins the step Read: find the newest record, first by the hint.
@@ -16,14 +18,18 @@ func (m *Machine) readHint() {
 	m.ask(readingHint, Request{Action: Get, Repository: Repository, Tag: string(Hint)})
 }
 
-// readingHint takes the hint, and probes if it is of no use.
+// readingHint takes the hint, and begins at the first record if it is of no use.
 func (m *Machine) readingHint(r []Response) {
 	if !r[0].Found || r[0].Record == nil {
-		m.probe()
+		m.climb()
 		return
 	}
 	m.number, m.digest = r[0].Record.Sequence, r[0].Digest
 	m.newest = Sealed{Record: *r[0].Record, Digest: r[0].Digest}
+	if m.reads {
+		m.climb()
+		return
+	}
 	m.ask(trustingHint, headRecord(m.number), headRecord(m.number+1))
 }
 
@@ -37,26 +43,29 @@ func (m *Machine) trustingHint(r []Response) {
 	}
 }
 
-// probe looks for the newest record without a hint.
-func (m *Machine) probe() {
-	m.upper = 1
-	m.ask(probing, headRecord(m.upper))
+// climb looks for records after the newest one that was seen: the next one, and if
+// that is there, those 2, 4, 8 … after, and then between.
+func (m *Machine) climb() { m.ask(climbing, headRecord(m.number+1)) }
+
+func (m *Machine) climbing(r []Response) {
+	m.base, m.upper = m.number, m.number+1
+	m.leaping(r)
 }
 
-func (m *Machine) probing(r []Response) {
-	if r[0].Found {
-		m.number, m.digest = m.upper, r[0].Digest
-		m.upper *= 2
-		m.ask(probing, headRecord(m.upper))
+func (m *Machine) leaping(r []Response) {
+	if !r[0].Found {
+		m.between()
 		return
 	}
-	m.between()
+	m.reached(m.upper, r[0].Digest)
+	m.upper = m.base + 2*(m.number-m.base)
+	m.ask(leaping, headRecord(m.upper))
 }
 
 func (m *Machine) halving(r []Response) {
 	middle := m.number + (m.upper-m.number)/2
 	if r[0].Found {
-		m.number, m.digest = middle, r[0].Digest
+		m.reached(middle, r[0].Digest)
 	} else {
 		m.upper = middle
 	}
@@ -67,21 +76,6 @@ func (m *Machine) between() {
 	switch {
 	case m.upper > m.number+1:
 		m.ask(halving, headRecord(m.number+(m.upper-m.number)/2))
-	case m.number == 0:
-		m.arrived()
-	default:
-		m.ask(loading, getRecord(m.number))
-	}
-}
-
-func (m *Machine) climb() { m.ask(climbing, headRecord(m.number+1)) }
-
-// climbing goes on to the next record while there is one.
-func (m *Machine) climbing(r []Response) {
-	switch {
-	case r[0].Found:
-		m.reached(m.number+1, r[0].Digest)
-		m.climb()
 	case m.number == m.newest.Record.Sequence:
 		m.arrived()
 	default:
@@ -89,9 +83,14 @@ func (m *Machine) climbing(r []Response) {
 	}
 }
 
-// reached notes a decided record. If this was the slot of mine, that is over.
+// reached notes a decided record. If this was the slot of mine, that is over: the slot
+// is always the first that is looked at, before any is passed over.
 func (m *Machine) reached(sequence uint64, digest string) {
-	m.above, m.number, m.digest, m.fresh = m.digest, sequence, digest, false
+	m.above = ""
+	if sequence == m.number+1 {
+		m.above = m.digest
+	}
+	m.number, m.digest, m.fresh = sequence, digest, false
 	m.pending = nil
 	if m.mine == nil {
 		return

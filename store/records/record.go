@@ -20,8 +20,9 @@ import (
 
 // Schema is the number of the record's JSON form that this package writes, and
 // the newest one that it reads. It rises when an older reader would go wrong;
-// fields and operations that an older reader may pass over come without.
-const Schema = 1
+// fields and operations that an older reader may pass over come without. A record of
+// schema 1 has no Digests, Tops, Under and Assigned, but Undo and Below.
+const Schema = 2
 
 // MaxRecord is how many bytes the JSON of a record may have: enough for about
 // ten thousand images.
@@ -49,10 +50,22 @@ type Record struct {
 	// Pruned are the numbers of the releases that were given up, see [OpPrune]. No
 	// ring of After has one.
 	Pruned versioning.Lineage `json:"pruned,omitempty"`
-	// Undo is the newest shift that can be undone, nil if there is none.
+	// Undo is, in schema 1, the newest shift that can be undone, nil if there is none.
 	Undo *Shifted `json:"undo,omitempty"`
-	// Below is, of a shift, what Undo was before it.
+	// Below is, of a shift in schema 1, what Undo was before it.
 	Below *Shifted `json:"below,omitempty"`
+	// Tops are, by the ring, the newest shifts that can be undone there.
+	Tops map[string]versioning.Top `json:"tops,omitempty"`
+	// Under are, of a shift, the Tops of the rings that it moved as they were before it;
+	// a ring without one has no entry.
+	Under map[string]versioning.Top `json:"under,omitempty"`
+	// Assigned are the versions of images that were assigned, as far as it matters for
+	// the choice of the next ones.
+	Assigned versioning.Assigned `json:"assigned,omitempty"`
+	// Digests are those of the earlier records that this one names, by their numbers: the
+	// publishes of places in its tables and in Tops and Under, and the shifts of these.
+	// The [Machine] fills them in. One that is missing is not known.
+	Digests map[uint64]string `json:"digests,omitempty"`
 	// Gates are what was run before a release was moved, in order.
 	Gates []Gate `json:"gates,omitempty"`
 	// Required are, of a publish, the gates that its release has to pass, in the order of
@@ -153,7 +166,50 @@ func (r Record) Following(operation string) Record {
 	if after == nil {
 		after = Table{}
 	}
-	return Record{Operation: operation, After: after, Holds: maps.Clone(r.Holds), Releases: r.Releases, Pruned: r.Pruned, Undo: r.Undo}
+	return Record{
+		Operation: operation, After: after, Holds: maps.Clone(r.Holds), Releases: r.Releases, Pruned: r.Pruned, Undo: r.Undo,
+		Tops: maps.Clone(r.Tops), Assigned: r.Assigned,
+	}
+}
+
+// names are the numbers of the earlier records that this one names.
+func (r Record) names() []uint64 {
+	var named []uint64
+	name := func(number uint64) {
+		if number > 0 && number < r.Sequence {
+			named = append(named, number)
+		}
+	}
+	for _, table := range []Table{r.Before, r.After} {
+		for _, place := range table {
+			name(place.Record)
+		}
+	}
+	for _, tops := range []map[string]versioning.Top{r.Tops, r.Under} {
+		for _, top := range tops {
+			name(top.Record)
+			name(top.Given.Record)
+			name(top.Displaced.Record)
+		}
+	}
+	return named
+}
+
+// know fills in the digests of what a record names, on top of the newest one. Those
+// that the record has already are what its operation has read itself.
+func (r *Record) know(newest Sealed) {
+	digests := map[uint64]string{}
+	for _, number := range r.names() {
+		switch own, earlier := r.Digests[number], newest.Record.Digests[number]; {
+		case number == newest.Record.Sequence:
+			digests[number] = newest.Digest
+		case earlier != "":
+			digests[number] = earlier
+		case own != "":
+			digests[number] = own
+		}
+	}
+	r.Digests = digests
 }
 
 // Versions are the version tags that the record assigns, sorted by image.

@@ -90,7 +90,7 @@ func (m *Machine) polling(r []Response) {
 		m.ask(polling, Request{Action: List, Repository: Repository, Page: r[0].Next})
 	case !slices.Contains(tags, m.list.own):
 		m.list.lags++
-		m.ask(lagging, Request{Action: Wait, Reason: Listing, Round: m.list.lags})
+		m.ask(lagging, Request{Action: Wait, Reason: Listing, Repository: Repository, Tag: m.list.own.String(), Round: m.list.lags})
 	case m.list.pages > 1 && !m.list.shown:
 		m.list.shown = true
 		m.poll()

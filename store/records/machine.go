@@ -91,6 +91,15 @@ func (m *Machine) Stop(err error) {
 	}
 }
 
+// Decline is Stop after a request that was certainly not carried out: if that was to
+// put the first try of the operation, the operation is not in the log, and will not be.
+func (m *Machine) Decline(err error) {
+	if m.phase == trying && m.round == 1 && !m.side {
+		m.exposed = false
+	}
+	m.Stop(err)
+}
+
 // errAnswers is a bug of the driver.
 var errAnswers = errors.New("the driver gave more or fewer answers than there were requests")
 

@@ -114,6 +114,29 @@ func TestStopping(t *testing.T) {
 	}
 }
 
+// TestDeclining: what was certainly not carried out is not unknown.
+func TestDeclining(t *testing.T) {
+	refused := errors.New("403")
+	for at := 0; ; at++ {
+		e := &explorer{numbers: newNumbers()}
+		var w world
+		m := e.machine(1, publish("dev", "0.1.0", ""))
+		_, _, _ = alone(e.numbers, &w, m, nil, at) // it is cut off
+		batch, more := m.Next()
+		if !more {
+			break
+		}
+		exposed, first := m.Exposed(), strings.Contains(batch[0].Tag, "-r01-try-")
+		m.Decline(refused)
+		switch outcome := m.Result().Outcome; {
+		case exposed && first != (outcome == Stopped):
+			t.Errorf("before %s %s the outcome is %s", batch[0].Action, batch[0].Tag, outcome)
+		case first && m.Exposed():
+			t.Error("it is exposed without a try")
+		}
+	}
+}
+
 func TestMisuse(t *testing.T) {
 	if _, err := New(Options{}); err == nil {
 		t.Error("a machine without an id was made")

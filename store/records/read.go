@@ -1,6 +1,9 @@
 package records
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // readState is what the step Read finds out.
 type readState struct {
@@ -112,6 +115,10 @@ func (m *Machine) reached(sequence uint64, digest string) {
 
 // loading takes the newest record, which has to continue the chain.
 func (m *Machine) loading(r []Response) {
+	if !r[0].Found { // a HEAD has found it
+		m.Stop(fmt.Errorf("the registry says that record %d is there, and does not have it: run the command again later, and if that stays so, `quoit verify`", m.number))
+		return
+	}
 	if !m.readable(m.number, r[0]) {
 		return
 	}

@@ -26,7 +26,9 @@ const (
 	// Backoff: another writer goes first. A random time, longer with each round;
 	// the answer is Over to go on whatever the other one does.
 	Backoff Reason = "back-off"
-	// Listing: the listing lags behind. A moment.
+	// Listing: the listing lags behind, and does not show Tag, which this writer has
+	// written. A moment, longer with each Round; whoever has enough of it ends the
+	// machine.
 	Listing Reason = "listing"
 )
 
@@ -34,7 +36,7 @@ const (
 type Request struct {
 	Action     Action
 	Repository string
-	Tag        string // of Get, Head and Put
+	Tag        string // of Get, Head and Put, and what a Wait for a listing is for
 	// Digest is what to look for, and what a Put lets the tag name: a manifest
 	// of the same repository, or [Sealed], whose config has to be pushed first.
 	Digest string

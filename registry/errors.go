@@ -49,6 +49,19 @@ func Answered(err error) bool {
 	return errors.As(err, &failed) && failed.Status != 0
 }
 
+// Undone reports whether a write that ended with an error was certainly not carried
+// out: the registry has declined it, or was not reached.
+func Undone(err error) bool {
+	var failed *RequestError
+	if !errors.As(err, &failed) {
+		return false
+	}
+	if failed.Status == 0 {
+		return failed.Err != nil && lasting(failed.Err)
+	}
+	return failed.Status >= 400 && failed.Status < 500 && failed.Status != http.StatusRequestTimeout
+}
+
 // OtherError says that a tag names something else than what was there before it was
 // written, or than was written. It was not overwritten.
 type OtherError struct {

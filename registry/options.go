@@ -26,6 +26,8 @@ type Options struct {
 	Backoff time.Duration
 	// Jobs is how many requests run at a time; 0: 8.
 	Jobs int
+	// Say is told what is waited for, as in [Pace].
+	Say func(what string)
 }
 
 func (o Options) filled() Options {
@@ -42,5 +44,5 @@ func (o Options) filled() Options {
 }
 
 func (o Options) pace() Pace {
-	return Pace{Timeout: o.Timeout, Attempts: o.Attempts, Backoff: o.Backoff, Jobs: o.Jobs}.Filled()
+	return Pace{Timeout: o.Timeout, Attempts: o.Attempts, Backoff: o.Backoff, Jobs: o.Jobs, Say: o.Say}.Filled()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"slices"
@@ -24,6 +25,19 @@ type Pace struct {
 	Attempts int           // of what may be repeated; 0: 3
 	Backoff  time.Duration // before the second attempt, and three times as long before each other; 0: 1 s
 	Jobs     int           // at a time; 0: 8
+	// Say is told what is waited for, if that takes longer than a few seconds; nil:
+	// nobody is. It may be called by several goroutines.
+	Say func(what string)
+}
+
+// quiet is how long a pause may be of which nothing is said.
+const quiet = 5 * time.Second
+
+// Tell tells whoever wants to know what is waited for.
+func (p Pace) Tell(what string) {
+	if p.Say != nil {
+		p.Say(what)
+	}
 }
 
 // Filled is the pace with what its zero values mean.
@@ -74,6 +88,9 @@ func (p Pace) Pause(ctx context.Context, attempt int, last error) error {
 	var failed *RequestError
 	if errors.As(last, &failed) && failed.wait > 0 {
 		wait = failed.wait
+	}
+	if wait > quiet {
+		p.Tell(fmt.Sprintf("waiting %s: %v", wait, last))
 	}
 	if Rest(ctx, wait) != nil {
 		return Interrupted(ctx, last)

@@ -14,6 +14,7 @@ const (
 	pageSize = 100
 	maxPage  = 4 << 20
 	maxPages = 10_000
+	maxIdle  = 100
 )
 
 // Tags implements [Repository].
@@ -77,9 +78,12 @@ func (r repository) nextPage(links []string) (string, error) {
 // AllTags are the tags of a repository, sorted.
 func AllTags(ctx context.Context, r Repository) ([]string, error) {
 	var all []string
-	page := ""
-	for range maxPages {
+	var pages Pages
+	for page := ""; ; {
 		tags, next, err := r.Tags(ctx, "", page)
+		if err == nil {
+			err = pages.Turn(r, tags, next)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -88,13 +92,37 @@ func AllTags(ctx context.Context, r Repository) ([]string, error) {
 			slices.Sort(all)
 			return slices.Compact(all), nil
 		}
-		if next == page {
-			break
-		}
 		page = next
 	}
+}
+
+// Pages is what was read of one list of tags; the zero value is for a new one.
+type Pages struct {
+	seen map[string]bool // pages that were named as the next one
+	idle int             // pages without a tag, one after the other
+}
+
+// Turn notes what a page has and which one is next, as [Repository.Tags] says. The
+// error says that the list goes round, or has no end.
+func (p *Pages) Turn(r Repository, tags []string, next string) error {
+	if next == "" {
+		return nil
+	}
+	if p.idle++; len(tags) > 0 {
+		p.idle = 0
+	}
 	repository, _, _ := strings.Cut(r.Reference("_"), ":_")
-	return nil, oddList(repository, "the list of tags has no end")
+	switch {
+	case p.seen[next]:
+		return oddList(repository, "the list of tags goes round: a page is followed by one that was read before")
+	case len(p.seen) >= maxPages, p.idle >= maxIdle:
+		return oddList(repository, "the list of tags has no end")
+	}
+	if p.seen == nil {
+		p.seen = map[string]bool{}
+	}
+	p.seen[next] = true
+	return nil
 }
 
 func oddList(repository, problem string) error {

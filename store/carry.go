@@ -29,12 +29,24 @@ func (d *driver) carry(ctx context.Context, request records.Request) (records.Re
 	case records.Put:
 		return d.put(ctx, request)
 	case records.List:
-		tags, next, err := d.repository(records.Repository).Tags(ctx, request.From, request.Page)
-		return records.Response{Tags: tags, Next: next}, d.denied(records.Repository, err)
+		return d.list(ctx, request)
 	case records.Wait:
 		return d.wait(ctx, request)
 	}
 	return records.Response{}, fmt.Errorf("the log asks for %q, which this quoit cannot do", request.Action)
+}
+
+// list reads a page of the log's tags.
+func (d *driver) list(ctx context.Context, request records.Request) (records.Response, error) {
+	if request.Page == "" {
+		d.pages = registry.Pages{}
+	}
+	repository := d.repository(records.Repository)
+	tags, next, err := repository.Tags(ctx, request.From, request.Page)
+	if err == nil {
+		err = d.pages.Turn(repository, tags, next)
+	}
+	return records.Response{Tags: tags, Next: next}, d.denied(records.Repository, err)
 }
 
 func (d *driver) repository(image string) registry.Repository {
@@ -114,7 +126,31 @@ func (d *driver) head(ctx context.Context, request records.Request) (records.Res
 	if taken := d.taking[records.Content{Repository: request.Repository, Tag: request.Tag}]; found && digest == taken {
 		digest, found = "", false
 	}
+	if err == nil && found && request.Repository == records.Repository {
+		err = d.prove(ctx, request.Tag)
+	}
 	return records.Response{Found: found, Digest: digest}, d.denied(request.Repository, err)
+}
+
+// prove reads a record that a HEAD has found, now and then: a log of which every next
+// record is there for HEAD only would have no end.
+func (d *driver) prove(ctx context.Context, tag string) error {
+	name, ok := records.ParseName(tag)
+	if !ok || name.Mark != "" {
+		return nil
+	}
+	d.mu.Lock()
+	d.heads++
+	due := d.heads >= 32 && d.heads&(d.heads-1) == 0
+	d.mu.Unlock()
+	if !due {
+		return nil
+	}
+	got, err := d.get(ctx, tag)
+	if err == nil && (!got.Found || got.Broken != nil || got.Record.Sequence != name.Sequence) {
+		err = fmt.Errorf("the registry says that %s is there, and does not have such a record: it does not answer as a registry does", d.repository(records.Repository).Reference(tag))
+	}
+	return err
 }
 
 func (d *driver) look(ctx context.Context, request records.Request) (digest string, found bool, err error) {

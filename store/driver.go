@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -53,6 +54,9 @@ type driver struct {
 	tries     map[records.Content]int   // of tags that may move
 	wrote     bool                      // something to the log
 	refusal   error                     // the last one to overwrite a tag
+	exposed   bool                      // the last machine's operation is in the log, or may get there
+	heads     int                       // records that were found by HEAD
+	pages     registry.Pages            // of the listing that is being read
 }
 
 func newDriver(p *Project) *driver {
@@ -72,6 +76,7 @@ func (d *driver) run(ctx context.Context, m *records.Machine) records.Result {
 	for {
 		requests, more := m.Next()
 		if !more {
+			d.exposed = m.Exposed()
 			return m.Result()
 		}
 		if ctx.Err() != nil && deadline.IsZero() {
@@ -87,11 +92,14 @@ func (d *driver) run(ctx context.Context, m *records.Machine) records.Result {
 		}
 		responses, err := d.batch(batch, requests)
 		stop()
-		if err != nil {
+		switch undone := new(undoneError); {
+		case errors.As(err, &undone):
+			m.Decline(undone.error)
+		case err != nil:
 			m.Stop(err)
-			continue
+		default:
+			m.Took(responses)
 		}
-		m.Took(responses)
 	}
 }
 

@@ -122,9 +122,9 @@ type UnknownError struct {
 // Error says what to ask, or what happens next.
 func (e *UnknownError) Error() string {
 	if e.Record > 0 {
-		return fmt.Sprintf("%v; the release is in the log as record %d, the next command completes it", e.Err, e.Record)
+		return fmt.Sprintf("%v; it is in the log as record %d, the next command completes it", e.Err, e.Record)
 	}
-	return fmt.Sprintf("%v; it is not known whether the release is in the log: ask `quoit history`", e.Err)
+	return fmt.Sprintf("%v; the outcome is not known: ask `quoit history`", e.Err)
 }
 
 // Unwrap returns the cause.

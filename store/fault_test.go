@@ -158,8 +158,8 @@ func TestALostWriteThatSomebodyElseFollowed(t *testing.T) {
 
 func TestTagsAreReadBack(t *testing.T) {
 	for tag, want := range map[string]string{
-		"0.1.0":      "publishing acme/shop 0.1.0 to developers: HOST/acme/shop/deploy:0.1.0 was written as DIGEST and is not there: the registry forgets, or is not consistent; the release is in the log as record 1, the next command completes it (6 tags were written; run the same command again, it resumes)",
-		"developers": "publishing acme/shop 0.1.0 to developers: HOST/acme/shop/deploy:developers was written as DIGEST and is not there: the registry forgets, or is not consistent; the release is in the log as record 1, the next command completes it (7 tags were written; run the same command again, it resumes)",
+		"0.1.0":      "publishing acme/shop 0.1.0 to developers: HOST/acme/shop/deploy:0.1.0 was written as DIGEST and is not there: the registry forgets, or is not consistent; it is in the log as record 1, the next command completes it (6 tags were written; run the same command again, it resumes)",
+		"developers": "publishing acme/shop 0.1.0 to developers: HOST/acme/shop/deploy:developers was written as DIGEST and is not there: the registry forgets, or is not consistent; it is in the log as record 1, the next command completes it (7 tags were written; run the same command again, it resumes)",
 	} {
 		t.Run(tag, func(t *testing.T) {
 			s := newServer(t)

@@ -38,7 +38,7 @@ func TestErrorTextsOfWrites(t *testing.T) {
 			if name == "a proxy's" {
 				perhaps = ", and perhaps HOST/acme/shop/deploy:0.1.0"
 			}
-			want := "publishing acme/shop 0.1.0 to developers: " + test.want + "; the release is in the log as record 1, the next command completes it (5 tags were written" + perhaps + "; run the same command again, it resumes)"
+			want := "publishing acme/shop 0.1.0 to developers: " + test.want + "; it is in the log as record 1, the next command completes it (5 tags were written" + perhaps + "; run the same command again, it resumes)"
 			if got := s.Text(err); got != want {
 				t.Errorf("got  %s\nwant %s", got, want)
 			}

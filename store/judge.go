@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store/records"
@@ -22,7 +23,17 @@ func (p *publisher) judge(ctx context.Context, result records.Result) error {
 	case records.Unknown:
 		return p.driver.unknown(result)
 	}
-	return result.Err
+	return p.driver.unsettled(result, result.Err)
+}
+
+// unsettled says of an error what becomes of an operation that is in the log or may
+// get there.
+func (d *driver) unsettled(result records.Result, err error) error {
+	if d.exposed {
+		result.Err = err
+		return d.unknown(result)
+	}
+	return err
 }
 
 // unknown is for a command that ended when others could carry it through.
@@ -143,7 +154,7 @@ func (p *publisher) same(ctx context.Context, place records.Place) (bool, error)
 // foreign is for tags that others wrote past the log.
 func (p *publisher) foreign(ctx context.Context, result records.Result) error {
 	tag := result.Tags[0]
-	if result.Record != nil {
+	if result.Record != nil && slices.Contains(result.Voided, result.Record.Record.Sequence) {
 		return &VoidError{Record: result.Record.Record.Sequence, Taken: p.taken(tag)}
 	}
 	if tag.Wanted == "" { // a ring that the log does not know
@@ -154,7 +165,7 @@ func (p *publisher) foreign(ctx context.Context, result records.Result) error {
 		}
 		return moved
 	}
-	return p.driver.putBack(tag)
+	return p.driver.unsettled(result, p.driver.putBack(tag))
 }
 
 // putBack is for a tag that does not name what the log says.

@@ -24,11 +24,11 @@ func (p *Project) Append(ctx context.Context, author Author, rings []string, ope
 	case records.Success:
 		return *result.Record, nil
 	case records.Foreign:
-		return records.Sealed{}, d.putBack(result.Tags[0])
+		return records.Sealed{}, d.unsettled(result, d.putBack(result.Tags[0]))
 	case records.Unknown:
 		return records.Sealed{}, d.unknown(result)
 	default:
-		return records.Sealed{}, result.Err
+		return records.Sealed{}, d.unsettled(result, result.Err)
 	}
 }
 

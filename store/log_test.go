@@ -154,7 +154,7 @@ func TestARegistryThatHangsAfterTheInterrupt(t *testing.T) {
 		return hangs
 	})
 	_, err := s.Open(nil).Publish(ctx, publication)
-	want := "publishing acme/shop 0.1.0 to developers: writing HOST/acme/shop/deploy:0.1.0: interrupted; the release is in the log as record 1, the next command completes it (5 tags were written, and perhaps HOST/acme/shop/deploy:0.1.0; run the same command again, it resumes)"
+	want := "publishing acme/shop 0.1.0 to developers: writing HOST/acme/shop/deploy:0.1.0: interrupted; it is in the log as record 1, the next command completes it (5 tags were written, and perhaps HOST/acme/shop/deploy:0.1.0; run the same command again, it resumes)"
 	if got := s.Text(err); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

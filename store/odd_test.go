@@ -184,7 +184,7 @@ var succeeds = [2]string{"0.1.0", "0.1.1"}
 
 const (
 	noSuchLog = `: reading HOST/acme/shop/records:records: .*\(403\).*: .*docker login HOST with one that may; or say --first .* \(nothing was written\)$`
-	unmovable = `: writing .*deploy:developers: the registry does not let ring tags move: exempt them from its immutable tags: .*; the release is in the log as record 2, the next command completes it \(2 tags were written`
+	unmovable = `: writing .*deploy:developers: the registry does not let ring tags move: exempt them from its immutable tags: .*; it is in the log as record 2, the next command completes it \(2 tags were written`
 )
 
 const (

@@ -13,7 +13,7 @@ import (
 func (d *driver) put(ctx context.Context, request records.Request) (records.Response, error) {
 	manifest, err := d.contents(ctx, request)
 	if err != nil {
-		return records.Response{}, err
+		return records.Response{}, &undoneError{err}
 	}
 	said, err := d.write(ctx, request, manifest)
 	switch {
@@ -44,6 +44,11 @@ func (d *driver) put(ctx context.Context, request records.Request) (records.Resp
 	return d.readBack(ctx, request)
 }
 
+// undoneError says that a write was certainly not carried out.
+type undoneError struct{ error }
+
+func (e *undoneError) Unwrap() error { return e.error }
+
 // errOther says that somebody else wrote a version's tag.
 var errOther = errors.New("the tag has other contents")
 
@@ -56,7 +61,7 @@ func (d *driver) write(ctx context.Context, request records.Request, manifest re
 		receipt, err := repository.Put(ctx, request.Tag, manifest)
 		return receipt.Digest, err
 	}
-	again := false
+	again, doubtful := false, false
 	err = d.project.pace.Retry(ctx, func(ctx context.Context) error {
 		if again && request.Repository != records.Repository {
 			switch digest, found, err := repository.Head(ctx, request.Tag); {
@@ -71,9 +76,12 @@ func (d *driver) write(ctx context.Context, request records.Request, manifest re
 		}
 		again = true
 		receipt, err := repository.Put(ctx, request.Tag, manifest)
-		said = receipt.Digest
+		said, doubtful = receipt.Digest, doubtful || !registry.Undone(err)
 		return err
 	})
+	if err != nil && !doubtful {
+		err = &undoneError{err}
+	}
 	return said, err
 }
 

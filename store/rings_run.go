@@ -164,11 +164,11 @@ func (r *ringer) judge(result records.Result) error {
 		if result.Tags[0].Wanted == "" && !r.tookOver {
 			return errNotTaken
 		}
-		return r.driver.putBack(result.Tags[0])
+		return r.driver.unsettled(result, r.driver.putBack(result.Tags[0]))
 	case records.Unknown:
 		return r.driver.unknown(result)
 	}
-	return result.Err
+	return r.driver.unsettled(result, result.Err)
 }
 
 // versionsOf are those of the images of a release, none for an empty place. They

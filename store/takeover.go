@@ -47,11 +47,11 @@ func (d *driver) takeOver(ctx context.Context, t takeover) error {
 	case result.Outcome == records.Success || errors.Is(result.Err, errHeld):
 		return nil
 	case result.Outcome == records.Foreign && result.Tags[0].Wanted != "":
-		return d.putBack(result.Tags[0])
+		return d.unsettled(result, d.putBack(result.Tags[0]))
 	case result.Outcome == records.Unknown:
 		return d.unknown(result)
 	default:
-		return result.Err
+		return d.unsettled(result, result.Err)
 	}
 }
 

@@ -173,7 +173,7 @@ func (d *driver) putBack(tag records.Found) error {
 	repository := d.repository(tag.Repository)
 	return &ForeignError{
 		Reference: repository.Reference(tag.Tag), Wanted: tag.Wanted, Got: or(tag.Digest, "nothing"),
-		Hint: fmt.Sprintf("put it back with `crane tag %s %s`", repository.Reference(tag.Wanted), tag.Tag),
+		Hint: d.mend(tag),
 	}
 }
 

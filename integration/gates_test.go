@@ -252,3 +252,41 @@ func TestGatesHaveTheirSecrets(t *testing.T) {
 		t.Errorf("with it: exit code %d\n%s", code, stderr)
 	}
 }
+
+// TestGatesBelongToTheRelease: what was required when a release was published is asked of
+// it, whatever the manifest has become since, and leaving it out is on record.
+func TestGatesBelongToTheRelease(t *testing.T) {
+	dir, prefix := gated(t)
+	gates(t, dir, shell("echo required by $QUOIT_VERSION", ""))
+	write(t, dir, "deploy/content", "2")
+	mustQuoit(t, dir, "build", "--push")
+	gates(t, dir, "{users: {image: smoke, command: [sh, -c, exit 9]}}")
+	second := strings.Fields(holds(t, dir))[1] // what developers have
+	_, stderr, code := quoit(t, dir, "set", "users", second)
+	if code != 0 || !strings.Contains(printed(stderr), "required by "+second+"\n") {
+		t.Fatalf("another command today: exit code %d\n%s", code, stderr)
+	}
+
+	gates(t, dir, shell("echo it is broken; exit 3", ""))
+	write(t, dir, "deploy/content", "3")
+	mustQuoit(t, dir, "build", "--push")
+	gates(t, dir, "{}")
+	before := holds(t, dir)
+	third := strings.Fields(before)[1]
+	_, stderr, code = quoit(t, dir, "set", "users", third)
+	if code != 1 || !strings.Contains(stderr, "gate of ring users: smoke 0.1.0 failed with exit code 3 (nothing was moved)") {
+		t.Errorf("no gate today: exit code %d\n%s", code, stderr)
+	}
+	if got := holds(t, dir); got != before {
+		t.Errorf("the rings have %s, was %s", got, before)
+	}
+	mustQuoit(t, dir, "set", "users", third, "--skip-gate", "users", "--reason", "the lab burns", "--addr", "unix:///nonexistent")
+	operation, got := told(t, dir)
+	want := []records.Gate{{Ring: "users", Image: "smoke", Digest: digestOf(t, prefix+"/smoke:0.1.0"), Skipped: "the lab burns"}}
+	if diff := cmp.Diff(want, got); operation != "set" || diff != "" {
+		t.Errorf("the record of the %s has (-want +got):\n%s", operation, diff)
+	}
+	if history := mustQuoit(t, dir, "history", "-n", "1"); !strings.Contains(history, "gate users/smoke skipped: the lab burns") {
+		t.Errorf("history says\n%s", history)
+	}
+}

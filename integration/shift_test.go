@@ -90,7 +90,7 @@ func TestShiftCost(t *testing.T) {
 				for _, n := range asked {
 					total += n
 				}
-				if most := 3*rings.count + 15; total > most || asked["PUT manifests"] < rings.count-1 {
+				if most := 5*rings.count + 15; total > most || asked["PUT manifests"] < rings.count-1 {
 					t.Errorf("%d requests, at most %d wanted: %v", total, most, asked)
 				}
 				if few == nil {

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/quoitbuild/quoit/internal/diag"
@@ -18,7 +19,13 @@ const (
 	maxGateTimeout     = 24 * time.Hour
 )
 
-const maxSecretName = 128
+// Bounds of what a publish writes of gates into its record.
+const (
+	maxGates      = 100
+	maxCommand    = 8 << 10 // bytes, all words together
+	maxSecrets    = 100     // of one gate
+	maxSecretName = 128
+)
 
 // Gate is what has to pass before a ring takes a release: an image of that
 // release, which is run.
@@ -103,6 +110,10 @@ func readCommand(d *decoder, g *Gate, e entry) {
 			g.Command = append(g.Command, word)
 		}
 	}
+	if size := len(strings.Join(g.Command, "")); size > maxCommand {
+		d.add(e.at, fmt.Sprintf("the command of a gate has at most %d bytes, and this one has %d", maxCommand, size),
+			"put a script into the image, and name it")
+	}
 	if len(items) == 0 {
 		d.add(e.at, "the command is empty", "name the program, or leave the key out to run what the image runs")
 	} else if isScalar(items[0].node) && items[0].node.Tag == "!!str" && items[0].node.Value == "" {
@@ -126,6 +137,10 @@ func readSecrets(d *decoder, g *Gate, e entry) {
 	g.Fields["secrets"] = e.at
 	items, ok := d.items(e.value, "a list of secrets' names")
 	if !ok {
+		return
+	}
+	if len(items) > maxSecrets {
+		d.add(e.at, fmt.Sprintf("a gate has at most %d secrets, and this one has %d", maxSecrets, len(items)), "")
 		return
 	}
 	seen := map[string]diag.Range{}
@@ -186,6 +201,10 @@ func parseTimeout(text string) (time.Duration, *problem) {
 // checkGates checks that gates stand before rings and run images, and sorts
 // them by ring.
 func checkGates(d *decoder, m *draft) {
+	if len(m.Gates) > maxGates {
+		d.add(m.places["gates"], fmt.Sprintf("a project has at most %d gates, and this one has %d", maxGates, len(m.Gates)), "")
+		return
+	}
 	order, names := m.RingOrder(), m.ImageNames()
 	position := make(map[string]int, len(order))
 	for i, ring := range order {

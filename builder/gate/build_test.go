@@ -14,7 +14,7 @@ import (
 
 // TestAGateIsLookedUpAndSolved: once, whatever there is to be read of it.
 func TestAGateIsLookedUpAndSolved(t *testing.T) {
-	tasks, err := tasksOf(gated(t, "{image: smoke}"), []Release{someRelease("users")})
+	tasks, err := tasksOf(gated(t, "{image: smoke}"), Skip{}, []Release{someRelease("users")})
 	if err != nil {
 		t.Fatal(err)
 	}

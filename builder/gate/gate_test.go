@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/buildkit/client"
@@ -52,11 +53,117 @@ var nobody = builder.BuildKit{Address: "unix:///nonexistent/buildkitd.sock"}
 func TestGatesAreRunBeforeTheirRingsOnly(t *testing.T) {
 	m := gated(t, "{image: smoke}")
 	releases := []Release{someRelease("testers"), {Ring: "ante"}}
-	if got, err := Run(t.Context(), m, nobody, releases); got != nil || err != nil {
+	if got, err := Run(t.Context(), m, nobody, Skip{}, releases); got != nil || err != nil {
 		t.Errorf("rings without gates: %v, %v", got, err)
 	}
-	if _, err := Run(t.Context(), m, nobody, append(releases, someRelease("users"))); err == nil {
+	if _, err := Run(t.Context(), m, nobody, Skip{}, append(releases, someRelease("users"))); err == nil {
 		t.Error("a ring with a gate needs no BuildKit")
+	}
+}
+
+// TestGatesBelongToTheRelease: what its own record requires is asked of it, and what only
+// today's manifest requires besides.
+func TestGatesBelongToTheRelease(t *testing.T) {
+	own := records.Required{Ring: "users", Image: "smoke", Command: []string{"/then"}, Timeout: 60}
+	load := records.Required{Ring: "users", Image: "deploy", Timeout: 60}
+	for name, test := range map[string]struct {
+		required []records.Required
+		today    string
+		want     []string
+	}{
+		"a release that requires none":            {nil, "{image: smoke, command: [/now]}", []string{"smoke [/now]"}},
+		"the same image":                          {[]records.Required{own}, "{image: smoke, command: [/now]}", []string{"smoke [/then]"}},
+		"another one today":                       {[]records.Required{own}, "{image: new}", []string{"smoke [/then]", "new []"}},
+		"several":                                 {[]records.Required{load, own}, "{image: smoke}", []string{"deploy []", "smoke [/then]"}},
+		"another ring's":                          {[]records.Required{{Ring: "testers", Image: "smoke"}}, "{image: new}", []string{"new []"}},
+		"the manifest that it was published with": {Required(gated(t, "{image: smoke, command: [/x]}")), "{image: smoke, command: [/x]}", []string{"smoke [/x]"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			release := someRelease("users")
+			release.Required = test.required
+			var got []string
+			for _, gate := range gatesOf(gated(t, test.today), release) {
+				got = append(got, fmt.Sprintf("%s %v", gate.Image, gate.Command))
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+	m, err := manifest.Parse("quoit.yaml", []byte("project: acme/shop\nregistry: registry.example.com\nimages: {deploy: d}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	release := someRelease("users")
+	release.Required = []records.Required{own}
+	if _, err := Run(t.Context(), m, nobody, Skip{}, []Release{release}); err == nil {
+		t.Error("a gate that the manifest has no more is not asked")
+	}
+}
+
+// TestWhatAManifestMayRequireFitsARecord: or no release could be published with it.
+func TestWhatAManifestMayRequireFitsARecord(t *testing.T) {
+	long := "[/smoke, " + strings.Repeat("x", records.MaxCommand-len("/smoke")) + "]"
+	head := "project: acme/shop\nregistry: registry.example.com\nimages: {deploy: d}\nrings: ["
+	gates := "]\ngates:\n"
+	for i := range records.MaxRequired {
+		head += fmt.Sprintf("r%d,", i)
+		gates += fmt.Sprintf("  r%d: {image: deploy, command: %s, secrets: [a, b], timeout: 23h59m59.5s}\n", i, long)
+	}
+	m, err := manifest.Parse("quoit.yaml", []byte(head+gates))
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := records.Record{
+		Sequence: 1, Operation: records.OpPublish, Required: Required(m),
+		Signature: records.Signature{ID: strings.Repeat("0", 32), Time: time.Unix(0, 0).UTC()},
+	}
+	if _, err := records.Format(record); err != nil {
+		t.Error(err)
+	}
+	for what, text := range map[string]string{
+		"more gates":       head + "more" + gates + "  more: {image: deploy}\n",
+		"a longer command": strings.Replace(head+gates, "x]", "xx]", 1),
+	} {
+		if _, err := manifest.Parse("quoit.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), "at most") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// TestAGateIsSkippedByName: it is not run, and the record says why.
+func TestAGateIsSkippedByName(t *testing.T) {
+	release := someRelease("users")
+	release.Required = []records.Required{{Ring: "users", Image: "deploy", Timeout: 60}}
+	m := gated(t, "{image: new, secrets: [token]}")
+	for name, test := range map[string]struct {
+		skip []string
+		want string
+	}{
+		"all of a ring":  {[]string{"users"}, ""},
+		"each by image":  {[]string{"users/new", "users/deploy"}, ""},
+		"one of two":     {[]string{"users/new"}, "BuildKit does not answer"},
+		"the other":      {[]string{"users/deploy"}, "gate of ring users: release 2.0.0 has no image new: publish a release that has it, or leave the gate out by --skip-gate users/new --reason"},
+		"another ring":   {[]string{"users", "post"}, "there is no gate post to skip"},
+		"another image":  {[]string{"users", "users/smoke"}, "there is no gate users/smoke to skip"},
+		"only its image": {[]string{"new", "deploy"}, "there is no gate new to skip"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Run(t.Context(), m, nobody, Skip{test.skip, "it was tested by hand"}, []Release{release})
+			if test.want != "" {
+				if err == nil || !strings.HasPrefix(err.Error(), test.want) {
+					t.Errorf("got %v, want %s", err, test.want)
+				}
+				return
+			}
+			want := []records.Gate{
+				{Ring: "users", Image: "deploy", Digest: release.Digest, Skipped: "it was tested by hand"},
+				{Ring: "users", Image: "new", Skipped: "it was tested by hand"},
+			}
+			if diff := cmp.Diff(want, got); diff != "" || err != nil {
+				t.Errorf("%v (-want +got):\n%s", err, diff)
+			}
+		})
 	}
 }
 
@@ -87,7 +194,7 @@ func TestWhatGatesLackIsSaidBeforeAnyIsRun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			given := nobody
 			given.Secrets = test.secrets
-			_, err := Run(t.Context(), gated(t, test.gate), given, []Release{someRelease("users"), someRelease("post")})
+			_, err := Run(t.Context(), gated(t, test.gate), given, Skip{}, []Release{someRelease("users"), someRelease("post")})
 			if err == nil || !strings.HasPrefix(err.Error(), test.want) {
 				t.Errorf("got  %v\nwant %s", err, test.want)
 			}
@@ -98,7 +205,7 @@ func TestWhatGatesLackIsSaidBeforeAnyIsRun(t *testing.T) {
 // step is the build step of the gate before the ring users.
 func step(t *testing.T, gate string, image dockerspec.DockerOCIImage) (run *pb.ExecOp, options *pb.OpMetadata, release string, err error) {
 	t.Helper()
-	tasks, err := tasksOf(gated(t, gate), []Release{someRelease("users")})
+	tasks, err := tasksOf(gated(t, gate), Skip{}, []Release{someRelease("users")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/moby/buildkit/client"
 	bk "github.com/moby/buildkit/client/llb"
@@ -30,7 +31,7 @@ func (t task) run(ctx context.Context, c *builder.Client, progress builder.Progr
 	err := c.Solve(ctx, builder.Solve{
 		Options: client.SolveOpt{Ref: identity.NewID()},
 		Build:   t.build,
-		Timeout: t.gate.Timeout,
+		Timeout: t.timeout(),
 		See:     output.take,
 	})
 	if err == nil {
@@ -43,7 +44,7 @@ func (t task) run(ctx context.Context, c *builder.Client, progress builder.Progr
 	var exit *gatewaypb.ExitError
 	switch {
 	case errors.Is(err, builder.ErrTimeout):
-		failed.Problem = "took longer than " + t.gate.Timeout.String()
+		failed.Problem = "took longer than " + t.timeout().String()
 	case errors.As(err, &exit):
 		failed.Problem = fmt.Sprintf("failed with exit code %d", exit.ExitCode)
 		if progress.ForPeople() {
@@ -54,6 +55,8 @@ func (t task) run(ctx context.Context, c *builder.Client, progress builder.Progr
 	}
 	return failed
 }
+
+func (t task) timeout() time.Duration { return time.Duration(t.gate.Timeout) * time.Second }
 
 // build is the build that runs the gate; its result has nothing.
 func (t task) build(ctx context.Context, gw gateway.Client) (*gateway.Result, error) {
@@ -89,7 +92,7 @@ func (t task) state(config []byte, platform ocispecs.Platform) (bk.State, error)
 		return bk.State{}, fmt.Errorf("reading the config of %s: %w", t.reference, err)
 	}
 	args := t.gate.Command
-	if args == nil {
+	if len(args) == 0 {
 		args = slices.Concat(image.Config.Entrypoint, image.Config.Cmd)
 	}
 	if len(args) == 0 {

@@ -37,7 +37,7 @@ func checkSecrets(ctx context.Context, b builder.BuildKit, tasks []task) error {
 	var problems []error
 	for _, t := range tasks {
 		for _, name := range t.gate.Secrets {
-			if slices.Contains(checked, name) {
+			if t.skipped != "" || slices.Contains(checked, name) {
 				continue
 			}
 			checked = append(checked, name)

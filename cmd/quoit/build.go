@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quoitbuild/quoit/builder"
+	"github.com/quoitbuild/quoit/builder/gate"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/versioning"
@@ -135,7 +136,7 @@ func (f *buildFlags) finish(cmd *cobra.Command, m *manifest.Manifest, project *s
 	if f.push {
 		published, err := project.Publish(cmd.Context(), store.Publication{
 			Plan: out.Plan, Rings: m.RingOrder(), Digests: out.Digests, First: f.plan.first, Progress: f.build.tagging(cmd.ErrOrStderr()),
-			Ancestors: found.ancestors, Older: found.older,
+			Ancestors: found.ancestors, Older: found.older, Required: gate.Required(m),
 			Author: store.Author{Actor: actor(), Message: f.message, Source: out.Plan.Source, Commit: out.Plan.Commit},
 		})
 		if unknown := new(store.UnknownError); errors.As(err, &unknown) && cmd.Context().Err() != nil {

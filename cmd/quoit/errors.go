@@ -84,15 +84,16 @@ func usagef(format string, values ...any) error {
 	return &usageError{fmt.Errorf(format, values...)}
 }
 
-// optionMistake makes a BuildKit option that is written wrongly, or a secret that a
-// gate lacks, a mistake of the command line.
+// optionMistake makes a BuildKit option that is written wrongly, a secret that a gate
+// lacks, or a gate to skip that there is not, a mistake of the command line.
 func optionMistake(err error) error {
 	var option *builder.OptionError
 	var secret *gate.SecretError
+	var skip *gate.SkipError
 	switch {
 	case errors.As(err, &option):
 		return usagef("--%w", option)
-	case errors.As(err, &secret):
+	case errors.As(err, &secret), errors.As(err, &skip):
 		return &usageError{err}
 	}
 	return err

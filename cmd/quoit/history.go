@@ -72,8 +72,9 @@ type historyEntry struct {
 	Dirty     bool          `json:"dirty,omitempty"` // the sources differed from the commit
 	Older     bool          `json:"older,omitempty"` // it took commits back, with --older
 	Moves     []historyMove `json:"moves"`           // never null
-	// Gates are what was run before, in order.
-	Gates []records.Gate `json:"gates,omitempty"`
+	// Gates are what was run before, in order; Required what has to be, of a publish.
+	Gates    []records.Gate     `json:"gates,omitempty"`
+	Required []records.Required `json:"required,omitempty"`
 }
 
 // historyMove says what a ring had before and has after; "" is nothing.
@@ -90,7 +91,7 @@ func newHistoryResult(project string, history []records.Sealed) historyResult {
 		entry := historyEntry{
 			Number: r.Sequence, Digest: sealed.Digest, Time: r.Time, Operation: r.Operation, Of: r.Of,
 			Actor: r.Actor, Message: r.Message, Source: r.Source, Commit: r.Commit, Dirty: r.Dirty, Older: r.Older,
-			Moves: []historyMove{}, Gates: r.Gates,
+			Moves: []historyMove{}, Gates: r.Gates, Required: r.Required,
 		}
 		for _, ring := range r.Moved() {
 			entry.Moves = append(entry.Moves, historyMove{ring, versionIn(r.Before[ring]), versionIn(r.After[ring])})
@@ -149,6 +150,19 @@ func (e historyEntry) sources() string {
 }
 
 func (e historyEntry) moves() string {
+	moves := e.rings()
+	for _, gate := range e.Gates {
+		if gate.Skipped != "" {
+			moves = append(moves, fmt.Sprintf("gate %s/%s skipped: %s", gate.Ring, gate.Image, show.Short(gate.Skipped, 72)))
+		}
+	}
+	if len(moves) == 0 {
+		return "-"
+	}
+	return strings.Join(moves, ", ")
+}
+
+func (e historyEntry) rings() []string {
 	var moves []string
 	for _, move := range e.Moves {
 		switch {
@@ -160,8 +174,5 @@ func (e historyEntry) moves() string {
 			moves = append(moves, fmt.Sprintf("%s: %s → %s", move.Ring, move.From, move.To))
 		}
 	}
-	if len(moves) == 0 {
-		return "-"
-	}
-	return strings.Join(moves, ", ")
+	return moves
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +23,8 @@ type ringFlags struct {
 	message string
 	dryRun  bool
 	output  string
-	gates   *buildkitFlags                 // nil: gates are not asked
+	gates   *buildkitFlags // nil: gates are not asked
+	skip    gate.Skip
 	check   func(*manifest.Manifest) error // what the operation needs; nil: nothing
 }
 
@@ -37,6 +39,20 @@ func (f *ringFlags) register(cmd *cobra.Command) {
 func (f *ringFlags) registerGates(cmd *cobra.Command) {
 	f.gates = &buildkitFlags{}
 	f.gates.registerGates(cmd.Flags())
+	cmd.Flags().StringSliceVar(&f.skip.Gates, "skip-gate", nil, "gates not to run, by ring or as RING/IMAGE; needs --reason")
+	cmd.Flags().StringVar(&f.skip.Reason, "reason", "", "why gates are not run, for the history; needs --skip-gate")
+}
+
+// checkSkip refuses to leave out a gate without a reason, or to give one for nothing.
+func (f *ringFlags) checkSkip() error {
+	if f.gates == nil {
+		return nil
+	}
+	f.skip.Reason = strings.TrimSpace(f.skip.Reason)
+	if given := f.skip.Reason != ""; given != (len(f.skip.Gates) > 0) {
+		return usagef("--skip-gate and --reason belong together: name the gates that are not run, and say why")
+	}
+	return checkReason(f.skip.Reason)
 }
 
 // ringOperation is one of the operations of [store.Project] on rings.
@@ -44,7 +60,7 @@ type ringOperation func(context.Context, *store.Project, store.RingOptions) (sto
 
 // run carries out an operation and prints what it did.
 func (f *ringFlags) run(cmd *cobra.Command, operation ringOperation) error {
-	if err := errors.Join(checkOutput(f.output), checkMessage(f.message)); err != nil {
+	if err := errors.Join(checkOutput(f.output), checkMessage(f.message), f.checkSkip()); err != nil {
 		return err
 	}
 	m, p, err := f.project.open()
@@ -62,7 +78,7 @@ func (f *ringFlags) run(cmd *cobra.Command, operation ringOperation) error {
 	}
 	if f.gates != nil {
 		options.Before = func(ctx context.Context, outcome store.RingOutcome) ([]records.Gate, error) {
-			return passGates(ctx, m, p, f.gates.buildKit(cmd.ErrOrStderr()), outcome)
+			return f.passGates(ctx, m, p, f.gates.buildKit(cmd.ErrOrStderr()), outcome)
 		}
 	}
 	outcome, err := operation(cmd.Context(), p, options)
@@ -75,21 +91,24 @@ func (f *ringFlags) run(cmd *cobra.Command, operation ringOperation) error {
 	return printText(cmd.OutOrStdout(), outcome.String())
 }
 
-// passGates runs the gates of the rings that would take a release.
-func passGates(ctx context.Context, m *manifest.Manifest, p *store.Project, b builder.BuildKit, outcome store.RingOutcome) ([]records.Gate, error) {
+// passGates runs the gates that stand between releases and the rings that would take them.
+func (f *ringFlags) passGates(ctx context.Context, m *manifest.Manifest, p *store.Project, b builder.BuildKit, outcome store.RingOutcome) ([]records.Gate, error) {
 	var releases []gate.Release
 	for _, change := range outcome.Changes {
-		if _, gated := m.Gate(change.Ring); !gated || change.To == nil {
+		if change.To == nil {
 			continue
 		}
-		images, err := p.Images(ctx, change.Place)
+		published, err := p.Published(ctx, change.Place)
 		if err != nil {
-			return nil, fmt.Errorf("gate of ring %s: reading release %s: %w", change.Ring, change.To, err)
+			return nil, fmt.Errorf("gates of ring %s: reading release %s: %w", change.Ring, change.To, err)
 		}
-		releases = append(releases, gate.Release{Ring: change.Ring, Version: change.To.Version, Digest: change.To.Digest, Images: images})
+		releases = append(releases, gate.Release{
+			Ring: change.Ring, Version: change.To.Version, Digest: change.To.Digest,
+			Images: published.Images, Required: published.Required,
+		})
 	}
-	passed, err := gate.Run(ctx, m, b, releases)
-	return passed, optionMistake(err)
+	said, err := gate.Run(ctx, m, b, f.skip, releases)
+	return said, optionMistake(err)
 }
 
 // ringResult is the JSON of every command that changes what rings have, with

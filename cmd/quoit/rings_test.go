@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+
+	"github.com/quoitbuild/quoit/store/records"
 )
 
 func TestAProjectWithoutARelease(t *testing.T) {
@@ -164,4 +166,29 @@ func TestAnInterruptedCommandSaysSo(t *testing.T) {
 	if code := run(interrupted(t), []string{"status", "-C", s.dir}, nil, &out, &errOut); code != 130 || errOut.String() != "interrupted\n" {
 		t.Errorf("exit code %d: %s", code, errOut.String())
 	}
+}
+
+// TestARemovedGateIsStillAsked: a release takes with it what it was published with, and
+// leaving that out is recorded with a reason.
+func TestARemovedGateIsStillAsked(t *testing.T) {
+	s := newShop(t, "")
+	s.required = []records.Required{{Ring: "testers", Image: "api", Timeout: 60}}
+	s.publish("developers", "first") // the manifest has no gates (any more)
+	s.fails(1, []string{"shift"}, "BuildKit")
+	s.fails(1, []string{"set", "testers", "0.1.0"}, "BuildKit")
+	s.does("shift", "--dry-run")
+	for _, args := range [][]string{{"--skip-gate", "testers"}, {"--reason", "x"}, {"--skip-gate", "testers", "--reason", " "}, {"--skip-gate", "", "--reason", "x"}} {
+		s.fails(64, append([]string{"shift"}, args...), "--skip-gate and --reason belong together")
+	}
+	s.fails(64, []string{"shift", "--skip-gate", "users", "--reason", "x"}, "there is no gate users to skip", "nothing was moved")
+	s.fails(64, []string{"shift", "--skip-gate", "testers", "--reason", "a\x1b"}, "--reason: write one line")
+	if got := s.holds(); got != "- 0.1.0 - - -" {
+		t.Fatalf("the rings have %s", got)
+	}
+	s.does("shift", "--skip-gate", "testers/api", "--reason", "the lab burns")
+	s.says([]string{"history"}, "testers: 0.1.0, gate testers/api skipped: the lab burns")
+	s.does("set", "users", "0.1.0")
+	s.does("unshift")
+	s.does("set", "testers", "0.1.0", "--skip-gate", "testers", "--reason", "it still burns")
+	s.says([]string{"history", "-n", "1"}, "set", "gate testers/api skipped: it still burns")
 }

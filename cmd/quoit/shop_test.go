@@ -28,6 +28,7 @@ import (
 	"github.com/quoitbuild/quoit/labels"
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -41,6 +42,8 @@ type shop struct {
 	// What it is published from; "" is made up.
 	commit, source string
 	ancestors      []string
+
+	required []records.Required // the gates that its releases have to pass
 }
 
 // sites follow the rings of a shop; no cluster of theirs answers.
@@ -99,7 +102,7 @@ func (s *shop) publish(ring, content string) {
 		digests[name] = s.push(plan, name)
 	}
 	rings := versioning.Rings([]string{"developers", "testers", "users"})
-	if _, err := p.Publish(s.t.Context(), store.Publication{Plan: plan, Rings: rings, Digests: digests, Ancestors: s.ancestors, Author: store.Author{Actor: "ann", Message: content}}); err != nil {
+	if _, err := p.Publish(s.t.Context(), store.Publication{Plan: plan, Rings: rings, Digests: digests, Ancestors: s.ancestors, Required: s.required, Author: store.Author{Actor: "ann", Message: content}}); err != nil {
 		s.t.Fatal(err)
 	}
 }

@@ -76,6 +76,7 @@ var parts = []part{
 			TestExternals
 			TestFromShiftToUnshift
 			TestGatesAreNeverCached
+			TestGatesBelongToTheRelease
 			TestGatesHaveANetworkOnRequest
 			TestGatesHaveTheirSecrets
 			TestGatesOfAShift

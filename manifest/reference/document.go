@@ -36,7 +36,8 @@ type Document struct {
 	Sites map[string]SiteDocument `json:"sites,omitempty" jsonschema:"example={eu: {environment: prod\\, ring: users}}"`
 	// What has to pass before a ring takes a release, by ring: an image of
 	// that very release, which the builder runs. If it fails, nothing is
-	// moved. The rings ante and post may have a gate too.
+	// moved. The rings ante and post may have a gate too; at most 100. A
+	// release keeps the gates that it was published with.
 	Gates map[string]GateDocument `json:"gates,omitempty" jsonschema:"example={users: {image: smoke\\, command: [/smoke]}}"`
 }
 
@@ -46,7 +47,7 @@ type GateDocument struct {
 	// to be moved.
 	Image string `json:"image" jsonschema:"example=smoke"`
 	// The program and its arguments, in place of the image's own entrypoint
-	// and command. No shell reads it.
+	// and command. No shell reads it. It is written into the log.
 	Command []Text `json:"command,omitempty" jsonschema:"minItems=1,default=what the image runs,example=[/smoke\\, --quick]"`
 	// Whether it has a network.
 	Network bool `json:"network,omitempty" jsonschema:"default=false,example=true"`

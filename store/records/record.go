@@ -121,7 +121,7 @@ type Shifted struct {
 type Gate struct {
 	Ring   string `json:"ring"` // before which it stands
 	Image  string `json:"image"`
-	Digest string `json:"digest"`
+	Digest string `json:"digest,omitempty"` // "" if it was skipped, and the release has no such image
 	Passed bool   `json:"passed"`
 	// Skipped says why it was not run; "" if it was.
 	Skipped string `json:"skipped,omitempty"`

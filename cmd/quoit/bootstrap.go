@@ -27,7 +27,7 @@ its reason. It contacts no cluster and changes nothing; deploy never makes these
 			if watcher.Interval != 0 && (watcher.Image == "" || watcher.Interval < time.Second) {
 				return usagef("choose an --interval of a second or more, and give it a --watcher")
 			}
-			m, p, err := project.open()
+			m, p, err := project.open(cmd)
 			if err != nil {
 				return err
 			}

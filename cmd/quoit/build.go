@@ -99,7 +99,7 @@ func (f *buildFlags) run(cmd *cobra.Command) error {
 	if f.push {
 		options.Attestations = f.attestations()
 	}
-	project, err := open(m)
+	project, err := open(cmd, m)
 	if err != nil {
 		return err
 	}

@@ -69,11 +69,11 @@ func (f *copyFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	from, err := openStore(source, project)
+	from, err := openStore(cmd, source, project)
 	if err != nil {
 		return err
 	}
-	to, err := openStore(f.to, project)
+	to, err := openStore(cmd, f.to, project)
 	if err != nil {
 		return err
 	}
@@ -119,12 +119,12 @@ func checkRelease(m *manifest.Manifest, name string) error {
 }
 
 // openStore opens a registry or a layout.
-func openStore(place, project string) (registry.Namespace, error) {
+func openStore(cmd *cobra.Command, place, project string) (registry.Namespace, error) {
 	path, folder := strings.CutPrefix(place, "oci:")
 	if folder || strings.HasPrefix(place, "/") || strings.HasPrefix(place, "./") || strings.HasPrefix(place, "../") {
 		return layout.Open(path, project)
 	}
-	return registry.Open(place, project, registry.Options{UserAgent: agent()})
+	return registry.Open(place, project, registryOptions(cmd))
 }
 
 // meter shows a long copy's progress, a line every few seconds.

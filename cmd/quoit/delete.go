@@ -32,7 +32,7 @@ func (f *siteFlags) remove(cmd *cobra.Command, name string) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	m, p, err := f.project.open()
+	m, p, err := f.project.open(cmd)
 	if err != nil {
 		return err
 	}

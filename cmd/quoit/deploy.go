@@ -65,7 +65,7 @@ func (f *deployFlags) run(cmd *cobra.Command, args []string) error {
 	if f.ring != "" && len(args) > 0 {
 		return usagef("choose either SITE or --ring")
 	}
-	m, p, err := f.project.open()
+	m, p, err := f.project.open(cmd)
 	if err != nil {
 		return err
 	}

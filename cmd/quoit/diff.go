@@ -25,7 +25,7 @@ belong to somebody else would stop the deploy, and are named.`,
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			m, p, err := project.open()
+			m, p, err := project.open(cmd)
 			if err != nil {
 				return err
 			}

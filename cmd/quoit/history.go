@@ -30,7 +30,7 @@ func newHistoryCmd() *cobra.Command {
 			if most < 1 {
 				return usagef("-n %d: choose 1 or more", most)
 			}
-			m, p, err := project.open()
+			m, p, err := project.open(cmd)
 			if err != nil {
 				return err
 			}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -26,6 +27,20 @@ func checkOutput(format string) error {
 func printText(out io.Writer, text string) error {
 	_, err := io.WriteString(out, show.Block(text))
 	return err
+}
+
+// telling prints what a command waits for, once each.
+func telling(out io.Writer) func(what string) {
+	var mu sync.Mutex
+	told := map[string]bool{}
+	return func(what string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if !told[what] {
+			told[what] = true
+			_ = printText(out, what+"\n") // nobody to tell
+		}
+	}
 }
 
 func printJSON(out io.Writer, value any) error {

@@ -60,7 +60,7 @@ func makePlan(cmd *cobra.Command, project projectFlags, plan planFlags, build bu
 	if err != nil {
 		return versioning.Plan{}, err
 	}
-	p, err := open(m)
+	p, err := open(cmd, m)
 	if err != nil {
 		return versioning.Plan{}, err
 	}

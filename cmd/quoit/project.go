@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/quoitbuild/quoit/frontend"
@@ -80,18 +81,23 @@ func checkRing(m *manifest.Manifest, ring string) error {
 }
 
 // open reads the manifest and opens its project's repositories.
-func (f *projectFlags) open() (*manifest.Manifest, *store.Project, error) {
+func (f *projectFlags) open(cmd *cobra.Command) (*manifest.Manifest, *store.Project, error) {
 	m, err := f.load()
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := open(m)
+	p, err := open(cmd, m)
 	return m, p, err
 }
 
-// open opens the project's repositories.
-func open(m *manifest.Manifest) (*store.Project, error) {
-	return store.Open(m.Registry, m.Project, registry.Options{UserAgent: agent()})
+// open opens the project's repositories. What is waited for there is said to whoever
+// runs the command.
+func open(cmd *cobra.Command, m *manifest.Manifest) (*store.Project, error) {
+	return store.Open(m.Registry, m.Project, registryOptions(cmd))
+}
+
+func registryOptions(cmd *cobra.Command) registry.Options {
+	return registry.Options{UserAgent: agent(), Say: telling(cmd.ErrOrStderr())}
 }
 
 // agent is what this command calls itself to registries and clusters.

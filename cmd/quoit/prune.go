@@ -61,7 +61,7 @@ func (f *pruneFlags) run(cmd *cobra.Command) error {
 		}
 		needed = append(needed, parsed)
 	}
-	m, p, err := f.project.open()
+	m, p, err := f.project.open(cmd)
 	if err != nil {
 		return err
 	}

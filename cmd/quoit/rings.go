@@ -63,7 +63,7 @@ func (f *ringFlags) run(cmd *cobra.Command, operation ringOperation) error {
 	if err := errors.Join(checkOutput(f.output), checkMessage(f.message), f.checkSkip()); err != nil {
 		return err
 	}
-	m, p, err := f.project.open()
+	m, p, err := f.project.open(cmd)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func newStatusCmd() *cobra.Command {
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			m, p, err := project.open()
+			m, p, err := project.open(cmd)
 			if err != nil {
 				return err
 			}

@@ -26,7 +26,7 @@ with its release. It changes nothing. Without an argument it checks all rings.`,
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			m, p, err := project.open()
+			m, p, err := project.open(cmd)
 			if err != nil {
 				return err
 			}

@@ -54,6 +54,12 @@ func (s source) Heads(ctx context.Context, tags ...string) ([]string, error) {
 	return digests, err
 }
 
+// Tags implements [records.Source].
+func (s source) Tags(ctx context.Context, page string) ([]string, string, error) {
+	response, err := s.driver.carry(ctx, records.Request{Action: records.List, Repository: records.Repository, Page: page})
+	return response.Tags, response.Next, err
+}
+
 // Get implements [records.Source].
 func (s source) Get(ctx context.Context, tag string) (records.Got, error) {
 	return s.driver.get(ctx, tag)

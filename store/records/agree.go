@@ -27,6 +27,8 @@ type listing struct {
 	shown bool // a listing of several pages did, so the next one is good
 	first bool // the own try is the smallest of the round
 	over  bool // enough of backing off
+
+	later uint64 // a record after the slot that is decided
 }
 
 // maxRound is when it is better to tell that there is no end to it.
@@ -79,8 +81,12 @@ func (m *Machine) poll() {
 func (m *Machine) polling(r []Response) {
 	tags := slices.Clone(m.list.tags)
 	for _, tag := range r[0].Tags {
-		if name, ok := ParseName(tag); ok && name.Sequence == m.slot() && name.Round == m.round && !slices.Contains(tags, name) {
+		name, ok := ParseName(tag)
+		switch {
+		case ok && name.Sequence == m.slot() && name.Round == m.round && !slices.Contains(tags, name):
 			tags = append(tags, name)
+		case ok && name.Mark == Decided && name.Sequence > m.slot():
+			m.list.later = max(m.list.later, name.Sequence)
 		}
 	}
 	m.list.tags = tags
@@ -110,8 +116,12 @@ func (m *Machine) listed() {
 
 // looking goes on to vote: yes for the only try of the round.
 func (m *Machine) looking(r []Response) {
-	if r[0].Found {
+	switch {
+	case r[0].Found:
 		m.climbing(r)
+		return
+	case m.list.later > 0: // the registry has lost what was between
+		m.forked("record %d is there, and record %d is gone", m.list.later, m.slot())
 		return
 	}
 	mark := Yes

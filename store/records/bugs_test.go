@@ -78,7 +78,7 @@ func TestPlantedBugsAreFoundInHistories(t *testing.T) {
 	}{
 		"no closing check":         {noClosing, dose.Of[uint64](161, 1, 1)},
 		"not awaiting the own tag": {noAwait, 1},
-		"no doubt":                 {noDoubt, dose.Of[uint64](4301, 4001, 4001)},
+		"no doubt":                 {noDoubt, dose.Of[uint64](2701, 2501, 2501)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, seed, _, err := histories(test.first, 5000, func(h *history) {

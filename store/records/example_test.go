@@ -70,7 +70,7 @@ func (m memory) append(id string, operation records.Operation) records.Result {
 	}
 }
 
-// Heads, Get and Reference make it a [records.Source].
+// Heads, Tags, Get and Reference make it a [records.Source].
 func (m memory) Heads(_ context.Context, tags ...string) ([]string, error) {
 	var digests []string
 	for _, tag := range tags {
@@ -79,12 +79,25 @@ func (m memory) Heads(_ context.Context, tags ...string) ([]string, error) {
 	return digests, nil
 }
 
-func (m memory) Get(_ context.Context, tag string) (records.Got, error) {
-	sealed, found := m.records[m.tags[records.Repository+":"+tag]]
+func (m memory) Tags(context.Context, string) (tags []string, next string, err error) {
+	for name := range m.tags {
+		if tag, found := strings.CutPrefix(name, records.Repository+":"); found {
+			tags = append(tags, tag)
+		}
+	}
+	return tags, "", nil
+}
+
+func (m memory) Get(_ context.Context, identifier string) (records.Got, error) {
+	digest, tagged := m.tags[records.Repository+":"+identifier]
+	if !tagged {
+		digest = identifier
+	}
+	sealed, found := m.records[digest]
 	return records.Got{Found: found, Sealed: sealed}, nil
 }
 
-func (m memory) Reference(tag string) string { return records.Repository + ":" + tag }
+func (m memory) Reference(identifier string) string { return records.Repository + ":" + identifier }
 
 // A publish of one image, and a ring that gets it too.
 func Example() {

@@ -244,16 +244,24 @@ func (r Record) placed(tag Found) bool {
 // manyRecords is how many are read at once to find what a ring was given.
 const manyRecords = 16
 
+// searching takes old records. Those that are gone say nothing; where all are gone that
+// were asked for, so are mostly those before them.
 func (m *Machine) searching(r []Response) {
-	last := Record{}
+	last, there := Record{}, false
 	for i, response := range r {
+		if !response.Found {
+			continue
+		}
 		name, _ := ParseName(m.asked[i].Tag)
 		if !m.readable(name.Sequence, response) {
 			return
 		}
-		if last = *response.Record; last.placed(m.rings[0]) {
+		if last, there = *response.Record, true; last.placed(m.rings[0]) {
 			break
 		}
+	}
+	if !there && len(r) > 1 {
+		m.walk = 0
 	}
 	m.search(last)
 }

@@ -2,6 +2,7 @@ package records
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -17,6 +18,9 @@ type Source interface {
 	// Heads returns the digest that each tag names, "" for a clear "not found". It
 	// may look them up at once.
 	Heads(ctx context.Context, tags ...string) ([]string, error)
+	// Tags returns a page of the tags: that which the next of the page before names, ""
+	// is the first. The last page has no next.
+	Tags(ctx context.Context, page string) (tags []string, next string, err error)
 	// Get reads what a tag names, or the manifest of a digest.
 	Get(ctx context.Context, identifier string) (Got, error)
 	// Reference is a tag or a digest for people, with where it is.
@@ -59,16 +63,6 @@ func (l *Log) Newest(ctx context.Context) (Sealed, error) {
 	return got, nil
 }
 
-// Last returns the number of the newest record, 0 if there is none. It goes by the
-// tags of records alone: what a mirror has as its hint is none. Errors are the
-// source's.
-func (l *Log) Last(ctx context.Context) (uint64, error) {
-	m := newReader()
-	m.climb()
-	_, err := l.read(ctx, m, func() bool { return m.step() != stepRead || m.phase == loading })
-	return m.number, err
-}
-
 // newReader is a machine that only reads.
 func newReader() *Machine {
 	m, _ := New(Options{Signature: Signature{ID: strings.Repeat("0", 32), Time: time.Unix(0, 0).UTC()}}) // constants
@@ -99,9 +93,13 @@ func (l *Log) read(ctx context.Context, m *Machine, there func() bool) (last Sea
 }
 
 // carry carries out what the step Read asks for at a time: a Get, which may give a
-// record, or Heads.
+// record, a List, or Heads.
 func (l *Log) carry(ctx context.Context, requests []Request) ([]Response, *Sealed, error) {
-	if requests[0].Action == Get {
+	switch requests[0].Action {
+	case List:
+		tags, next, err := l.source.Tags(ctx, requests[0].Page)
+		return []Response{{Tags: tags, Next: next}}, nil, err
+	case Get:
 		got, err := l.source.Get(ctx, requests[0].Tag)
 		response := Response{Found: got.Found, Digest: got.Digest, Err: got.Broken}
 		if !got.Found || got.Broken != nil {
@@ -124,7 +122,7 @@ func (l *Log) carry(ctx context.Context, requests []Request) ([]Response, *Seale
 
 // Record returns the record of a number, which has to be there: under its tag, or, if
 // that is gone and a record that was read before has its digest, by that. Errors are the
-// source's, or say that it is gone or broken.
+// source's, a [*GoneError], or say that it is broken.
 func (l *Log) Record(ctx context.Context, sequence uint64) (Sealed, error) {
 	l.mu.Lock()
 	sealed, known := l.known[sequence]
@@ -142,7 +140,7 @@ func (l *Log) Record(ctx context.Context, sequence uint64) (Sealed, error) {
 	case err != nil:
 		return Sealed{}, err
 	case !got.Found:
-		return Sealed{}, fmt.Errorf("%s, record %d of the log, is gone: run `quoit verify`", l.source.Reference(at), sequence)
+		return Sealed{}, &GoneError{l.source.Reference(at), sequence}
 	case got.Broken != nil:
 		return Sealed{}, fmt.Errorf("%s, record %d of the log, cannot be read: %w: run `quoit verify`", l.source.Reference(at), sequence, got.Broken)
 	case got.Record.Sequence != sequence:
@@ -152,15 +150,15 @@ func (l *Log) Record(ctx context.Context, sequence uint64) (Sealed, error) {
 	return got.Sealed, nil
 }
 
-// ByDigest returns the record whose manifest has a digest. Errors are the source's, or
-// say that it is gone or no record.
+// ByDigest returns the record whose manifest has a digest. Errors are the source's, a
+// [*GoneError], or say that it is no record.
 func (l *Log) ByDigest(ctx context.Context, digest string) (Sealed, error) {
 	got, err := l.source.Get(ctx, digest)
 	switch {
 	case err != nil:
 		return Sealed{}, err
 	case !got.Found:
-		return Sealed{}, fmt.Errorf("%s, a record of the log, is gone: run `quoit verify`", l.source.Reference(digest))
+		return Sealed{}, &GoneError{Reference: l.source.Reference(digest)}
 	case got.Broken != nil:
 		return Sealed{}, fmt.Errorf("%s, a record of the log, cannot be read: %w: run `quoit verify`", l.source.Reference(digest), got.Broken)
 	}
@@ -196,9 +194,28 @@ func (l *Log) name(record Record) {
 	name(record.Sequence-1, record.Parent)
 }
 
+// Named returns the record of a number by the digest that a later one says of it: its own
+// tag need not be there. Errors are as of [Log.Record].
+func (l *Log) Named(ctx context.Context, sequence uint64, digest string) (Sealed, error) {
+	l.mu.Lock()
+	sealed, known := l.known[sequence]
+	l.mu.Unlock()
+	if known && sealed.Digest == digest {
+		return sealed, nil
+	}
+	sealed, err := l.ByDigest(ctx, digest)
+	switch gone := new(GoneError); {
+	case errors.As(err, &gone):
+		return Sealed{}, &GoneError{gone.Reference, sequence}
+	case err == nil && sealed.Record.Sequence != sequence:
+		return Sealed{}, fmt.Errorf("%s says that it is record %d, and not %d: run `quoit verify`", l.source.Reference(digest), sealed.Record.Sequence, sequence)
+	}
+	return sealed, err
+}
+
 // Back goes from a record, mostly the newest one, to the first: that record as it is
-// given, and then each the parent of the one before. Nothing comes after an error: those
-// of [Log.Record], or that the log is no chain.
+// given, and then each the parent of the one before, by its digest: no tag of theirs has
+// to be there. Nothing comes after an error, which are those of [Log.Named].
 func (l *Log) Back(ctx context.Context, from Sealed) iter.Seq2[Sealed, error] {
 	return func(yield func(Sealed, error) bool) {
 		if from.Record.Operation == "" {
@@ -208,10 +225,7 @@ func (l *Log) Back(ctx context.Context, from Sealed) iter.Seq2[Sealed, error] {
 		l.name(from.Record)
 		l.mu.Unlock()
 		for sealed := from; yield(sealed, nil) && sealed.Record.Sequence > 1; {
-			before, err := l.Record(ctx, sealed.Record.Sequence-1)
-			if parent := sealed.Record.Parent; err == nil && before.Digest != parent {
-				err = fmt.Errorf("record %d of the log is %s, and the next one says %s: run `quoit verify`", before.Record.Sequence, before.Digest, parent)
-			}
+			before, err := l.Named(ctx, sealed.Record.Sequence-1, sealed.Record.Parent)
 			if err != nil {
 				yield(Sealed{}, err)
 				return

@@ -12,7 +12,7 @@ const Repository = "records"
 // Mark says what a tag of the log is.
 type Mark string
 
-// The marks of tags. All but the hint have one content for ever.
+// The marks of tags. All but the hint and those of rings have one content for ever.
 const (
 	Decided Mark = ""        // record-00000042: the record
 	Hint    Mark = "records" // some decided record, maybe an old one
@@ -21,15 +21,16 @@ const (
 	No      Mark = "no"      // not the only one
 	Done    Mark = "done"    // its writer has moved every tag
 	Doubt   Mark = "doubt"   // somebody found a version of it taken by others
+	Ring    Mark = "ring"    // ring-users, of a mirror: the record by which that ring was copied
 )
 
 // Name is a tag of the log, taken apart.
 type Name struct {
 	Mark     Mark
-	Sequence uint64 // 0 for the hint
+	Sequence uint64 // 0 for the hint and rings
 	Round    int    // of Try, Yes and No; from 1
 	// Value is the digest of the record: of Try, Yes, No, Done and Doubt, which
-	// name it by their content too.
+	// name it by their content too; of Ring, the ring.
 	Value string
 }
 
@@ -39,6 +40,8 @@ func (n Name) String() string {
 	switch n.Mark {
 	case Hint:
 		return string(Hint)
+	case Ring:
+		return string(Ring) + "-" + n.Value
 	case Decided:
 		return fmt.Sprintf("record-%08d", n.Sequence)
 	case Done, Doubt:
@@ -49,12 +52,16 @@ func (n Name) String() string {
 
 // RingName is the tag of a mirror's log that names the record by which a ring was
 // copied there: the ring has what that record says.
-func RingName(ring string) string { return "ring-" + ring }
+func RingName(ring string) string { return Name{Mark: Ring, Value: ring}.String() }
 
 // ParseName takes a tag apart; false for one that is not of the log.
 func ParseName(tag string) (Name, bool) {
 	if tag == string(Hint) {
 		return Name{Mark: Hint}, true
+	}
+	if ring, found := strings.CutPrefix(tag, string(Ring)+"-"); found {
+		n := Name{Mark: Ring, Value: ring}
+		return n, n.valid()
 	}
 	parts := strings.Split(tag, "-")
 	if len(parts) < 2 || parts[0] != "record" {
@@ -75,6 +82,8 @@ func ParseName(tag string) (Name, bool) {
 
 func (n Name) valid() bool {
 	switch n.Mark {
+	case Ring:
+		return checkName("ring", n.Value) == nil && !strings.Contains(n.Value, "/")
 	case Decided:
 		return n.Sequence > 0 && n.Sequence <= maxSequence
 	case Done, Doubt:

@@ -18,6 +18,7 @@ type phase uint8
 
 const (
 	readingHint       phase = iota // the hint
+	finding                        // without a hint: all tags
 	trustingHint                   // whether the hint is right, and the next record
 	climbing                       // the next record
 	leaping                        // if it is there, those 2, 4, 8 … after
@@ -54,7 +55,7 @@ var phaseNames = [phases]struct {
 	step step
 	name string
 }{
-	readingHint: {stepRead, "the hint"}, trustingHint: {stepRead, "is the hint right"}, climbing: {stepRead, "the next record"}, leaping: {stepRead, "doubling"}, halving: {stepRead, "halving"},
+	readingHint: {stepRead, "the hint"}, finding: {stepRead, "all tags"}, trustingHint: {stepRead, "is the hint right"}, climbing: {stepRead, "the next record"}, leaping: {stepRead, "doubling"}, halving: {stepRead, "halving"},
 	loading: {stepRead, "the newest record"}, judging: {stepRead, "the record after the own one"},
 	skipping: {stepComplete, "is it done"}, lookingAtVersions: {stepComplete, "versions"}, filling: {stepComplete, "missing versions"},
 	doubting: {stepComplete, "doubt"}, askingDone: {stepComplete, "is it done after all"}, lookingAtRings: {stepComplete, "rings"},
@@ -73,7 +74,7 @@ var handlers [phases]func(*Machine, []Response)
 
 func init() {
 	handlers = [phases]func(*Machine, []Response){
-		readingHint: (*Machine).readingHint, trustingHint: (*Machine).trustingHint, climbing: (*Machine).climbing,
+		readingHint: (*Machine).readingHint, finding: (*Machine).finding, trustingHint: (*Machine).trustingHint, climbing: (*Machine).climbing,
 		leaping: (*Machine).leaping, halving: (*Machine).halving, loading: (*Machine).loading, judging: (*Machine).judging,
 		skipping: (*Machine).skipping, lookingAtVersions: (*Machine).lookingAtVersions, filling: (*Machine).filling,
 		doubting: (*Machine).doubting, askingDone: (*Machine).askingDone, lookingAtRings: (*Machine).lookingAtRings,

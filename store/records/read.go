@@ -21,10 +21,11 @@ func (m *Machine) readHint() {
 	m.ask(readingHint, Request{Action: Get, Repository: Repository, Tag: string(Hint)})
 }
 
-// readingHint takes the hint, and begins at the first record if it is of no use.
+// readingHint takes the hint. If it is of no use, all tags are listed: there is no other
+// record that has to be there, as old ones may be gone.
 func (m *Machine) readingHint(r []Response) {
 	if !r[0].Found || r[0].Record == nil {
-		m.climb()
+		m.ask(finding, Request{Action: List, Repository: Repository})
 		return
 	}
 	m.number, m.digest = r[0].Record.Sequence, r[0].Digest
@@ -34,6 +35,21 @@ func (m *Machine) readingHint(r []Response) {
 		return
 	}
 	m.ask(trustingHint, headRecord(m.number), headRecord(m.number+1))
+}
+
+// finding takes a page of the tags. What the listing does not show yet is found by the
+// numbers after those that it shows.
+func (m *Machine) finding(r []Response) {
+	for _, tag := range r[0].Tags {
+		if name, ok := ParseName(tag); ok && name.Mark == Decided {
+			m.number = max(m.number, name.Sequence)
+		}
+	}
+	if r[0].Next != "" {
+		m.ask(finding, Request{Action: List, Repository: Repository, Page: r[0].Next})
+		return
+	}
+	m.climb()
 }
 
 // trustingHint takes whether the hint is a decided record.

@@ -235,6 +235,8 @@ func TestNames(t *testing.T) {
 		"record-99999999-r100-no-" + hex: {No, 99_999_999, 100, "sha256:" + hex},
 		"record-00000001-done-" + hex:    {Done, 1, 0, "sha256:" + hex},
 		"record-00000001-doubt-" + hex:   {Doubt, 1, 0, "sha256:" + hex},
+		"ring-users":                     {Mark: Ring, Value: "users"},
+		"ring-users-eu":                  {Mark: Ring, Value: "users-eu"},
 	} {
 		if got, ok := ParseName(tag); !ok || got != want || got.String() != tag || len(tag) > 128 {
 			t.Errorf("%s: %+v, %v, %s", tag, got, ok, got)
@@ -244,6 +246,7 @@ func TestNames(t *testing.T) {
 		"", "record", "record-", "record-1", "record-00000000", "record-000000042", "record-00000042-", "record-00000042-r01-try-" + hex[1:],
 		"record-00000042-r00-try-" + hex, "record-00000042-r1-try-" + hex, "record-00000042-r01-maybe-" + hex, "record-00000042-try-" + hex,
 		"record-00000042-r01-done-" + hex, "record-00000042-r01-try-" + strings.ToUpper(hex), "record-00000042-r01-try-" + hex + "-x", "1.2.3",
+		"ring", "ring-", "ring-Users", "ring-a/b", "ring-" + strings.Repeat("a", 200),
 	} {
 		if got, ok := ParseName(tag); ok {
 			t.Errorf("%q is taken for %+v", tag, got)

@@ -75,6 +75,20 @@ func (e *ForkError) Error() string {
 	return "the log is forked: " + e.What + ": stop writing to this project, and run `quoit verify`"
 }
 
+// GoneError says that a record is not there any more.
+type GoneError struct {
+	Reference string // where it should be
+	Record    uint64 // its number, 0 if that is not known
+}
+
+// Error names the record, and the next step.
+func (e *GoneError) Error() string {
+	if e.Record == 0 {
+		return e.Reference + ", a record of the log, is gone: run `quoit verify`"
+	}
+	return fmt.Sprintf("%s, record %d of the log, is gone: run `quoit verify`", e.Reference, e.Record)
+}
+
 // MissingError says that the registry lacks images that the operation names.
 type MissingError struct{ Images []Content }
 

@@ -42,7 +42,7 @@ func Verify(log Snapshot) []Finding {
 	last := uint64(0)
 	for _, tag := range sortedKeys(log.Tags) {
 		name, ok := ParseName(tag)
-		if !ok || name.Mark == Hint {
+		if !ok || name.Mark == Hint || name.Mark == Ring {
 			continue
 		}
 		v.names[name.Sequence] = append(v.names[name.Sequence], name)

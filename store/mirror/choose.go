@@ -22,7 +22,7 @@ func (c *copier) choose(ctx context.Context) error {
 			chosen.place, err = c.published(ctx, version)
 		} else {
 			chosen.ring = true
-			chosen.place, err = c.inRing(ctx, name)
+			chosen.place, chosen.by, err = c.inRing(ctx, name)
 		}
 		if err == nil {
 			err = c.describe(ctx, &chosen)
@@ -38,49 +38,74 @@ func (c *copier) choose(ctx context.Context) error {
 	return nil
 }
 
-// inRing is what the log says that a ring has; of a mirror, what was copied there.
-func (c *copier) inRing(ctx context.Context, ring string) (records.Place, error) {
-	newest, err := c.log.Record(ctx, c.newest)
-	if err != nil {
-		return records.Place{}, err
-	}
-	place := newest.Record.After[ring]
-	if c.origin == c.from.String() {
-		if place.Digest == "" {
-			err = fmt.Errorf("ring %s is empty: see `quoit status`", ring)
+// inRing is what the log says that a ring has, and the record that says so; of a mirror,
+// that by which the ring was copied there.
+func (c *copier) inRing(ctx context.Context, ring string) (records.Place, records.Sealed, error) {
+	by := c.newest
+	if c.origin != c.from.String() {
+		var err error
+		if by, err = c.copiedBy(ctx, ring); err != nil {
+			return records.Place{}, by, err
 		}
-		return place, err
 	}
-	digest, found, err := c.from.Repository(place.Root).Head(ctx, ring)
-	if err != nil {
-		return place, err
+	place := by.Record.After[ring]
+	if place.Empty() {
+		return place, by, fmt.Errorf("ring %s is empty: see `quoit status`", ring)
 	}
-	if !found {
-		newest = records.Sealed{}
+	return place, by, nil
+}
+
+// copiedBy is the record by which a ring was copied to the source, which is a mirror. An
+// older quoit's copies do not say which that is: then it is the newest that gave the ring
+// what its tag names.
+func (c *copier) copiedBy(ctx context.Context, ring string) (records.Sealed, error) {
+	got, err := source{Repository: c.from.Repository(records.Repository)}.Get(ctx, records.RingName(ring))
+	switch {
+	case err != nil:
+		return got.Sealed, err
+	case got.Found && got.Broken == nil:
+		return got.Sealed, nil
+	case got.Found:
+		return got.Sealed, fmt.Errorf("%s, by which ring %s was copied, cannot be read: %w: run `quoit verify`", c.from.Repository(records.Repository).Reference(records.RingName(ring)), ring, got.Broken)
 	}
-	for sealed, err := range c.log.Back(ctx, newest) {
+	for sealed, err := range c.log.Back(ctx, c.newest) {
 		if err != nil {
-			return place, err
+			return sealed, err
 		}
-		if had := sealed.Record.After[ring]; had.Digest == digest {
-			return had, nil
+		place := sealed.Record.After[ring]
+		if place.Root == "" {
+			continue
+		}
+		digest, found, err := c.from.Repository(place.Root).Head(ctx, ring)
+		if err != nil {
+			return sealed, err
+		}
+		if !found {
+			break
+		}
+		return c.gave(ctx, sealed, ring, digest)
+	}
+	return records.Sealed{}, fmt.Errorf("ring %s was not copied to %s", ring, c.from.String())
+}
+
+// gave is the newest record, from one on, that gave a ring a digest.
+func (c *copier) gave(ctx context.Context, from records.Sealed, ring, digest string) (records.Sealed, error) {
+	for sealed, err := range c.log.Back(ctx, from) {
+		if err != nil || sealed.Record.After[ring].Digest == digest {
+			return sealed, err
 		}
 	}
-	return place, fmt.Errorf("ring %s was not copied to %s", ring, c.from.String())
+	return records.Sealed{}, fmt.Errorf("ring %s names %s at %s, which it was never given: run `quoit verify`", ring, digest, c.from.String())
 }
 
 // published finds a version of the root image in the log, whatever that is called.
 func (c *copier) published(ctx context.Context, version versioning.Version) (records.Place, error) {
-	newest, err := c.log.Record(ctx, c.newest)
-	if err != nil {
-		return records.Place{}, err
-	}
-	place, found, err := c.log.Find(ctx, newest.Record, "", version)
+	place, found, err := c.log.Find(ctx, c.newest.Record, "", version)
 	switch {
 	case err != nil:
 	case !found:
 		err = fmt.Errorf("release %s is not in the log: see `quoit history`", version)
-	case newest.Record.Pruned.Has(place.Release):
+	case c.newest.Record.Pruned.Has(place.Release):
 		err = &store.PrunedError{Version: version}
 	}
 	return place, err

@@ -42,9 +42,12 @@ type Copied struct {
 	// records; never null.
 	Written []store.Tag `json:"written"`
 	Records int         `json:"records"` // written
-	Copied  Amount      `json:"copied"`  // what crossed
-	Mounted Amount      `json:"mounted"` // blobs that the target had in another repository
-	Existed Amount      `json:"existed"` // what was there
+	// Gap is the number of a record that the source has lost, 0 for none: neither it nor
+	// those before it were copied.
+	Gap     uint64 `json:"gap,omitempty"`
+	Copied  Amount `json:"copied"`  // what crossed
+	Mounted Amount `json:"mounted"` // blobs that the target had in another repository
+	Existed Amount `json:"existed"` // what was there
 	// Kept are signatures that were left as they are, because the target has
 	// others under the same tag; never null.
 	Kept []store.Tag `json:"kept"`
@@ -78,8 +81,9 @@ func (a *Amount) add(manifests, blobs int, bytes int64) {
 // The target becomes a mirror: its log is the source's up to its newest record,
 // nobody publishes there, and store/verify misses nothing that was not copied.
 // The first write says so. Then come blobs, manifests, signatures, version tags,
-// dependencies first, records, and the rings' tags last: a ring's tag at the
-// target names a release that is there with all its images.
+// dependencies first, records, and the rings last, each its tag and then a tag of the
+// log that names the record by which it was copied: a ring at the target has what that
+// record says, and its tag names a release that is there with all its images.
 //
 // A version's tag with other contents is never overwritten: that is a
 // [*TakenError], before the first write. A target whose log is another is a
@@ -130,10 +134,10 @@ type copier struct {
 
 	mu sync.Mutex
 
-	log           *records.Log // of the source
-	newest, known uint64       // of the source; of the target
-	lacking       []records.Sealed
-	marked        bool // the target says that it is a mirror
+	log     *records.Log   // of the source
+	newest  records.Sealed // so too
+	lacking []records.Sealed
+	marked  bool // the target says that it is a mirror
 
 	releases  []releaseCopy
 	images    []imageCopy                  // of all of them, each once
@@ -143,6 +147,7 @@ type copier struct {
 	subjects  []subjectCopy
 	tags      []tagCopy // in order, without the rings'
 	rings     []tagCopy
+	marks     []tagCopy // of the log, which say by which records these were copied
 	signs     []tagCopy // of signatures
 	todo      []manifestCopy
 	wants     []blobCopy
@@ -158,7 +163,8 @@ type releaseCopy struct {
 	name   string
 	ring   bool
 	place  records.Place
-	images []imageCopy // in an order in which they can be tagged
+	by     records.Sealed // of a ring: the record that says so
+	images []imageCopy    // in an order in which they can be tagged
 }
 
 // imageCopy is one image of a release, or an external.

@@ -1,6 +1,9 @@
 package mirror
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // NotMirrorError says that the target of a copy has another log than the source.
 type NotMirrorError struct {
@@ -8,11 +11,15 @@ type NotMirrorError struct {
 	Record uint64 // the first one that differs, 0 if the target is no mirror at all
 	Here   string // its digest at the source, "" if it has none
 	There  string // its digest at the target
+	From   string // what is copied from, and of what that is a copy, if the target is no mirror
+	Origin string
 }
 
 // Error says what to do.
 func (e *NotMirrorError) Error() string {
 	switch {
+	case e.Record == 0 && e.Origin == e.Target:
+		return fmt.Sprintf("%s is the project that this is a copy of: to bring back what it has lost run `quoit repair --from %s`", e.Target, strings.TrimPrefix(e.From, "oci:"))
 	case e.Record == 0:
 		return e.Target + " has a log and is not a mirror: it is a project that is published there; copy to another place"
 	case e.Here == "":

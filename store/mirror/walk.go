@@ -7,6 +7,7 @@ import (
 
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/store/records"
 )
 
 // manifestCopy is one to write, after those that it names, which have higher levels.
@@ -77,12 +78,15 @@ func (c *copier) free(ctx context.Context) error {
 		}
 		if root := release.images[len(release.images)-1]; release.ring {
 			c.rings = append(c.rings, tagCopy{Tag: store.Tag{Image: root.name, Tag: release.name, Digest: root.digest}, from: root})
+			mark := store.Tag{Image: records.Repository, Tag: records.RingName(release.name), Digest: release.by.Digest}
+			c.marks = append(c.marks, tagCopy{Tag: mark, contents: registry.NewManifest(records.ManifestType, release.by.Manifest)})
 		}
 	}
-	return c.each(len(c.tags)+len(c.rings), func(i int) (err error) {
+	may := slices.Concat(pointers(c.rings), pointers(c.marks))
+	return c.each(len(c.tags)+len(may), func(i int) (err error) {
 		if i >= len(c.tags) {
-			ring := &c.rings[i-len(c.tags)]
-			ring.was, _, err = c.to.Repository(ring.Image).Head(ctx, ring.Tag.Tag)
+			tag := may[i-len(c.tags)]
+			tag.was, _, err = c.to.Repository(tag.Image).Head(ctx, tag.Tag.Tag)
 			return err
 		}
 		tag := &c.tags[i]
@@ -92,6 +96,14 @@ func (c *copier) free(ctx context.Context) error {
 		}
 		return err
 	})
+}
+
+func pointers(tags []tagCopy) []*tagCopy {
+	var all []*tagCopy
+	for i := range tags {
+		all = append(all, &tags[i])
+	}
+	return all
 }
 
 // walk finds what has to be written for the images and their signatures.

@@ -192,15 +192,22 @@ func (c *copier) sendRecords(ctx context.Context) error {
 	return nil
 }
 
-// sendRings moves the rings' tags, unless somebody has copied more meanwhile.
+// sendRings moves the rings' tags, unless somebody has copied more meanwhile. That of the
+// log comes after each: until then the ring has what it had.
 func (c *copier) sendRings(ctx context.Context) error {
-	_, newer, err := c.to.Repository(records.Repository).Head(ctx, records.Name{Sequence: c.newest + 1}.String())
-	if err == nil && newer && len(c.rings) > 0 {
-		err = fmt.Errorf("another copy has brought newer records meanwhile: run it again")
+	newer, err := c.there(ctx, c.newest.Record.Sequence+1)
+	if err == nil && newer != "" && len(c.rings) > 0 {
+		var here string
+		if here, err = c.here(ctx, c.newest.Record.Sequence+1); err == nil && here != newer {
+			err = fmt.Errorf("another copy has brought newer records meanwhile: run it again")
+		}
 	}
-	for _, ring := range c.rings {
+	for i, ring := range c.rings {
 		if err == nil {
 			err = c.tag(ctx, ring)
+		}
+		if mark := c.marks[i]; err == nil && mark.was != mark.Digest {
+			_, err = c.put(ctx, mark.Image, mark.Tag.Tag, mark.was, mark.contents)
 		}
 	}
 	if err != nil {

@@ -72,6 +72,10 @@ type historyEntry struct {
 	Dirty     bool          `json:"dirty,omitempty"` // the sources differed from the commit
 	Older     bool          `json:"older,omitempty"` // it took commits back, with --older
 	Moves     []historyMove `json:"moves"`           // never null
+	// Images are all images of the release that it published or took over, by name.
+	Images map[string]historyImage `json:"images,omitempty"`
+	// Taken are versions that others had pushed: no release gets them any more.
+	Taken []historyTaken `json:"taken,omitempty"`
 	// Gates are what was run before, in order; Required what has to be, of a publish.
 	Gates    []records.Gate     `json:"gates,omitempty"`
 	Required []records.Required `json:"required,omitempty"`
@@ -82,6 +86,20 @@ type historyMove struct {
 	Ring string `json:"ring"`
 	From string `json:"from,omitempty"`
 	To   string `json:"to,omitempty"`
+}
+
+// historyImage is one image of a release.
+type historyImage struct {
+	Version string `json:"version"`
+	Digest  string `json:"digest"`
+	New     bool   `json:"new,omitempty"` // the record gave it its version
+}
+
+// historyTaken is a version that others had pushed.
+type historyTaken struct {
+	Image   string `json:"image"`
+	Version string `json:"version"`
+	Digest  string `json:"digest"` // of what they had pushed
 }
 
 func newHistoryResult(project string, history []records.Sealed) historyResult {
@@ -95,6 +113,15 @@ func newHistoryResult(project string, history []records.Sealed) historyResult {
 		}
 		for _, ring := range r.Moved() {
 			entry.Moves = append(entry.Moves, historyMove{ring, versionIn(r.Before[ring]), versionIn(r.After[ring])})
+		}
+		for name, image := range r.Images {
+			if entry.Images == nil {
+				entry.Images = map[string]historyImage{}
+			}
+			entry.Images[name] = historyImage{image.Version.String(), image.Digest, image.New}
+		}
+		for _, tag := range r.Taken {
+			entry.Taken = append(entry.Taken, historyTaken{tag.Repository, tag.Tag, tag.Digest})
 		}
 		result.Records = append(result.Records, entry)
 	}
@@ -118,7 +145,7 @@ func (r historyResult) print(out io.Writer) error {
 	fmt.Fprintf(w, "NUMBER\tTIME\tOPERATION\tRINGS\tACTOR\tCOMMIT\tMESSAGE\n")
 	for _, e := range r.Records {
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Number, e.Time.Format("2006-01-02 15:04:05Z"),
-			e.what(), e.moves(), show.Short(e.Actor, 40), e.sources(), show.Short(e.Message, 72))
+			e.what(), e.moves(), show.Short(e.Actor, 40), e.sources(), e.says())
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -130,11 +157,43 @@ func (r historyResult) print(out io.Writer) error {
 	return printText(out, trimmed.String())
 }
 
+// what is the operation in words.
 func (e historyEntry) what() string {
-	if e.Of > 0 {
-		return fmt.Sprintf("%s of %d", e.Operation, e.Of)
+	switch word := e.Operation; {
+	case word == records.OpTakeOver:
+		return "take-over"
+	case e.Of > 0:
+		return fmt.Sprintf("%s of %d", word, e.Of)
+	default:
+		return word
 	}
-	return e.Operation
+}
+
+// says is the message, and what is not said by the other columns.
+func (e historyEntry) says() string {
+	text := show.Short(e.Message, 72)
+	var taken []string
+	for _, tag := range e.Taken {
+		taken = append(taken, tag.Image+" "+tag.Version)
+	}
+	note := ""
+	switch e.Operation {
+	case records.OpVoid:
+		note = fmt.Sprintf("record %d is taken back: others had pushed %s", e.Of, strings.Join(taken, ", "))
+	case records.OpBurn:
+		note = "passed over, as others had pushed it: " + strings.Join(taken, ", ")
+	case records.OpKeep:
+		note = fmt.Sprintf("record %d stays, whatever others pushed", e.Of)
+	case records.OpUpgrade:
+		note = "the log knows more from here on, nothing else changes"
+	}
+	switch {
+	case note == "":
+		return text
+	case text == "":
+		return note
+	}
+	return note + " · " + text
 }
 
 // sources is the commit, marked if it does not tell all.

@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	bk "github.com/moby/buildkit/client/llb"
+
+	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/manifest"
 )
 
@@ -39,4 +42,16 @@ func checkArgs(attrs map[string]string) error {
 		}
 	}
 	return nil
+}
+
+// misplaced is an error of [manifest.Manifest.At] with the argument or the line that it is
+// about.
+func (o Options) misplaced(err error, source *bk.SourceMap) error {
+	if _, _, wrong := manifest.SplitProject(o.Project); o.Project != "" && wrong != nil {
+		return fmt.Errorf("%s: %w", ArgProject, err)
+	}
+	if found := diag.All(err); len(found) > 0 && found[0].Source != nil {
+		return inManifest(err, source)
+	}
+	return fmt.Errorf("%s: %w", ArgRegistry, err)
 }

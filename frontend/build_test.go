@@ -274,6 +274,24 @@ func TestAnotherRegistry(t *testing.T) {
 		t.Errorf("the registry is %s, api needs %v", plan.Registry, api.Dependencies)
 	}
 	w.fails(Options{Registry: "https://x"}, "QUOIT_REGISTRY: ", "scheme")
+	w.Registry = "mirror.example.com"
+	_, plan = w.build(Options{Project: "mirror.example.com/acme/shop"})
+	if plan.Registry != "mirror.example.com" {
+		t.Errorf("the registry is %s", plan.Registry)
+	}
+}
+
+// TestAManifestOfAnotherProjectIsRefused: whoever writes it does not choose where its
+// images go.
+func TestAManifestOfAnotherProjectIsRefused(t *testing.T) {
+	w := newWorld(t, shop)
+	_, plan := w.build(Options{Project: "acme/shop"})
+	if plan.Project != "acme/shop" || plan.Registry != "registry.example.com" {
+		t.Errorf("the plan is for %s/%s", plan.Registry, plan.Project)
+	}
+	w.fails(Options{Project: "acme/other"}, "this is the manifest of acme/shop, and acme/other is meant")
+	w.fails(Options{Project: "Acme"}, "QUOIT_PROJECT: ", "not a valid name for a project")
+	w.fails(Options{Project: "a.example.com/acme/shop", Registry: "b.example.com"}, "QUOIT_REGISTRY: ", "said twice")
 }
 
 func TestExportsNeedANewBuildKit(t *testing.T) {

@@ -23,6 +23,7 @@ const (
 	ArgFirst    = "QUOIT_FIRST"
 	ArgPull     = "QUOIT_PULL"
 	ArgRegistry = "QUOIT_REGISTRY"
+	ArgProject  = "QUOIT_PROJECT"
 	// ArgExitCode makes the plan request answer with the exit code 2 if
 	// something changes.
 	ArgExitCode = "QUOIT_DETAILED_EXITCODE"
@@ -62,6 +63,7 @@ type Options struct {
 	Filename string // of the manifest, "" if the client does not say
 	Ring     string // "" for the manifest's first, [versioning.None] for none
 	Registry string // takes the place of the manifest's, "" for that one
+	Project  string // [REGISTRY/]PROJECT: a manifest of another project is refused; "" for any
 	// Major and Rebuild are the images that get a new major version, or are built
 	// although nothing changed.
 	Major, Rebuild []string
@@ -104,7 +106,7 @@ func (o Options) Attrs() map[string]string {
 		attrPlatform: strings.Join(o.Platforms, ","),
 		attrSource:   o.Source, attrCommit: o.Commit,
 		attrExport: flagValue(o.Export), attrUnsettled: flagValue(o.Unsettled),
-		attrArg + ArgRing: o.Ring, attrArg + ArgRegistry: o.Registry,
+		attrArg + ArgRing: o.Ring, attrArg + ArgRegistry: o.Registry, attrArg + ArgProject: o.Project,
 		attrArg + ArgMajor:    strings.Join(o.Major, ","),
 		attrArg + ArgRebuild:  strings.Join(o.Rebuild, ","),
 		attrArg + ArgMerge:    strings.Join(o.Merge, ","),
@@ -137,6 +139,7 @@ func ParseOptions(attrs map[string]string) (Options, error) {
 		Filename: attrs[attrFilename],
 		Ring:     attrs[attrArg+ArgRing],
 		Registry: attrs[attrArg+ArgRegistry],
+		Project:  attrs[attrArg+ArgProject],
 		Major:    splitNames(attrs[attrArg+ArgMajor]),
 		Rebuild:  splitNames(attrs[attrArg+ArgRebuild]),
 		Merge:    splitList(attrs[attrArg+ArgMerge]),

@@ -21,6 +21,7 @@ func drawOptions(t *rapid.T) Options {
 		Filename:  rapid.String().Draw(t, "filename"),
 		Ring:      rapid.String().Draw(t, "ring"),
 		Registry:  rapid.String().Draw(t, "registry"),
+		Project:   rapid.String().Draw(t, "project"),
 		Major:     names.Draw(t, "major"),
 		Rebuild:   names.Draw(t, "rebuild"),
 		Merge:     sorted(names.Draw(t, "merge")),
@@ -62,13 +63,13 @@ func TestOptionsComeBackFromTheirAttributes(t *testing.T) {
 // and values are a wire format.
 func TestAttributesAreAsEverybodyKnowsThem(t *testing.T) {
 	all := Options{
-		Filename: "quoit.yaml", Ring: "users", Registry: "r", Major: []string{"a", "b"}, Rebuild: []string{"*"}, Merge: []string{"testers", "users"},
+		Filename: "quoit.yaml", Ring: "users", Registry: "r", Project: "p", Major: []string{"a", "b"}, Rebuild: []string{"*"}, Merge: []string{"testers", "users"},
 		First: true, Pull: true, ExitCode: true, NoCache: true, Export: true, Unsettled: true, Target: "*", Request: RequestPlan,
 		Platforms: []string{"linux/amd64", "linux/arm64"}, Part: new(0), Source: "s", Commit: "c",
 		Args: map[string]string{"A": ""}, Labels: map[string]string{"l": "1"}, Contexts: map[string]string{"c": "x"}, Attestations: map[string]string{"sbom": ""},
 	}
 	want := map[string]string{
-		"filename": "quoit.yaml", "build-arg:QUOIT_RING": "users", "build-arg:QUOIT_REGISTRY": "r", "build-arg:QUOIT_MAJOR": "a,b",
+		"filename": "quoit.yaml", "build-arg:QUOIT_RING": "users", "build-arg:QUOIT_REGISTRY": "r", "build-arg:QUOIT_PROJECT": "p", "build-arg:QUOIT_MAJOR": "a,b",
 		"build-arg:QUOIT_REBUILD": "*", "build-arg:QUOIT_MERGE": "testers,users", "build-arg:QUOIT_FIRST": "1", "build-arg:QUOIT_PULL": "1",
 		"build-arg:QUOIT_DETAILED_EXITCODE": "1", "no-cache": "", "quoit.export": "1", "quoit.unsettled": "1", "target": "*",
 		"requestid": "frontend.quoit.plan", "platform": "linux/amd64,linux/arm64", "quoit.part": "0", "vcs:source": "s", "vcs:revision": "c",

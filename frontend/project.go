@@ -47,10 +47,8 @@ func readManifest(ctx context.Context, c client.Client, ui *dockerui.Client, opt
 		return nil, inManifest(err, source.SourceMap)
 	}
 	p.written = p.manifest.Registry
-	if opts.Registry != "" {
-		if p.manifest, err = p.manifest.WithRegistry(opts.Registry); err != nil {
-			return nil, fmt.Errorf("%s: %w", ArgRegistry, err)
-		}
+	if p.manifest, err = p.manifest.At(opts.Registry, opts.Project); err != nil {
+		return nil, opts.misplaced(err, source.SourceMap)
 	}
 	for _, warning := range p.manifest.Warnings {
 		source.Warn(ctx, warning.Message, client.WarnOpts{

@@ -149,20 +149,3 @@ func (m *Manifest) External(name string) (External, bool) {
 func (m *Manifest) Repository(image string) string {
 	return m.Registry + "/" + m.Project + "/" + image
 }
-
-// WithRegistry returns a copy of the manifest whose state is in another
-// registry. The error says what is wrong with the registry and masks
-// credentials.
-func (m *Manifest) WithRegistry(registry string) (*Manifest, error) {
-	changed := *m
-	changed.Registry = registry
-	if p := registryProblem(registry); p != nil {
-		return nil, diag.Diagnostic{Message: p.message, Hint: p.hint}
-	}
-	for _, name := range append(m.ImageNames(), Records) {
-		if p := repositoryProblem(changed.Repository(name)); p != nil {
-			return nil, diag.Diagnostic{Message: p.message, Hint: p.hint}
-		}
-	}
-	return &changed, nil
-}

@@ -243,14 +243,14 @@ func TestLookups(t *testing.T) {
 	}
 }
 
-func TestWithRegistry(t *testing.T) {
+func TestInAnotherRegistry(t *testing.T) {
 	m := mustParse(t, minimal)
-	changed, err := m.WithRegistry("mirror.example.com/acme")
+	changed, err := m.At("mirror.example.com/acme", "")
 	if err != nil || changed.Registry != "mirror.example.com/acme" || m.Registry != "r.example.com" {
 		t.Errorf("got %v, %v; the original has %q", changed, err, m.Registry)
 	}
-	for _, bad := range []string{"", "https://x.example.com", "mirror", "bob:s3cret@x.example.com", "x.example.com/" + strings.Repeat("a", 300)} {
-		changed, err := m.WithRegistry(bad)
+	for _, bad := range []string{"https://x.example.com", "mirror", "bob:s3cret@x.example.com", "x.example.com/" + strings.Repeat("a", 300)} {
+		changed, err := m.At(bad, "")
 		if err == nil || changed != nil {
 			t.Errorf("%q is accepted", bad)
 		} else if strings.Contains(err.Error(), "s3cret") {
@@ -284,3 +284,46 @@ func mustParse(t *testing.T, text string) *Manifest {
 }
 
 const minimal = "project: acme/shop\nregistry: r.example.com\nimages: {api: api}\n"
+
+// TestWhatIsFixedFromOutside: whoever writes the manifest chooses neither.
+func TestWhatIsFixedFromOutside(t *testing.T) {
+	m := mustParse(t, "project: acme/shop\nregistry: registry.example.com/team\nimages: {api: a}\n")
+	for _, test := range []struct{ registry, project, want, fails string }{
+		{"", "", "registry.example.com/team/acme/shop/api", ""},
+		{"", "acme/shop", "registry.example.com/team/acme/shop/api", ""},
+		{"", "other.example.com/acme/shop", "other.example.com/acme/shop/api", ""},
+		{"", "localhost/acme/shop", "localhost/acme/shop/api", ""},
+		{"", "other:5000/acme/shop", "other:5000/acme/shop/api", ""},
+		{"other.example.com/x", "acme/shop", "other.example.com/x/acme/shop/api", ""},
+		{"other.example.com", "other.example.com/acme/shop", "other.example.com/acme/shop/api", ""},
+		{"other.example.com", "another.example.com/acme/shop", "", "the registry is said twice: other.example.com, and another.example.com with the project"},
+		{"", "acme/shoe", "", "quoit.yaml:1:10: this is the manifest of acme/shop, and acme/shoe is meant"},
+		{"other.example.com", "evil.example.com/acme/shop/x", "", "and acme/shop/x is meant"},
+		{"", "team/acme/shop", "", "if team is the path of a registry, say it with --registry"},
+		{"", "registry.example.com/team/acme/shop", "", "if team is the path of a registry, say it with --registry"},
+		{"", "shop", "", "and shop is meant"},
+		{"", "Acme/shop", "", "is not a valid name for a project"},
+		{"", "acme/shop/", "", "ends with a slash"},
+		{"", "ann:secret@registry.example.com/acme/shop", "", "the registry contains credentials"},
+	} {
+		changed, err := m.At(test.registry, test.project)
+		switch {
+		case test.fails == "" && err != nil:
+			t.Errorf("%+v: %v", test, err)
+		case test.fails == "" && changed.Repository("api") != test.want:
+			t.Errorf("%+v: %s", test, changed.Repository("api"))
+		case test.fails != "" && (err == nil || !strings.Contains(diagnosed(err), test.fails) || strings.Contains(err.Error(), "secret")):
+			t.Errorf("%+v: %v", test, err)
+		}
+	}
+	if m.Registry != "registry.example.com/team" {
+		t.Error("the manifest itself was changed")
+	}
+}
+
+// diagnosed is an error with what it shows.
+func diagnosed(err error) string {
+	var text strings.Builder
+	diag.Render(&text, err)
+	return err.Error() + "\n" + text.String()
+}

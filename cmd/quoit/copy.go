@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -18,7 +19,6 @@ import (
 
 type copyFlags struct {
 	project  projectFlags
-	name     string
 	from     string
 	dryRun   bool
 	output   string
@@ -41,6 +41,7 @@ TO becomes a mirror of the project: quoit verify, history and status work there,
 nobody can publish to it. A version that has other contents there is never overwritten.`,
 		Example: `  quoit copy users registry.example.net/mirror
   quoit copy developers 1.4.2 ./media
+  quoit copy --project registry.example.com/acme/shop users ./media
   quoit copy --from ./media --project acme/shop users registry.example.net`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 2 {
@@ -54,9 +55,9 @@ nobody can publish to it. A version that has other contents there is never overw
 		},
 	}
 	f.project.register(cmd.Flags())
+	cmd.Flags().Lookup("project").Usage += "; with a REGISTRY or --from, no manifest is read"
 	outputFlag(cmd, &f.output)
 	cmd.Flags().StringVar(&f.from, "from", "", "copy from this registry or folder instead of the manifest's registry")
-	cmd.Flags().StringVar(&f.name, "project", "", "the project's name, if there is no manifest; needs --from")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would be copied, and write nothing")
 	return cmd
 }
@@ -65,7 +66,7 @@ func (f *copyFlags) run(cmd *cobra.Command) error {
 	if err := checkOutput(f.output); err != nil {
 		return err
 	}
-	project, source, err := f.source()
+	project, source, err := f.source(cmd.Flags().Changed("project"))
 	if err != nil {
 		return err
 	}
@@ -88,13 +89,10 @@ func (f *copyFlags) run(cmd *cobra.Command) error {
 	return printText(cmd.OutOrStdout(), copyText(project, copied))
 }
 
-// source says what is copied from where.
-func (f *copyFlags) source() (project, source string, err error) {
-	if f.name != "" {
-		if f.from == "" {
-			return "", "", usagef("--project needs --from: there is no manifest that says where the project is")
-		}
-		return f.name, f.from, nil
+// source says what is copied from where. Without a manifest both have to be named.
+func (f *copyFlags) source(named bool) (project, source string, err error) {
+	if named {
+		return f.place()
 	}
 	m, err := f.project.load()
 	if err != nil {
@@ -109,6 +107,22 @@ func (f *copyFlags) source() (project, source string, err error) {
 		return m.Project, m.Registry, nil
 	}
 	return m.Project, f.from, nil
+}
+
+// place is what --project and the flags beside it say by themselves.
+func (f *copyFlags) place() (project, source string, err error) {
+	registry, project, err := manifest.SplitProject(f.project.project)
+	if err != nil {
+		return "", "", usagef("--project: %w", err)
+	}
+	source = cmp.Or(f.from, f.project.registry, registry)
+	switch {
+	case source == "":
+		return "", "", usagef("--project %s does not say where the project is: write REGISTRY/%[1]s, or add --from", project)
+	case registry != "" && registry != source:
+		return "", "", usagef("the registry is said twice: %s, and %s with the project: leave one of them out", source, registry)
+	}
+	return project, source, nil
 }
 
 func checkRelease(m *manifest.Manifest, name string) error {

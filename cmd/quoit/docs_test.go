@@ -49,7 +49,7 @@ func describe(b *strings.Builder, cmd *cobra.Command) {
 
 //go:generate go test -run TestReference -update .
 func TestReference(t *testing.T) {
-	for _, name := range []string{"QUOIT_REGISTRY", "QUOIT_RING"} {
+	for _, name := range []string{"QUOIT_REGISTRY", "QUOIT_RING", "QUOIT_PROJECT"} {
 		t.Setenv(name, "") // a default of the help must not depend on who writes it
 	}
 	const file = "../../docs/cli.md"

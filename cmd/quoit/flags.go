@@ -10,6 +10,7 @@ import (
 
 	"github.com/quoitbuild/quoit/builder"
 	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/manifest"
 )
 
 // buildkitFlags are those of every command that builds.
@@ -75,12 +76,16 @@ func (f *planFlags) register(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&f.platforms, "platform", nil, "build only these of the manifest's platforms; cannot be published")
 }
 
-// options are the frontend's options that the flags mean.
-func (f *planFlags) options(registry string) (frontend.Options, error) {
+// options are the frontend's options that the flags mean, for a project that may be
+// elsewhere than its manifest says.
+func (f *planFlags) options(project projectFlags, m *manifest.Manifest) (frontend.Options, error) {
 	o := frontend.Options{
-		Ring: f.ring, Registry: registry, Major: f.major, Rebuild: f.rebuild, Merge: f.merge,
+		Ring: f.ring, Project: project.project, Major: f.major, Rebuild: f.rebuild, Merge: f.merge,
 		First: f.first, Pull: f.pull, NoCache: f.noCache, Platforms: f.platforms,
 		Args: map[string]string{}, Labels: map[string]string{},
+	}
+	if host, _, err := manifest.SplitProject(project.project); project.registry != "" || err == nil && host != "" {
+		o.Registry = m.Registry
 	}
 	if epoch := os.Getenv(frontend.ArgEpoch); epoch != "" {
 		o.Args[frontend.ArgEpoch] = epoch

@@ -56,7 +56,7 @@ func makePlan(cmd *cobra.Command, project projectFlags, plan planFlags, build bu
 	if err := checkRing(m, plan.ring); err != nil {
 		return versioning.Plan{}, err
 	}
-	options, err := plan.options(project.registry)
+	options, err := plan.options(project, m)
 	if err != nil {
 		return versioning.Plan{}, err
 	}

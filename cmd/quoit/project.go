@@ -27,12 +27,14 @@ type projectFlags struct {
 	dir      string
 	file     string
 	registry string
+	project  string // [REGISTRY/]PROJECT
 }
 
 func (f *projectFlags) register(flags *pflag.FlagSet) {
 	flags.StringVarP(&f.dir, "dir", "C", ".", "the project's root folder")
 	flags.StringVarP(&f.file, "file", "f", "", "the manifest (default quoit.yaml in the root folder)")
 	flags.StringVar(&f.registry, "registry", os.Getenv("QUOIT_REGISTRY"), "use this registry instead of the manifest's (default $QUOIT_REGISTRY)")
+	flags.StringVar(&f.project, "project", os.Getenv("QUOIT_PROJECT"), "[REGISTRY/]PROJECT: refuse a manifest of another project (default $QUOIT_PROJECT)")
 }
 
 func (f *projectFlags) manifestPath() string {
@@ -56,11 +58,11 @@ func (f *projectFlags) load() (*manifest.Manifest, error) {
 		return nil, fmt.Errorf("reading the manifest: %w", err)
 	}
 	m, err := manifest.Parse(path, data)
-	if err != nil || f.registry == "" {
-		return m, err
+	if err != nil {
+		return nil, err
 	}
-	if m, err = m.WithRegistry(f.registry); err != nil {
-		return nil, fmt.Errorf("--registry: %w", err)
+	if m, err = m.At(f.registry, f.project); err != nil {
+		return nil, fmt.Errorf("--registry, --project: %w", err)
 	}
 	return m, nil
 }

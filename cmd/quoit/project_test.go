@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -35,29 +36,75 @@ func noManifests(t *testing.T, dir string) map[string]string {
 // TestEveryCommandOnlyReadsAManifestThatIsAFile: and says so at once.
 func TestEveryCommandOnlyReadsAManifestThatIsAFile(t *testing.T) {
 	dir := t.TempDir()
-	arguments := map[string][]string{
-		"set": {"users", "1.0.0"}, "hold": {"users", "--reason", "r"}, "unhold": {"users"}, "copy": {"users", "oci:" + dir + "/copy"},
-		"deploy": {"eu"}, "diff": {"eu"}, "delete": {"eu"}, "bootstrap": {"eu"}, "watch": {"eu"},
-	}
-	asked := 0
 	files := noManifests(t, dir)
-	for _, cmd := range newRootCmd().Commands() {
-		if cmd.Flags().Lookup("file") == nil {
-			continue
-		}
-		asked++
+	for _, cmd := range manifestCommands(t) {
 		for name, want := range files {
-			t.Run(cmd.Name()+" "+name, func(t *testing.T) {
+			t.Run(cmd[0]+" "+name, func(t *testing.T) {
 				var out, errs bytes.Buffer
 				begun := time.Now()
-				code := run(t.Context(), append([]string{cmd.Name(), "-C", dir, "-f", filepath.Join(dir, name)}, arguments[cmd.Name()]...), nil, &out, &errs)
+				code := run(t.Context(), append(cmd, "-C", dir, "-f", filepath.Join(dir, name)), nil, &out, &errs)
 				if said := errs.String(); code != exitFailed || !strings.Contains(said, want) || !strings.Contains(said, name) || time.Since(begun) > 10*time.Second {
 					t.Errorf("exit code %d after %v: %s", code, time.Since(begun), said)
 				}
 			})
 		}
 	}
-	if asked < 10 {
-		t.Errorf("only %d commands read a manifest", asked)
+}
+
+// manifestCommands are all commands that read a manifest, with the arguments that they need.
+func manifestCommands(t *testing.T) [][]string {
+	arguments := map[string][]string{
+		"set": {"users", "1.0.0"}, "hold": {"users", "--reason", "r"}, "unhold": {"users"}, "copy": {"users", "oci:" + t.TempDir() + "/copy"},
+		"deploy": {"eu"}, "diff": {"eu"}, "delete": {"eu"}, "bootstrap": {"eu"}, "watch": {"eu"}, "take-over": {"users"},
 	}
+	var all [][]string
+	for _, cmd := range newRootCmd().Commands() {
+		if cmd.Flags().Lookup("file") != nil {
+			all = append(all, slices.Clip(append([]string{cmd.Name()}, arguments[cmd.Name()]...)))
+		}
+	}
+	if len(all) < 10 {
+		t.Errorf("only %d commands read a manifest", len(all))
+	}
+	return all
+}
+
+// TestEveryCommandRefusesAManifestOfAnotherProject: what is fixed from outside, by flag or
+// by environment, is not for a pull request to choose.
+func TestEveryCommandRefusesAManifestOfAnotherProject(t *testing.T) {
+	s := newShop(t, shopSites)
+	for _, cmd := range manifestCommands(t) {
+		t.Run(cmd[0], func(t *testing.T) {
+			for name, args := range map[string][]string{
+				"flag":         {"--project", "acme/ours", "-C", s.dir},
+				"its registry": {"--project", s.host + "/acme/ours", "-C", s.dir},
+				"environment":  {"-C", s.dir},
+			} {
+				t.Setenv("QUOIT_PROJECT", "")
+				if name == "environment" {
+					t.Setenv("QUOIT_PROJECT", "acme/ours")
+				} else if cmd[0] == "copy" {
+					continue // reads no manifest then
+				}
+				var out, errs bytes.Buffer
+				code := run(t.Context(), append(cmd, args...), nil, &out, &errs)
+				if said := errs.String(); code != exitFailed || !strings.Contains(said, "this is the manifest of acme/shop, and acme/ours is meant") || !strings.Contains(said, "quoit.yaml:1") {
+					t.Errorf("%s: exit code %d: %s", name, code, said)
+				}
+			}
+		})
+	}
+}
+
+// TestARegistryIsFixedFromOutside: and the manifest's is not even asked.
+func TestARegistryIsFixedFromOutside(t *testing.T) {
+	s := newShop(t, "")
+	s.publish("developers", "first")
+	s.write("quoit.yaml", "project: acme/shop\nregistry: evil.invalid\nroot: deploy\nimages: {api: api, deploy: deploy}\n")
+	for _, args := range [][]string{{"--registry", s.host}, {"--project", s.host + "/acme/shop"}} {
+		s.says(append([]string{"status", "-C", s.dir}, args...), "0.1.0")
+	}
+	t.Setenv("QUOIT_PROJECT", s.host+"/acme/shop")
+	s.says([]string{"status"}, "0.1.0")
+	s.fails(1, []string{"status", "--registry", "other.invalid"}, "the registry is said twice")
 }

@@ -107,7 +107,9 @@ func TestMistakesWithRings(t *testing.T) {
 		{64, "prune --needed one", "--needed"},
 		{64, "copy users", "where to copy them"},
 		{64, "copy usrs ./media", `"usrs"`},
-		{64, "copy --project acme/shop users ./media", "--project needs --from"},
+		{64, "copy --project acme/shop users ./media", "--project acme/shop does not say where the project is"},
+		{64, "copy --project a.example.com/acme/shop --from ./media users ./copy", "the registry is said twice"},
+		{64, "copy --project Acme users ./media", "not a valid name for a project"},
 		{64, "status -o yaml", "choose text or json"},
 		{64, "shift -o yaml", "choose text or json"},
 	} {
@@ -151,6 +153,7 @@ func TestCopies(t *testing.T) {
 	s.says([]string{"copy", "developers", layout, "--dry-run"}, "would copy")
 	s.says([]string{"copy", "developers", "0.1.0", layout}, "acme/shop 0.1.0")
 	s.says([]string{"copy", "--from", layout, "--project", "acme/shop", "developers", mirror + "/acme"}, "acme/shop 0.1.0")
+	s.says([]string{"copy", "--project", s.host + "/acme/shop", "developers", s.dir + "/without"}, "acme/shop 0.1.0")
 	s.says([]string{"verify", "--registry", mirror + "/acme"}, "acme/shop is whole")
 	s.says([]string{"history", "--registry", mirror + "/acme"}, "publish")
 	s.fails(1, []string{"copy", "users", layout}, "users")

@@ -57,7 +57,7 @@ const shopSites = `sites:
 func newShop(t *testing.T, more string) *shop {
 	t.Helper()
 	s := &shop{t: t, dir: t.TempDir(), host: newRegistry(t)}
-	for _, name := range append(actorVariables, "QUOIT_REGISTRY", "QUOIT_RING", "SOURCE_DATE_EPOCH") {
+	for _, name := range append(actorVariables, "QUOIT_REGISTRY", "QUOIT_PROJECT", "QUOIT_RING", "SOURCE_DATE_EPOCH") {
 		t.Setenv(name, "")
 	}
 	t.Setenv("QUOIT_ACTOR", "ann")

@@ -3,7 +3,8 @@ package reference
 // Document is the project file.
 type Document struct {
 	// The project: the prefix of its repositories, may contain slashes. Image
-	// api of acme/shop is in registry.example.com/acme/shop/api.
+	// api of acme/shop is in registry.example.com/acme/shop/api. If
+	// QUOIT_PROJECT names another one, the manifest is refused.
 	Project string `json:"project" jsonschema:"pattern=^[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*$,maxLength=255,example=acme/shop"`
 	// The registry that keeps the images and all state: a host, optionally
 	// with a port and a path, without a scheme and without credentials.

@@ -72,6 +72,9 @@ type Outcome struct {
 // can be made again.
 func Build(ctx context.Context, o Options) (Outcome, error) {
 	o.Frontend.Export, o.Frontend.Unsettled = true, o.Push
+	if err := o.checkSyntax(); err != nil {
+		return Outcome{}, err
+	}
 	c, err := Connect(ctx, o.BuildKit)
 	if err != nil {
 		return Outcome{}, err
@@ -94,6 +97,9 @@ func Build(ctx context.Context, o Options) (Outcome, error) {
 // Plan says what [Build] would do, and builds nothing. Errors are those of Build.
 func Plan(ctx context.Context, o Options) (versioning.Plan, error) {
 	o.Frontend.Request, o.Push = frontend.RequestPlan, false
+	if err := o.checkSyntax(); err != nil {
+		return versioning.Plan{}, err
+	}
 	c, err := Connect(ctx, o.BuildKit)
 	if err != nil {
 		return versioning.Plan{}, err

@@ -8,7 +8,9 @@ import (
 	"testing"
 
 	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/internal/gatewaytest"
+	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/manifest"
 )
 
@@ -45,6 +47,36 @@ func TestWithoutAFrontendImageTheProcessItselfPlans(t *testing.T) {
 	m.Syntax = "ghcr.io/quoitbuild/quoit:1"
 	if _, err := j.frontend(t.Context(), gw); err == nil || !strings.Contains(err.Error(), "gateway.v0") {
 		t.Errorf("the manifest's frontend image is not asked for: %v", err)
+	}
+}
+
+// TestTheManifestsFrontendIsHeldToTheList: before BuildKit is asked.
+func TestTheManifestsFrontendIsHeldToTheList(t *testing.T) {
+	m, err := manifest.Parse("quoit.yaml", []byte("# syntax=ghcr.io/evil/quoit:1\nproject: acme/shop\nregistry: registry.example.com\nimages: {deploy: .}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Dir: t.TempDir(), Manifest: m, BuildKit: BuildKit{Address: "unix:///nowhere.sock"}}
+	for allowed, refused := range map[string]bool{"": true, "ghcr.io/other/quoit": true, "ghcr.io/evil/quoit": false, "ghcr.io/*/quoit:1": false} {
+		o.Frontend.AllowSyntax = llb.Frontends{"docker.io/any", allowed}
+		if allowed == "" {
+			o.Frontend.AllowSyntax = llb.Frontends{}
+		}
+		_, planned := Plan(t.Context(), o)
+		_, built := Build(t.Context(), o)
+		for _, err := range []error{planned, built} {
+			found := diag.All(err)
+			if said := len(found) == 1 && found[0].Range.Start.Line == 1 && strings.Contains(found[0].Message, `"ghcr.io/evil/quoit:1" is not among those that may be run`); said != refused {
+				t.Errorf("%q is allowed: %v", allowed, err)
+			}
+		}
+	}
+	o.Frontend.AllowSyntax = nil
+	if _, err := Plan(t.Context(), o); len(diag.All(err)) > 0 {
+		t.Errorf("without a list: %v", err)
+	}
+	if m.Syntax = ""; o.checkSyntax() != nil {
+		t.Error("a manifest without a frontend is refused")
 	}
 }
 

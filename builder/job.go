@@ -16,6 +16,7 @@ import (
 	"github.com/tonistiigi/fsutil"
 
 	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -73,6 +74,22 @@ func (j job) run(ctx context.Context, c *Client) (answer, error) {
 		out.digests, err = exp.digests(ctx, c.buildkit, opt.Ref)
 	}
 	return out, err
+}
+
+// checkSyntax refuses a manifest that names a frontend image that may not be run.
+func (o Options) checkSyntax() error {
+	m := o.Manifest
+	if m.Syntax == "" {
+		return nil
+	}
+	err := o.Frontend.AllowSyntax.Allow(m.Syntax)
+	if err == nil {
+		return nil
+	}
+	return diag.Diagnostic{
+		Source: m.Source, Range: m.Position("syntax"), Message: err.Error(),
+		Hint: "without a syntax line, quoit builds by the frontend that is part of it",
+	}
 }
 
 // check asks whether a plan may be built; all parts have the same.

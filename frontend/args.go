@@ -4,13 +4,37 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	bk "github.com/moby/buildkit/client/llb"
 
 	"github.com/quoitbuild/quoit/internal/diag"
+	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/manifest"
 )
+
+// The build arguments that are Quoit's own. They are never a part of a revision.
+const (
+	ArgRing     = "QUOIT_RING"
+	ArgMajor    = "QUOIT_MAJOR"
+	ArgRebuild  = "QUOIT_REBUILD"
+	ArgMerge    = "QUOIT_MERGE"
+	ArgFirst    = "QUOIT_FIRST"
+	ArgPull     = "QUOIT_PULL"
+	ArgRegistry = "QUOIT_REGISTRY"
+	ArgProject  = "QUOIT_PROJECT"
+	// ArgAllowSyntax are the frontends that container files may name, as [llb.Frontends];
+	// an empty list is one.
+	ArgAllowSyntax = "QUOIT_ALLOW_SYNTAX"
+	// ArgExitCode makes the plan request answer with the exit code 2 if
+	// something changes.
+	ArgExitCode = "QUOIT_DETAILED_EXITCODE"
+)
+
+// ArgEpoch is the build argument with the time that files and configs get, in
+// seconds since 1970.
+const ArgEpoch = "SOURCE_DATE_EPOCH"
 
 // ownArgs is what the names of Quoit's own build arguments begin with.
 const ownArgs = "QUOIT_"
@@ -54,4 +78,30 @@ func (o Options) misplaced(err error, source *bk.SourceMap) error {
 		return inManifest(err, source)
 	}
 	return fmt.Errorf("%s: %w", ArgRegistry, err)
+}
+
+func readBool(attrs map[string]string, name string, to *bool) error {
+	value := attrs[attrArg+name]
+	if value == "" {
+		return nil
+	}
+	b, err := strconv.ParseBool(value)
+	if err != nil {
+		return fmt.Errorf("%s is %q: write 1 or 0", name, value)
+	}
+	*to = b
+	return nil
+}
+
+// readAllowSyntax keeps a list that is empty apart from none.
+func (o *Options) readAllowSyntax(attrs map[string]string) error {
+	list, given := attrs[attrArg+ArgAllowSyntax]
+	if !given {
+		return nil
+	}
+	o.AllowSyntax = append(llb.Frontends{}, splitNames(list)...)
+	if err := o.AllowSyntax.Check(); err != nil {
+		return fmt.Errorf("%s: %w", ArgAllowSyntax, err)
+	}
+	return nil
 }

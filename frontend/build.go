@@ -151,6 +151,7 @@ func newPlanner(ctx context.Context, c client.Client, ui *dockerui.Client, host 
 		Sources:   project.images,
 		Names:     project.names(),
 		Externals: llb.NewExternals(c, nil),
+		Frontends: opts.AllowSyntax,
 		Warn: func(ctx context.Context, source llb.Source, message string, warning client.WarnOpts) {
 			// A warning that cannot be delivered harms nobody.
 			_ = c.Warn(ctx, headOf(source.Files), message, warning)

@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/moby/buildkit/util/grpcerrors"
+
+	"github.com/quoitbuild/quoit/llb"
 )
 
 // excerpts are the places of an error as they reach a stock client: FILE:LINE:COLUMN.
@@ -210,4 +212,13 @@ func TestWarningsOfManifestAndContainerFiles(t *testing.T) {
 	if !strings.Contains(got, `the label "org.opencontainers.image.version"`) || !strings.Contains(got, "FromAsCasing: ") {
 		t.Errorf("warnings:\n%s", got)
 	}
+}
+
+// TestAForeignFrontendIsHeldToTheList: also where a stock client asks, which a pull
+// request's container files cannot change.
+func TestAForeignFrontendIsHeldToTheList(t *testing.T) {
+	w := newWorld(t, with("api/Dockerfile", "# syntax=evil.example.com/x:1\nFROM busybox\nCOPY f /\n"))
+	w.fails(Options{AllowSyntax: llb.Frontends{}}, `image api: the frontend "evil.example.com/x:1" is not among those that may be run`)
+	w.fails(Options{AllowSyntax: llb.Frontends{}, Request: RequestPlan}, "is not among those that may be run")
+	w.fails(Options{}, "its frontend evil.example.com/x:1") // it is asked for
 }

@@ -12,26 +12,8 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quoitbuild/quoit/internal/show"
+	"github.com/quoitbuild/quoit/llb"
 )
-
-// The build arguments that are Quoit's own. They are never a part of a revision.
-const (
-	ArgRing     = "QUOIT_RING"
-	ArgMajor    = "QUOIT_MAJOR"
-	ArgRebuild  = "QUOIT_REBUILD"
-	ArgMerge    = "QUOIT_MERGE"
-	ArgFirst    = "QUOIT_FIRST"
-	ArgPull     = "QUOIT_PULL"
-	ArgRegistry = "QUOIT_REGISTRY"
-	ArgProject  = "QUOIT_PROJECT"
-	// ArgExitCode makes the plan request answer with the exit code 2 if
-	// something changes.
-	ArgExitCode = "QUOIT_DETAILED_EXITCODE"
-)
-
-// ArgEpoch is the build argument with the time that files and configs get, in
-// seconds since 1970.
-const ArgEpoch = "SOURCE_DATE_EPOCH"
 
 // AllImages is the target that stands for every changed image, and in
 // [Options.Major] and [Options.Rebuild] for every image.
@@ -64,6 +46,8 @@ type Options struct {
 	Ring     string // "" for the manifest's first, [versioning.None] for none
 	Registry string // takes the place of the manifest's, "" for that one
 	Project  string // [REGISTRY/]PROJECT: a manifest of another project is refused; "" for any
+	// AllowSyntax are the frontends that container files may name; nil for any.
+	AllowSyntax llb.Frontends
 	// Major and Rebuild are the images that get a new major version, or are built
 	// although nothing changed.
 	Major, Rebuild []string
@@ -121,6 +105,9 @@ func (o Options) Attrs() map[string]string {
 	if o.NoCache {
 		attrs[attrNoCache] = ""
 	}
+	if o.AllowSyntax != nil {
+		attrs[attrArg+ArgAllowSyntax] = strings.Join(o.AllowSyntax, ",")
+	}
 	if o.Part != nil {
 		attrs[attrPart] = strconv.Itoa(*o.Part)
 	}
@@ -158,6 +145,9 @@ func ParseOptions(attrs map[string]string) (Options, error) {
 		if err := readBool(attrs, name, to); err != nil {
 			return Options{}, err
 		}
+	}
+	if err := o.readAllowSyntax(attrs); err != nil {
+		return Options{}, err
 	}
 	o.Pull = o.Pull || attrs[attrResolve] == "pull"
 	var err error
@@ -218,19 +208,6 @@ func withoutCredentials(source string) string {
 	}
 	u.User, u.RawQuery = nil, ""
 	return u.String()
-}
-
-func readBool(attrs map[string]string, name string, to *bool) error {
-	value := attrs[attrArg+name]
-	if value == "" {
-		return nil
-	}
-	b, err := strconv.ParseBool(value)
-	if err != nil {
-		return fmt.Errorf("%s is %q: write 1 or 0", name, value)
-	}
-	*to = b
-	return nil
 }
 
 func readPart(text string) (*int, error) {

@@ -8,6 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
+
+	"github.com/quoitbuild/quoit/llb"
 )
 
 // drawOptions draws options as [ParseOptions] spells them.
@@ -18,21 +20,22 @@ func drawOptions(t *rapid.T) Options {
 		return rapid.MapOfN(rapid.StringMatching(key), rapid.String(), 0, 3).Draw(t, label)
 	}
 	o := Options{
-		Filename:  rapid.String().Draw(t, "filename"),
-		Ring:      rapid.String().Draw(t, "ring"),
-		Registry:  rapid.String().Draw(t, "registry"),
-		Project:   rapid.String().Draw(t, "project"),
-		Major:     names.Draw(t, "major"),
-		Rebuild:   names.Draw(t, "rebuild"),
-		Merge:     sorted(names.Draw(t, "merge")),
-		First:     rapid.Bool().Draw(t, "first"),
-		Pull:      rapid.Bool().Draw(t, "pull"),
-		ExitCode:  rapid.Bool().Draw(t, "exit code"),
-		NoCache:   rapid.Bool().Draw(t, "no cache"),
-		Export:    rapid.Bool().Draw(t, "export"),
-		Unsettled: rapid.Bool().Draw(t, "unsettled"),
-		Target:    rapid.String().Draw(t, "target"),
-		Request:   rapid.String().Draw(t, "request"),
+		Filename:    rapid.String().Draw(t, "filename"),
+		Ring:        rapid.String().Draw(t, "ring"),
+		Registry:    rapid.String().Draw(t, "registry"),
+		Project:     rapid.String().Draw(t, "project"),
+		AllowSyntax: rapid.SampledFrom([]llb.Frontends{nil, {}, {"a"}, {"registry.corp/*", "b:1"}}).Draw(t, "frontends"),
+		Major:       names.Draw(t, "major"),
+		Rebuild:     names.Draw(t, "rebuild"),
+		Merge:       sorted(names.Draw(t, "merge")),
+		First:       rapid.Bool().Draw(t, "first"),
+		Pull:        rapid.Bool().Draw(t, "pull"),
+		ExitCode:    rapid.Bool().Draw(t, "exit code"),
+		NoCache:     rapid.Bool().Draw(t, "no cache"),
+		Export:      rapid.Bool().Draw(t, "export"),
+		Unsettled:   rapid.Bool().Draw(t, "unsettled"),
+		Target:      rapid.String().Draw(t, "target"),
+		Request:     rapid.String().Draw(t, "request"),
 		Platforms: sorted(rapid.SliceOfN(rapid.SampledFrom([]string{
 			"linux/amd64", "linux/arm64", "linux/arm/v7", "linux/riscv64", "windows(10.0.17763)/amd64",
 		}), 0, 3).Draw(t, "platforms")),
@@ -63,13 +66,13 @@ func TestOptionsComeBackFromTheirAttributes(t *testing.T) {
 // and values are a wire format.
 func TestAttributesAreAsEverybodyKnowsThem(t *testing.T) {
 	all := Options{
-		Filename: "quoit.yaml", Ring: "users", Registry: "r", Project: "p", Major: []string{"a", "b"}, Rebuild: []string{"*"}, Merge: []string{"testers", "users"},
+		Filename: "quoit.yaml", Ring: "users", Registry: "r", Project: "p", AllowSyntax: llb.Frontends{"a", "b/*"}, Major: []string{"a", "b"}, Rebuild: []string{"*"}, Merge: []string{"testers", "users"},
 		First: true, Pull: true, ExitCode: true, NoCache: true, Export: true, Unsettled: true, Target: "*", Request: RequestPlan,
 		Platforms: []string{"linux/amd64", "linux/arm64"}, Part: new(0), Source: "s", Commit: "c",
 		Args: map[string]string{"A": ""}, Labels: map[string]string{"l": "1"}, Contexts: map[string]string{"c": "x"}, Attestations: map[string]string{"sbom": ""},
 	}
 	want := map[string]string{
-		"filename": "quoit.yaml", "build-arg:QUOIT_RING": "users", "build-arg:QUOIT_REGISTRY": "r", "build-arg:QUOIT_PROJECT": "p", "build-arg:QUOIT_MAJOR": "a,b",
+		"filename": "quoit.yaml", "build-arg:QUOIT_RING": "users", "build-arg:QUOIT_REGISTRY": "r", "build-arg:QUOIT_PROJECT": "p", "build-arg:QUOIT_ALLOW_SYNTAX": "a,b/*", "build-arg:QUOIT_MAJOR": "a,b",
 		"build-arg:QUOIT_REBUILD": "*", "build-arg:QUOIT_MERGE": "testers,users", "build-arg:QUOIT_FIRST": "1", "build-arg:QUOIT_PULL": "1",
 		"build-arg:QUOIT_DETAILED_EXITCODE": "1", "no-cache": "", "quoit.export": "1", "quoit.unsettled": "1", "target": "*",
 		"requestid": "frontend.quoit.plan", "platform": "linux/amd64,linux/arm64", "quoit.part": "0", "vcs:source": "s", "vcs:revision": "c",
@@ -102,9 +105,23 @@ func TestAttributesOfStockClients(t *testing.T) {
 	}
 }
 
+// TestAnEmptyListOfFrontendsIsOne: an undefined variable of a CI job allows nothing.
+func TestAnEmptyListOfFrontendsIsOne(t *testing.T) {
+	o, err := ParseOptions(map[string]string{"build-arg:QUOIT_ALLOW_SYNTAX": ""})
+	if err != nil || o.AllowSyntax == nil || o.AllowSyntax.Allow("evil/x") == nil {
+		t.Errorf("%v, %v", o.AllowSyntax, err)
+	}
+	if again, err := ParseOptions(o.Attrs()); err != nil || again.AllowSyntax == nil {
+		t.Errorf("%v, %v", again.AllowSyntax, err)
+	}
+	if o, err = ParseOptions(nil); err != nil || o.AllowSyntax != nil {
+		t.Errorf("%v, %v", o.AllowSyntax, err)
+	}
+}
+
 func TestOptionsThatCannotBeRead(t *testing.T) {
 	for key, value := range map[string]string{
-		"build-arg:QUOIT_FIRST": "maybe", "build-arg:QUOIT_PULL": "2", "build-arg:QUOIT_DETAILED_EXITCODE": "x", "quoit.part": "-1", "platform": "linux/amd64,,",
+		"build-arg:QUOIT_FIRST": "maybe", "build-arg:QUOIT_PULL": "2", "build-arg:QUOIT_DETAILED_EXITCODE": "x", "quoit.part": "-1", "build-arg:QUOIT_ALLOW_SYNTAX": "A b", "platform": "linux/amd64,,",
 	} {
 		_, err := ParseOptions(map[string]string{key: value})
 		if name := strings.TrimPrefix(key, "build-arg:"); err == nil || !strings.Contains(err.Error(), name) {

@@ -27,7 +27,7 @@ import (
 // run compiles a unit.
 func (c *Compiler) run(ctx context.Context, u *unit) (*Compiled, error) {
 	source := u.source
-	if err := source.check(); err != nil {
+	if err := source.check(c.Frontends); err != nil {
 		return nil, inSource(err, source)
 	}
 	inner := newImageClient(ctx, c, u)
@@ -109,7 +109,7 @@ func (c *Compiler) declared(ctx context.Context, source Source, opt dockerfile2l
 // Outline returns what `--call=outline` shows of an image.
 func (c *Compiler) Outline(ctx context.Context, name string) (*outline.Outline, error) {
 	source := c.Sources[name]
-	if err := source.check(); err != nil {
+	if err := source.check(c.Frontends); err != nil {
 		return nil, inSource(err, source)
 	}
 	if err := checkStages(source, c.platformArgs(source.Platforms[0])); err != nil {

@@ -55,6 +55,8 @@ type Compiler struct {
 	Names Names
 	// Externals resolves the others.
 	Externals *Externals
+	// Frontends are the images that container files may name in a syntax line.
+	Frontends Frontends
 	// Warn receives the compiler's warnings.
 	Warn func(ctx context.Context, source Source, message string, opts client.WarnOpts)
 

@@ -263,3 +263,68 @@ func TestArgumentsOfAnotherFrontend(t *testing.T) {
 		t.Errorf("only the frontend knows what it reads, so all count (-want +got):\n%s", diff)
 	}
 }
+
+// TestFrontendsThatMayBeRun: by repository, whatever way a name is written.
+func TestFrontendsThatMayBeRun(t *testing.T) {
+	digest := "@sha256:" + strings.Repeat("ab", 32)
+	for _, test := range []struct {
+		allowed    string // with spaces between
+		yes, never string
+	}{
+		{"", "docker/dockerfile:1 docker.io/docker/dockerfile index.docker.io/docker/dockerfile:labs docker/dockerfile:1" + digest + " ghcr.io/quoitbuild/quoit:1",
+			"docker/dockerfile-upstream dockerfile evil/dockerfile ghcr.io/quoitbuild/quoit/x ghcr.io/evil/quoit docker/dockerfile@x example.com/docker/dockerfile"},
+		{"registry.corp/team/frontend", "registry.corp/team/frontend registry.corp/team/frontend:9 registry.corp/team/frontend" + digest,
+			"registry.corp/team/frontend/x registry.corp:5000/team/frontend team/frontend registry.corp/team/Frontend registry.corp/team/frontend:"},
+		{"registry.corp/team/* evil", "registry.corp/team/a registry.corp/team/b:1 evil library/evil docker.io/library/evil:2", "registry.corp/team registry.corp/team/a/b registry.corp/other/a registry.corp/team/* evil/evil"},
+		{"*", "evil docker.io/library/x", "evil/x example.com/x"},
+		{"*.corp/front-*", "a.corp/front-x:1", "a.b.corp/x a.corp/front a.corp/x/front-x"},
+		{"registry.corp/a:1 registry.corp/b" + digest, "registry.corp/a:1 registry.corp/b" + digest + " registry.corp/b:7" + digest,
+			"registry.corp/a registry.corp/a:2 registry.corp/a:1" + digest + " registry.corp/b registry.corp/b:1 registry.corp/b@sha256:" + strings.Repeat("cd", 32)},
+	} {
+		allowed := append(Frontends{}, strings.Fields(test.allowed)...)
+		if err := allowed.Check(); err != nil {
+			t.Errorf("%v: %v", allowed, err)
+		}
+		for _, ref := range strings.Fields(test.yes) {
+			if err := allowed.Allow(ref); err != nil {
+				t.Errorf("%v: %v", allowed, err)
+			}
+		}
+		for _, ref := range strings.Fields(test.never) {
+			if err := allowed.Allow(ref); err == nil {
+				t.Errorf("%v: %s is among them", allowed, ref)
+			}
+			if err := Frontends(nil).Allow(ref); err != nil {
+				t.Errorf("without a list: %v", err)
+			}
+		}
+	}
+	for _, wrong := range []string{"", "a//b", "a b", "a/b@sha256:0", "https://a.example.com/b", "[a]/b", "a/?"} {
+		if err := (Frontends{wrong}).Check(); err == nil {
+			t.Errorf("%q is a pattern", wrong)
+		}
+	}
+}
+
+// TestASyntaxLineIsHeldToTheList: before anything of that frontend runs.
+func TestASyntaxLineIsHeldToTheList(t *testing.T) {
+	files := map[string]string{"api": "# syntax=docker/dockerfile:1\nFROM busybox\nCOPY x /\n", "base": foreign + "FROM busybox\nCOPY x /\n"}
+	c, gateway := newForeign(t, files)
+	c.Frontends = Frontends{"registry.corp/other"}
+	_, err := c.All(t.Context())
+	if err == nil || !strings.Contains(err.Error(), `image base: the frontend "registry.corp/docker/dockerfile:1" is not among those that may be run: docker.io/docker/dockerfile, ghcr.io/quoitbuild/quoit, registry.corp/other; `) {
+		t.Errorf("got %v", err)
+	}
+	if located := errdefs.Sources(err); len(located) != 1 || located[0].Info.Filename != "base/Dockerfile" || located[0].Ranges[0].Start.Line != 1 {
+		t.Errorf("it is at %v", located)
+	}
+	if len(gateway.told) > 0 {
+		t.Errorf("it was run: %v", gateway.told)
+	}
+	if _, err := c.Outline(t.Context(), "base"); err == nil {
+		t.Error("an outline does not say so")
+	}
+	c, _ = newForeign(t, files)
+	c.Frontends = Frontends{"registry.corp/docker/*"}
+	compiled(t, c)
+}

@@ -89,6 +89,7 @@ func (p places) find(path []string) (diag.Range, bool) {
 //
 //	m.Position("project")
 //	m.Position("rings", "users")
+//	m.Position("syntax") // the line
 func (m *Manifest) Position(path ...string) diag.Range {
 	r, _ := m.places.find(path)
 	return r

@@ -54,6 +54,9 @@ func (d *decoder) manifest() *Manifest {
 		Syntax: d.syntax(),
 		places: places{},
 	}}
+	if m.Syntax != "" {
+		m.places["syntax"] = d.index.Whole(1)
+	}
 	if !fields(d, root, "the manifest", manifestFields(), m) {
 		return nil
 	}

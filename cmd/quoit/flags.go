@@ -5,11 +5,13 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/pflag"
 
 	"github.com/quoitbuild/quoit/builder"
 	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/manifest"
 )
 
@@ -61,6 +63,8 @@ type planFlags struct {
 	args      []string
 	labels    []string
 	platforms []string
+	syntax    []string
+	flags     *pflag.FlagSet
 }
 
 func (f *planFlags) register(flags *pflag.FlagSet) {
@@ -73,6 +77,8 @@ func (f *planFlags) register(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.noCache, "no-cache", false, "run every step of what is built")
 	flags.StringArrayVar(&f.args, "build-arg", nil, "a build argument, NAME=VALUE or NAME to take it from the environment")
 	flags.StringArrayVar(&f.labels, "label", nil, "a label for every image that is built, KEY=VALUE")
+	flags.StringSliceVar(&f.syntax, "allow-syntax", nil, "frontends that the manifest and container files may name in a syntax line, as repositories with * for any part of a name; Docker's and quoit's always (default $QUOIT_ALLOW_SYNTAX, or all)")
+	f.flags = flags
 	flags.StringSliceVar(&f.platforms, "platform", nil, "build only these of the manifest's platforms; cannot be published")
 }
 
@@ -86,6 +92,10 @@ func (f *planFlags) options(project projectFlags, m *manifest.Manifest) (fronten
 	}
 	if host, _, err := manifest.SplitProject(project.project); project.registry != "" || err == nil && host != "" {
 		o.Registry = m.Registry
+	}
+	o.AllowSyntax = f.allowSyntax()
+	if err := o.AllowSyntax.Check(); err != nil {
+		return o, usagef("--allow-syntax: %w", err)
 	}
 	if epoch := os.Getenv(frontend.ArgEpoch); epoch != "" {
 		o.Args[frontend.ArgEpoch] = epoch
@@ -110,6 +120,19 @@ func (f *planFlags) options(project projectFlags, m *manifest.Manifest) (fronten
 		o.Labels[key] = value
 	}
 	return o, nil
+}
+
+// allowSyntax is the list that is given, nil for none. A variable that is set to nothing
+// is an empty list: what was meant to restrict a build must not vanish with a typing error.
+func (f *planFlags) allowSyntax() llb.Frontends {
+	list, given := os.LookupEnv(frontend.ArgAllowSyntax)
+	switch {
+	case f.flags.Changed("allow-syntax"):
+		return append(llb.Frontends{}, f.syntax...)
+	case given:
+		return append(llb.Frontends{}, strings.FieldsFunc(list, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })...)
+	}
+	return nil
 }
 
 // discardFlag registers --discard, which means the same in every command: rings or

@@ -82,6 +82,37 @@ func TestFromShiftToUnshift(t *testing.T) {
 	}
 }
 
+// The newest shift moved another ring than the one in trouble, which is taken back at once
+// and no other is.
+func TestUnshiftOfOneRing(t *testing.T) {
+	t.Parallel()
+	dir, prefix := small(t)
+	publish(t, dir, prefix, "developers")
+	mustQuoit(t, dir, "shift")
+	edit(t, dir, "bad")
+	publish(t, dir, prefix, "developers")
+	for range 3 {
+		mustQuoit(t, dir, "shift")
+	}
+	wantRings(t, dir, "- 0.2.0 0.2.0 0.2.0 0.2.0")
+	if out := mustQuoit(t, dir, "unshift", "users"); !strings.Contains(out, "users  0.2.0  0.1.0") || !strings.Contains(out, "(record 5") {
+		t.Errorf("unshift says\n%s", out)
+	}
+	wantRings(t, dir, "- 0.2.0 0.2.0 0.1.0 0.2.0")
+	if out := mustQuoit(t, dir, "status"); strings.Count(out, "held: ") != 1 || !strings.Contains(out, "held: users, ") {
+		t.Errorf("status:\n%s", out)
+	}
+	mustQuoit(t, dir, "unshift", "users", "testers", "post") // each its own
+	wantRings(t, dir, "- 0.2.0 0.1.0 - 0.1.0")
+	if _, stderr, code := quoit(t, dir, "unshift", "users", "testers"); code != 1 || !strings.Contains(stderr, "`quoit set users VERSION`") || !strings.Contains(stderr, "(nothing was moved)") {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+	wantRings(t, dir, "- 0.2.0 0.1.0 - 0.1.0")
+	if out, _, code := quoit(t, dir, "verify"); code != 0 {
+		t.Errorf("verify: exit code %d\n%s", code, out)
+	}
+}
+
 func TestRingMistakes(t *testing.T) {
 	t.Parallel()
 	dir, _ := small(t)

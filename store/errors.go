@@ -187,5 +187,33 @@ func (e *PublishError) state() string {
 	return state
 }
 
+// OperationError says that an operation on rings did not come to its end.
+type OperationError struct {
+	Project   string
+	Operation string
+	Err       error
+}
+
+// Error names the operation, the cause, and what became of it.
+func (e *OperationError) Error() string {
+	text := fmt.Sprintf("%s of %s: %v", e.Operation, e.Project, e.Err)
+	if unknown := new(UnknownError); errors.As(e.Err, &unknown) {
+		return text
+	}
+	return text + " (nothing was moved)"
+}
+
+// Unwrap returns the cause.
+func (e *OperationError) Unwrap() error { return e.Err }
+
+// OvertakenError says that somebody else wrote to the log in between.
+type OvertakenError struct{ Record records.Record }
+
+// Error says who, and what to do.
+func (e *OvertakenError) Error() string {
+	return fmt.Sprintf("there was a %s by %s in between: look at `quoit status`, and run the command again if it is still what you want",
+		e.Record.Operation, credit(e.Record))
+}
+
 // clean makes one short line without credentials of what others wrote.
 func clean(text string) string { return show.Short(show.MaskRequest(text), 200) }

@@ -26,6 +26,3 @@ func ReadWhenFull(ctx context.Context, p *Project, image, digest string) error {
 	_, _, err := d.manifest(ctx, image, digest)
 	return err
 }
-
-// ErrNoShift says that there is nothing to undo.
-var ErrNoShift = errNoShift

@@ -1,12 +1,15 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
+	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
@@ -39,41 +42,28 @@ func (p *Project) Shift(ctx context.Context, options RingOptions, request versio
 			return change{}, err
 		}
 		record := newest.Following(records.OpShift)
-		record.Below = newest.Undo
-		record.Undo = &records.Shifted{Record: newest.Sequence + 1, Moves: plan.Moves}
+		record.Tops, record.Under = plan.Tops, plan.Under
 		return change{record: record, plan: plan}, nil
 	})
 }
 
-var errNoShift = errors.New("there is no shift to undo: `quoit history` shows what was done")
-
-// Unshift undoes the newest shift that is not undone, in some rings or in all, as
-// [versioning.Unshift] says, and holds them. Cost and errors are as of
-// [Project.Shift], and of a shift's record more.
+// Unshift undoes the newest shift that can be undone in each of the rings, or without
+// names the newest of all in every ring where it can, as [versioning.Unshift] says, and
+// holds them. It works without the shift's record too: what lay below it is unknown then,
+// and cannot be undone. Cost and errors are as of [Project.Shift], and of the shifts'
+// records more.
 func (p *Project) Unshift(ctx context.Context, options RingOptions, rings []string) (RingOutcome, error) {
 	return operate(ctx, p, options, records.OpUnshift, func(ctx context.Context, r *ringer, newest records.Record) (change, error) {
-		undo := newest.Undo
-		if undo == nil {
-			return change{}, errNoShift
+		plan, err := versioning.Unshift(stateOf(newest, options.Rings), rings)
+		if refused := new(versioning.UnshiftError); errors.As(err, &refused) {
+			r.blame(ctx, newest, refused)
 		}
-		sealed, err := r.driver.log.Record(ctx, undo.Record)
 		if err != nil {
 			return change{}, err
 		}
-		shift := sealed.Record
-		plan, err := versioning.Unshift(stateOf(newest, options.Rings), versioning.Shifted{
-			Record: undo.Record, Moves: undo.Moves, Before: shift.Before,
-		}, rings)
-		if err != nil {
-			return change{}, err
-		}
-		record := newest.Following(records.OpUnshift)
-		record.Of = undo.Record
-		record.Undo = shift.Below
-		if len(plan.Left) > 0 {
-			record.Undo = &records.Shifted{Record: undo.Record, Moves: plan.Left}
-		}
-		return change{record: record, plan: plan, undone: &shift}, nil
+		c := change{record: newest.Following(records.OpUnshift), plan: plan}
+		err = r.uncover(ctx, newest, &c)
+		return c, err
 	})
 }
 
@@ -107,7 +97,7 @@ func (p *Project) Hold(ctx context.Context, options RingOptions, ring, reason st
 			return change{}, nil
 		}
 		record := newest.Following(records.OpHold)
-		record.Holds = withHolds(newest, []string{ring}, reason)
+		record.Holds = withHolds(newest.Holds, newest.Sequence+1, []string{ring}, reason)
 		return change{record: record, again: true}, nil
 	})
 }
@@ -116,10 +106,14 @@ func (p *Project) Hold(ctx context.Context, options RingOptions, ring, reason st
 func (p *Project) Unhold(ctx context.Context, options RingOptions, rings []string) (RingOutcome, error) {
 	return operate(ctx, p, options, records.OpUnhold, func(_ context.Context, _ *ringer, newest records.Record) (change, error) {
 		record := newest.Following(records.OpUnhold)
+		record.Unheld = map[string]records.Hold{}
 		for _, ring := range rings {
+			if hold, held := newest.Holds[ring]; held {
+				record.Unheld[ring] = hold
+			}
 			delete(record.Holds, ring)
 		}
-		if len(record.Holds) == len(newest.Holds) {
+		if len(record.Unheld) == 0 {
 			return change{}, nil
 		}
 		return change{record: record, again: true}, nil
@@ -127,7 +121,9 @@ func (p *Project) Unhold(ctx context.Context, options RingOptions, rings []strin
 }
 
 func stateOf(newest records.Record, rings []string) versioning.RingState {
-	return versioning.RingState{Rings: rings, Table: newest.After, Holds: heldRings(newest)}
+	return versioning.RingState{
+		Rings: rings, Table: newest.After, Holds: heldRings(newest), Tops: newest.Tops, Pruned: newest.Pruned, Next: newest.Sequence + 1,
+	}
 }
 
 func knownRing(rings []string, ring string) error {
@@ -146,27 +142,21 @@ func tables(newest records.Record, c change) (records.Table, map[string]records.
 	if c.plan.Table != nil {
 		after = c.plan.Table
 	}
-	if c.undone != nil {
-		var rings []string // the other held ones keep their reasons
-		for _, move := range c.plan.Moves {
-			if slices.Contains(c.plan.Holds, move.To) { // unless it is no longer declared
-				rings = append(rings, move.To)
-			}
-		}
-		holds = withHolds(newest, rings, fmt.Sprintf("the shift of record %d was undone", c.undone.Sequence))
+	for _, undone := range c.undone { // the other held ones keep their reasons
+		holds = withHolds(holds, newest.Sequence+1, undone.Rings, fmt.Sprintf("the shift of record %d was undone", undone.Record))
 	}
 	return after, holds
 }
 
-// withHolds adds holds to those of the newest record.
-func withHolds(newest records.Record, rings []string, reason string) map[string]records.Hold {
-	holds := newest.Following("").Holds
+// withHolds adds holds by a record to others.
+func withHolds(others map[string]records.Hold, record uint64, rings []string, reason string) map[string]records.Hold {
+	holds := maps.Clone(others)
 	if holds == nil {
 		holds = map[string]records.Hold{}
 	}
 	for _, ring := range rings {
 		if hold, held := holds[ring]; !held || hold.Reason != reason && reason != "" {
-			holds[ring] = records.Hold{Record: newest.Sequence + 1, Reason: reason}
+			holds[ring] = records.Hold{Record: record, Reason: reason}
 		}
 	}
 	return holds
@@ -180,30 +170,115 @@ func signatureOf(author Author) records.Signature {
 	}
 }
 
-// OperationError says that an operation on rings did not come to its end.
-type OperationError struct {
-	Project   string
-	Operation string
-	Err       error
-}
-
-// Error names the operation, the cause, and what became of it.
-func (e *OperationError) Error() string {
-	text := fmt.Sprintf("%s of %s: %v", e.Operation, e.Project, e.Err)
-	if unknown := new(UnknownError); errors.As(e.Err, &unknown) {
-		return text
+// uncover says which shifts are undone, and lets those that lay below them be the next
+// ones to undo.
+func (r *ringer) uncover(ctx context.Context, newest records.Record, c *change) error {
+	c.record.Digests = map[uint64]string{}
+	for _, ring := range r.options.Rings {
+		top, found := c.plan.Undone[ring]
+		if !found {
+			continue
+		}
+		if at := slices.IndexFunc(c.undone, func(u UndoneShift) bool { return u.Record == top.Record }); at >= 0 {
+			c.undone[at].Rings = append(c.undone[at].Rings, ring)
+		} else {
+			c.undone = append(c.undone, UndoneShift{Record: top.Record, Rings: []string{ring}})
+		}
 	}
-	return text + " (nothing was moved)"
+	slices.SortFunc(c.undone, func(a, b UndoneShift) int { return cmp.Compare(b.Record, a.Record) })
+	for i := range c.undone {
+		if err := r.below(ctx, newest, &c.undone[i], c); err != nil {
+			return err
+		}
+	}
+	c.record.Of, c.record.Tops = c.undone[0].Record, c.plan.Tops
+	return nil
 }
 
-// Unwrap returns the cause.
-func (e *OperationError) Unwrap() error { return e.Err }
+// below reads a shift's record, if it is still there.
+func (r *ringer) below(ctx context.Context, newest records.Record, undone *UndoneShift, c *change) error {
+	got := records.Got{Found: true, Sealed: records.Sealed{Record: newest}}
+	if undone.Record != newest.Sequence {
+		var err error
+		if got, err = r.driver.get(ctx, identifier(newest, undone.Record)); err != nil {
+			return err
+		}
+	}
+	if !got.Found || got.Broken != nil || got.Record.Sequence != undone.Record {
+		undone.By, undone.Gone = fmt.Sprintf("record %d, which is gone", undone.Record), true
+		return nil
+	}
+	under, digests, err := r.driver.log.Under(ctx, got.Record)
+	for _, ring := range undone.Rings {
+		if top, found := under[ring]; found {
+			c.plan.Tops[ring] = top
+		}
+	}
+	maps.Copy(c.record.Digests, digests)
+	undone.By = credit(got.Record)
+	return err
+}
 
-// OvertakenError says that somebody else wrote to the log in between.
-type OvertakenError struct{ Record records.Record }
+// blame says which records moved the rings last in which nothing can be undone, as far
+// as these are still there.
+func (r *ringer) blame(ctx context.Context, newest records.Record, refused *versioning.UnshiftError) {
+	left := map[string]*versioning.StuckRing{}
+	for i, stuck := range refused.Stuck {
+		if _, known := newest.After[stuck.Ring]; known {
+			left[stuck.Ring] = &refused.Stuck[i]
+		}
+	}
+	for sealed, err := range r.driver.log.Back(ctx, records.Sealed{Record: newest}) {
+		if err != nil || len(left) == 0 {
+			return
+		}
+		for _, ring := range sealed.Record.Moved() {
+			if stuck := left[ring]; stuck != nil {
+				stuck.Moved = fmt.Sprintf("the %s by %s", sealed.Record.Operation, credit(sealed.Record))
+				delete(left, ring)
+			}
+		}
+	}
+}
 
-// Error says who, and what to do.
-func (e *OvertakenError) Error() string {
-	return fmt.Sprintf("there was a %s by %s in between: look at `quoit status`, and run the command again if it is still what you want",
-		e.Record.Operation, credit(e.Record))
+// recall lets the log know the versions of what rings get back. Of lines that it does not
+// know any more the tags show which versions were assigned.
+func (r *ringer) recall(ctx context.Context, newest records.Record, c *change) error {
+	if len(newest.Assigned) == 0 || r.options.DryRun {
+		return nil
+	}
+	for _, change := range c.plan.Changes {
+		versions, place := r.versions[change.To.Digest], change.To
+		var unknown []string
+		for _, image := range slices.Sorted(maps.Keys(versions)) {
+			if !c.record.Assigned.Knows(image, versions[image]) {
+				unknown = append(unknown, image)
+			}
+		}
+		tags := make([][]versioning.Version, len(unknown))
+		err := r.project.pace.Each(len(unknown), func(i int) (err error) {
+			tags[i], err = r.tagged(ctx, unknown[i])
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for i, image := range unknown {
+			c.record.Assigned = c.record.Assigned.Recall(place.Release, image, versions[image], tags[i])
+		}
+		c.record.Assigned = c.record.Assigned.With(place.Release, versions)
+	}
+	return nil
+}
+
+// tagged are the versions of an image that have a tag.
+func (r *ringer) tagged(ctx context.Context, image string) ([]versioning.Version, error) {
+	tags, err := registry.AllTags(ctx, r.driver.repository(image))
+	var versions []versioning.Version
+	for _, tag := range tags {
+		if version, err := versioning.Parse(tag); err == nil {
+			versions = append(versions, version)
+		}
+	}
+	return versions, err
 }

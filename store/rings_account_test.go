@@ -65,7 +65,7 @@ func by(actor string) store.RingOptions {
 type account struct {
 	Table      records.Table
 	Holds      map[string]records.Hold
-	Undo       *records.Shifted
+	Tops       map[string]versioning.Top
 	Operations []string // oldest first
 	Tags       map[string]map[string]string
 }
@@ -76,7 +76,7 @@ func (s *server) account() (account, map[string]int) {
 	history, err := s.Open(nil).History(context.Background(), 1000)
 	must(s.T, err)
 	newest, actors := history[0].Record, map[string]int{}
-	all := account{Table: newest.After, Holds: newest.Holds, Undo: newest.Undo, Tags: s.Tags()}
+	all := account{Table: newest.After, Holds: newest.Holds, Tops: newest.Tops, Tags: s.Tags()}
 	for _, sealed := range history {
 		actors[sealed.Record.Actor]++
 		all.Operations = append([]string{sealed.Record.Operation}, all.Operations...)

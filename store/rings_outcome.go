@@ -22,8 +22,10 @@ type RingOutcome struct {
 	Held []HeldRing `json:"held"`
 	// Dropped are releases that no ring has any more, nor one that contains them.
 	Dropped []ReleaseName `json:"dropped"`
-	// Undone is the shift that is undone; nil if none is.
+	// Undone is the shift that is undone, or the newest of them; nil if none is.
 	Undone *UndoneShift `json:"undone,omitempty"`
+	// AlsoUndone are the others, the newest first.
+	AlsoUndone []UndoneShift `json:"alsoUndone,omitempty"`
 	// Record is the number of its record, 0 if none was written.
 	Record uint64 `json:"-"`
 }
@@ -61,8 +63,11 @@ type HeldRing struct {
 
 // UndoneShift is a shift by its record.
 type UndoneShift struct {
-	Record uint64 `json:"record"`
-	By     string `json:"by"` // who, when and why, in one line
+	Record uint64   `json:"record"`
+	By     string   `json:"by"`    // who, when and why, in one line
+	Rings  []string `json:"rings"` // where it is undone, in their order
+	// Gone says that its record cannot be read, so that what lay below it is unknown.
+	Gone bool `json:"gone,omitempty"`
 }
 
 // describe says what a change does.
@@ -93,8 +98,8 @@ func (r *ringer) describe(ctx context.Context, newest records.Record, c change) 
 	for _, place := range c.plan.Dropped {
 		outcome.Dropped = append(outcome.Dropped, *nameOf(place))
 	}
-	if c.undone != nil {
-		outcome.Undone = &UndoneShift{c.undone.Sequence, credit(*c.undone)}
+	if len(c.undone) > 0 {
+		outcome.Undone, outcome.AlsoUndone = &c.undone[0], c.undone[1:]
 	}
 	return outcome, nil
 }
@@ -159,7 +164,10 @@ func (o RingOutcome) String() string {
 		w.Flush() // into memory
 	}
 	if o.Undone != nil {
-		fmt.Fprintf(&b, "undone: the shift by %s\n", o.Undone.By)
+		fmt.Fprintf(&b, "undone%s: %s\n", o.Undone.in(o.AlsoUndone), o.Undone)
+	}
+	for _, undone := range o.AlsoUndone {
+		fmt.Fprintf(&b, "undone%s: %s\n", undone.in(o.AlsoUndone), undone)
 	}
 	for _, held := range o.byReason() {
 		fmt.Fprintf(&b, "held: %s, %s: end it with `quoit unhold %s`\n", strings.Join(held.rings, ", "), held.reason, strings.Join(held.rings, " "))
@@ -168,6 +176,22 @@ func (o RingOutcome) String() string {
 		fmt.Fprintf(&b, "dropped: %s is no longer in any ring (`quoit set RING %[1]s` places it)\n", dropped.Version)
 	}
 	return b.String()
+}
+
+// in names the rings if there are more shifts than one.
+func (u UndoneShift) in(others []UndoneShift) string {
+	if len(others) == 0 {
+		return ""
+	}
+	return " in " + strings.Join(u.Rings, ", ")
+}
+
+// String is the shift with who made it.
+func (u UndoneShift) String() string {
+	if u.Gone {
+		return fmt.Sprintf("the shift of %s, so it is not known which shifts lay below it: `quoit set RING VERSION` goes further back", u.By)
+	}
+	return "the shift by " + u.By
 }
 
 // heldTogether are rings that are held for one reason.

@@ -15,8 +15,8 @@ import (
 type change struct {
 	record records.Record
 	plan   versioning.RingPlan
-	undone *records.Record // the shift that it undoes
-	again  bool            // may be made anew on a table that others have changed
+	undone []UndoneShift // the newest first
+	again  bool          // may be made anew on a table that others have changed
 }
 
 func (c change) none() bool { return c.record.Operation == "" }
@@ -85,9 +85,6 @@ func (r *ringer) look(ctx context.Context) error {
 	if err == nil && newest.Digest == "" {
 		newest.Record, err = r.driver.takenOver(ctx, newest.Record, r.takeover())
 	}
-	if err == nil && newest.Record.Schema == 1 {
-		newest.Record, err = r.driver.upgraded(ctx, newest)
-	}
 	if err == nil {
 		_, err = r.plan(ctx, newest.Record)
 	}
@@ -99,7 +96,7 @@ func (r *ringer) look(ctx context.Context) error {
 
 // append runs the log's protocol once.
 func (r *ringer) append(ctx context.Context) error {
-	return r.judge(r.driver.append(ctx, records.Options{
+	machine, err := records.New(records.Options{
 		Operation: func(newest records.Record) (records.Record, error) {
 			if newest.Sequence == 0 && !r.tookOver {
 				return records.Record{}, errNotTaken
@@ -107,7 +104,11 @@ func (r *ringer) append(ctx context.Context) error {
 			return r.plan(ctx, newest)
 		},
 		Signature: signatureOf(r.options.Author), Rings: r.options.Rings,
-	}))
+	})
+	if err != nil {
+		return err
+	}
+	return r.judge(r.driver.run(ctx, machine))
 }
 
 // plan makes the record once for every newest one.
@@ -137,6 +138,9 @@ func (r *ringer) make(ctx context.Context, newest records.Record) (change, error
 	}
 	if c.none() {
 		return change{}, errNothing
+	}
+	if err := r.recall(ctx, newest, &c); err != nil {
+		return change{}, err
 	}
 	if before := r.options.Before; before != nil && !r.options.DryRun {
 		if c.record.Gates, err = before(ctx, r.outcome); err != nil {
@@ -170,8 +174,8 @@ func (r *ringer) judge(result records.Result) error {
 	return r.driver.unsettled(result, result.Err)
 }
 
-// versionsOf are those of the images of a release, none for an empty place. They
-// are for people, so a record is read by its tag.
+// versionsOf are those of the images of a release, none for an empty place: by its
+// record, else by the root image.
 func (r *ringer) versionsOf(ctx context.Context, newest records.Record, place records.Place) (map[string]versioning.Version, error) {
 	if place.Empty() {
 		return nil, nil
@@ -184,18 +188,23 @@ func (r *ringer) versionsOf(ctx context.Context, newest records.Record, place re
 		return versions, nil
 	}
 	if place.Record > 0 {
-		tag := records.Name{Sequence: place.Record}.String()
-		log := r.driver.repository(records.Repository)
-		manifest, found, err := log.Get(ctx, tag)
+		manifest, found, err := r.driver.repository(records.Repository).Get(ctx, identifier(newest, place.Record))
 		if err != nil {
 			return nil, err
 		}
-		if !found {
-			return nil, fmt.Errorf("%s, record %d of the log, is gone: run `quoit verify`", log.Reference(tag), place.Record)
+		if found {
+			return records.VersionsOf(manifest.Bytes)
 		}
-		return records.VersionsOf(manifest.Bytes)
 	}
 	return r.labelled(ctx, place)
+}
+
+// identifier is by what an earlier record is read: its digest, else its tag.
+func identifier(newest records.Record, number uint64) string {
+	if digest := newest.Digests[number]; digest != "" {
+		return digest
+	}
+	return records.Name{Sequence: number}.String()
 }
 
 // labelled reads the versions of a release that is older than the log.

@@ -39,7 +39,11 @@ func (d *driver) takeOver(ctx context.Context, t takeover) error {
 		}
 		return record, nil
 	}
-	switch result := d.append(ctx, records.Options{Operation: operation, Signature: t.signature, Rings: t.rings}); {
+	machine, err := records.New(records.Options{Operation: operation, Signature: t.signature, Rings: t.rings})
+	if err != nil {
+		return err
+	}
+	switch result := d.run(ctx, machine); {
 	case result.Outcome == records.Success || errors.Is(result.Err, errHeld):
 		return nil
 	case result.Outcome == records.Foreign && result.Tags[0].Wanted != "":

@@ -40,7 +40,7 @@ func (w *writer) shiftOn(d draw) (writerReport, error) {
 
 func (w *writer) unshift(d draw) (writerReport, error) {
 	outcome, err := w.open().Unshift(context.Background(), w.ringOptions(), nil)
-	if errors.Is(err, store.ErrNoShift) {
+	if refused := new(versioning.UnshiftError); errors.As(err, &refused) { // nothing was shifted, or others came between
 		return w.publish(d)
 	}
 	return w.moved(d, outcome, err)

@@ -9,22 +9,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/versioning"
 )
 
 // replayed is what a history comes to, read from its first record on: from what
-// each record says was done, not from the table that it says is left.
+// each record says was done, not from what it says can be undone.
 type replayed struct {
 	*year
 	table  records.Table
 	holds  map[string]records.Hold
-	shifts []undoable
-	known  map[string]bool // digests that were published
-}
-
-// undoable is a shift that is not undone in some rings.
-type undoable struct {
-	records.Shifted
-	before records.Table
+	stacks map[string][]versioning.Top // by the ring, the shifts that moved it and are not undone there
+	known  map[string]bool             // digests that were published
 }
 
 // replay goes through the whole history, and compares the lineages of all
@@ -33,7 +28,7 @@ func (y *year) replay() {
 	y.T.Helper()
 	history, err := y.project.History(context.Background(), 1<<20)
 	must(y.T, err)
-	r := &replayed{year: y, table: records.Table{}, holds: map[string]records.Hold{}, known: map[string]bool{}}
+	r := &replayed{year: y, table: records.Table{}, holds: map[string]records.Hold{}, stacks: map[string][]versioning.Top{}, known: map[string]bool{}}
 	for _, sealed := range slices.Backward(history) {
 		r.apply(sealed.Record)
 	}
@@ -51,10 +46,12 @@ func (r *replayed) apply(record records.Record) {
 	case records.OpPublish:
 		r.publish(record)
 	case records.OpShift:
-		for _, move := range record.Undo.Moves {
-			r.give(move.To, before[move.From])
+		for _, ring := range record.Moved() {
+			from := r.Rings[slices.Index(r.Rings, ring)-1]
+			r.give(ring, before[from])
+			top := versioning.Top{Record: record.Sequence, From: from, Given: before[from], Displaced: before[ring]}
+			r.stacks[ring] = append(r.stacks[ring], top)
 		}
-		r.shifts = append(r.shifts, undoable{*record.Undo, before})
 	case records.OpUnshift:
 		r.unshift(record, before)
 	case records.OpSet:
@@ -102,53 +99,53 @@ func (r *replayed) give(ring string, place records.Place) {
 }
 
 func (r *replayed) unshift(record records.Record, before records.Table) {
-	at := len(r.shifts) - 1
-	if at < 0 || record.Of != r.shifts[at].Record {
-		r.T.Errorf("record %d undoes record %d", record.Sequence, record.Of)
-		return
-	}
-	shift := &r.shifts[at]
-	var left, all = []string{}, map[string]string{} // the ring to which each gave
-	if undo := record.Undo; undo != nil && undo.Record == record.Of {
-		for _, move := range undo.Moves {
-			left = append(left, move.To)
-		}
-	}
-	for _, move := range shift.Moves {
-		all[move.From] = move.To
-	}
-	moves := shift.Moves
-	shift.Moves = nil
-	for _, move := range moves {
-		if slices.Contains(left, move.To) {
-			shift.Moves = append(shift.Moves, move)
+	tops := r.tops()
+	var undone []string
+	for _, ring := range r.Rings {
+		top, found := tops[ring]
+		if record.Holds[ring].Record != record.Sequence || !found {
 			continue
 		}
-		back := before[all[move.To]]
-		if back.Empty() {
-			back = shift.before[move.To]
+		undone = append(undone, ring)
+		back := top.Displaced
+		for next, other := range tops {
+			if other.Record == top.Record && other.From == ring && !before[next].Empty() && r.true(before[next].Digest, back.Digest) {
+				back = before[next]
+			}
 		}
-		r.give(move.To, back)
-		r.holds[move.To] = records.Hold{Record: record.Sequence, Reason: fmt.Sprintf("the shift of record %d was undone", record.Of)}
+		r.give(ring, back)
+		r.stacks[ring] = r.stacks[ring][:len(r.stacks[ring])-1]
+		r.holds[ring] = records.Hold{Record: record.Sequence, Reason: fmt.Sprintf("the shift of record %d was undone", top.Record)}
 	}
-	if len(shift.Moves) == 0 {
-		r.shifts = r.shifts[:at]
+	if moved := record.Moved(); len(undone) == 0 || !slices.Equal(moved, slices.Sorted(slices.Values(undone))) {
+		r.T.Errorf("record %d undoes what moved %v, and moves %v", record.Sequence, undone, moved)
 	}
+}
+
+// tops are the shifts that can be undone.
+func (r *replayed) tops() map[string]versioning.Top {
+	tops := map[string]versioning.Top{}
+	for ring, stack := range r.stacks {
+		if last := len(stack) - 1; last >= 0 {
+			tops[ring] = stack[last]
+		}
+	}
+	return tops
 }
 
 // compare holds what a record says is left against what has come of all records.
 func (r *replayed) compare(record records.Record) {
 	r.T.Helper()
-	var undo *records.Shifted
-	if last := len(r.shifts) - 1; last >= 0 {
-		undo = &r.shifts[last].Shifted
+	tops := r.tops()
+	if len(tops) == 0 && len(record.Tops) == 0 {
+		tops = record.Tops
 	}
 	holds := maps.Clone(r.holds)
 	if len(holds) == 0 && len(record.Holds) == 0 {
 		holds = record.Holds
 	}
 	for what, diff := range map[string]string{
-		"table": cmp.Diff(r.table, record.After), "holds": cmp.Diff(holds, record.Holds), "shift to undo": cmp.Diff(undo, record.Undo),
+		"table": cmp.Diff(r.table, record.After), "holds": cmp.Diff(holds, record.Holds), "shifts to undo": cmp.Diff(tops, record.Tops),
 	} {
 		if diff != "" {
 			r.T.Errorf("record %d, %s: (-replayed +record):\n%s", record.Sequence, what, diff)

@@ -214,25 +214,35 @@ func (y *year) shifts(request versioning.ShiftRequest) (asked []string) {
 
 func (y *year) unshift() {
 	y.begin()
-	undo := y.submitted.Undo
-	if undo == nil {
+	tops := y.submitted.Tops
+	if len(tops) == 0 {
 		return
 	}
 	var rings []string
-	for _, move := range undo.Moves {
+	for _, ring := range slices.Sorted(maps.Keys(tops)) {
 		if y.chance.IntN(2) == 0 {
-			rings = append(rings, move.To)
+			rings = append(rings, ring)
 		}
 	}
 	if len(rings) > 0 {
 		y.happened["partial unshift"]++
 	}
-	y.tell("unshift", "record %d in %v", undo.Record, rings)
+	y.tell("unshift", "%v", rings)
 	outcome, err := y.project.Unshift(context.Background(), y.options(), rings)
+	if refused := new(versioning.UnshiftError); errors.As(err, &refused) {
+		y.happened["refused unshift"]++
+		for _, stuck := range refused.Stuck {
+			if stuck.Moved == "" || !strings.Contains(err.Error(), "`quoit set "+stuck.Ring+" ") {
+				y.T.Errorf("it does not say who moved %s, and what to do: %v", stuck.Ring, err)
+			}
+		}
+		y.end()
+		return
+	}
 	must(y.T, err)
-	for _, move := range undo.Moves {
-		if len(rings) == 0 || slices.Contains(rings, move.To) {
-			y.held[move.To] = true
+	for _, undone := range append(outcome.AlsoUndone, *outcome.Undone) {
+		for _, ring := range undone.Rings {
+			y.held[ring] = true
 		}
 	}
 	y.lost(y.end(), outcome.Dropped)

@@ -30,6 +30,8 @@ type ShiftRequest struct {
 // A plan without changes means that there is nothing to do, and no record is to
 // be written, though there may be moves.
 //
+// In the rings that it changes it is the newest shift to undo: see [Unshift].
+//
 // Errors are a [*RingError] for a ring that there is not, a [*BoundsError], a
 // [*HeldError] if there would be changes without holds and there are none with
 // them, and a [*DiscardError].
@@ -55,7 +57,19 @@ func Shift(state RingState, request ShiftRequest) (RingPlan, error) {
 		lost.First = state.firstly(lost, first, request.Discard)
 		return RingPlan{}, lost
 	}
+	state.push(&plan)
 	return plan, nil
+}
+
+// push makes the shift the newest one to undo, in the rings that it changes.
+func (s RingState) push(plan *RingPlan) {
+	for _, change := range plan.Changes {
+		at := slices.IndexFunc(plan.Moves, func(move Move) bool { return move.To == change.Ring })
+		if top, found := s.Tops[change.Ring]; found {
+			plan.Under[change.Ring] = top
+		}
+		plan.Tops[change.Ring] = Top{Record: s.Next, From: plan.Moves[at].From, Given: change.To, Displaced: change.From}
+	}
 }
 
 // bounds returns the indices of the first and the last ring of a shift.

@@ -68,7 +68,7 @@ func (s RingState) text() string {
 }
 
 func (s RingState) after(p RingPlan) RingState {
-	return RingState{Rings: s.Rings, Table: p.Table, Holds: p.Holds}
+	return RingState{Rings: s.Rings, Table: p.Table, Holds: p.Holds, Tops: p.Tops, Pruned: s.Pruned, Next: s.Next + 1}
 }
 
 func movesText(moves []Move) string {

@@ -53,6 +53,10 @@ type RingState struct {
 	Holds []string // the held rings
 	// Tops are the newest shifts of rings that can be undone, by the ring.
 	Tops map[string]Top
+	// Pruned are the numbers of releases that were given up.
+	Pruned Lineage
+	// Next is the number of the record that comes of the plan.
+	Next uint64
 }
 
 // Top is the newest shift that moved a ring and was not undone there.
@@ -64,13 +68,11 @@ type Top struct {
 	Displaced Place `json:"displaced,omitzero"`
 }
 
-// RingPlan is what a shift, an unshift or a set does. Its lists are never nil.
+// RingPlan is what a shift, an unshift or a set does. Its lists and maps are never nil.
 type RingPlan struct {
 	// Moves are, innermost first, every take of a shift, also those that change
-	// nothing, or those that an unshift undoes. A set has none.
+	// nothing. An unshift and a set have none.
 	Moves []Move `json:"moves"`
-	// Left are the moves of an unshift's shift that are still not undone.
-	Left []Move `json:"left"`
 	// Changes are the rings that get another release or lose theirs, in order.
 	Changes []RingChange `json:"changes"`
 	Table   Table        `json:"table"` // afterwards
@@ -78,6 +80,13 @@ type RingPlan struct {
 	// Dropped are, by version, the releases that were in a ring and are lost
 	// from sight: none that is in a ring afterwards descends from them.
 	Dropped []Place `json:"dropped"`
+	// Undone are, by the ring, the shifts that an unshift undoes there.
+	Undone map[string]Top `json:"undone"`
+	// Tops are those afterwards: of a shift, with it in each ring that it changes; of an
+	// unshift, without what lay below the shifts that it undoes.
+	Tops map[string]Top `json:"tops"`
+	// Under are, of a shift, the Tops before it of the rings that it changes.
+	Under map[string]Top `json:"under"`
 }
 
 // RingChange is what a ring has before and after.
@@ -101,8 +110,9 @@ func (s RingState) known(rings ...string) error {
 func (s RingState) plan(gives map[string]Place, holds []string) RingPlan {
 	holds = slices.Sorted(slices.Values(append(slices.Clone(s.Holds), holds...)))
 	p := RingPlan{
-		Moves: []Move{}, Left: []Move{}, Changes: []RingChange{},
+		Moves: []Move{}, Changes: []RingChange{},
 		Table: copied(s.Table), Holds: append([]string{}, slices.Compact(holds)...),
+		Undone: map[string]Top{}, Tops: copied(s.Tops), Under: map[string]Top{},
 	}
 	for _, ring := range s.Rings {
 		from := s.Table[ring]

@@ -3,6 +3,7 @@ package versioning
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 	"testing"
 
 	"github.com/quoitbuild/quoit/internal/dose"
@@ -33,6 +34,7 @@ func TestEverySmallTable(t *testing.T) {
 func (f *family) checkBounds(t *testing.T, state RingState) (shifts int) {
 	for last := range state.Rings {
 		for first := range last {
+			state.Next = 7
 			p, goes, err := f.checkShift(state, first, last)
 			if err == nil && goes {
 				err = f.checkParts(state, p)
@@ -48,24 +50,25 @@ func (f *family) checkBounds(t *testing.T, state RingState) (shifts int) {
 
 // checkParts undoes a shift in any two parts.
 func (f *family) checkParts(before RingState, p RingPlan) error {
-	if len(p.Moves) == 0 {
-		return nil
-	}
-	shift, after := Shifted{7, p.Moves, before.Table}, before.after(p)
 	var rings []string
-	for _, move := range p.Moves {
-		rings = append(rings, move.To)
+	for _, change := range p.Changes {
+		rings = append(rings, change.Ring)
 	}
 	for part := 1; part < 1<<len(rings); part++ {
-		state, left, err := f.undo(after, shift, pick(rings, part)...)
+		w := &ringWorld{family: f, state: before}
+		w.apply(p)
+		err := w.unshift(pick(rings, part)...)
 		if err == nil && bits.OnesCount(uint(part)) < len(rings) {
-			state, left, err = f.undo(state, left)
+			err = w.unshift()
 		}
 		if err != nil {
 			return err
 		}
-		if !sameTable(before.Table, state.Table) || len(left.Moves) > 0 {
-			return fmt.Errorf("undone in parts, %v first, it is %v", pick(rings, part), state.Table)
+		if !sameTable(before.Table, w.state.Table) || len(w.state.Tops) > 0 {
+			return fmt.Errorf("undone in parts, %v first, it is %v", pick(rings, part), w.state.Table)
+		}
+		if holds := slices.Concat(before.Holds, rings); !slices.Equal(slices.Compact(slices.Sorted(slices.Values(holds))), w.state.Holds) {
+			return fmt.Errorf("undone in parts, %v are held, not %v", w.state.Holds, holds)
 		}
 	}
 	return nil

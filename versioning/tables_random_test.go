@@ -37,14 +37,6 @@ func drawState(t *rapid.T) (*family, RingState) {
 	return f, state
 }
 
-func drawShift(t *rapid.T, f *family, state RingState) (RingPlan, bool) {
-	first := rapid.IntRange(0, len(state.Rings)-2).Draw(t, "from")
-	last := rapid.IntRange(first+1, len(state.Rings)-1).Draw(t, "to")
-	p, goes, err := f.checkShift(state, first, last)
-	fail(t, err)
-	return p, goes && len(p.Changes) > 0
-}
-
 // drawBuilds places releases: new ones, each made of what its ring or another
 // holds, and old ones.
 func drawBuilds(t *rapid.T, f *family, state RingState) RingState {
@@ -66,71 +58,96 @@ func drawBuilds(t *rapid.T, f *family, state RingState) RingState {
 	return state
 }
 
-// Shifts on shifts, undone newest first, each in parts and in any order.
-func TestShiftsThenUnshiftsAreTheIdentity(t *testing.T) {
+// Without builds and sets, whatever is shifted, undone and held in between and in whatever
+// order: a ring that is undone has what it had before the newest shift that moved it and
+// was not undone there.
+func TestUnshiftGoesBackInHistory(t *testing.T) {
 	check(t, func(t *rapid.T) {
 		f, state := drawState(t)
-		var past []Shifted
-		for range rapid.IntRange(1, 4).Draw(t, "shifts") {
-			if p, goes := drawShift(t, f, state); goes {
-				past = append(past, Shifted{uint64(len(past) + 1), p.Moves, state.Table})
-				state = state.after(p)
-			}
-		}
-		for _, shift := range slices.Backward(past) {
-			before := shift.Before
-			var err error
-			for len(shift.Moves) > 0 {
-				some := rapid.SliceOf(rapid.SampledFrom(shift.Moves)).Draw(t, "undo")
-				var rings []string
-				for _, move := range some {
-					rings = append(rings, move.To)
+		state.Next = 1
+		w := &ringWorld{family: f, state: state}
+		had := map[string][]Place{} // what each ring had before the shifts that moved it
+		for range rapid.IntRange(1, 12).Draw(t, "steps") {
+			ring := rapid.SampledFrom(state.Rings).Draw(t, "ring")
+			switch rapid.IntRange(0, 3).Draw(t, "step") {
+			case 0, 1:
+				before := w.state.Table
+				fail(t, w.drawShift(t))
+				for _, ring := range w.state.Rings {
+					if !before[ring].Same(w.state.Table[ring]) {
+						had[ring] = append(had[ring], before[ring])
+					}
 				}
-				state, shift, err = f.undo(state, shift, rings...)
-				fail(t, err)
-			}
-			if !sameTable(before, state.Table) {
-				t.Fatalf("%v, want %v", state.Table, before)
+			case 2:
+				want := len(had[ring]) > 0
+				before := copied(w.state.Table)
+				if err := w.unshift(ring); (err == nil) != want {
+					t.Fatalf("unshift of %s, which %d shifts moved: %v", ring, len(had[ring]), err)
+				}
+				if want {
+					last := len(had[ring]) - 1
+					before[ring], had[ring] = had[ring][last], had[ring][:last]
+				}
+				if !sameTable(before, w.state.Table) {
+					t.Fatalf("unshift of %s: %v, want %v", ring, w.state.Table, before)
+				}
+			case 3:
+				w.state.Holds = slices.DeleteFunc(slices.Clone(w.state.Holds), func(held string) bool { return held == ring })
 			}
 		}
 	})
 }
 
-// Whatever is built after a shift: undone ring by ring, innermost first, it is
-// the same as all at once, and outermost first too if each ring that took still
-// holds what it was given.
+// Shifts on shifts, undone newest first, each in parts and in any order.
+func TestShiftsThenUnshiftsAreTheIdentity(t *testing.T) {
+	check(t, func(t *rapid.T) {
+		f, state := drawState(t)
+		state.Next = 1
+		w := &ringWorld{family: f, state: state}
+		past := map[uint64]Table{}
+		for range rapid.IntRange(1, 4).Draw(t, "shifts") {
+			past[w.state.Next] = w.state.Table
+			fail(t, w.drawShift(t))
+		}
+		for len(w.state.newestShift()) > 0 {
+			rings := w.state.newestShift()
+			record := w.state.Tops[rings[0]].Record
+			for _, ring := range rapid.Permutation(rings).Draw(t, "undo") {
+				if rapid.Bool().Draw(t, "the rest at once") {
+					fail(t, w.unshift())
+					break
+				}
+				fail(t, w.unshift(ring))
+			}
+			if !sameTable(past[record], w.state.Table) {
+				t.Fatalf("%v, want %v", w.state.Table, past[record])
+			}
+		}
+		if !sameTable(state.Table, w.state.Table) {
+			t.Fatalf("%v, want %v", w.state.Table, state.Table)
+		}
+	})
+}
+
+// Whatever is built after a shift: undone ring by ring, innermost first, it is the same as
+// all at once, if every ring has what descends from what it was given.
 func TestUnshiftAfterBuilds(t *testing.T) {
 	check(t, func(t *rapid.T) {
 		f, before := drawState(t)
-		p, goes := drawShift(t, f, before)
-		if !goes {
+		before.Next = 1
+		w := &ringWorld{family: f, state: before}
+		fail(t, w.drawShift(t))
+		w.state = drawBuilds(t, f, w.state)
+		once, inner := *w, *w
+		rings := w.state.newestShift()
+		if len(rings) == 0 || once.unshift() != nil {
 			return
 		}
-		shift := Shifted{1, p.Moves, before.Table}
-		now := drawBuilds(t, f, before.after(p))
-		once, _, err := f.undo(now, shift)
-		fail(t, err)
-
-		inner, left := now, shift
-		for _, move := range p.Moves {
-			inner, left, err = f.undo(inner, left, move.To)
-			fail(t, err)
+		for _, ring := range rings {
+			fail(t, inner.unshift(ring))
 		}
-		outer, rest := now, shift
-		untouched := true
-		for _, move := range slices.Backward(p.Moves) {
-			untouched = untouched && now.Table[move.To].Same(p.Table[move.To])
-			outer, rest, err = f.undo(outer, rest, move.To)
-			fail(t, err)
-		}
-		if !sameTable(once.Table, inner.Table) {
-			t.Fatalf("innermost first %v, at once %v", inner.Table, once.Table)
-		}
-		if untouched && !sameTable(once.Table, outer.Table) {
-			t.Fatalf("outermost first %v, at once %v", outer.Table, once.Table)
-		}
-		if len(left.Moves)+len(rest.Moves) > 0 || !slices.Equal(once.Holds, inner.Holds) || !slices.Equal(once.Holds, outer.Holds) {
-			t.Fatalf("left %v and %v, held %v, %v and %v", left, rest, once.Holds, inner.Holds, outer.Holds)
+		if !sameTable(once.state.Table, inner.state.Table) || !slices.Equal(once.state.Holds, inner.state.Holds) {
+			t.Fatalf("innermost first %v, at once %v", inner.state, once.state)
 		}
 	})
 }

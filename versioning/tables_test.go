@@ -42,7 +42,7 @@ func (f *family) descends(place, ancestor Place) bool {
 
 // checkPlan holds a plan to what is true of every plan.
 func (f *family) checkPlan(before RingState, p RingPlan) error {
-	if p.Moves == nil || p.Left == nil || p.Changes == nil || p.Holds == nil || p.Dropped == nil || p.Table == nil {
+	if p.Moves == nil || p.Undone == nil || p.Tops == nil || p.Under == nil || p.Changes == nil || p.Holds == nil || p.Dropped == nil || p.Table == nil {
 		return errors.New("a list is null")
 	}
 	changed := map[string]bool{}
@@ -99,7 +99,7 @@ func (f *family) checkShift(before RingState, first, last int) (RingPlan, bool, 
 	if err == nil {
 		err = f.checkPlan(before, p)
 	}
-	if err == nil && (!sameTable(want, p.Table) || movesText(moves) != movesText(p.Moves) || len(p.Left) > 0) {
+	if err == nil && (!sameTable(want, p.Table) || movesText(moves) != movesText(p.Moves)) {
 		err = fmt.Errorf("%s, want %v", movesText(p.Moves), want)
 	}
 	if err != nil {
@@ -156,34 +156,6 @@ func (f *family) checkDiscards(before RingState, request ShiftRequest, p RingPla
 		}
 	}
 	return nil
-}
-
-// undo unshifts some rings, none for all, and returns the state afterwards and
-// what is left.
-func (f *family) undo(now RingState, shift Shifted, rings ...string) (RingState, Shifted, error) {
-	p, err := Unshift(now, shift, rings)
-	if err != nil {
-		return now, shift, err
-	}
-	if err := f.checkPlan(now, p); err != nil {
-		return now, shift, err
-	}
-	want := maps.Clone(now.Table)
-	holds := slices.Clone(now.Holds)
-	for _, move := range p.Moves {
-		want[move.To], holds = shift.Before[move.To], append(holds, move.To)
-		for _, gave := range shift.Moves {
-			if gave.From == move.To {
-				want[move.To] = now.Table[gave.To]
-			}
-		}
-	}
-	slices.Sort(holds)
-	if !sameTable(want, p.Table) || !slices.Equal(slices.Compact(holds), p.Holds) {
-		return now, shift, fmt.Errorf("unshift of %v: %v and %v held, want %v and %v", rings, p.Table, p.Holds, want, holds)
-	}
-	shift.Moves = p.Left
-	return now.after(p), shift, nil
 }
 
 func sameTable(a, b Table) bool {

@@ -2,109 +2,162 @@ package versioning
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
 
-// Shifted is a past shift that may be undone.
-type Shifted struct {
-	Record uint64
-	Moves  []Move // those that are not undone yet
-	Before Table  // before the shift
-}
-
-// Unshift undoes a shift in some of the rings that took a release, or in all of
-// them if none are named, and holds these rings. Ring by ring, with everything
+// Unshift undoes in each of the rings the newest shift S that moved it and was not
+// undone there, and holds these rings. Without names it undoes the newest shift that can
+// be undone in any ring, in all rings where it can, and holds only these. Everything is
 // read before anything is changed:
 //
-//   - If the ring also gave, and no earlier call undid that, it takes back what
-//     the ring that it gave to has now: its release, or what replaced it
-//     meanwhile. It is the same whether this call undoes that ring, too.
-//   - Otherwise, or if that ring is empty now, it takes what it had before the
-//     shift. If that is nothing, it becomes empty and keeps only its root.
+//   - If the ring also gave in S, and S is still the newest shift to undo in the ring
+//     that it gave to, it takes what that ring has now, if that equals or descends from
+//     what it had before S itself: so a hotfix that was made there comes along.
+//   - Otherwise it takes what it had before S. If that is nothing, it becomes empty and
+//     keeps only its root.
 //
-// What the ring has now is not asked after: what nothing descends from any
-// more is in Dropped and is no error. Held rings are undone like others, as
-// somebody says so.
+// Held rings are undone like others, as somebody says so. Rings that are no longer
+// declared stay as they are. What lay below the undone shifts is for the caller to add
+// to the plan's Tops: it is in their records.
 //
-// Without changes of the rings since the shift the table becomes what it was
-// before it, in one go or ring by ring in any order. After changes the order
-// matters. Innermost first is the same as all at once. A ring whose outer
-// neighbour was undone in an earlier call takes what it had before the shift,
-// and what was made in that neighbour is Dropped in that earlier call.
+// Shifts that are undone right after each other leave what was there before them, in
+// whatever order the rings are named.
 //
-// A plan without changes is still to be recorded, for its moves and holds. Moves
-// to a ring that is no longer declared count as undone by any unshift, as
-// nothing else could end them; the ring stays as it is.
-//
-// The error is an [*UnshiftError].
-func Unshift(state RingState, shift Shifted, rings []string) (RingPlan, error) {
-	declared := func(ring string) bool { return slices.Contains(state.Rings, ring) }
-	if err := shift.undoable(rings, declared); err != nil {
+// Errors are a [*RingError] and an [*UnshiftError].
+func Unshift(state RingState, rings []string) (RingPlan, error) {
+	if err := state.known(rings...); err != nil {
 		return RingPlan{}, err
 	}
-	var undone, left []Move
-	var holds []string
-	gives := map[string]Place{}
-	for _, move := range shift.Moves {
-		switch ring := move.To; {
-		case !declared(ring):
-			undone = append(undone, move)
-		case len(rings) > 0 && !slices.Contains(rings, ring):
-			left = append(left, move)
-		default:
-			undone, holds = append(undone, move), append(holds, ring)
-			gives[ring] = shift.returns(ring, state.Table)
+	if len(rings) == 0 {
+		if rings = state.newestShift(); len(rings) == 0 {
+			return RingPlan{}, &UnshiftError{}
 		}
 	}
-	plan := state.plan(gives, holds)
-	plan.Moves, plan.Left = append(plan.Moves, undone...), append(plan.Left, left...)
+	undone, gives, stuck := map[string]Top{}, map[string]Place{}, []StuckRing{}
+	for _, ring := range state.Rings {
+		if !slices.Contains(rings, ring) {
+			continue
+		}
+		undone[ring], gives[ring] = state.Tops[ring], state.returns(ring)
+		if why := state.sticks(ring, gives[ring]); why != "" {
+			stuck = append(stuck, StuckRing{Ring: ring, Why: why, Top: undone[ring], Has: state.Table[ring], Back: gives[ring]})
+		}
+	}
+	if len(stuck) > 0 {
+		return RingPlan{}, &UnshiftError{Stuck: stuck}
+	}
+	plan := state.plan(gives, rings)
+	plan.Undone = undone
+	maps.DeleteFunc(plan.Tops, func(ring string, _ Top) bool { return slices.Contains(rings, ring) })
 	return plan, nil
 }
 
-// returns is what a ring gets when its take is undone.
-func (s Shifted) returns(ring string, now Table) Place {
-	gave := slices.IndexFunc(s.Moves, func(m Move) bool { return m.From == ring })
-	if gave < 0 || now[s.Moves[gave].To].Empty() {
-		return s.Before[ring]
+// newestShift returns the declared rings in which the newest shift can be undone.
+func (s RingState) newestShift() (rings []string) {
+	newest := uint64(0)
+	for _, ring := range s.Rings {
+		newest = max(newest, s.Tops[ring].Record)
 	}
-	return now[s.Moves[gave].To]
-}
-
-func (s Shifted) undoable(rings []string, declared func(string) bool) error {
-	var all []string
-	for _, move := range s.Moves {
-		if declared(move.To) {
-			all = append(all, move.To)
+	for _, ring := range s.Rings {
+		if newest > 0 && s.Tops[ring].Record == newest {
+			rings = append(rings, ring)
 		}
 	}
-	if len(s.Moves) == 0 {
-		return &UnshiftError{Record: s.Record}
-	}
-	for _, ring := range rings {
-		if !slices.Contains(all, ring) {
-			return &UnshiftError{Record: s.Record, Ring: ring, Rings: all}
-		}
-	}
-	return nil
+	return rings
 }
 
-// UnshiftError says that a shift has nothing to undo, in a ring or at all.
+// returns is what a ring gets when its newest shift is undone.
+func (s RingState) returns(ring string) Place {
+	top := s.Tops[ring]
+	for to, other := range s.Tops {
+		if other.Record == top.Record && other.From == ring && s.Table[to].Descends(top.Displaced) {
+			return s.Table[to]
+		}
+	}
+	return top.Displaced
+}
+
+// sticks says why the newest shift of a ring cannot be undone, "" if it can.
+func (s RingState) sticks(ring string, back Place) Why {
+	top, found := s.Tops[ring]
+	switch has := s.Table[ring]; {
+	case !found:
+		return NoShift
+	case !has.Descends(top.Given):
+		return Replaced
+	case has.Same(back):
+		return Unchanged
+	case !back.Empty() && s.Pruned.Has(back.Release):
+		return Pruned
+	}
+	return ""
+}
+
+// Why is a reason not to undo a shift in a ring.
+type Why string
+
+// The reasons.
+const (
+	NoShift   Why = "no shift"  // none is left to undo
+	Replaced  Why = "replaced"  // the ring has something else than what descends from what the shift gave it
+	Unchanged Why = "unchanged" // the ring would keep what it has
+	Pruned    Why = "pruned"    // what it would get back was given up
+)
+
+// StuckRing is a ring in which a shift cannot be undone.
+type StuckRing struct {
+	Ring string
+	Why  Why
+	Top  Top   // the shift, zero if there is none
+	Has  Place // what the ring has
+	Back Place // what it would get
+	// Moved says which record moved the ring last, like "the set by ann at noon (record
+	// 17)", "" if it is not known: for the caller to fill in.
+	Moved string
+}
+
+// UnshiftError says that nothing is undone, in no ring: in some it cannot be.
 type UnshiftError struct {
-	Record uint64   // of the shift
-	Ring   string   // "" for all
-	Rings  []string // where it can be undone
+	Stuck []StuckRing // in order; none if no ring has a shift to undo
 }
 
-// Error names the rings where the shift can be undone.
+// Error says why, which record moved each ring last, and what to do instead.
 func (e *UnshiftError) Error() string {
-	shift := fmt.Sprintf("the shift of record %d", e.Record)
-	switch {
-	case len(e.Rings) == 0 && e.Ring == "":
-		return shift + " is undone already, in every ring"
-	case len(e.Rings) == 0:
-		return fmt.Sprintf("%s has nothing to undo in %s, nor in any other ring of the manifest", shift, e.Ring)
+	if len(e.Stuck) == 0 {
+		return "there is no shift to undo in any ring: `quoit history` shows what was done, and `quoit set RING VERSION` places a release"
 	}
-	return fmt.Sprintf("%s has nothing to undo in %s, where it moved nothing or is undone already: choose from %s",
-		shift, e.Ring, strings.Join(e.Rings, ", "))
+	var all []string
+	for _, stuck := range e.Stuck {
+		all = append(all, stuck.String())
+	}
+	return strings.Join(all, "; ")
+}
+
+// String is the ring's part of the message.
+func (r StuckRing) String() string {
+	has, version := "is empty", "VERSION"
+	if !r.Has.Empty() {
+		has = "has " + r.Has.Version.String()
+	}
+	if r.Moved != "" {
+		has += " by " + r.Moved
+	}
+	shift := fmt.Sprintf("the shift of record %d", r.Top.Record)
+	var why string
+	switch r.Why {
+	case NoShift:
+		why = "no shift that moved it is left to undo"
+	case Replaced:
+		why = fmt.Sprintf("this does not descend from %s, which %s gave it", r.Top.Given.text(r.Has), shift)
+		if !r.Back.Empty() && !r.Back.Same(r.Has) {
+			version = r.Back.Version.String()
+		}
+	case Unchanged:
+		why = fmt.Sprintf("it would keep that if %s were undone", shift)
+	case Pruned:
+		why = fmt.Sprintf("%s, which it had before %s, was pruned", r.Back.Version, shift)
+	}
+	return fmt.Sprintf("%s %s, and %s: place a release with `quoit set %s %s`", r.Ring, has, why, r.Ring, version)
 }

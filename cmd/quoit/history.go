@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quoitbuild/quoit/internal/show"
+	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
 )
 
@@ -72,6 +75,9 @@ type historyEntry struct {
 	Dirty     bool          `json:"dirty,omitempty"` // the sources differed from the commit
 	Older     bool          `json:"older,omitempty"` // it took commits back, with --older
 	Moves     []historyMove `json:"moves"`           // never null
+	// Held are the rings that the record holds, Unheld those whose hold it ends.
+	Held   []store.HeldRing `json:"held,omitempty"`
+	Unheld []store.HeldRing `json:"unheld,omitempty"`
 	// Images are all images of the release that it published or took over, by name.
 	Images map[string]historyImage `json:"images,omitempty"`
 	// Taken are versions that others had pushed: no release gets them any more.
@@ -109,7 +115,10 @@ func newHistoryResult(project string, history []records.Sealed) historyResult {
 		entry := historyEntry{
 			Number: r.Sequence, Digest: sealed.Digest, Time: r.Time, Operation: r.Operation, Of: r.Of,
 			Actor: r.Actor, Message: r.Message, Source: r.Source, Commit: r.Commit, Dirty: r.Dirty, Older: r.Older,
-			Moves: []historyMove{}, Gates: r.Gates, Required: r.Required,
+			Moves: []historyMove{}, Gates: r.Gates, Required: r.Required, Unheld: heldBy(r.Unheld, 0),
+		}
+		if r.Operation == records.OpHold || r.Operation == records.OpUnshift {
+			entry.Held = heldBy(r.Holds, r.Sequence)
 		}
 		for _, ring := range r.Moved() {
 			entry.Moves = append(entry.Moves, historyMove{ring, versionIn(r.Before[ring]), versionIn(r.After[ring])})
@@ -126,6 +135,16 @@ func newHistoryResult(project string, history []records.Sealed) historyResult {
 		result.Records = append(result.Records, entry)
 	}
 	return result
+}
+
+// heldBy are the rings that a record holds (0: any), sorted.
+func heldBy(holds map[string]records.Hold, record uint64) (held []store.HeldRing) {
+	for _, ring := range slices.Sorted(maps.Keys(holds)) {
+		if record == 0 || holds[ring].Record == record {
+			held = append(held, store.HeldRing{Ring: ring, Reason: holds[ring].Reason})
+		}
+	}
+	return held
 }
 
 func versionIn(place records.Place) string {
@@ -232,6 +251,14 @@ func (e historyEntry) rings() []string {
 		default:
 			moves = append(moves, fmt.Sprintf("%s: %s → %s", move.Ring, move.From, move.To))
 		}
+	}
+	for _, held := range e.Held {
+		if e.Operation == records.OpHold {
+			moves = append(moves, fmt.Sprintf("%s held: %s", held.Ring, show.Short(held.Reason, 72)))
+		}
+	}
+	for _, held := range e.Unheld {
+		moves = append(moves, fmt.Sprintf("%s no longer held: %s", held.Ring, show.Short(held.Reason, 72)))
 	}
 	return moves
 }

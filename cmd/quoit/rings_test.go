@@ -41,6 +41,7 @@ func TestReleasesGoFromRingToRing(t *testing.T) {
 	s.does("hold", "users", "--reason", "audit until Friday")
 	s.says([]string{"status"}, "audit until Friday")
 	s.does("unhold", "users")
+	s.says([]string{"history", "-n", "2"}, "users held: audit until Friday", "users no longer held: audit until Friday")
 	if got := s.holds(); got != "- 0.2.0 0.2.0 0.1.0 -" {
 		t.Errorf("at last the rings have %s", got)
 	}
@@ -194,4 +195,29 @@ func TestARemovedGateIsStillAsked(t *testing.T) {
 	s.does("unshift")
 	s.does("set", "testers", "0.1.0", "--skip-gate", "testers", "--reason", "it still burns")
 	s.says([]string{"history", "-n", "1"}, "set", "gate testers/api skipped: it still burns")
+}
+
+// The newest shift moved another ring than the one in trouble.
+func TestUnshiftOfOneRing(t *testing.T) {
+	s := newShop(t, "")
+	s.publish("developers", "first")
+	s.does("shift")
+	s.publish("developers", "second")
+	for range 3 {
+		s.does("shift")
+	}
+	if got := s.holds(); got != "- 0.2.0 0.2.0 0.2.0 0.2.0" {
+		t.Fatalf("the rings have %s", got)
+	}
+	s.says([]string{"unshift", "users"}, "users  0.2.0  0.1.0", "undone: the shift by ann at ", "held: users, ")
+	if got := s.holds(); got != "- 0.2.0 0.2.0 0.1.0 0.2.0" {
+		t.Errorf("after unshift the rings have %s", got)
+	}
+	s.fails(1, []string{"unshift", "developers", "post"}, "developers has 0.2.0 by the publish by ann", "`quoit set developers VERSION`", "(nothing was moved)")
+	s.does("set", "testers", "0.1.0", "--discard", "testers")
+	s.fails(1, []string{"unshift", "testers"}, "testers has 0.1.0 by the set by ann", "`quoit set testers VERSION`", "(nothing was moved)")
+	if got := s.holds(); got != "- 0.2.0 0.1.0 0.1.0 0.2.0" {
+		t.Errorf("after refusals the rings have %s", got)
+	}
+	s.says([]string{"history", "-n", "1"}, "set")
 }

@@ -91,6 +91,7 @@ var parts = []part{
 			TestTampering
 			TestTheLogOfAProjectThatHadNone
 			TestTheReleaseNamesItsCommit
+			TestUnshiftOfOneRing
 			TestVersionsFollowTheRings
 			TestWithoutAnyState`),
 	}},

@@ -79,7 +79,11 @@ func (r *pruner) needed() (map[string]bool, error) {
 	for sequence := r.newest.Record.Sequence; sequence >= r.oldest(); sequence-- {
 		keep(r.log[sequence].Record.Before, r.log[sequence].Record.After)
 	}
-	undo := r.newest.Record.Undo
+	for ring, top := range r.newest.Record.Tops {
+		needed[top.Displaced.Digest] = true
+		needed[r.log[top.Record].Record.Under[ring].Displaced.Digest] = true
+	}
+	undo := r.newest.Record.Undo // of a log that was not written to since Tops are known
 	for range 2 {
 		if undo != nil {
 			shift := r.log[undo.Record].Record

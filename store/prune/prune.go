@@ -46,8 +46,8 @@ type Outcome struct {
 }
 
 // Prune gives up the releases that nothing needs: no ring has them, or had
-// them in the newest records; undoing the newest shift, or the one below it, does
-// not bring them back; no image has its newest version in them; and the caller
+// them in the newest records; undoing the newest shift of a ring, or the one below it,
+// does not bring them back; no image has its newest version in them; and the caller
 // does not need them. First a record says so, from which on no ring can get them
 // back. Then the tags of versions that are in no other release get an empty image,
 // so the registry may free what they named and the version is taken for ever, and

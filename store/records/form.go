@@ -87,16 +87,7 @@ func checkContents(r Record) error {
 	if err := checkTables(r); err != nil {
 		return err
 	}
-	for _, ring := range sortedKeys(r.Holds) {
-		hold := r.Holds[ring]
-		if err := checkName("held ring", ring); err != nil {
-			return err
-		}
-		if hold.Record < 1 || hold.Record > r.Sequence || len(hold.Reason) > maxText || !printable(hold.Reason) {
-			return fmt.Errorf("ring %s is held by record %d, for the reason %.40q", ring, hold.Record, hold.Reason)
-		}
-	}
-	if err := cmp.Or(checkShifts(r), checkTops(r), checkAssigned(r), checkDigests(r)); err != nil {
+	if err := cmp.Or(checkHolds(r), checkShifts(r), checkTops(r), checkAssigned(r), checkDigests(r)); err != nil {
 		return err
 	}
 	if err := checkGates(r); err != nil {
@@ -194,6 +185,21 @@ func (r Record) checkPlace(place Place) error {
 	numbers := place.Record > r.Sequence || place.Release > r.Releases || r.Releases > versioning.MaxRelease
 	if numbers || !place.Lineage.Valid() || place.Lineage.Has(place.Release) {
 		return fmt.Errorf("release %d of %d, by record %d, descends from %.80q", place.Release, r.Releases, place.Record, place.Lineage)
+	}
+	return nil
+}
+
+func checkHolds(r Record) error {
+	for _, holds := range []map[string]Hold{r.Holds, r.Unheld} {
+		for _, ring := range sortedKeys(holds) {
+			hold := holds[ring]
+			if err := checkName("held ring", ring); err != nil {
+				return err
+			}
+			if hold.Record < 1 || hold.Record > r.Sequence || len(hold.Reason) > maxText || !printable(hold.Reason) {
+				return fmt.Errorf("ring %s is held by record %d, for the reason %.40q", ring, hold.Record, hold.Reason)
+			}
+		}
 	}
 	return nil
 }

@@ -136,7 +136,7 @@ func (h *history) draw() (string, Operation) {
 	case 1, 2:
 		return h.drawShift(count)
 	case 3:
-		if newest.Record.Undo != nil {
+		if len(newest.Record.Tops) > 0 {
 			return h.drawUnshift(newest.Record)
 		}
 	case 4:

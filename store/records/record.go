@@ -43,8 +43,9 @@ type Record struct {
 	// After has every ring of Before.
 	Before Table `json:"before"`
 	After  Table `json:"after"`
-	// Holds are the rings that are held.
-	Holds map[string]Hold `json:"holds,omitempty"`
+	// Holds are the rings that are held, Unheld the holds that this record ends.
+	Holds  map[string]Hold `json:"holds,omitempty"`
+	Unheld map[string]Hold `json:"unheld,omitempty"`
 	// Releases is how many releases have a number, see [Place].
 	Releases uint64 `json:"releases,omitempty"`
 	// Pruned are the numbers of the releases that were given up, see [OpPrune]. No

@@ -51,7 +51,7 @@ func (h *history) next(planned uint64) uint64 {
 }
 
 func stateOf(newest Record) versioning.RingState {
-	return versioning.RingState{Rings: simulated, Table: newest.After, Holds: sortedKeys(newest.Holds)}
+	return versioning.RingState{Rings: simulated, Table: newest.After, Holds: sortedKeys(newest.Holds), Tops: newest.Tops, Next: newest.Sequence + 1}
 }
 
 func (h *history) drawShift(count int) (string, Operation) {
@@ -75,39 +75,42 @@ func shifted(newest Record) (Record, error) {
 		return Record{}, errors.Join(err, errNothing)
 	}
 	record := newest.Following(OpShift)
-	record.After, record.Below = plan.Table, newest.Undo
-	record.Undo = &Shifted{Record: newest.Sequence + 1, Moves: plan.Moves}
+	record.After, record.Tops, record.Under = plan.Table, plan.Tops, plan.Under
 	return record, nil
 }
 
 func (h *history) drawUnshift(newest Record) (string, Operation) {
 	var rings []string
-	if move := newest.Undo.Moves[h.rng.IntN(len(newest.Undo.Moves))]; h.rng.IntN(2) == 0 {
-		rings = []string{move.To}
+	if h.rng.IntN(2) == 0 {
+		rings = []string{h.ring()}
 	}
-	undone := h.store[h.look(h.world, Repository, Name{Sequence: newest.Undo.Record}.String())].Record
+	shifts := map[uint64]Record{}
+	for _, top := range newest.Tops {
+		shifts[top.Record] = h.store[h.look(h.world, Repository, Name{Sequence: top.Record}.String())].Record
+	}
 	planned := h.next(newest.Sequence)
-	return fmt.Sprintf("unshift record %d in %v on record %d", undone.Sequence, rings, planned), func(newest Record) (Record, error) {
+	return fmt.Sprintf("unshift in %v on record %d", rings, planned), func(newest Record) (Record, error) {
 		if newest.Sequence != planned {
 			return Record{}, movedError{"dev"}
 		}
-		return unshifted(newest, undone, newest.Undo.Moves, rings)
+		return unshifted(newest, shifts, rings)
 	}
 }
 
-// unshifted undoes moves of a shift in rings, or in all.
-func unshifted(newest, undone Record, moves []versioning.Move, rings []string) (Record, error) {
-	plan, err := versioning.Unshift(stateOf(newest), versioning.Shifted{Record: undone.Sequence, Moves: moves, Before: undone.Before}, rings)
+// unshifted undoes the newest shifts of rings, or the newest of all.
+func unshifted(newest Record, shifts map[uint64]Record, rings []string) (Record, error) {
+	plan, err := versioning.Unshift(stateOf(newest), rings)
 	if err != nil {
 		return Record{}, err
 	}
 	record := newest.Following(OpUnshift)
-	record.After, record.Of, record.Undo = plan.Table, undone.Sequence, undone.Below
-	if len(plan.Left) > 0 {
-		record.Undo = &Shifted{Record: undone.Sequence, Moves: plan.Left}
-	}
-	for _, move := range plan.Moves {
-		record.hold(move.To, newest.Sequence+1)
+	record.After, record.Tops = plan.Table, plan.Tops
+	for ring, top := range plan.Undone {
+		record.Of = max(record.Of, top.Record)
+		record.hold(ring, newest.Sequence+1)
+		if under, found := shifts[top.Record].Under[ring]; found {
+			record.Tops[ring] = under
+		}
 	}
 	return record, nil
 }
@@ -143,14 +146,14 @@ func (h *history) drawHold(newest Record) (string, Operation) {
 // that it does.
 type ringsReplayed struct {
 	holds  map[string]Hold
-	shifts []Shifted // not undone, or not everywhere
+	stacks map[string][]versioning.Top // by the ring, the shifts that moved it and are not undone there
 }
 
 // judgeRings says whether shifts and holds are what the records make of them: a
 // shift or an unshift is made once, for the table that it was planned on, and
-// what is undone is the newest shift that was not.
+// what is undone in a ring is the newest shift that moved it and was not.
 func (h *history) judgeRings() error {
-	r := &ringsReplayed{holds: map[string]Hold{}}
+	r := &ringsReplayed{holds: map[string]Hold{}, stacks: map[string][]versioning.Top{}}
 	for i, d := range h.decisions {
 		record := d.sealed.Record
 		planned, ours := h.planned[record.ID]
@@ -168,15 +171,14 @@ func (h *history) judgeRings() error {
 func (r *ringsReplayed) apply(record Record) error {
 	switch record.Operation {
 	case "shift":
-		if record.Undo == nil || record.Undo.Record != record.Sequence {
-			return fmt.Errorf("to undo it says %v", record.Undo)
-		}
-		for _, move := range record.Undo.Moves {
-			if record.After[move.To] != record.Before[move.From] {
-				return fmt.Errorf("%s has not got what %s gave", move.To, move.From)
+		for _, ring := range record.Moved() {
+			from := simulated[slices.Index(simulated, ring)-1]
+			if record.After[ring] != record.Before[from] {
+				return fmt.Errorf("%s has not got what %s gave", ring, from)
 			}
+			top := versioning.Top{Record: record.Sequence, From: from, Given: record.After[ring], Displaced: record.Before[ring]}
+			r.stacks[ring] = append(r.stacks[ring], top)
 		}
-		r.shifts = append(r.shifts, *record.Undo)
 	case "unshift":
 		if err := r.unshift(record); err != nil {
 			return err
@@ -197,37 +199,37 @@ func (r *ringsReplayed) apply(record Record) error {
 }
 
 func (r *ringsReplayed) unshift(record Record) error {
-	last := len(r.shifts) - 1
-	if last < 0 || record.Of != r.shifts[last].Record {
-		return fmt.Errorf("it undoes record %d, of %v", record.Of, r.shifts)
-	}
-	var left []versioning.Move
-	if record.Undo != nil && record.Undo.Record == record.Of {
-		left = record.Undo.Moves
-	}
-	count := 0
-	for _, move := range r.shifts[last].Moves {
-		if !slices.Contains(left, move) {
-			r.holds[move.To] = Hold{Record: record.Sequence}
-			count++
+	moved, undone, of := record.Moved(), []string{}, uint64(0)
+	for _, ring := range simulated {
+		if record.Holds[ring].Record != record.Sequence {
+			continue
 		}
+		undone = append(undone, ring)
+		last := len(r.stacks[ring]) - 1
+		if last < 0 || record.After[ring].Digest != r.stacks[ring][last].Displaced.Digest && !slices.ContainsFunc(sortedKeys(record.Before), func(other string) bool {
+			return record.Before[other] == record.After[ring]
+		}) {
+			return fmt.Errorf("%s gets %v back, of %v", ring, record.After[ring], r.stacks[ring])
+		}
+		of = max(of, r.stacks[ring][last].Record)
+		r.stacks[ring], r.holds[ring] = r.stacks[ring][:last], Hold{Record: record.Sequence}
 	}
-	if count == 0 || count+len(left) != len(r.shifts[last].Moves) {
-		return fmt.Errorf("of %v it leaves %v", r.shifts[last].Moves, left)
-	}
-	if r.shifts[last].Moves = left; len(left) == 0 {
-		r.shifts = r.shifts[:last]
+	if !slices.Equal(moved, undone) || len(undone) == 0 || record.Of != of {
+		return fmt.Errorf("it undoes record %d in %v, and moves %v", record.Of, undone, moved)
 	}
 	return nil
 }
 
-// undo compares the newest shift that is not undone.
+// undo compares the newest shifts that are not undone.
 func (r *ringsReplayed) undo(record Record) error {
-	last := len(r.shifts) - 1
-	switch {
-	case last < 0 && record.Undo == nil:
-	case last < 0 || record.Undo == nil || record.Undo.Record != r.shifts[last].Record || !slices.Equal(record.Undo.Moves, r.shifts[last].Moves):
-		return fmt.Errorf("it says that %v can be undone, of %v", record.Undo, r.shifts)
+	tops := map[string]versioning.Top{}
+	for ring, stack := range r.stacks {
+		if last := len(stack) - 1; last >= 0 {
+			tops[ring] = stack[last]
+		}
+	}
+	if !maps.Equal(tops, record.Tops) {
+		return fmt.Errorf("it says that %v can be undone, and %v can", record.Tops, tops)
 	}
 	return nil
 }

@@ -1,0 +1,212 @@
+package store_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/store/storetest"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// spread has two releases, and 0.2.0 in every ring: records 2, 4, 5 and 6 are shifts, of
+// which the last moved post only, and each one before also the ring before.
+func spread(t *testing.T) *server {
+	t.Helper()
+	s := newServer(t)
+	s.Release(storetest.First, "developers")
+	s.Shift()
+	s.Release(storetest.With(storetest.First, storetest.Shop{"mail": 2}), "developers")
+	for range 3 {
+		s.Shift()
+	}
+	s.wantHolds("- 0.2.0 0.2.0 0.2.0 0.2.0")
+	return s
+}
+
+func (s *server) unshift(rings ...string) (store.RingOutcome, error) {
+	return s.Open(nil).Unshift(context.Background(), storetest.RingOptions(), rings)
+}
+
+func undoneText(outcome store.RingOutcome) string {
+	var all []string
+	for line := range strings.Lines(moment.ReplaceAllString(outcome.String(), "NOW")) {
+		if strings.HasPrefix(line, "undone") {
+			all = append(all, strings.TrimSpace(line))
+		}
+	}
+	return strings.Join(all, "\n")
+}
+
+func TestUnshiftMeansTheRingThatIsNamed(t *testing.T) {
+	for rings, want := range map[string]struct{ holds, undone string }{
+		"users":              {"- 0.2.0 0.2.0 0.1.0 0.2.0", "undone: the shift by ann at NOW (record 5)"},
+		"post":               {"- 0.2.0 0.2.0 0.2.0 0.1.0", "undone: the shift by ann at NOW (record 6)"},
+		"":                   {"- 0.2.0 0.2.0 0.2.0 0.1.0", "undone: the shift by ann at NOW (record 6)"},
+		"post users":         {"- 0.2.0 0.2.0 0.1.0 0.1.0", "undone in post: the shift by ann at NOW (record 6)\nundone in users: the shift by ann at NOW (record 5)"},
+		"testers":            {"- 0.2.0 0.1.0 0.2.0 0.2.0", "undone: the shift by ann at NOW (record 4)"},
+		"users testers post": {"- 0.2.0 0.1.0 0.1.0 0.1.0", "undone in post: the shift by ann at NOW (record 6)\nundone in users: the shift by ann at NOW (record 5)\nundone in testers: the shift by ann at NOW (record 4)"},
+	} {
+		t.Run(rings, func(t *testing.T) {
+			s := spread(t)
+			outcome, err := s.unshift(strings.Fields(rings)...)
+			must(t, err)
+			s.wantHolds(want.holds)
+			if diff := cmp.Diff(want.undone, undoneText(outcome)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			held, err := s.Open(nil).Held(context.Background())
+			must(t, err)
+			if changed := len(outcome.Changes); len(held) != changed || changed == 0 || rings != "" && changed != len(strings.Fields(rings)) {
+				t.Errorf("%v are held, %d were named, %d were moved", held, len(strings.Fields(rings)), changed)
+			}
+		})
+	}
+}
+
+// Each unshift of a ring goes one shift further back in that ring, to its beginning.
+func TestUnshiftAgain(t *testing.T) {
+	s := spread(t)
+	for _, want := range []string{"- 0.2.0 0.2.0 0.1.0 0.2.0", "- 0.2.0 0.2.0 - 0.2.0"} {
+		_, err := s.unshift("users")
+		must(t, err)
+		s.wantHolds(want)
+	}
+	s.refused([]string{"users"}, "users is empty by the unshift by ann at NOW (record 8), and no shift that moved it is left to undo: place a release with `quoit set users VERSION`")
+	_, err := s.Open(nil).Unhold(context.Background(), storetest.RingOptions(), []string{"users"})
+	must(t, err)
+	s.Shift() // a newer one lies on what is left
+	s.wantHolds("- 0.2.0 0.2.0 0.2.0 0.2.0")
+	_, err = s.unshift("users")
+	must(t, err)
+	s.wantHolds("- 0.2.0 0.2.0 - 0.2.0")
+	for range 3 { // post, testers, and what lies below
+		_, err = s.unshift()
+		must(t, err)
+	}
+	s.wantHolds("- 0.2.0 0.1.0 - -")
+}
+
+// refused checks that an unshift writes nothing and says why.
+func (s *server) refused(rings []string, want string) {
+	s.T.Helper()
+	before := s.EveryTag()
+	outcome, err := s.unshift(rings...)
+	if refusal := new(versioning.UnshiftError); !errors.As(err, &refusal) {
+		s.T.Errorf("unshift %v: %v\n%s", rings, err, outcome)
+		return
+	}
+	text := moment.ReplaceAllString(err.Error(), "NOW")
+	if want := "unshift of acme/shop: " + want + " (nothing was moved)"; text != want {
+		s.T.Errorf("unshift %v says\n%s\nwant\n%s", rings, text, want)
+	}
+	if diff := cmp.Diff(before, s.EveryTag()); diff != "" || outcome.Undone != nil {
+		s.T.Errorf("unshift %v writes (-before +after):\n%s", rings, diff)
+	}
+}
+
+func TestAnUnshiftThatWouldBeWrongWritesNothing(t *testing.T) {
+	s := spread(t)
+	_, err := s.Open(nil).Set(context.Background(), storetest.RingOptions(), "users", storetest.VersionOf("0.1.0"), true)
+	must(t, err)
+	const set = "users has 0.1.0 by the set by ann at NOW (record 7), and this does not descend from 0.2.0, which the shift of record 5 gave it: place a release with `quoit set users VERSION`"
+	s.refused([]string{"users"}, set)
+	s.refused([]string{"post", "users"}, set)
+	s.refused([]string{"developers", "users", "ante"}, "ante is empty, and no shift that moved it is left to undo: place a release with `quoit set ante VERSION`; "+
+		"developers has 0.2.0 by the publish by somebody at NOW (record 3, commit c0ffee), and no shift that moved it is left to undo: place a release with `quoit set developers VERSION`; "+set)
+	_, err = s.unshift("testers") // which users does not follow
+	must(t, err)
+	s.wantHolds("- 0.2.0 0.1.0 0.1.0 0.2.0")
+}
+
+// A hotfix in the next ring comes along, but not what was set there.
+func TestUnshiftTakesAHotfixBack(t *testing.T) {
+	s := newServer(t)
+	s.Steps(2)
+	s.Shift()
+	s.wantHolds("- 0.3.0 0.3.0 0.2.0 0.1.0")
+	s.Release(storetest.With(storetest.First, storetest.Shop{"mail": 77}), "users")
+	s.wantHolds("- 0.3.0 0.3.0 0.2.1 0.1.0")
+	_, err := s.unshift("testers")
+	must(t, err)
+	s.wantHolds("- 0.3.0 0.2.1 0.2.1 0.1.0")
+}
+
+// A shift can be undone when its record is gone; what lay below it cannot.
+func TestUnshiftWithoutTheShiftsRecord(t *testing.T) {
+	for _, gone := range []string{"the tag", "the record"} {
+		t.Run(gone, func(t *testing.T) {
+			s := spread(t)
+			tag := records.Name{Sequence: 5}.String()
+			tags := s.EveryTag()[records.Repository]
+			for other, digest := range tags {
+				if other == tag || gone == "the record" && digest == tags[tag] {
+					s.Do("DELETE", fmt.Sprintf("/v2/%s/%s/manifests/%s", storetest.Project, records.Repository, other), "", nil)
+				}
+			}
+			if gone == "the record" {
+				s.Do("DELETE", fmt.Sprintf("/v2/%s/%s/manifests/%s", storetest.Project, records.Repository, tags[tag]), "", nil)
+			}
+			outcome, err := s.unshift("users")
+			must(t, err)
+			s.wantHolds("- 0.2.0 0.2.0 0.1.0 0.2.0")
+			if gone == "the tag" {
+				if got := undoneText(outcome); got != "undone: the shift by ann at NOW (record 5)" {
+					t.Error(got)
+				}
+				_, err = s.unshift("users")
+				must(t, err)
+				s.wantHolds("- 0.2.0 0.2.0 - 0.2.0")
+				return
+			}
+			want := "undone: the shift of record 5, which is gone, so it is not known which shifts lay below it: `quoit set RING VERSION` goes further back"
+			if got := undoneText(outcome); got != want || !outcome.Undone.Gone {
+				t.Errorf("%s\nwant\n%s", got, want)
+			}
+			s.refused([]string{"users"}, "users has 0.1.0 by the unshift by ann at NOW (record 7), and no shift that moved it is left to undo: place a release with `quoit set users VERSION`")
+		})
+	}
+}
+
+func TestTheOutcomeOfAnUnshiftInJSON(t *testing.T) {
+	s := spread(t)
+	outcome, err := s.unshift("users", "post")
+	must(t, err)
+	var got struct {
+		Undone     map[string]any
+		AlsoUndone []map[string]any
+	}
+	must(t, json.Unmarshal(jsonOf(t, outcome), &got))
+	for _, undone := range append(got.AlsoUndone, got.Undone) {
+		delete(undone, "by")
+	}
+	want := got
+	want.Undone = map[string]any{"record": 6.0, "rings": []any{"post"}}
+	want.AlsoUndone = []map[string]any{{"record": 5.0, "rings": []any{"users"}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// The records of hold and unhold say which ring, and why.
+func TestHoldsNameRingAndReason(t *testing.T) {
+	s := newServer(t)
+	s.Steps(1)
+	_, err := s.Open(nil).Hold(context.Background(), storetest.RingOptions(), "users", "an audit")
+	must(t, err)
+	_, err = s.Open(nil).Unhold(context.Background(), storetest.RingOptions(), []string{"users", "post"})
+	must(t, err)
+	history, err := s.Open(nil).History(context.Background(), 2)
+	must(t, err)
+	hold := map[string]records.Hold{"users": {Record: history[1].Record.Sequence, Reason: "an audit"}}
+	if diff := cmp.Diff([]map[string]records.Hold{hold, hold}, []map[string]records.Hold{history[1].Record.Holds, history[0].Record.Unheld}); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

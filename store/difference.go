@@ -66,7 +66,7 @@ const looksAgain = 20
 // a HEAD for each ring; if one differs, it is looked at once more a moment later, as a
 // writer may have been at it. Errors are those of [Project.History].
 func Differences(ctx context.Context, p *Project, s State, root string, rings []string) ([]Difference, error) {
-	d, rested := newReader(p), false
+	d, rested := p.reader(), false
 	for range looksAgain {
 		differing, err := d.differing(ctx, s, root, rings)
 		if err != nil || len(differing) == 0 {

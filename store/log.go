@@ -8,7 +8,7 @@ import (
 
 // Source is what the log is read from, for [records.NewLog] and for what looks at
 // single tags of it.
-func (p *Project) Source() records.Source { return source{newReader(p)} }
+func (p *Project) Source() records.Source { return source{p.reader()} }
 
 // Append lets an operation make a record on top of the newest one, for as long as it
 // takes to be the one that follows it, and carries out what the record says. Rings are

@@ -201,7 +201,7 @@ func (p *publisher) learn(ctx context.Context, unknown *unknownImages) error {
 // unpruned looks whether the adopted images are in a release that was not pruned,
 // or older than the log.
 func (p *publisher) unpruned(ctx context.Context) error {
-	log := newReader(p.project).log
+	log := p.project.reader().log
 	newest, err := log.Newest(ctx)
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ package store
 
 import (
 	"context"
+	"sync"
 
 	"github.com/quoitbuild/quoit/registry"
 )
@@ -24,6 +25,8 @@ type Project struct {
 	name string // acme/shop
 	at   registry.Namespace
 	pace registry.Pace
+	// reader is a driver that writes nothing; what it has read of the log it knows.
+	reader func() *driver
 }
 
 // Open returns the project of that name ("acme/shop") in a registry. It makes no
@@ -38,7 +41,9 @@ func Open(host, project string, options registry.Options) (*Project, error) {
 
 // New returns the project of that name whose images and log are in a namespace.
 func New(at registry.Namespace, project string) *Project {
-	return &Project{name: project, at: at, pace: at.Pace().Filled()}
+	p := &Project{name: project, at: at, pace: at.Pace().Filled()}
+	p.reader = sync.OnceValue(func() *driver { return newReader(p) })
+	return p
 }
 
 // Name is the project's, like acme/shop.

@@ -65,7 +65,7 @@ type Origin struct {
 // the log says that the ring has another release than the one with this digest. Errors
 // are those of [Project.History] and [Project.Release].
 func (p *Project) Origin(ctx context.Context, root, ring, digest string) (Origin, error) {
-	log := newReader(p).log
+	log := p.reader().log
 	newest, err := log.Newest(ctx)
 	if err != nil {
 		return Origin{}, err
@@ -102,7 +102,7 @@ func (p *Project) Published(ctx context.Context, place records.Place) (records.R
 		images, err := p.taggedImages(ctx, place)
 		return records.Record{Images: images}, err
 	}
-	sealed, err := newReader(p).log.Record(ctx, place.Record)
+	sealed, err := p.reader().log.Record(ctx, place.Record)
 	if err != nil {
 		return records.Record{}, err
 	}
@@ -145,7 +145,7 @@ func (p *Project) taggedImages(ctx context.Context, place records.Place) (map[st
 // on until all are found, so a digest that was never published costs the whole
 // log. Errors are those of [Project.History].
 func (p *Project) Places(ctx context.Context, digests ...string) (map[string]versioning.Place, error) {
-	log := newReader(p).log
+	log := p.reader().log
 	newest, err := log.Newest(ctx)
 	if err != nil || newest.Digest == "" {
 		return nil, err

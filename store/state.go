@@ -42,7 +42,7 @@ func (s State) Rings() records.Table {
 // each of some rings (none: all that its log knows); a ring that was not copied there
 // is not in the table. Errors are those of [Project.History].
 func (p *Project) State(ctx context.Context, rings ...string) (State, error) {
-	d := newReader(p)
+	d := p.reader()
 	hint, err := d.get(ctx, string(records.Hint))
 	if err != nil {
 		return State{}, err
@@ -53,14 +53,12 @@ func (p *Project) State(ctx context.Context, rings ...string) (State, error) {
 			return d.mirrored(ctx, log, origin, rings)
 		}
 	}
-	if hint.Found && hint.Broken == nil {
-		next, err := source{d}.Heads(ctx, records.Name{Sequence: hint.Record.Sequence + 1}.String())
-		if err != nil || next[0] == "" {
-			return State{Newest: hint.Sealed, Closed: true}, err
-		}
-	}
 	newest, err := log.Newest(ctx)
-	return State{Newest: newest, Closed: newest.Digest != "" && newest.Digest == hint.Digest}, err
+	if err != nil || newest.Digest == "" {
+		return State{}, err
+	}
+	d.log.Know(newest)
+	return State{Newest: newest, Closed: newest.Digest == hint.Digest}, nil
 }
 
 // hinted is a source whose hint was read already.
@@ -86,7 +84,7 @@ func (p *Project) Settled(ctx context.Context, s State) (State, error) {
 		return s, nil
 	}
 	done := records.Name{Mark: records.Done, Sequence: s.Newest.Record.Sequence, Value: s.Newest.Digest}
-	found, err := source{newReader(p)}.Heads(ctx, done.String())
+	found, err := source{p.reader()}.Heads(ctx, done.String())
 	switch {
 	case err != nil:
 		return s, err
@@ -180,7 +178,7 @@ func (d *driver) copied(ctx context.Context, state *State, rings []string) error
 // record yet. Errors are a [*registry.RequestError], a [*records.ForkError], or say which
 // record is gone or broken.
 func (p *Project) History(ctx context.Context, n int) ([]records.Sealed, error) {
-	log := newReader(p).log
+	log := p.reader().log
 	newest, err := log.Newest(ctx)
 	if err != nil {
 		return nil, err
@@ -219,7 +217,7 @@ func (p *Project) Settle(ctx context.Context, rings []string) error {
 // Held returns the rings that shifts leave alone, by the newest record. Errors
 // are those of [Project.History].
 func (p *Project) Held(ctx context.Context) (map[string]records.Hold, error) {
-	newest, err := newReader(p).log.Newest(ctx)
+	newest, err := p.reader().log.Newest(ctx)
 	return newest.Record.Holds, err
 }
 

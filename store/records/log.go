@@ -59,7 +59,7 @@ func (l *Log) Newest(ctx context.Context) (Sealed, error) {
 	if err != nil || m.newest.Digest == "" {
 		return Sealed{}, err
 	}
-	l.keep(got)
+	l.Know(got)
 	return got, nil
 }
 
@@ -146,7 +146,7 @@ func (l *Log) Record(ctx context.Context, sequence uint64) (Sealed, error) {
 	case got.Record.Sequence != sequence:
 		return Sealed{}, fmt.Errorf("%s says that it is record %d: run `quoit verify`", l.source.Reference(at), got.Record.Sequence)
 	}
-	l.keep(got.Sealed)
+	l.Know(got.Sealed)
 	return got.Sealed, nil
 }
 
@@ -162,7 +162,7 @@ func (l *Log) ByDigest(ctx context.Context, digest string) (Sealed, error) {
 	case got.Broken != nil:
 		return Sealed{}, fmt.Errorf("%s, a record of the log, cannot be read: %w: run `quoit verify`", l.source.Reference(digest), got.Broken)
 	}
-	l.keep(got.Sealed)
+	l.Know(got.Sealed)
 	return got.Sealed, nil
 }
 
@@ -173,8 +173,8 @@ func (l *Log) Under(_ context.Context, shift Record) (map[string]versioning.Top,
 	return shift.Under, shift.Digests, nil
 }
 
-// keep remembers a record, and what it says of others.
-func (l *Log) keep(sealed Sealed) {
+// Know takes a record of the log that was read elsewhere, and what it says of others.
+func (l *Log) Know(sealed Sealed) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.known[sealed.Record.Sequence] = sealed

@@ -197,7 +197,7 @@ func TestTheRegistrySaysHowLongToWait(t *testing.T) {
 		}
 		return len(asked) == 1
 	})
-	_, _, err := s.Open(nil).Digest(context.Background(), "api", "0.1.0")
+	_, _, err := s.At(nil).Repository("api").Head(context.Background(), "0.1.0")
 	must(t, err)
 	if len(asked) != 2 || asked[1].Sub(asked[0]) < time.Second {
 		t.Errorf("asked at %v", asked)
@@ -215,7 +215,7 @@ func TestTheRegistryAsksToWaitTooLong(t *testing.T) {
 		registrytest.Status(429)(w, r)
 		return true
 	})
-	_, _, err := p.Digest(context.Background(), "api", "0.1.0")
+	_, _, err := p.Namespace().Repository("api").Head(context.Background(), "0.1.0")
 	want := "reading HOST/acme/shop/api:0.1.0: too many requests (429), it asks to wait 1h0m0s: run the same command again later"
 	if got := s.Text(err); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)

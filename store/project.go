@@ -13,7 +13,6 @@
 package store
 
 import (
-	"context"
 	"sync"
 
 	"github.com/quoitbuild/quoit/registry"
@@ -51,9 +50,3 @@ func (p *Project) Name() string { return p.name }
 
 // Namespace is where the project is.
 func (p *Project) Namespace() registry.Namespace { return p.at }
-
-// Digest returns the digest that a tag of an image names, and whether there is
-// such a tag, as [registry.Repository] says.
-func (p *Project) Digest(ctx context.Context, image, tag string) (digest string, found bool, err error) {
-	return p.at.Repository(image).Head(ctx, tag)
-}

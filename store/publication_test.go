@@ -151,7 +151,7 @@ func TestOpen(t *testing.T) {
 	p, err := store.Open("localhost:1", "shop", registry.Options{})
 	must(t, err)
 	for _, name := range []struct{ image, tag string }{{"../x", "1.0.0"}, {"", "1.0.0"}} {
-		if _, _, err := p.Digest(context.Background(), name.image, name.tag); err == nil || !strings.Contains(err.Error(), "not the name of an image") {
+		if _, _, err := p.Namespace().Repository(name.image).Head(context.Background(), name.tag); err == nil || !strings.Contains(err.Error(), "not the name of an image") {
 			t.Errorf("%v: %v", name, err)
 		}
 	}

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"sync"
 
 	"github.com/quoitbuild/quoit/labels"
 	"github.com/quoitbuild/quoit/registry"
@@ -93,14 +91,12 @@ func (p *Project) Images(ctx context.Context, place records.Place) (map[string]r
 	return published.Images, err
 }
 
-// Published is the record by which a release was published that a ring has or had, in two
-// GETs. Of a release that is older than the log only Images are known: what its versions'
-// tags name, a HEAD each. Errors are a [*registry.RequestError], or say what is gone or
-// broken.
+// Published is the record by which a release was published or taken over that a ring has
+// or had, in two GETs. Errors are a [*registry.RequestError], an [*UnlistedError], or say
+// what is gone or broken.
 func (p *Project) Published(ctx context.Context, place records.Place) (records.Record, error) {
 	if place.Record == 0 {
-		images, err := p.taggedImages(ctx, place)
-		return records.Record{Images: images}, err
+		return records.Record{}, &UnlistedError{Version: place.Version, Digest: place.Digest}
 	}
 	sealed, err := p.reader().log.Record(ctx, place.Record)
 	if err != nil {
@@ -112,46 +108,25 @@ func (p *Project) Published(ctx context.Context, place records.Place) (records.R
 	return sealed.Record, nil
 }
 
-func (p *Project) taggedImages(ctx context.Context, place records.Place) (map[string]records.Image, error) {
-	release, err := p.Release(ctx, place.Root, place.Digest)
-	if err != nil {
-		return nil, err
-	}
-	var mu sync.Mutex
-	images := map[string]records.Image{place.Root: {Version: place.Version, Digest: place.Digest}}
-	names := slices.Sorted(maps.Keys(release.Images))
-	err = p.pace.Each(len(names), func(i int) error {
-		if names[i] == place.Root {
-			return nil
-		}
-		image, version := p.at.Repository(names[i]), release.Images[names[i]].Version
-		digest, found, err := image.Head(ctx, version.String())
-		if err != nil {
-			return err
-		}
-		if !found {
-			return fmt.Errorf("%s, which release %s needs, is not there", image.Reference(version.String()), place.Version)
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		images[names[i]] = records.Image{Version: version, Digest: digest}
-		return nil
-	})
-	return images, err
+// UnlistedError says that no record lists the images of a release: it is older than the
+// log, or was taken over by an older quoit.
+type UnlistedError struct {
+	Version versioning.Version
+	Digest  string // of the root image
 }
 
-// Places finds releases in the log by the digests of their root images. What
-// the log does not know is not in the result. Records are read from the newest
-// on until all are found, so a digest that was never published costs the whole
-// log. Errors are those of [Project.History].
-func (p *Project) Places(ctx context.Context, digests ...string) (map[string]versioning.Place, error) {
-	log := p.reader().log
-	newest, err := log.Newest(ctx)
-	if err != nil || newest.Digest == "" {
-		return nil, err
-	}
+// Error says what to do.
+func (e *UnlistedError) Error() string {
+	return fmt.Sprintf("no record of the log says what the images of release %s (%s) are: run `quoit take-over RING` for a ring that has it, which records them", e.Version, e.Digest)
+}
+
+// Places finds releases in the log by the digests of their root images. What the log
+// does not know is not in the result. Records are read from the newest of the state on
+// until all are found, so a digest that was never published costs the whole log. Errors are
+// those of [Project.History].
+func (p *Project) Places(ctx context.Context, s State, digests ...string) (map[string]versioning.Place, error) {
 	found := map[string]versioning.Place{}
-	for sealed, err := range log.Back(ctx, newest) {
+	for sealed, err := range p.reader().log.Back(ctx, s.Newest) {
 		if err != nil {
 			return nil, err
 		}

@@ -26,6 +26,9 @@ type State struct {
 	Origin string
 
 	table records.Table // what the rings have, if that is not what Newest leaves; nil: it is
+	// sign is, of a ring of a mirror, the tag that is another one when that ring was copied
+	// again; of all others it is the next record's.
+	sign map[string]records.Content
 }
 
 // Rings are what the rings have, also those that are no longer declared. It must not be changed.
@@ -97,6 +100,24 @@ func (p *Project) Settled(ctx context.Context, s State) (State, error) {
 	return s, nil
 }
 
+// Changed reports whether a ring may have something else than in a settled state, by one
+// HEAD: of the next record, or, of a mirror, of the tag that a copy of the ring writes.
+// While the newest record is a publish that does not count yet, it is two. Errors are
+// those of [Project.History].
+func (p *Project) Changed(ctx context.Context, s State, ring string) (bool, error) {
+	d, record := p.reader(), s.Newest.Record
+	sign, special := s.sign[ring]
+	if !special {
+		sign = records.Content{Repository: records.Repository, Tag: records.Name{Sequence: record.Sequence + 1}.String()}
+	}
+	digest, _, err := d.repository(sign.Repository).Head(ctx, sign.Tag)
+	if err = d.denied(sign.Repository, err); err != nil || digest != sign.Digest || s.Origin != "" || s.table == nil {
+		return digest != sign.Digest, err
+	}
+	settled, err := p.Settled(ctx, State{Newest: s.Newest})
+	return settled.Closed, err
+}
+
 // Placed reads the release that a ring has by the log, by the digest of its root image;
 // nil for an empty ring. Errors are those of [Project.Release].
 func (p *Project) Placed(ctx context.Context, ring string, place records.Place) (*versioning.Placed, error) {
@@ -114,7 +135,7 @@ func (p *Project) Placed(ctx context.Context, ring string, place records.Place) 
 // copied. An older quoit's copies did not say which that is; then it is the newest
 // that gave the ring what its tag names.
 func (d *driver) mirrored(ctx context.Context, log *records.Log, origin string, rings []string) (State, error) {
-	state := State{Origin: origin, Closed: true, table: records.Table{}}
+	state := State{Origin: origin, Closed: true, table: records.Table{}, sign: map[string]records.Content{}}
 	if err := d.copied(ctx, &state, rings); err != nil || state.Newest.Digest != "" {
 		return state, err
 	}
@@ -128,10 +149,12 @@ func (d *driver) mirrored(ctx context.Context, log *records.Log, origin string, 
 	}
 	state.Newest = newest
 	for _, ring := range known {
-		digest, found, err := d.repository(newest.Record.After[ring].Root).Head(ctx, ring)
+		root := newest.Record.After[ring].Root
+		digest, found, err := d.repository(root).Head(ctx, ring)
 		if err != nil {
 			return state, err
 		}
+		state.sign[ring] = records.Content{Repository: root, Tag: ring, Digest: digest}
 		if !found || records.IsNothing(digest) {
 			continue
 		}
@@ -159,6 +182,7 @@ func (d *driver) copied(ctx context.Context, state *State, rings []string) error
 		return err
 	}
 	for i, ring := range rings {
+		state.sign[ring] = records.Content{Repository: records.Repository, Tag: records.RingName(ring), Digest: got[i].Digest}
 		if !got[i].Found {
 			continue
 		}

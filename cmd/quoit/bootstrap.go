@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -46,12 +47,12 @@ its reason. It contacts no cluster and changes nothing; deploy never makes these
 			}
 			// The images are pulled from where the project is: a mirror may be
 			// reached by the site only.
-			images.Root = m.Repository(m.Root) + "@" + target.Digest
+			source := releases.Source()
+			images.Root = m.Registry + "/" + m.Project + strings.TrimPrefix(images.Root, source.Project)
 			rules, err := place.Rules(cmd.Context(), images, agent())
 			if err != nil {
 				return err
 			}
-			source := releases.Source()
 			watcher.Root, watcher.Mirror = source.Project+"/"+source.Root, source.Mirror
 			_, err = io.WriteString(cmd.OutOrStdout(), site.Bootstrap(place, rules, watcher))
 			return err

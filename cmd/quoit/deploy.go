@@ -27,12 +27,12 @@ func newDeployCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "deploy SITE | --ring RING",
 		Short: "Bring a site to the release that its ring has",
-		Long: `Deploy runs the root image of the ring's release as a Job in the site's namespace,
-shows what it prints, waits for it, and keeps a record there. If the ring was shifted
-back, that is a downgrade: first the newer root image undoes what the older one does not
-know, then the older one restores its objects. A deploy that failed or was stopped is
-completed by deploying again. A release that is unrelated to what the site runs stops the
-deploy, unless --discard names the site.
+		Long: `Deploy runs the root image of the release that the ring has by the project's log as a
+Job in the site's namespace, shows what it prints, waits for it, and keeps a record
+there. If the ring was shifted back, that is a downgrade: first the newer root image
+undoes what the older one does not know, then the older one restores its objects. A
+deploy that failed or was stopped is completed by deploying again. A release that is
+unrelated to what the site runs stops the deploy, unless --discard names the site.
 
 With --ring all sites of the ring are deployed to, one after the other; one that fails
 does not stop the others.`,
@@ -174,6 +174,7 @@ func (f *deployFlags) deploy(cmd *cobra.Command, m *manifest.Manifest, p *store.
 		return rollout.Result{Site: s.Name}, err
 	}
 	result := rollout.NewResult(d)
+	result.Differences = byTheLog(cmd, work)
 	if err := f.show(cmd, result); err != nil || f.dryRun {
 		return result, err
 	}

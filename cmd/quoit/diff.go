@@ -41,6 +41,7 @@ belong to somebody else would stop the deploy, and are named.`,
 			if err != nil {
 				return err
 			}
+			byTheLog(cmd, work)
 			result, err := d.Diff(cmd.Context(), io.Discard)
 			if err != nil {
 				return err

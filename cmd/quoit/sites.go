@@ -88,6 +88,19 @@ func (f *siteFlags) show(cmd *cobra.Command, r rollout.Result) error {
 	return printText(cmd.OutOrStdout(), r.String())
 }
 
+// byTheLog says that the tag of a site's ring names something else than the log says, by
+// which it goes on.
+func byTheLog(cmd *cobra.Command, work rollout.Site) []store.Difference {
+	differences, err := work.Releases.Differences(cmd.Context(), work.Place.Ring)
+	if err != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: looking at the tag of ring %s: %s\n", work.Place.Ring, show.Block(err.Error()))
+	}
+	for _, difference := range differences {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: going on by the log: %s\n", show.Block(difference.String()))
+	}
+	return differences
+}
+
 // siteMoved reports whether somebody else deploys to a site or did in between.
 func siteMoved(err error) bool {
 	return errors.As(err, new(*site.HeldError)) || errors.As(err, new(*site.MovedError)) || errors.As(err, new(*site.LostError))

@@ -33,12 +33,12 @@ func newWatchCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "watch SITE… | REPO:RING --environment NAME --namespace NAME",
 		Short: "Follow rings, and deploy what they have",
-		Long: `Watch asks the registry once an interval what each ring has, with one HEAD for all
-sites of a ring, and deploys to the sites when that has changed. It upgrades; it
-downgrades only where the site sets "downgrade: auto", and otherwise says that somebody
-has to deploy. With --resync it looks for objects that somebody else has changed, and
-with --correct it deploys again if there are any. Without a manifest, REPO is the root
-image's repository.
+		Long: `Watch asks the registry once an interval whether the project's log goes on, with one
+HEAD for all sites of a ring, and deploys to the sites when the ring has something else.
+It upgrades; it downgrades only where the site sets "downgrade: auto", and otherwise says
+that somebody has to deploy. With --resync it looks for objects that somebody else has
+changed, and with --correct it deploys again if there are any. Without a manifest, REPO
+is the root image's repository.
 
 /metrics (for Prometheus) and /healthz are served at --listen.`,
 		Example: `  quoit watch eu us

@@ -15,11 +15,13 @@ import (
 	"github.com/quoitbuild/quoit/versioning"
 )
 
-// Releases answers a site's questions about releases from the project's registry;
-// it is a [site.Releases]. It may be used by one goroutine.
+// Releases answers a site's questions about releases by the project's log; it is a
+// [site.Releases]. It may be used by one goroutine.
 type Releases struct {
 	project *store.Project
 	source  Source
+	state   store.State // as it was read last
+	read    bool
 	places  map[string]versioning.Place
 }
 
@@ -45,23 +47,70 @@ func (r *Releases) Source() Source { return r.source }
 // ErrEmptyRing says that a ring has no release.
 var ErrEmptyRing = errors.New("has no release")
 
-// InRing is the release that a ring has. The error is [ErrEmptyRing], wrapped, for an
-// empty ring, else one of [store.Project.Ring] or [store.Project.Places].
+// InRing is the release that a ring has now by the log. The error is [ErrEmptyRing],
+// wrapped, for an empty ring, else one of [store.Project.State].
 func (r *Releases) InRing(ctx context.Context, ring string) (deploy.Release, error) {
-	placed, err := r.project.Ring(ctx, r.source.Root, ring)
-	if err != nil {
+	if err := r.look(ctx, ring); err != nil {
 		return deploy.Release{}, err
 	}
-	if placed == nil {
-		return deploy.Release{}, fmt.Errorf("ring %s %w: publish one with `quoit build --push --ring %[1]s`, or let `quoit shift` bring one", ring, ErrEmptyRing)
+	place := r.state.Rings()[ring]
+	if !place.Empty() {
+		return deploy.Release{Version: place.Version, Digest: place.Digest}, nil
 	}
-	release := deploy.Release{Version: placed.Release.Version(), Digest: placed.Digest}
-	return release, r.find(ctx, release)
+	err := fmt.Errorf("ring %s %w: publish one with `quoit build --push --ring %[1]s`, or let `quoit shift` bring one", ring, ErrEmptyRing)
+	if differences, other := r.Differences(ctx, ring); other == nil && len(differences) > 0 {
+		err = fmt.Errorf("ring %s %w: %s", ring, ErrEmptyRing, differences[0])
+	}
+	return deploy.Release{}, err
+}
+
+// Project is the project's own name, as the release says that a ring has by the log: a
+// registry may have a path too. Errors are those of [Releases.InRing], or say that the
+// ring has a release of another root image.
+func (r *Releases) Project(ctx context.Context, ring string) (string, error) {
+	if _, err := r.InRing(ctx, ring); err != nil {
+		return "", err
+	}
+	place := r.state.Rings()[ring]
+	if place.Root != r.source.Root {
+		return "", fmt.Errorf("ring %s has a release whose root image is %s/%s by the log, not %s", ring, r.source.Project, place.Root, r.source.Root)
+	}
+	release, err := r.project.Release(ctx, place.Root, place.Digest)
+	return release.Project, err
+}
+
+// look reads what the log says.
+func (r *Releases) look(ctx context.Context, rings ...string) error {
+	state, err := r.project.State(ctx, rings...)
+	if err == nil {
+		state, err = r.project.Settled(ctx, state)
+	}
+	if err != nil {
+		return err
+	}
+	r.state, r.read = state, true
+	for _, place := range state.Rings() {
+		if !place.Empty() {
+			r.places[place.Digest] = place
+		}
+	}
+	return nil
+}
+
+// Differences says whether the tag of a ring that was read names something else than the
+// log says; nothing is decided by it. Errors are those of [store.Differences].
+func (r *Releases) Differences(ctx context.Context, ring string) ([]store.Difference, error) {
+	return store.Differences(ctx, r.project, r.state, r.source.Root, []string{ring})
 }
 
 // find looks up those releases whose place is not known. A project without a
 // log has none.
 func (r *Releases) find(ctx context.Context, releases ...deploy.Release) error {
+	if !r.read {
+		if err := r.look(ctx); err != nil {
+			return err
+		}
+	}
 	var unknown []string
 	for _, release := range releases {
 		if _, known := r.places[release.Digest]; !known {
@@ -71,7 +120,7 @@ func (r *Releases) find(ctx context.Context, releases ...deploy.Release) error {
 	if len(unknown) == 0 {
 		return nil
 	}
-	found, err := r.project.Places(ctx, unknown...)
+	found, err := r.project.Places(ctx, r.state, unknown...)
 	if err != nil {
 		return err
 	}
@@ -98,14 +147,14 @@ func (r *Releases) Images(ctx context.Context, release deploy.Release) (site.Ima
 		return site.Images{}, err
 	}
 	place := r.places[release.Digest]
-	if place.Empty() { // older than the log
-		place = versioning.Place{Root: r.source.Root, Version: release.Version, Digest: release.Digest}
+	if place.Empty() {
+		return site.Images{}, &store.UnlistedError{Version: release.Version, Digest: release.Digest}
 	}
 	images, err := r.project.Images(ctx, place)
 	if err != nil {
 		return site.Images{}, err
 	}
-	labelled, err := r.project.Release(ctx, r.source.Root, release.Digest)
+	labelled, err := r.project.Release(ctx, place.Root, place.Digest)
 	if err != nil {
 		return site.Images{}, err
 	}
@@ -115,7 +164,7 @@ func (r *Releases) Images(ctx context.Context, release deploy.Release) (site.Ima
 			return site.Images{}, err
 		}
 	}
-	return site.Images{Root: all[r.source.Root], All: all}, nil
+	return site.Images{Root: all[place.Root], All: all}, nil
 }
 
 // external is where a site pulls an image that the project does not build: from

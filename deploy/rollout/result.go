@@ -6,6 +6,7 @@ import (
 
 	"github.com/quoitbuild/quoit/deploy"
 	"github.com/quoitbuild/quoit/deploy/site"
+	"github.com/quoitbuild/quoit/store"
 )
 
 // Result is what a deploy does at one site, for people and as JSON.
@@ -21,6 +22,8 @@ type Result struct {
 	Reason    string `json:"reason,omitempty"` // why, if not because of the ring
 	Done      bool   `json:"done"`             // it was carried out
 	Error     string `json:"error,omitempty"`  // why not
+	// Differences are the tags of the ring that name something else than the log says.
+	Differences []store.Difference `json:"differences,omitempty"`
 
 	project string
 }

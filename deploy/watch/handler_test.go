@@ -15,6 +15,7 @@ func TestMetricsAreWhatPrometheusReads(t *testing.T) {
 	w := New(Options{Interval: time.Minute}, &Ring{name: "r.example.com/acme/shop/deploy:users"})
 	w.metrics.asked(w.rings[0].name, nil)
 	w.metrics.asked(w.rings[0].name, errors.New("503"))
+	w.metrics.differs(w.rings[0].name, true)
 	w.metrics.deployed("eu", "done")
 	w.metrics.deployed("eu", "failed")
 	w.metrics.drifted("eu", 2)
@@ -31,6 +32,7 @@ func TestMetricsAreWhatPrometheusReads(t *testing.T) {
 	want := []string{
 		`quoit_ring_polls_total{ring="r.example.com/acme/shop/deploy:users"} 2`,
 		`quoit_ring_errors_total{ring="r.example.com/acme/shop/deploy:users"} 1`,
+		`quoit_ring_tag_differs{ring="r.example.com/acme/shop/deploy:users"} 1`,
 		`quoit_site_deploys_total{site="eu",result="done"} 1`,
 		`quoit_site_deploys_total{site="eu",result="failed"} 1`,
 		`quoit_site_drifted_objects{site="eu"} 2`,

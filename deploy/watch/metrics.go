@@ -16,6 +16,7 @@ type metrics struct {
 	mu       sync.Mutex
 	polls    map[string]int // by ring
 	errors   map[string]int
+	tags     map[string]bool // by ring, whether its tag differs from the log
 	last     map[string]time.Time
 	deploys  map[[2]string]int // by site and result
 	drift    map[string]int    // objects of a site
@@ -24,7 +25,7 @@ type metrics struct {
 }
 
 func newMetrics() *metrics {
-	return &metrics{polls: map[string]int{}, errors: map[string]int{}, last: map[string]time.Time{},
+	return &metrics{polls: map[string]int{}, errors: map[string]int{}, tags: map[string]bool{}, last: map[string]time.Time{},
 		deploys: map[[2]string]int{}, drift: map[string]int{}, versions: map[string]string{}, started: time.Now()}
 }
 
@@ -47,6 +48,12 @@ func (m *metrics) late(ring string, most time.Duration) bool {
 		last = m.started
 	}
 	return time.Since(last) > most
+}
+
+func (m *metrics) differs(ring string, differs bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.tags[ring] = differs
 }
 
 func (m *metrics) deployed(site, result string) {
@@ -73,13 +80,21 @@ func (m *metrics) String() string {
 	defer m.mu.Unlock()
 	var b strings.Builder
 	head := func(name, kind, help string) { fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %[1]s %s\n", name, help, kind) }
-	head("quoit_ring_polls_total", "counter", "How often the registry was asked what a ring has.")
+	head("quoit_ring_polls_total", "counter", "How often the registry was asked whether a ring has something else.")
 	for _, ring := range slices.Sorted(maps.Keys(m.polls)) {
 		fmt.Fprintf(&b, "quoit_ring_polls_total{ring=%s} %d\n", strconv.Quote(ring), m.polls[ring])
 	}
 	head("quoit_ring_errors_total", "counter", "How often that failed.")
 	for _, ring := range slices.Sorted(maps.Keys(m.polls)) {
 		fmt.Fprintf(&b, "quoit_ring_errors_total{ring=%s} %d\n", strconv.Quote(ring), m.errors[ring])
+	}
+	head("quoit_ring_tag_differs", "gauge", "1 if the ring's tag named something else than the log said when it was last looked at.")
+	for _, ring := range slices.Sorted(maps.Keys(m.tags)) {
+		value := 0
+		if m.tags[ring] {
+			value = 1
+		}
+		fmt.Fprintf(&b, "quoit_ring_tag_differs{ring=%s} %d\n", strconv.Quote(ring), value)
 	}
 	head("quoit_site_deploys_total", "counter", "Deploys by their result: done, failed or refused.")
 	for _, key := range slices.SortedFunc(maps.Keys(m.deploys), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {

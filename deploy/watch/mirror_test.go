@@ -1,58 +1,30 @@
 package watch
 
 import (
-	"io"
-	"log"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-containerregistry/pkg/name"
-	memory "github.com/google/go-containerregistry/pkg/registry"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
-
-	"github.com/quoitbuild/quoit/labels"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/store/storetest"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
-// mirrored starts a registry whose ring users has a release with an external,
-// and returns the root image's repository there.
+// mirrored starts a registry whose ring users has a release with an external, and returns
+// the root image's repository there.
 func mirrored(t *testing.T) (repository string) {
 	t.Helper()
-	server := httptest.NewServer(memory.New(memory.Logger(log.New(io.Discard, "", 0))))
-	t.Cleanup(server.Close)
-	repository = strings.TrimPrefix(server.URL, "http://") + "/acme/shop/deploy"
-	revision := "sha256:" + strings.Repeat("1", 64)
-	release := versioning.Release{
-		Project: "acme/shop", Root: "deploy", Images: map[string]versioning.Image{"deploy": {Version: versioning.Version{Major: 1}, Revision: revision}},
-		Externals: map[string]versioning.External{"postgres": {Reference: "docker.io/library/postgres:17", Digest: "sha256:" + strings.Repeat("2", 64)}},
-	}
-	written, err := labels.Root(labels.ImageInfo{Project: "acme/shop", Name: "deploy", Version: release.Version(), Revision: revision, Identity: release.Identity("deploy")}, release)
+	s := storetest.New(t)
+	plan := s.Plan(s.Open(nil), storetest.First, "users")
+	plan.Externals = map[string]versioning.External{"postgres": {Reference: "docker.io/library/postgres:17", Digest: "sha256:" + strings.Repeat("2", 64)}}
+	_, err := s.Open(nil).Publish(t.Context(), store.Publication{Plan: plan, Rings: s.Rings, Digests: s.PushPlan(plan)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	image, err := mutate.Config(empty.Image, v1.Config{Labels: written})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, tag := range []string{"users", "1.0.0"} {
-		reference, err := name.ParseReference(repository + ":" + tag)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := remote.Write(reference, image); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return repository
+	return s.Host() + "/acme/shop/deploy"
 }
 
 // anyCluster lets a site be connected to, which asks nobody.
@@ -100,9 +72,11 @@ func TestWatchAMirror(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := map[string]string{"deploy": repository + "@" + target.Digest, "postgres": test.want + "@sha256:" + strings.Repeat("2", 64)}
-			if diff := cmp.Diff(want, images.All); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
+			if want := repository + "@" + target.Digest; images.Root != want || len(images.All) != len(storetest.First)+1 || work.Place.Project != "acme/shop" {
+				t.Errorf("%s of %s, want %s; all are %q", images.Root, work.Place.Project, want, images.All)
+			}
+			if want, got := test.want+"@sha256:"+strings.Repeat("2", 64), images.All["postgres"]; got != want {
+				t.Errorf("got %s, want %s", got, want)
 			}
 		})
 	}

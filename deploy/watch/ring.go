@@ -3,9 +3,9 @@ package watch
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/quoitbuild/quoit/deploy/rollout"
 	"github.com/quoitbuild/quoit/deploy/site"
@@ -22,7 +22,15 @@ type Ring struct {
 	ring  string
 	sites []*member
 	said  string // the error that was said last
+
+	// What was read of the log, when; only its follower uses it.
+	state     store.State
+	since     time.Time
+	saidOfTag string
 }
+
+// digest is what the ring has by the log as it was read last, "" for nothing.
+func (r *Ring) digest() string { return r.state.Rings()[r.ring].Digest }
 
 // member is one site of a ring that is followed.
 type member struct {
@@ -78,18 +86,13 @@ func Reference(reference string, s manifest.Site, mirror bool, agent string) (*R
 		return nil, err
 	}
 	open := func(ctx context.Context, p *store.Project) (rollout.Site, error) {
-		placed, err := p.Ring(ctx, root, ring)
+		releases := rollout.NewReleases(p, rollout.Source{Root: root, Project: project, Mirror: mirror})
+		named, err := releases.Project(ctx, ring)
 		if err != nil {
 			return rollout.Site{}, err
 		}
-		if placed == nil {
-			return rollout.Site{}, fmt.Errorf("ring %s %w", ring, rollout.ErrEmptyRing)
-		}
 		cluster, err := site.Connect(site.ClusterOptions{UserAgent: agent})
-		return rollout.Site{
-			Place:   site.Site{Project: placed.Release.Project, Site: s}, // a registry may have a path too
-			Cluster: cluster, Releases: rollout.NewReleases(p, rollout.Source{Root: root, Project: project, Mirror: mirror}),
-		}, err
+		return rollout.Site{Place: site.Site{Project: named, Site: s}, Cluster: cluster, Releases: releases}, err
 	}
 	return &Ring{name: reference, root: root, ring: ring, open: opened, sites: []*member{{site: s, open: open}}}, nil
 }

@@ -1,8 +1,8 @@
 // Package watch follows rings, and deploys to sites what their rings have.
 //
-// A [Watcher] asks the registry once an interval what each ring has, with one HEAD for
-// all sites of the ring. When that changes, each site is brought there, at its own pace; a
-// site is downgraded only if it says so. Objects that somebody else has changed are looked
+// A [Watcher] asks the registry once an interval whether the project's log goes on, with
+// one HEAD for all sites of a ring. When the ring has something else by the log, each site
+// is brought there, at its own pace; a site is downgraded only if it says so. Objects that somebody else has changed are looked
 // for once each [Options.Resync].
 //
 //	rings := watch.Rings(m, sites, "quoit/1")
@@ -14,6 +14,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -25,6 +26,7 @@ import (
 	"github.com/quoitbuild/quoit/deploy/rollout"
 	"github.com/quoitbuild/quoit/internal/show"
 	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store"
 )
 
 // Options are how a [Watcher] works.
@@ -119,18 +121,51 @@ func (w *Watcher) complain(about string, said *string, err error) {
 	*said = text
 }
 
-// ask is one HEAD, with credentials as they are now. If it fails, the next poll
-// is the next attempt.
+// reread is how long a watcher goes by what it has read of a log while no next record
+// is there: then it also notices that the log is another one, as after a restore, and
+// that somebody has moved the ring's tag.
+const reread = time.Hour
+
+// ask says what a ring has by the log: one HEAD while that does not change, with
+// credentials as they are now. If it fails, the next poll is the next attempt.
 func (w *Watcher) ask(ctx context.Context, ring *Ring) (string, error) {
 	p, err := ring.open(w.registry(1))
 	if err != nil {
 		return "", err
 	}
-	digest, found, err := p.Digest(ctx, ring.root, ring.ring)
-	if err == nil && !found {
-		digest = ""
+	if !ring.since.IsZero() && time.Since(ring.since) < reread {
+		changed, err := p.Changed(ctx, ring.state, ring.ring)
+		if err != nil || !changed {
+			return ring.digest(), err
+		}
 	}
-	return digest, err
+	state, err := p.State(ctx, ring.ring)
+	if err == nil {
+		state, err = p.Settled(ctx, state)
+	}
+	if err != nil {
+		return "", err
+	}
+	ring.state, ring.since = state, time.Now()
+	w.compareTag(ctx, p, ring)
+	return ring.digest(), nil
+}
+
+// compareTag says whether a ring's tag names something else than the log says. Nothing is
+// decided by it.
+func (w *Watcher) compareTag(ctx context.Context, p *store.Project, ring *Ring) {
+	differences, err := store.Differences(ctx, p, ring.state, ring.root, []string{ring.ring})
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		err = fmt.Errorf("looking at its tag: %w", err)
+	}
+	for _, difference := range differences {
+		err = errors.New("going on by the log: " + difference.String())
+	}
+	w.metrics.differs(ring.name, len(differences) > 0)
+	w.complain(ring.name, &ring.saidOfTag, err)
 }
 
 // registry is how the registry is talked to.

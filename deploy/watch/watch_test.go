@@ -5,7 +5,10 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -16,51 +19,70 @@ import (
 	"testing/synctest"
 	"time"
 
+	memory "github.com/google/go-containerregistry/pkg/registry"
+
 	"github.com/quoitbuild/quoit/deploy"
 	"github.com/quoitbuild/quoit/manifest"
+	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/store/storetest"
 )
 
-// countingRegistry holds rings. It runs in the bubble of a test, so it is no
+// countingRegistry is a registry in memory. It runs in the bubble of a test, so it is no
 // server: requests come to it by RoundTrip.
 type countingRegistry struct {
+	inner    http.Handler
 	mu       sync.Mutex
-	begin    time.Time
+	begin    time.Time // zero: nothing is counted
 	interval time.Duration
-	login    string            // what it wants to hear
-	holds    map[string]string // digests by path
-	last     map[string]int    // the interval of the last HEAD by path
-	heads    int
+	login    string      // what it wants to hear
+	heads    map[int]int // of the log, by interval
+	read     map[int]bool
+	tags     int // HEADs of ring tags
 	problems []string
 }
 
 func (r *countingRegistry) RoundTrip(request *http.Request) (*http.Response, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	response := &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody, Request: request}
-	if request.Header.Get("Authorization") != r.login {
-		response.StatusCode = http.StatusUnauthorized
+	if r.count(request) {
+		response := &http.Response{StatusCode: http.StatusUnauthorized, Header: http.Header{}, Body: http.NoBody, Request: request}
 		response.Header.Set("WWW-Authenticate", `Basic realm="test"`)
-	}
-	if request.Method != http.MethodHead {
 		return response, nil
 	}
-	r.heads++
-	path, since := request.URL.Path, time.Since(r.begin)
-	slot := (since + r.interval/2) / r.interval
-	last, asked := r.last[path]
-	r.last[path] = int(slot)
-	switch off := since - slot*r.interval; {
-	case r.holds[path] == "":
-		r.problem("nobody follows %s", path)
-	case response.StatusCode != http.StatusOK:
-		r.problem("%s is asked for with an old password in interval %d", path, slot)
-	case asked && last+1 != int(slot), !asked && slot != 0:
-		r.problem("%s is asked for in interval %d after interval %d", path, slot, last)
-	case off.Abs() > r.interval/10:
-		r.problem("%s is asked for %s away from interval %d", path, off, slot)
+	answer := httptest.NewRecorder()
+	if request.Body == nil {
+		request.Body = http.NoBody
 	}
-	response.Header.Set("Docker-Content-Digest", r.holds[path])
+	r.inner.ServeHTTP(answer, request)
+	response := answer.Result()
+	response.Request = request
 	return response, nil
+}
+
+// count notes a request, and reports whether it has the wrong password.
+func (r *countingRegistry) count(request *http.Request) (refused bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	refused = request.Header.Get("Authorization") != r.login
+	if r.begin.IsZero() {
+		return refused
+	}
+	since := time.Since(r.begin)
+	slot := int((since + r.interval/2) / r.interval)
+	if off := since - time.Duration(slot)*r.interval; off.Abs() > r.interval/10 {
+		r.problem("%s %s is asked for %s away from interval %d", request.Method, request.URL.Path, off, slot)
+	}
+	_, tag, _ := strings.Cut(request.URL.Path, "/v2/acme/shop/")
+	switch {
+	case refused && request.Method == http.MethodHead:
+		r.problem("%s is asked for with an old password in interval %d", tag, slot)
+	case request.Method == http.MethodHead && strings.HasPrefix(tag, "deploy/manifests/"):
+		r.tags++
+	case request.Method == http.MethodHead:
+		r.heads[slot]++
+	case tag == "records/manifests/records":
+		r.read[slot] = true
+	}
+	return refused
 }
 
 func (r *countingRegistry) problem(format string, values ...any) {
@@ -76,28 +98,44 @@ func (r *countingRegistry) change(f func()) {
 	f()
 }
 
-const (
-	watchedSites = 50
-	watchedRings = 5
-	ringPath     = "/v2/acme/shop/deploy/manifests/ring-%d"
-)
+const watchedSites = 50
+
+var watchedRings = []string{"developers", "testers", "users"}
 
 // watchedProject is a manifest of many sites.
 func watchedProject(t *testing.T) *manifest.Manifest {
 	t.Helper()
-	var rings, text strings.Builder
-	for i := range watchedRings {
-		fmt.Fprintf(&rings, "ring-%d, ", i)
-	}
-	fmt.Fprintf(&text, "project: acme/shop\nregistry: registry.example.com\nrings: [%s]\nimages: {deploy: deploy}\nsites:\n", strings.TrimSuffix(rings.String(), ", "))
+	var text strings.Builder
+	text.WriteString("project: acme/shop\nregistry: registry.example.com\nrings: [developers, testers, users]\nimages: {deploy: deploy}\nsites:\n")
 	for i := range watchedSites {
-		fmt.Fprintf(&text, "  site-%d: {environment: prod, ring: ring-%d}\n", i, i%watchedRings)
+		fmt.Fprintf(&text, "  site-%d: {environment: prod, ring: %s}\n", i, watchedRings[i%len(watchedRings)])
 	}
 	m, err := manifest.Parse("quoit.yaml", []byte(text.String()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// place publishes to developers, lets a ring have that, and returns its digest.
+func place(t *testing.T, transport http.RoundTripper, ring string, revision int) string {
+	t.Helper()
+	p, err := store.Open("registry.example.com", storetest.Project, registry.Options{Transport: transport})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = storetest.Publish(t.Context(), p.Namespace(), fmt.Sprint(revision)); err != nil {
+		t.Fatal(err)
+	}
+	state, err := p.State(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	release := state.Rings()["developers"]
+	if _, err := p.Set(t.Context(), storetest.RingOptions(), ring, release.Version, true); err != nil {
+		t.Fatal(err)
+	}
+	return release.Digest
 }
 
 // logIn writes a password as docker login does, and returns what it is sent as.
@@ -119,9 +157,9 @@ func heap() int64 {
 	return int64(stats.HeapAlloc)
 }
 
-// TestWatchManySites watches 50 sites of 5 rings for 1,000 intervals, by a clock
-// of its own: one HEAD for each ring and interval, whatever the sites do, with
-// the password of that time, and nothing piles up.
+// TestWatchManySites watches 50 sites of 3 rings for 1,000 intervals, by a clock
+// of its own: one HEAD for each ring and interval in which nothing has changed, whatever
+// the sites do, with the password of that time, and nothing piles up.
 func TestWatchManySites(t *testing.T) {
 	m := watchedProject(t)
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
@@ -129,22 +167,23 @@ func TestWatchManySites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const intervals = 1000
 		o := Options{Interval: time.Minute}
-		fake := &countingRegistry{begin: time.Now(), interval: o.Interval, login: login, holds: map[string]string{}, last: map[string]int{}}
-		for i := range watchedRings {
-			fake.holds[fmt.Sprintf(ringPath, i)] = "sha256:" + strings.Repeat("a", 64)
-		}
+		fake := &countingRegistry{inner: memory.New(memory.Logger(log.New(io.Discard, "", 0))), interval: o.Interval, login: login, heads: map[int]int{}, read: map[int]bool{}}
 		o.Transport = fake
+		has := map[string]string{}
+		for i, ring := range watchedRings {
+			has[ring] = place(t, fake, ring, i)
+			has["developers"] = has[ring]
+		}
+		begin := time.Now()
+		fake.begin = begin
 		rings := Rings(m, append(slices.Clone(m.Sites), m.Sites[0]), "") // one of them twice
-		if len(rings) != watchedRings {
+		if len(rings) != len(watchedRings) {
 			t.Fatalf("%d rings", len(rings))
 		}
 		w, deploys := New(o, rings...), make(map[string]int)
-		w.bring = func(ctx context.Context, ring *Ring, s *member, _ bool) (digest string, err error) {
-			fake.change(func() {
-				deploys[s.site.Name]++
-				digest = fake.holds["/v2/acme/shop/deploy/manifests/"+ring.ring]
-			})
-			if s.site.Name == m.Sites[0].Name { // a deploy that takes long
+		w.bring = func(_ context.Context, ring *Ring, s *member, _ bool) (digest string, err error) {
+			fake.change(func() { deploys[s.site.Name]++; digest = has[ring.ring] })
+			if s.site.Name == m.Sites[1].Name { // a deploy that takes long
 				time.Sleep(200 * o.Interval)
 			}
 			return digest, nil
@@ -153,30 +192,40 @@ func TestWatchManySites(t *testing.T) {
 		var following sync.WaitGroup
 		following.Go(func() { _ = w.Run(ctx) })
 		until := func(interval int) { // and a half
-			time.Sleep(time.Until(fake.begin.Add(time.Duration(interval)*o.Interval + o.Interval/2)))
+			time.Sleep(time.Until(begin.Add(time.Duration(interval)*o.Interval + o.Interval/2)))
 			synctest.Wait()
 		}
 		until(100)
 		before := heap()
 		until(300)
-		fake.change(func() { fake.holds[fmt.Sprintf(ringPath, 0)] = "sha256:" + strings.Repeat("b", 64) })
+		fake.change(func() { fake.begin = time.Time{} })
+		digest := place(t, fake, "testers", 9)
+		fake.change(func() { fake.begin = begin; has["testers"], has["developers"] = digest, digest })
 		until(500)
 		fake.change(func() { fake.login = logIn(t, "second") })
 		until(intervals)
-		if grown := heap() - before; grown > 128<<10 {
+		if grown := heap() - before; grown > 256<<10 {
 			t.Errorf("the heap has grown by %d bytes from interval 100 to interval %d", grown, intervals)
 		}
 		cancel()
 		following.Wait()
-		if want := watchedRings * (intervals + 1); fake.heads != want { // one at the begin
-			t.Errorf("%d HEADs, want %d", fake.heads, want)
+		readings := 0
+		for slot := range intervals + 1 {
+			if fake.read[slot] {
+				readings++
+			} else if fake.heads[slot] != len(rings) {
+				t.Errorf("%d HEADs in interval %d", fake.heads[slot], slot)
+			}
+		}
+		if most := (2 + int(time.Since(begin)/reread)) * 2; readings > most || fake.tags > readings*len(rings) {
+			t.Errorf("the log was read in %d intervals, at most %d wanted; %d tags were looked at", readings, most, fake.tags)
 		}
 		for _, problem := range fake.problems {
 			t.Error(problem)
 		}
 		for _, s := range m.Sites {
 			want := 1
-			if s.Ring == "ring-0" {
+			if s.Ring != "users" {
 				want = 2 // its ring has changed
 			}
 			if deploys[s.Name] != want {
@@ -186,18 +235,18 @@ func TestWatchManySites(t *testing.T) {
 	})
 }
 
-// TestWatchAsksOnceWhenTheRegistryFails: a poll is one HEAD also then.
+// TestWatchAsksOnceWhenTheRegistryFails: a poll is one request also then.
 func TestWatchAsksOnceWhenTheRegistryFails(t *testing.T) {
 	m := watchedProject(t)
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
 	logIn(t, "first")
 	synctest.Test(t, func(t *testing.T) {
-		heads := 0
+		asked := 0
 		o := Options{Interval: time.Minute}
 		o.Transport = roundTrip(func(request *http.Request) *http.Response {
 			response := &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody, Request: request}
-			if request.Method == http.MethodHead {
-				heads++
+			if request.URL.Path != "/v2/" {
+				asked++
 				response.StatusCode = http.StatusServiceUnavailable
 			}
 			return response
@@ -208,13 +257,13 @@ func TestWatchAsksOnceWhenTheRegistryFails(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*o.Interval)
 		defer cancel()
 		_ = w.Run(ctx)
-		if heads != 4 { // in intervals 0, 2, 6, 14
-			t.Errorf("%d HEADs", heads)
+		if asked != 4 { // in intervals 0, 2, 6, 14
+			t.Errorf("%d requests", asked)
 		}
 		if lines := strings.Count(log.String(), "\n"); lines != 1 || !strings.Contains(log.String(), "503") {
 			t.Errorf("it says %s", log.String())
 		}
-		if want := `quoit_ring_errors_total{ring="registry.example.com/acme/shop/deploy:ring-0"} 4`; !strings.Contains(w.metrics.String(), want) {
+		if want := `quoit_ring_errors_total{ring="registry.example.com/acme/shop/deploy:developers"} 4`; !strings.Contains(w.metrics.String(), want) {
 			t.Errorf("the metrics are\n%s", w.metrics)
 		}
 	})

@@ -142,11 +142,11 @@ func (r *pruner) versions(ctx context.Context, needed map[string]bool, releases 
 		if place.Record > 0 || !needed[place.Digest] {
 			continue
 		}
-		images, err := r.project.Images(ctx, place) // older than the log
+		release, err := r.project.Release(ctx, place.Root, place.Digest) // older than the log
 		if err != nil {
 			return err
 		}
-		for name, image := range images {
+		for name, image := range release.Images {
 			kept[records.Content{Repository: name, Tag: image.Version.String()}] = true
 		}
 	}

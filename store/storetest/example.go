@@ -15,12 +15,22 @@ import (
 // is for examples, in whatever namespace.
 func Publish(ctx context.Context, at registry.Namespace, revision string) (*store.Project, error) {
 	project := store.New(at, Project)
-	current, err := project.Ring(ctx, "deploy", "developers")
+	state, err := project.State(ctx)
+	if err != nil {
+		return nil, err
+	}
+	placed := map[string]*versioning.Placed{}
+	for _, ring := range Rings {
+		if placed[ring], err = project.Placed(ctx, ring, state.Rings()[ring]); err != nil {
+			return nil, err
+		}
+	}
+	selected, err := versioning.Select(Rings, "developers", placed)
 	if err != nil {
 		return nil, err
 	}
 	plan, err := versioning.Resolve(versioning.Request{
-		Project: Project, Root: "deploy", State: versioning.State{Ring: "developers", Rings: Rings, Current: current},
+		Project: Project, Root: "deploy", State: selected,
 		Images: []versioning.Source{{Name: "deploy", Revision: registry.DigestOf([]byte(revision)), Platforms: []string{"linux/amd64"}}},
 	}, func(string, versioning.Version) (string, bool, error) { return "", false, nil })
 	if err != nil {

@@ -133,11 +133,7 @@ func (p *publisher) adopt(ctx context.Context) error {
 
 // append runs the log's protocol once.
 func (p *publisher) append(ctx context.Context) error {
-	machine, err := records.New(records.Options{Operation: p.operation, Signature: p.signature(), Rings: p.publication.Rings})
-	if err != nil {
-		return err
-	}
-	return p.judge(ctx, p.driver.run(ctx, machine))
+	return p.judge(ctx, p.driver.append(ctx, records.Options{Operation: p.operation, Signature: p.signature(), Rings: p.publication.Rings}))
 }
 
 func (p *publisher) signature() records.Signature {

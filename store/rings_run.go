@@ -85,6 +85,9 @@ func (r *ringer) look(ctx context.Context) error {
 	if err == nil && newest.Digest == "" {
 		newest.Record, err = r.driver.takenOver(ctx, newest.Record, r.takeover())
 	}
+	if err == nil && newest.Record.Schema == 1 {
+		newest.Record, err = r.driver.upgraded(ctx, newest)
+	}
 	if err == nil {
 		_, err = r.plan(ctx, newest.Record)
 	}
@@ -96,7 +99,7 @@ func (r *ringer) look(ctx context.Context) error {
 
 // append runs the log's protocol once.
 func (r *ringer) append(ctx context.Context) error {
-	machine, err := records.New(records.Options{
+	return r.judge(r.driver.append(ctx, records.Options{
 		Operation: func(newest records.Record) (records.Record, error) {
 			if newest.Sequence == 0 && !r.tookOver {
 				return records.Record{}, errNotTaken
@@ -104,11 +107,7 @@ func (r *ringer) append(ctx context.Context) error {
 			return r.plan(ctx, newest)
 		},
 		Signature: signatureOf(r.options.Author), Rings: r.options.Rings,
-	})
-	if err != nil {
-		return err
-	}
-	return r.judge(r.driver.run(ctx, machine))
+	}))
 }
 
 // plan makes the record once for every newest one.

@@ -39,11 +39,7 @@ func (d *driver) takeOver(ctx context.Context, t takeover) error {
 		}
 		return record, nil
 	}
-	machine, err := records.New(records.Options{Operation: operation, Signature: t.signature, Rings: t.rings})
-	if err != nil {
-		return err
-	}
-	switch result := d.run(ctx, machine); {
+	switch result := d.append(ctx, records.Options{Operation: operation, Signature: t.signature, Rings: t.rings}); {
 	case result.Outcome == records.Success || errors.Is(result.Err, errHeld):
 		return nil
 	case result.Outcome == records.Foreign && result.Tags[0].Wanted != "":

@@ -35,7 +35,7 @@ func plantedBugs() map[string]planted {
 	partly := taken
 	partly.begin = []Operation{set("dev", "0.1.0"), publishTwo("dev", "0.2.0", a)}
 	partly.settled, partly.impatient = false, true
-	partly.operations = []Operation{nil, publishAPI("dev", "0.2.0")}
+	partly.operations = []Operation{set("users", "0.1.0"), publishAPI("dev", "0.2.0")}
 	refused := both
 	refused.begin, refused.settled, refused.impatient = []Operation{set("dev", "0.1.0"), publish("dev", "0.2.0", a)}, false, true
 	refused.operations = []Operation{publish("dev", "0.4.0", a), set("dev", "0.3.0")}

@@ -11,9 +11,17 @@ type checkState struct {
 	checked []Content // manifests that the operation names, which are there
 }
 
+// ErrOlder says that the log's newest record is of schema 1, on which only an
+// [OpUpgrade] follows: see [Upgrader].
+var ErrOlder = errors.New("the log is of an older quoit and has to be upgraded first")
+
 // check begins the step Check: it makes the operation's record on top of the
 // newest one and looks for what that names.
 func (m *Machine) check() {
+	if m.newest.Record.Schema == 1 && !m.options.Upgrade {
+		m.finish(Result{Outcome: Refused, Err: ErrOlder}, false)
+		return
+	}
 	record, err := m.operate()
 	if err != nil {
 		m.finish(Result{Outcome: Refused, Err: err}, true)

@@ -6,6 +6,7 @@ type closeState struct {
 	confirmed bool    // the record after own is there and is no void
 	undone    *Record // it is one
 	marked    bool    // own has its done tag
+	settled   uint64  // the record that got its done tag by a machine without an operation
 	voided    []uint64
 	dirty     bool    // a ring tag was written after the last look for a newer record
 	pending   *Result // to end with after that look
@@ -19,14 +20,21 @@ func (m *Machine) followed() {
 		m.ask(marking, m.write(m.done(*m.own), m.own.Digest))
 	case m.own != nil:
 		m.closeUp()
-	case m.options.Operation == nil:
-		m.finish(Result{Outcome: Settled}, false)
+	case m.options.Operation == nil && m.newest.Digest == "":
+		m.end(Result{Outcome: Settled})
+	case m.options.Operation == nil && m.settled == m.number:
+		m.lookAgain()
+	case m.options.Operation == nil: // so that who only reads knows it too
+		m.settled = m.number
+		m.ask(settling, m.write(m.done(m.newest), m.digest))
 	default:
 		m.check()
 	}
 }
 
 func (m *Machine) marking([]Response) { m.closeUp() }
+
+func (m *Machine) settling([]Response) { m.lookAgain() }
 
 // closeUp looks again for the operation that is in the log.
 func (m *Machine) closeUp() {
@@ -70,7 +78,11 @@ func (m *Machine) hinting([]Response) { m.succeed() }
 
 // succeed ends well, unless the operation's record was taken back.
 func (m *Machine) succeed() {
-	if m.undone == nil {
+	switch {
+	case m.options.Operation == nil:
+		m.end(Result{Outcome: Settled})
+		return
+	case m.undone == nil:
 		m.end(Result{Outcome: Success})
 		return
 	}

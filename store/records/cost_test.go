@@ -60,7 +60,7 @@ func TestCost(t *testing.T) {
 		t.Errorf("publish: %d requests for two images", two.images)
 	case place.outcome != Success || place.machine > 20 || place.http > 22:
 		t.Errorf("set: %+v", place)
-	case complete.outcome != Settled || complete.http > 7:
+	case complete.outcome != Settled || complete.http > 10:
 		t.Errorf("complete: %+v", complete)
 	}
 }

@@ -167,10 +167,42 @@ func (l *Log) ByDigest(ctx context.Context, digest string) (Sealed, error) {
 }
 
 // Under returns what could be undone, before a shift, in the rings that it moved, and
-// digests of the records that this names. It makes no request but for a shift of schema 1,
-// of which all records before are read as far as they are there.
-func (l *Log) Under(_ context.Context, shift Record) (map[string]versioning.Top, map[uint64]string, error) {
-	return shift.Under, shift.Digests, nil
+// digests of the records that this names. It makes no request but for a shift of schema 1:
+// then it reads the shifts below it, as far as they are there, and what they moved.
+func (l *Log) Under(ctx context.Context, shift Record) (map[string]versioning.Top, map[uint64]string, error) {
+	if shift.Schema > 1 {
+		return shift.Under, shift.Digests, nil
+	}
+	digests, failed := map[uint64]string{}, error(nil)
+	all := undoable(shift.Below, func(number uint64) (Record, bool) {
+		sealed, err := l.Record(ctx, number)
+		if !errors.As(err, new(*GoneError)) {
+			failed = errors.Join(failed, err)
+		}
+		if err == nil {
+			digests[number] = sealed.Digest
+		}
+		return sealed.Record, err == nil
+	})
+	under := map[string]versioning.Top{}
+	for _, ring := range shift.Moved() {
+		top, found := all[ring]
+		if !found {
+			continue
+		}
+		under[ring] = top
+		for _, place := range []Place{top.Given, top.Displaced} {
+			sealed, err := l.Record(ctx, place.Record)
+			switch {
+			case place.Record == 0 || errors.As(err, new(*GoneError)):
+			case err != nil:
+				failed = errors.Join(failed, err)
+			default:
+				digests[place.Record] = sealed.Digest
+			}
+		}
+	}
+	return under, digests, failed
 }
 
 // Know takes a record of the log that was read elsewhere, and what it says of others.

@@ -12,6 +12,9 @@ type Options struct {
 	// Signature goes into every record that is made. Its ID has to be random:
 	// two machines with the same one would both take one record for their own.
 	Signature Signature
+	// Upgrade says that the operation is an [OpUpgrade]. No other one is asked while the
+	// newest record is of schema 1: the outcome is Refused then, with [ErrOlder].
+	Upgrade bool
 	// Rings is the order in which ring tags are written, from the last one.
 	Rings []string
 }

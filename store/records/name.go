@@ -19,7 +19,7 @@ const (
 	Try     Mark = "try"     // proposed in a round
 	Yes     Mark = "yes"     // the only one proposed in the round, when somebody looked
 	No      Mark = "no"      // not the only one
-	Done    Mark = "done"    // its writer has moved every tag
+	Done    Mark = "done"    // its writer, or who completed it, has moved every tag
 	Doubt   Mark = "doubt"   // somebody found a version of it taken by others
 	Ring    Mark = "ring"    // ring-users, of a mirror: the record by which that ring was copied
 )

@@ -45,6 +45,7 @@ const (
 	backingOff                     // for another writer
 	peeking                        // whether the slot is decided, after it
 	marking                        // the done tag
+	settling                       // that of another writer's record
 	lookingAgain                   // for a newer record, or a doubt
 	hinting                        // the hint
 	phases                         // how many there are
@@ -63,7 +64,7 @@ var phaseNames = [phases]struct {
 	checking: {stepCheck, "what it names"},
 	trying:   {stepAgree, "try"}, polling: {stepAgree, "listing"}, looking: {stepAgree, "is it decided"}, voting: {stepAgree, "vote"}, lagging: {stepAgree, "waiting for the listing"},
 	deciding: {stepAgree, "the record"}, backingOff: {stepAgree, "backing off"}, peeking: {stepAgree, "is it decided meanwhile"},
-	marking: {stepClose, "done"}, lookingAgain: {stepClose, "is it the newest"}, hinting: {stepClose, "the hint"},
+	marking: {stepClose, "done"}, settling: {stepClose, "done, by another"}, lookingAgain: {stepClose, "is it the newest"}, hinting: {stepClose, "the hint"},
 }
 
 // String says what the phase asks for, within its step.
@@ -82,6 +83,6 @@ func init() {
 		checking: (*Machine).checking,
 		trying:   (*Machine).trying, polling: (*Machine).polling, looking: (*Machine).looking, voting: (*Machine).voting, lagging: (*Machine).lagging,
 		deciding: (*Machine).deciding, backingOff: (*Machine).backingOff, peeking: (*Machine).peeking,
-		marking: (*Machine).marking, lookingAgain: (*Machine).lookingAgain, hinting: (*Machine).hinting,
+		marking: (*Machine).marking, settling: (*Machine).settling, lookingAgain: (*Machine).lookingAgain, hinting: (*Machine).hinting,
 	}
 }

@@ -94,6 +94,11 @@ func (v *verifier) record(sequence uint64) {
 	if record.Operation == OpVoid {
 		v.voided[record.Of] = true
 	}
+	for _, number := range slices.Sorted(maps.Keys(record.Digests)) {
+		if is := v.decided[number]; is != "" && is != record.Digests[number] {
+			v.tag(Chain, name, fmt.Sprintf("it says that record %d is %s, and that is %s", number, record.Digests[number], is), nextFork)
+		}
+	}
 	previous, found := v.Records[v.decided[sequence-1]]
 	switch {
 	case sequence > 1 && v.decided[sequence-1] != "" && record.Parent != v.decided[sequence-1]:

@@ -73,6 +73,7 @@ func TestTampering(t *testing.T) {
 		"a completed record that lost":   {func(l *Snapshot) { l.Tags[Name{Done, 2, 0, other.Digest}.String()] = other.Digest }, Contested, 2, "-done-"},
 		"the hint moved":                 {func(l *Snapshot) { l.Tags["records"] = sha("evil") }, Disagrees, 0, "records"},
 		"a table before that was forged": {func(l *Snapshot) { forge(l, 4, func(r *Record) { r.Before = Table{} }) }, Chain, 4, "record-00000004"},
+		"a digest of another record":     {func(l *Snapshot) { forge(l, 4, func(r *Record) { r.Digests = map[uint64]string{2: sha("evil")} }) }, Chain, 4, "record-00000004"},
 		"an operation twice":             {func(l *Snapshot) { forge(l, 4, func(r *Record) { r.ID = signature(1).ID }) }, Twice, 4, "record-00000004"},
 		"a version twice": {func(l *Snapshot) {
 			forge(l, 4, func(r *Record) { r.Images = map[string]Image{"deploy": {version("0.1.0"), sha("evil"), true}} })

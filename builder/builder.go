@@ -17,6 +17,7 @@
 package builder
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -67,12 +68,12 @@ type Outcome struct {
 // take several solves of the same plan.
 //
 // Errors are those of the frontend with their places in the manifest, an
-// [*OptionError], a [*PushError], a [*ReplannedError], that of the Check, or say what BuildKit or the
-// store could not do. If one is returned, no image has a tag yet, so the same call
-// can be made again.
+// [*OptionError], a [*frontend.SecretArgsError], a [*PushError], a [*ReplannedError], that
+// of the Check, or say what BuildKit or the store could not do. If one is returned, no
+// image has a tag yet, so the same call can be made again.
 func Build(ctx context.Context, o Options) (Outcome, error) {
 	o.Frontend.Export, o.Frontend.Unsettled = true, o.Push
-	if err := o.checkSyntax(); err != nil {
+	if err := cmp.Or(o.checkSyntax(), o.Frontend.CheckSecrets(o.Manifest)); err != nil {
 		return Outcome{}, err
 	}
 	c, err := Connect(ctx, o.BuildKit)

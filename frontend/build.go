@@ -131,6 +131,9 @@ func newPlanner(ctx context.Context, c client.Client, ui *dockerui.Client, host 
 	if err != nil {
 		return nil, err
 	}
+	if err := opts.CheckSecrets(project.manifest); err != nil {
+		return nil, err
+	}
 	p := &planner{client: c, runner: host.Runner, opts: opts, project: project}
 	if err := project.checkContexts(opts.Contexts); err != nil {
 		return nil, err

@@ -222,3 +222,12 @@ func TestAForeignFrontendIsHeldToTheList(t *testing.T) {
 	w.fails(Options{AllowSyntax: llb.Frontends{}, Request: RequestPlan}, "is not among those that may be run")
 	w.fails(Options{}, "its frontend evil.example.com/x:1") // it is asked for
 }
+
+// TestNoClientPublishesSecrets: a stock client asks for provenance in the same words.
+func TestNoClientPublishesSecrets(t *testing.T) {
+	w := newWorld(t, shop)
+	o := Options{Args: map[string]string{"API_TOKEN": "hunter2"}, Attestations: map[string]string{"provenance": "mode=max"}}
+	w.fails(o, "these look like secrets: API_TOKEN. ")
+	o.Attestations["provenance"] = "mode=min"
+	w.build(o)
+}

@@ -202,6 +202,11 @@ func TestContainerFileWithItsOwnFrontend(t *testing.T) {
 	if diff := cmp.Diff([]string{"s000", "deploy"}, plan(t, dir).Changed()); diff != "" {
 		t.Errorf("changed (-want +got):\n%s", diff)
 	}
+	_, stderr, code := quoit(t, dir, "plan", "--allow-syntax", "")
+	if code != 1 || !strings.Contains(stderr, "services/s000/Dockerfile:1") || !strings.Contains(stderr, prefix+`-dockerfile:1" is not among those that may be run`) {
+		t.Errorf("on a list without it: exit code %d\n%s", code, stderr)
+	}
+	mustQuoit(t, dir, "plan", "--allow-syntax", prefix+"-dockerfile")
 }
 
 func TestReservedLabelsAreOverruled(t *testing.T) {

@@ -64,7 +64,7 @@ release dirty, which the log says; --clean refuses them.`,
 	f.commit.register(cmd.Flags())
 	cmd.Flags().BoolVar(&f.push, "push", false, "publish the release")
 	cmd.Flags().StringVar(&f.message, "message", "", "a message for the history")
-	cmd.Flags().StringVar(&f.provenance, "provenance", "mode=min", "provenance of pushed images: mode=min, mode=max, or false")
+	cmd.Flags().StringVar(&f.provenance, "provenance", "mode=min", "provenance of pushed images: mode=min, mode=max, which has every build argument in it, or false")
 	cmd.Flags().StringVar(&f.sbom, "sbom", "false", "SBOM of pushed images: true, generator=IMAGE, or false")
 	outputFlag(cmd, &f.output)
 	return cmd

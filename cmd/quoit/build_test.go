@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -25,6 +26,9 @@ func TestMistakesWithBuilds(t *testing.T) {
 		{"build --ssh x=/nonexistent", "--ssh: "},
 		{"build --cache-from type=x,y", "--cache-from: "},
 		{"build --cache-to type=x,y", "--cache-to: "},
+		{"build --allow-syntax a//b", "--allow-syntax: "},
+		{"build --push --provenance mode=max --build-arg API_TOKEN=x", "these look like secrets: API_TOKEN. "},
+		{"build --push --provenance true --build-arg HTTP_PROXY=http://a:b@proxy", "these look like secrets: HTTP_PROXY. "},
 		{"plan --progress loud", "--progress: "},
 		{"plan -f nowhere.yaml", "there is no manifest nowhere.yaml"},
 		{"plan -C nowhere", "there is no folder nowhere"},
@@ -42,4 +46,36 @@ func TestBuildsNeedABuildKit(t *testing.T) {
 	s.fails(1, []string{"plan", "--first"}, none)
 	s.fails(1, []string{"build", "--push", "--sbom", "true", "--build-arg", "FEATURES", "--label", "a=b"}, none)
 	s.fails(1, []string{"build", "--addr", "unix:///elsewhere.sock"}, "BuildKit does not answer at unix:///elsewhere.sock")
+}
+
+// TestAManifestsFrontendHasToBeAllowed: by flag or by environment, where a variable that is
+// set to nothing allows none.
+func TestAManifestsFrontendHasToBeAllowed(t *testing.T) {
+	s := newShop(t, "")
+	s.write("quoit.yaml", "# syntax=ghcr.io/evil/quoit:1\nproject: acme/shop\nregistry: "+s.host+"\nroot: deploy\nimages: {api: api, deploy: deploy}\n")
+	const refused, none = `the frontend "ghcr.io/evil/quoit:1" is not among those that may be run`, "BuildKit does not answer"
+	for _, command := range []string{"plan", "build"} {
+		for _, test := range []struct {
+			variable string // - if it is not set
+			flags    []string
+			want     string
+		}{
+			{"-", nil, none},
+			{"", nil, refused},
+			{"", []string{"--allow-syntax", "ghcr.io/evil/*"}, none},
+			{"-", []string{"--allow-syntax", ""}, refused},
+			{"ghcr.io/evil/quoit", nil, none},
+			{"ghcr.io/evil/quoit", []string{"--allow-syntax", "ghcr.io/other/quoit"}, refused},
+			{"ghcr.io/other/quoit, ghcr.io/evil/quoit", nil, none},
+		} {
+			t.Setenv("QUOIT_ALLOW_SYNTAX", test.variable)
+			if test.variable == "-" {
+				if err := os.Unsetenv("QUOIT_ALLOW_SYNTAX"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.fails(1, append([]string{command}, test.flags...), test.want)
+		}
+	}
+	s.fails(1, []string{"plan", "--allow-syntax", ""}, "quoit.yaml:1:1", "without a syntax line")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/quoitbuild/quoit/builder"
 	"github.com/quoitbuild/quoit/builder/gate"
 	"github.com/quoitbuild/quoit/deploy/site"
+	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/store"
 )
@@ -85,15 +86,17 @@ func usagef(format string, values ...any) error {
 }
 
 // optionMistake makes a BuildKit option that is written wrongly, a secret that a gate
-// lacks, or a gate to skip that there is not, a mistake of the command line.
+// lacks or that would be published, or a gate to skip that there is not, a mistake of the
+// command line.
 func optionMistake(err error) error {
 	var option *builder.OptionError
 	var secret *gate.SecretError
 	var skip *gate.SkipError
+	var args *frontend.SecretArgsError
 	switch {
 	case errors.As(err, &option):
 		return usagef("--%w", option)
-	case errors.As(err, &secret), errors.As(err, &skip):
+	case errors.As(err, &secret), errors.As(err, &skip), errors.As(err, &args):
 		return &usageError{err}
 	}
 	return err

@@ -77,6 +77,12 @@ func TestStockClients(t *testing.T) {
 			t.Errorf("folders (-want +got):\n%s", diff)
 		}
 	})
+	t.Run("by digest, no tag is written", func(t *testing.T) {
+		buildx(t, dir, "--target", "base", "--provenance=false", "--output", "type=image,name="+prefix+"/base,push-by-digest=true,push=true")
+		if tags := tagsOf(t, prefix+"/base"); len(tags) > 0 {
+			t.Errorf("tags %v", tags)
+		}
+	})
 	t.Run("name=* names a changed image by its repository and version", func(t *testing.T) {
 		buildx(t, dir, "--target", "base", "--provenance=false", "--output", `type=image,"name=*",push=true`)
 		labelled := config(t, prefix+"/base:0.1.0").Config.Labels

@@ -224,15 +224,20 @@ func TestTheLogOfAProjectThatHadNone(t *testing.T) {
 		crane(t, "delete", prefix+"/records:"+tag) // as if an older quoit had published
 	}
 	edit(t, dir, "2")
+	got := runQuoit(t.Context(), dir, stack.Registry, "build", "--push")
+	if got.code == 0 || !strings.Contains(got.stderr, "quoit take-over developers") {
+		t.Errorf("a build before it is taken over: exit code %d\n%s", got.code, got.stderr)
+	}
+	mustQuoit(t, dir, "take-over", "developers", "users", "--yes")
 	want := map[string]string{"base": "0.1.0", "s000": "0.2.0", "deploy": "0.2.0"}
 	if diff := cmp.Diff(want, publish(t, dir, prefix, "developers")); diff != "" {
 		t.Errorf("versions (-want +got):\n%s", diff)
 	}
-	var got []string
+	var all []string
 	for _, record := range history(t, dir) {
-		got = append(got, strings.Replace(record.brief(), record.Actor, "", 1))
+		all = append(all, strings.Replace(record.brief(), record.Actor, "", 1))
 	}
-	if diff := cmp.Diff([]string{"publish   developers:0.1.0>0.2.0", "adopt   developers:>0.1.0 users:>0.1.0"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"publish   developers:0.1.0>0.2.0", "adopt   developers:>0.1.0 users:>0.1.0"}, all); diff != "" {
 		t.Errorf("history (-want +got):\n%s", diff)
 	}
 	if out, _, code := quoit(t, dir, "verify"); code != 0 {

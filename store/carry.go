@@ -123,9 +123,6 @@ func (d *driver) open(ctx context.Context, manifest registry.Manifest) (sealed r
 // head looks what a tag names.
 func (d *driver) head(ctx context.Context, request records.Request) (records.Response, error) {
 	digest, found, err := d.look(ctx, request)
-	if taken := d.taking[records.Content{Repository: request.Repository, Tag: request.Tag}]; found && digest == taken {
-		digest, found = "", false
-	}
 	if err == nil && found && request.Repository == records.Repository {
 		err = d.prove(ctx, request.Tag)
 	}

@@ -35,7 +35,8 @@ var situations = []situation{
 		return s.Next(storetest.First, "testers")
 	}},
 	{"a hotfix in an outer ring", func(s *server) store.Publication {
-		s.Move("testers", s.Release(storetest.First, "developers").Digests["deploy"])
+		s.Release(storetest.First, "developers")
+		s.Set("testers", s.Ring("developers"))
 		return s.Next(storetest.With(storetest.First, storetest.Shop{"jobs": 2}), "testers")
 	}},
 }

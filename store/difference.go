@@ -159,7 +159,7 @@ func (d *driver) differences(ctx context.Context, s State, differing []records.F
 			difference.Version = s.Rings()[tag.Tag].Version
 			difference.Next = "run `quoit copy` again"
 		case tag.Wanted == "":
-			difference.Next = fmt.Sprintf("see what that is and take it over with `quoit take-over %s`, or take the tag away", tag.Tag)
+			difference = d.unknownTo(tag)
 		default:
 			difference.Mover = d.mover(ctx, s.Newest, tag.Tag)
 			difference.Next = d.mend(tag)
@@ -167,6 +167,53 @@ func (d *driver) differences(ctx context.Context, s State, differing []records.F
 		all = append(all, difference)
 	}
 	return all
+}
+
+// unknownTo is the difference of a ring's tag of which no record says anything.
+func (d *driver) unknownTo(tag records.Found) Difference {
+	return Difference{
+		Ring: tag.Tag, Reference: d.repository(tag.Repository).Reference(tag.Tag), Got: tag.Digest,
+		Next: fmt.Sprintf("see what that is and take it over with `quoit take-over %s`, or take the tag away", tag.Tag),
+	}
+}
+
+// foreign is for tags that the log does not explain.
+func (d *driver) foreign(result records.Result) error {
+	if result.Tags[0].Wanted != "" {
+		return d.unsettled(result, d.putBack(result.Tags[0]))
+	}
+	return d.unsettled(result, d.untaken(result.Tags...)) // rings that were never used
+}
+
+// untaken ends what would use rings that have something of which no record says anything.
+func (d *driver) untaken(tags ...records.Found) *DifferenceError {
+	e := &DifferenceError{}
+	for _, tag := range tags {
+		e.Differences = append(e.Differences, d.unknownTo(tag))
+	}
+	return e
+}
+
+// unused looks that no ring has anything, as there is no log yet.
+func (d *driver) unused(ctx context.Context, root string, rings []string) error {
+	digests := make([]string, len(rings))
+	err := d.project.pace.Each(len(rings), func(i int) (err error) {
+		digests[i], _, err = d.repository(root).Head(ctx, rings[i])
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var tags []records.Found
+	for i, digest := range digests {
+		if digest != "" && !records.IsNothing(digest) {
+			tags = append(tags, records.Found{Content: records.Content{Repository: root, Tag: rings[i], Digest: digest}})
+		}
+	}
+	if len(tags) == 0 {
+		return nil
+	}
+	return d.untaken(tags...)
 }
 
 // mover says who moved a ring last; "" if that is not found soon, or cannot be read.
@@ -190,4 +237,13 @@ func (d *driver) mover(ctx context.Context, newest records.Sealed, ring string) 
 func (d *driver) mend(tag records.Found) string {
 	repository := d.repository(tag.Repository)
 	return fmt.Sprintf("put it back with `crane tag %s %s`", repository.Reference(tag.Wanted), tag.Tag)
+}
+
+// putBack is for a tag that does not name what the log says.
+func (d *driver) putBack(tag records.Found) error {
+	repository := d.repository(tag.Repository)
+	return &ForeignError{
+		Reference: repository.Reference(tag.Tag), Wanted: tag.Wanted, Got: or(tag.Digest, "nothing"),
+		Hint: d.mend(tag),
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -34,10 +35,6 @@ type driver struct {
 	saw func(records.Request, records.Response)
 	// lost is told of every tag whose write has no answer; may be nil.
 	lost func(records.Content)
-	// taking are ring tags, by [records.Content] without digest, that the log
-	// is about to take over with the contents given here. To the machine they
-	// are still absent: what it does not know it would call foreign.
-	taking map[records.Content]string
 	// whole reads ring tags with what they name, which is about to be written
 	// elsewhere.
 	whole  bool
@@ -161,6 +158,28 @@ func (d *driver) levels(requests []records.Request) [][]int {
 		levels = append(levels, byRank[rank])
 	}
 	return levels
+}
+
+// unsettled says of an error what becomes of an operation that is in the log or may
+// get there.
+func (d *driver) unsettled(result records.Result, err error) error {
+	if d.exposed {
+		result.Err = err
+		return d.unknown(result)
+	}
+	return err
+}
+
+// unknown is for a command that ended when others could carry it through.
+func (d *driver) unknown(result records.Result) error {
+	unknown := &UnknownError{Err: result.Err}
+	if failed := new(registry.RequestError); d.refusal != nil && !errors.As(result.Err, &failed) {
+		unknown.Err = fmt.Errorf("%w: %w", result.Err, d.refusal)
+	}
+	if result.Record != nil {
+		unknown.Record = result.Record.Record.Sequence
+	}
+	return unknown
 }
 
 // newID is the random name of one operation.

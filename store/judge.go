@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
@@ -19,33 +18,11 @@ func (p *publisher) judge(ctx context.Context, result records.Result) error {
 	case records.Refused:
 		return p.refused(ctx, result)
 	case records.Foreign:
-		return p.foreign(ctx, result)
+		return p.foreign(result)
 	case records.Unknown:
 		return p.driver.unknown(result)
 	}
 	return p.driver.unsettled(result, result.Err)
-}
-
-// unsettled says of an error what becomes of an operation that is in the log or may
-// get there.
-func (d *driver) unsettled(result records.Result, err error) error {
-	if d.exposed {
-		result.Err = err
-		return d.unknown(result)
-	}
-	return err
-}
-
-// unknown is for a command that ended when others could carry it through.
-func (d *driver) unknown(result records.Result) error {
-	unknown := &UnknownError{Err: result.Err}
-	if failed := new(registry.RequestError); d.refusal != nil && !errors.As(result.Err, &failed) {
-		unknown.Err = fmt.Errorf("%w: %w", result.Err, d.refusal)
-	}
-	if result.Record != nil {
-		unknown.Record = result.Record.Record.Sequence
-	}
-	return unknown
 }
 
 // refused is for a record that was not written.
@@ -152,29 +129,11 @@ func (p *publisher) same(ctx context.Context, place records.Place) (bool, error)
 }
 
 // foreign is for tags that others wrote past the log.
-func (p *publisher) foreign(ctx context.Context, result records.Result) error {
-	tag := result.Tags[0]
+func (p *publisher) foreign(result records.Result) error {
 	if result.Record != nil && slices.Contains(result.Voided, result.Record.Record.Sequence) {
-		return &VoidError{Record: result.Record.Record.Sequence, Taken: p.taken(tag)}
+		return &VoidError{Record: result.Record.Record.Sequence, Taken: p.taken(result.Tags[0])}
 	}
-	if tag.Wanted == "" { // a ring that the log does not know
-		moved := &MovedError{Ring: tag.Tag, Is: &versioning.Held{Ring: tag.Tag, Digest: tag.Digest}}
-		// Only for the message, which does without it.
-		if is, err := p.project.Ring(ctx, tag.Repository, tag.Tag); err == nil && is != nil {
-			moved.Is.Version = is.Release.Version()
-		}
-		return moved
-	}
-	return p.driver.unsettled(result, p.driver.putBack(tag))
-}
-
-// putBack is for a tag that does not name what the log says.
-func (d *driver) putBack(tag records.Found) error {
-	repository := d.repository(tag.Repository)
-	return &ForeignError{
-		Reference: repository.Reference(tag.Tag), Wanted: tag.Wanted, Got: or(tag.Digest, "nothing"),
-		Hint: d.mend(tag),
-	}
+	return p.driver.foreign(result)
 }
 
 func or(text, other string) string {

@@ -22,41 +22,54 @@ func ReleaseOf(ctx context.Context, from registry.Repository, top registry.Manif
 
 // LabelsOf reads the labels of an image; of several platforms those of the first.
 func LabelsOf(ctx context.Context, from registry.Repository, top registry.Manifest) (map[string]string, error) {
+	said, err := ClaimsOf(ctx, from, top)
+	return said.Labels, err
+}
+
+// Claims are what an image says of itself, whoever made it.
+type Claims struct {
+	Labels  map[string]string
+	Created string // when, in whatever form; "" if it does not say
+}
+
+// ClaimsOf reads what an image says; of several platforms the first.
+func ClaimsOf(ctx context.Context, from registry.Repository, top registry.Manifest) (Claims, error) {
 	manifest := top
 	if top.IsIndex() {
 		digest, err := top.Image()
 		if err != nil {
-			return nil, err
+			return Claims{}, err
 		}
 		found := false
 		if manifest, found, err = from.Get(ctx, digest); err != nil {
-			return nil, err
+			return Claims{}, err
 		}
 		if !found {
-			return nil, fmt.Errorf("its index names %s, which is not in the registry", digest)
+			return Claims{}, fmt.Errorf("its index names %s, which is not in the registry", digest)
 		}
 		if manifest.IsIndex() {
-			return nil, fmt.Errorf("its index names %s, which is an index too", digest)
+			return Claims{}, fmt.Errorf("its index names %s, which is an index too", digest)
 		}
 	}
 	config, err := manifest.Config()
 	if err != nil {
-		return nil, err
+		return Claims{}, err
 	}
 	data, err := from.Blob(ctx, config)
 	if err != nil {
-		return nil, err
+		return Claims{}, err
 	}
 	return parseConfig(data)
 }
 
-// parseConfig returns the labels in an image's config.
-func parseConfig(data []byte) (map[string]string, error) {
+// parseConfig returns what an image's config says.
+func parseConfig(data []byte) (Claims, error) {
 	var config struct {
-		Config struct{ Labels map[string]string }
+		Created string
+		Config  struct{ Labels map[string]string }
 	}
 	if err := json.Unmarshal(data, &config); err != nil {
-		return nil, fmt.Errorf("its config is broken: %w", err)
+		return Claims{}, fmt.Errorf("its config is broken: %w", err)
 	}
-	return config.Config.Labels, nil
+	return Claims{Labels: config.Config.Labels, Created: config.Created}, nil
 }

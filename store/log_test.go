@@ -202,6 +202,14 @@ func TestTheSameBuildAgain(t *testing.T) {
 func TestAProjectWithoutALog(t *testing.T) {
 	s := newServer(t)
 	s.Older("developers", "users")
+	before := s.EveryTag()
+	publication := s.Next(storetest.With(storetest.First, storetest.Shop{"mail": 2}), "developers")
+	_, err := s.Open(nil).Publish(context.Background(), publication)
+	wantUntaken(t, err, "developers", "users")
+	if diff := cmp.Diff(before, s.EveryTag()); diff != "" {
+		t.Errorf("(-before +after):\n%s", diff)
+	}
+	s.TakeOver("developers", "users")
 	s.Several(2)
 	history, err := s.Open(nil).History(context.Background(), 10)
 	must(t, err)
@@ -216,6 +224,23 @@ func TestAProjectWithoutALog(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"publish developers", "publish developers", "adopt developers users"}, operations); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// wantUntaken wants an error that names rings which the log does not know.
+func wantUntaken(t *testing.T, err error, rings ...string) {
+	t.Helper()
+	var got []string
+	if untaken := new(store.DifferenceError); errors.As(err, &untaken) {
+		for _, difference := range untaken.Differences {
+			got = append(got, difference.Ring)
+			if !strings.Contains(err.Error(), "`quoit take-over "+difference.Ring+"`") {
+				t.Errorf("%s: %v", difference.Ring, err)
+			}
+		}
+	}
+	if !slices.Equal(got, rings) {
+		t.Errorf("%v: error %v", got, err)
 	}
 }
 

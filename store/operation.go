@@ -13,8 +13,7 @@ import (
 
 // Why an operation makes no record.
 var (
-	errHeld     = errors.New("the ring has the release")
-	errNotTaken = errors.New("rings have releases that the log does not know")
+	errHeld = errors.New("the ring has the release")
 	// errPruned is for a publish that adopts images, when releases were pruned since
 	// it was last known that these are in others too.
 	errPruned = errors.New("releases were pruned")
@@ -108,7 +107,6 @@ func holding(table records.Table, digest string) (records.Place, bool) {
 // unmoved checks that the rings have what the plan has seen.
 func (p *publisher) unmoved(newest records.Record) error {
 	plan := p.publication.Plan
-	unknown := newest.Sequence == 0 && (plan.Current != nil || plan.Next != nil)
 	for _, expected := range p.plan.expected {
 		place, found := newest.After[expected.ring]
 		known := found && place.Root == plan.Root
@@ -117,16 +115,11 @@ func (p *publisher) unmoved(newest records.Record) error {
 			wanted = expected.held.Digest
 		}
 		switch {
-		case !known && wanted != "" && !p.tookOver:
-			unknown = true
 		case !known && wanted != "":
-			return &departure{expectation: expected}
+			return p.driver.untaken(records.Found{Content: records.Content{Repository: plan.Root, Tag: expected.ring, Digest: wanted}})
 		case known && place.Digest != wanted:
 			return &departure{expected, place}
 		}
-	}
-	if unknown && !p.tookOver {
-		return errNotTaken
 	}
 	return nil
 }
@@ -213,7 +206,7 @@ func (p *publisher) unpruned(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if found && pruned.Has(assigned.Releases) {
+		if found && pruned.Has(assigned.Release()) {
 			return &PrunedError{Version: image.Version, Image: name}
 		}
 	}

@@ -69,7 +69,6 @@ type publisher struct {
 	position    map[Tag]int // of what is to be written, by its level
 	driver      *driver
 	known       map[string]string  // digests of versions that are not built, image:version
-	tookOver    bool               // the log has what the rings have
 	pruned      versioning.Lineage // releases that have no adopted image alone
 
 	mu      sync.Mutex
@@ -93,9 +92,6 @@ func (p *publisher) publish(ctx context.Context) (err error) {
 		err := p.append(ctx)
 		var unknown *unknownImages
 		switch {
-		case errors.Is(err, errNotTaken):
-			p.tookOver = true
-			err = p.driver.takeOver(ctx, p.takeover())
 		case errors.As(err, &unknown):
 			err = p.learn(ctx, unknown)
 		case errors.Is(err, errPruned):
@@ -133,7 +129,11 @@ func (p *publisher) adopt(ctx context.Context) error {
 
 // append runs the log's protocol once.
 func (p *publisher) append(ctx context.Context) error {
-	return p.judge(ctx, p.driver.append(ctx, records.Options{Operation: p.operation, Signature: p.signature(), Rings: p.publication.Rings}))
+	options := records.Options{Operation: p.operation, Signature: p.signature(), Rings: p.publication.Rings}
+	for _, ring := range options.Rings {
+		options.Unused = append(options.Unused, records.Content{Repository: p.publication.Plan.Root, Tag: ring})
+	}
+	return p.judge(ctx, p.driver.append(ctx, options))
 }
 
 func (p *publisher) signature() records.Signature {
@@ -141,17 +141,6 @@ func (p *publisher) signature() records.Signature {
 	author.Source, author.Commit = cmp.Or(plan.Source, author.Source), cmp.Or(plan.Commit, author.Commit)
 	author.Dirty = author.Dirty || plan.Dirty
 	return signatureOf(author)
-}
-
-func (p *publisher) takeover() takeover {
-	author := p.publication.Author
-	return takeover{
-		root: p.publication.Plan.Root, rings: p.publication.Rings,
-		needed: func(ring string) bool {
-			return slices.ContainsFunc(p.plan.expected, func(e expectation) bool { return e.ring == ring })
-		},
-		signature: signatureOf(Author{Actor: author.Actor, Message: author.Message}),
-	}
 }
 
 // positions numbers what is to be written: by level, the ring's tag last.

@@ -45,6 +45,9 @@ func publishing(ring string, ofLog int, versions map[string]string) map[string]i
 		delete(want, "GET records blob")
 		want["HEAD records record"]--
 		want["GET records list"]++ // an old record may be gone with the hint
+		for _, other := range storetest.Rings {
+			want["HEAD deploy "+other] = 1
+		}
 	}
 	if len(versions) == 0 {
 		want["HEAD records record"]-- // none before the ring's tag

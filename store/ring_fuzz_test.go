@@ -11,11 +11,11 @@ func FuzzRelease(f *testing.F) {
 	f.Add([]byte(`{"config":{"Labels":{"io.github.quoitbuild.release":"{\"schema\":1,\"project\":\"p\",\"root\":\"r\",\"images\":{}}"}}}`))
 	f.Add([]byte(`{"config":null}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		all, err := parseConfig(data)
+		said, err := parseConfig(data)
 		if err != nil {
 			return
 		}
-		release, err := labels.Parse(all)
+		release, err := labels.Parse(said.Labels)
 		if err == nil && release.Images[release.Root].Revision == "" {
 			t.Errorf("parseConfig: %+v", release)
 		}

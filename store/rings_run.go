@@ -24,6 +24,10 @@ func (c change) none() bool { return c.record.Operation == "" }
 // rule makes a change of the newest record; it may read what it needs.
 type rule func(ctx context.Context, r *ringer, newest records.Record) (change, error)
 
+// errNoLog ends it to look first whether the rings have something that was published
+// before there was a log.
+var errNoLog = errors.New("there is no log")
+
 // errNothing ends the protocol without a record.
 var errNothing = errors.New("nothing to do")
 
@@ -36,12 +40,12 @@ type ringer struct {
 	driver   *driver
 	versions map[string]map[string]versioning.Version // of releases, by the root image's digest
 
-	planned  bool
-	on       uint64 // the record that it was planned on
-	change   change
-	err      error
-	outcome  RingOutcome
-	tookOver bool
+	planned bool
+	on      uint64 // the record that it was planned on
+	change  change
+	err     error
+	outcome RingOutcome
+	looked  bool // no ring has a tag, if there is no log
 }
 
 // operate carries out a rule through the log, or says what it would do.
@@ -64,18 +68,14 @@ func (r *ringer) run(ctx context.Context) error {
 	r.driver.whole = true
 	for {
 		err := r.append(ctx)
-		if !errors.Is(err, errNotTaken) || r.tookOver {
+		if !errors.Is(err, errNoLog) {
 			return err
 		}
-		r.tookOver, r.planned = true, false
-		if err := r.driver.takeOver(ctx, r.takeover()); err != nil {
+		r.looked = true
+		if err := r.driver.unused(ctx, r.options.Root, r.options.Rings); err != nil {
 			return err
 		}
 	}
-}
-
-func (r *ringer) takeover() takeover {
-	return takeover{root: r.options.Root, rings: r.options.Rings, signature: signatureOf(Author{Actor: r.options.Author.Actor})}
 }
 
 // look is a dry run.
@@ -83,7 +83,7 @@ func (r *ringer) look(ctx context.Context) error {
 	r.driver.reader = true
 	newest, err := r.driver.log.Newest(ctx)
 	if err == nil && newest.Digest == "" {
-		newest.Record, err = r.driver.takenOver(ctx, newest.Record, r.takeover())
+		err = r.driver.unused(ctx, r.options.Root, r.options.Rings)
 	}
 	if err == nil && newest.Record.Schema == 1 {
 		newest.Record, err = r.driver.upgraded(ctx, newest)
@@ -101,8 +101,8 @@ func (r *ringer) look(ctx context.Context) error {
 func (r *ringer) append(ctx context.Context) error {
 	return r.judge(r.driver.append(ctx, records.Options{
 		Operation: func(newest records.Record) (records.Record, error) {
-			if newest.Sequence == 0 && !r.tookOver {
-				return records.Record{}, errNotTaken
+			if newest.Sequence == 0 && !r.looked {
+				return records.Record{}, errNoLog
 			}
 			return r.plan(ctx, newest)
 		},
@@ -163,10 +163,7 @@ func (r *ringer) judge(result records.Result) error {
 			return missing(r.driver.repository(gone.Images[0].Repository), gone.Images[0].Digest)
 		}
 	case records.Foreign:
-		if result.Tags[0].Wanted == "" && !r.tookOver {
-			return errNotTaken
-		}
-		return r.driver.unsettled(result, r.driver.putBack(result.Tags[0]))
+		return r.driver.foreign(result)
 	case records.Unknown:
 		return r.driver.unknown(result)
 	}

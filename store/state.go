@@ -53,7 +53,7 @@ func (p *Project) State(ctx context.Context, rings ...string) (State, error) {
 	log := records.NewLog(hinted{source{d}, hint})
 	if mark, read, _ := d.manifest(ctx, records.Repository, hint.Digest); hint.Found && read { // as get has kept it
 		if origin, is := OriginOf(mark); is {
-			return d.mirrored(ctx, log, origin, rings)
+			return mirrored(ctx, d, log, origin, rings)
 		}
 	}
 	newest, err := log.Newest(ctx)
@@ -134,9 +134,9 @@ func (p *Project) Placed(ctx context.Context, ring string, place records.Place) 
 // mirrored is the state of a mirror: each ring has what the record says by which it was
 // copied. An older quoit's copies did not say which that is; then it is the newest
 // that gave the ring what its tag names.
-func (d *driver) mirrored(ctx context.Context, log *records.Log, origin string, rings []string) (State, error) {
+func mirrored(ctx context.Context, d *driver, log *records.Log, origin string, rings []string) (State, error) {
 	state := State{Origin: origin, Closed: true, table: records.Table{}, sign: map[string]records.Content{}}
-	if err := d.copied(ctx, &state, rings); err != nil || state.Newest.Digest != "" {
+	if err := copied(ctx, d, &state, rings); err != nil || state.Newest.Digest != "" {
 		return state, err
 	}
 	newest, err := log.Newest(ctx)
@@ -144,7 +144,7 @@ func (d *driver) mirrored(ctx context.Context, log *records.Log, origin string, 
 		return state, err
 	}
 	known := slices.Sorted(maps.Keys(newest.Record.After))
-	if err := d.copied(ctx, &state, known); err != nil || state.Newest.Digest != "" {
+	if err := copied(ctx, d, &state, known); err != nil || state.Newest.Digest != "" {
 		return state, err
 	}
 	state.Newest = newest
@@ -172,7 +172,7 @@ func (d *driver) mirrored(ctx context.Context, log *records.Log, origin string, 
 }
 
 // copied reads by which records rings were copied to a mirror.
-func (d *driver) copied(ctx context.Context, state *State, rings []string) error {
+func copied(ctx context.Context, d *driver, state *State, rings []string) error {
 	got := make([]records.Got, len(rings))
 	err := d.project.pace.Each(len(rings), func(i int) (err error) {
 		got[i], err = d.get(ctx, records.RingName(rings[i]))

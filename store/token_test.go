@@ -28,7 +28,7 @@ func TestOneTokenForEachRepository(t *testing.T) {
 	if diff := cmp.Diff(slices.Sorted(slices.Values(want)), slices.Sorted(slices.Values(*given))); diff != "" {
 		t.Error(diff)
 	}
-	if all := s.Requests(); registrytest.Count(all)["GET /v2/"] != 1 || len(all) != 1+7+6*4+18 {
+	if all := s.Requests(); registrytest.Count(all)["GET /v2/"] != 1 || len(all) != 1+7+6*4+22 {
 		t.Errorf("%d requests: %q", len(all), all)
 	}
 }

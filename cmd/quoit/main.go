@@ -91,7 +91,7 @@ container registry is its only state.`,
 	})
 	root.AddCommand(
 		newBuildCmd(), newPlanCmd(), newStatusCmd(), newHistoryCmd(), newVerifyCmd(),
-		newShiftCmd(), newUnshiftCmd(), newSetCmd(), newHoldCmd(), newUnholdCmd(),
+		newShiftCmd(), newUnshiftCmd(), newSetCmd(), newHoldCmd(), newUnholdCmd(), newTakeOverCmd(),
 		newCopyCmd(), newPruneCmd(), newApplyCmd(), newDeployCmd(),
 		newDiffCmd(), newDeleteCmd(), newBootstrapCmd(), newWatchCmd(),
 	)

@@ -242,13 +242,9 @@ func TestCopyOfABrokenSource(t *testing.T) {
 
 func TestCopyOfAReleaseThatIsOlderThanTheLog(t *testing.T) {
 	source, replica := newServer(t), newServer(t)
-	publication := source.Next(storetest.First, "developers")
-	for _, name := range publication.Plan.PublishOrder() {
-		_, index := source.Do("GET", "/v2/"+storetest.Project+"/"+name+"/manifests/"+publication.Digests[name], "", nil)
-		source.Put(name, "0.1.0", registry.IndexType, index)
-	}
-	source.Move("developers", publication.Digests["deploy"])
-	source.Move("users", publication.Digests["deploy"])
+	source.Older("developers", "users")
+	older := source.Ring("users")
+	source.TakeOver("developers", "users")
 	source.Several(2)
 	copies(t, source.At(nil), replica.At(nil), "users", "developers")
 	report, err := verify.Verify(context.Background(), replica.Open(nil), nil)
@@ -256,7 +252,7 @@ func TestCopyOfAReleaseThatIsOlderThanTheLog(t *testing.T) {
 	if len(report.Findings) > 0 || len(report.Rings) != 2 {
 		t.Errorf("verify: %+v", report)
 	}
-	if users := replica.Ring("users"); users == nil || users.Digest != publication.Digests["deploy"] {
+	if users := replica.Ring("users"); users == nil || users.Digest != older.Digest {
 		t.Errorf("users has %+v", users)
 	}
 }

@@ -118,7 +118,7 @@ func (r *pruner) latest() map[string]records.Record {
 	latest := map[string]records.Record{}
 	for sequence := uint64(1); sequence <= r.newest.Record.Sequence; sequence++ {
 		record := r.log[sequence].Record
-		if r.log[sequence+1].Record.Operation == records.OpVoid || r.newest.Record.Pruned.Has(record.Releases) {
+		if r.log[sequence+1].Record.Operation == records.OpVoid || r.newest.Record.Pruned.Has(record.Release()) {
 			continue
 		}
 		for _, tag := range record.Versions() {

@@ -59,9 +59,16 @@ func (m *Machine) looks(record Record) []Request {
 	for _, tag := range record.Versions() {
 		looks = append(looks, head(tag))
 	}
+	unused := map[Content]bool{}
 	for _, ring := range record.Moved() {
 		if _, used := m.newest.Record.After[ring]; !used {
-			looks = append(looks, head(TagOf(record.After, ring)))
+			tag := TagOf(record.After, ring)
+			looks, unused[Content{Repository: tag.Repository, Tag: ring}] = append(looks, head(tag)), true
+		}
+	}
+	for _, tag := range m.options.Unused {
+		if m.number == 0 && !unused[tag] {
+			looks = append(looks, head(tag))
 		}
 	}
 	return looks
@@ -94,6 +101,7 @@ func (m *Machine) checking(r []Response) {
 	for _, tag := range record.Versions() {
 		wants[Content{Repository: tag.Repository, Tag: tag.Tag}] = tag.Digest
 	}
+	gives := func(tag Found) bool { return TagOf(record.After, tag.Tag) == tag.Content }
 	var missing []Content
 	var taken, foreign []Found
 	for i, request := range m.asked {
@@ -105,7 +113,7 @@ func (m *Machine) checking(r []Response) {
 		case request.Action == HeadDigest || !r[i].Found || r[i].Digest == wanted:
 		case version:
 			taken = append(taken, found)
-		case !IsNothing(r[i].Digest):
+		case !IsNothing(r[i].Digest) && !gives(found):
 			foreign = append(foreign, found)
 		}
 	}

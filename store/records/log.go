@@ -301,7 +301,7 @@ func (l *Log) Assigned(ctx context.Context, newest Record, image string, version
 		case err != nil:
 			return Record{}, false, err
 		case !found || recorded.Version != version:
-		case !newest.Pruned.Has(record.Releases):
+		case !newest.Pruned.Has(record.Release()):
 			return record, true, nil
 		case pruned == nil:
 			pruned = &record

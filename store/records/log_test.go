@@ -288,6 +288,9 @@ func TestAssignedPrefersWhatWasNotPruned(t *testing.T) {
 		return func(newest Record) (Record, error) {
 			record, err := publish("dev", v, newest.After["dev"].Digest)(newest)
 			record.Releases = release
+			place := record.After["dev"]
+			place.Release = release
+			record.After["dev"] = place
 			record.Images["api"] = Image{Version: version("1.0.0"), Digest: sha("api")}
 			return record, err
 		}

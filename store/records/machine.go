@@ -15,6 +15,9 @@ type Options struct {
 	// Upgrade says that the operation is an [OpUpgrade]. No other one is asked while the
 	// newest record is of schema 1: the outcome is Refused then, with [ErrOlder].
 	Upgrade bool
+	// Unused are ring tags, without digests, that must be absent if there is no record
+	// yet: what they name was there before the log.
+	Unused []Content
 	// Rings is the order in which ring tags are written, from the last one.
 	Rings []string
 }

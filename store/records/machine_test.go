@@ -38,6 +38,30 @@ func TestTheHintIsOnlyAHint(t *testing.T) {
 	}
 }
 
+// Before there is a log, the tags of all rings have to be absent, but for what the
+// record itself gives a ring.
+func TestTheFirstRecordLooksAtUnusedRings(t *testing.T) {
+	for _, test := range []struct {
+		tag     Content
+		outcome Outcome
+	}{
+		{Content{"deploy", "users", sha("older")}, Foreign},
+		{Content{"deploy", "dev", sha("older")}, Foreign},
+		{Content{"deploy", "dev", sha("0.1.0")}, Success},
+		{Content{"deploy", "users", Nothing().Digest}, Success},
+	} {
+		e := &explorer{numbers: newNumbers()}
+		var w world
+		e.write(&w, test.tag)
+		m := e.machine(1, publish("dev", "0.1.0", ""))
+		m.options.Unused = []Content{{Repository: "deploy", Tag: "dev"}, {Repository: "deploy", Tag: "users"}}
+		_, _, err := alone(e.numbers, &w, m, nil, 100)
+		if result := m.Result(); err != nil || result.Outcome != test.outcome {
+			t.Errorf("%v: %v, %s: %v", test.tag, err, result.Outcome, result.Err)
+		}
+	}
+}
+
 // What the next command says of what was changed by hand.
 func TestTheNextCommandNamesTampering(t *testing.T) {
 	for name, test := range map[string]struct {

@@ -38,7 +38,7 @@ func (u *Upgrader) Add(sealed Sealed) {
 		u.records[record.Sequence] = record
 	}
 	if len(record.Images) > 0 {
-		u.added = append(u.added, release{record.release(), record.versions()})
+		u.added = append(u.added, release{record.Release(), record.versions()})
 	}
 }
 
@@ -136,8 +136,8 @@ func undoable(undo *Shifted, read func(uint64) (Record, bool)) map[string]versio
 	return tops
 }
 
-// release is the number of the release whose images a record has, 0 if it has none.
-func (r Record) release() uint64 {
+// Release is the number of the release whose images the record has, 0 if it has none.
+func (r Record) Release() uint64 {
 	for _, ring := range r.Moved() {
 		if place := r.After[ring]; r.Images[place.Root].Digest == place.Digest {
 			return place.Release

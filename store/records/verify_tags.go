@@ -84,7 +84,7 @@ func (s Snapshot) newest() Record {
 func (s Snapshot) Kept(pruned versioning.Lineage) map[Content]bool {
 	kept := map[Content]bool{}
 	for _, record := range s.Records {
-		if pruned.Has(record.Releases) {
+		if pruned.Has(record.Release()) {
 			continue
 		}
 		for name, image := range record.Images {

@@ -38,6 +38,8 @@ var Acme = Shape{Rings: Rings, Needs: Needs, Images: Order}
 func (s *Server) Plan(p *store.Project, sources Shop, ring string, merge ...string) versioning.Plan {
 	s.T.Helper()
 	ctx := context.Background()
+	log, err := p.State(ctx)
+	must(s.T, err)
 	placed := map[string]*versioning.Placed{}
 	for {
 		unread, err := versioning.Unread(s.Rings, ring, placed)
@@ -46,7 +48,7 @@ func (s *Server) Plan(p *store.Project, sources Shop, ring string, merge ...stri
 			break
 		}
 		for _, name := range unread {
-			placed[name], err = p.Ring(ctx, "deploy", name)
+			placed[name], err = p.Placed(ctx, name, log.Rings()[name])
 			must(s.T, err)
 		}
 	}
@@ -54,7 +56,7 @@ func (s *Server) Plan(p *store.Project, sources Shop, ring string, merge ...stri
 	must(s.T, err)
 	request := versioning.Request{Project: Project, Root: "deploy", State: state, Commit: "c0ffee"}
 	for _, name := range merge {
-		merged, err := p.Ring(ctx, "deploy", name)
+		merged, err := p.Placed(ctx, name, log.Rings()[name])
 		must(s.T, err)
 		request.Merge = append(request.Merge, *merged)
 	}

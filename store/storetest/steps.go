@@ -8,6 +8,7 @@ import (
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/store/takeover"
 	"github.com/quoitbuild/quoit/store/verify"
 	"github.com/quoitbuild/quoit/versioning"
 )
@@ -48,6 +49,14 @@ func (s *Server) Older(rings ...string) {
 	for _, ring := range rings {
 		s.Move(ring, publication.Digests["deploy"])
 	}
+}
+
+// TakeOver takes over what rings have, and has to succeed.
+func (s *Server) TakeOver(rings ...string) takeover.Outcome {
+	s.T.Helper()
+	outcome, err := takeover.TakeOver(context.Background(), s.Open(nil), takeover.Options{Root: "deploy", Rings: s.Rings, Take: rings, Author: store.Author{Actor: "ann"}})
+	must(s.T, err)
+	return outcome
 }
 
 // RingOptions are those of ann.

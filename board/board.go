@@ -26,6 +26,8 @@ type Board struct {
 	Project string
 	Rings   []Ring // in their order
 	Sites   []Site // in the manifest's order
+	// Notes are what else there is to say, a line each.
+	Notes []string
 }
 
 // Ring is a ring and its release; an empty one has no version.
@@ -35,7 +37,9 @@ type Ring struct {
 	Digest  string             `json:"digest,omitempty"` // of the root image
 	// Images are the versions of the release's images, by name.
 	Images map[string]versioning.Version `json:"images,omitempty"`
-	Held   *Hold                         `json:"held,omitempty"` // nil if it is not held
+	// Digests are those of the images, by name; none if no record lists them.
+	Digests map[string]string `json:"digests,omitempty"`
+	Held    *Hold             `json:"held,omitempty"` // nil if it is not held
 }
 
 // Hold says why shifts leave a ring alone, and which record of the log says so.
@@ -70,25 +74,16 @@ type Site struct {
 	Error     string          `json:"error,omitempty"` // why it is Unreachable
 }
 
-// RingOf is a ring with what it has, nil for nothing.
-func RingOf(name string, placed *versioning.Placed) Ring {
-	ring := Ring{Ring: name}
-	if placed == nil {
-		return ring
-	}
-	ring.Version, ring.Digest = placed.Release.Version(), placed.Digest
-	ring.Images = map[string]versioning.Version{}
-	for image, released := range placed.Release.Images {
-		ring.Images[image] = released.Version
-	}
-	return ring
+// RingOf is a ring with the release that it has.
+func RingOf(name string, place versioning.Place) Ring {
+	return Ring{Ring: name, Version: place.Version, Digest: place.Digest}
 }
 
-// SiteOf is a site, of which the names are given, with what its ring has, nil for
-// nothing, and its record; err says why that could not be read.
-func SiteOf(site Site, placed *versioning.Placed, record deploy.Record, err error) Site {
-	if placed != nil {
-		site.Wanted = &deploy.Release{Version: placed.Release.Version(), Digest: placed.Digest}
+// SiteOf is a site, of which the names are given, with what its ring has and its
+// record; err says why that could not be read.
+func SiteOf(site Site, place versioning.Place, record deploy.Record, err error) Site {
+	if !place.Empty() {
+		site.Wanted = &deploy.Release{Version: place.Version, Digest: place.Digest}
 	}
 	if err != nil {
 		site.State, site.Error = Unreachable, err.Error()
@@ -114,15 +109,16 @@ func SiteOf(site Site, placed *versioning.Placed, record deploy.Record, err erro
 // MarshalJSON implements [json.Marshaler].
 func (b Board) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
-		Schema  int    `json:"schema"`
-		Project string `json:"project"`
-		Rings   []Ring `json:"rings,omitempty"`
-		Sites   []Site `json:"sites,omitempty"`
-	}{Schema, b.Project, b.Rings, b.Sites})
+		Schema  int      `json:"schema"`
+		Project string   `json:"project"`
+		Rings   []Ring   `json:"rings,omitempty"`
+		Sites   []Site   `json:"sites,omitempty"`
+		Notes   []string `json:"notes,omitempty"`
+	}{Schema, b.Project, b.Rings, b.Sites, b.Notes})
 }
 
 // String is the board for people: a table of rings with those that are held below
-// it, and a table of sites. A line feed ends it.
+// it, a table of sites, and the notes. A line feed ends it.
 func (b Board) String() string {
 	var text strings.Builder
 	if len(b.Rings) > 0 {
@@ -133,6 +129,9 @@ func (b Board) String() string {
 	}
 	if len(b.Sites) > 0 {
 		b.sites(&text)
+	}
+	for _, note := range b.Notes {
+		text.WriteString(show.Block(note) + "\n")
 	}
 	return text.String()
 }

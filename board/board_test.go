@@ -15,24 +15,22 @@ import (
 
 func version(minor uint64) versioning.Version { return versioning.Version{Minor: minor} }
 
-// placed is a release of two images.
-func placed(ring string, minor uint64) *versioning.Placed {
-	return &versioning.Placed{
-		Ring: ring, Digest: "sha256:" + strings.Repeat("0", 63) + string(rune('0'+minor)),
-		Release: versioning.Release{Project: "acme/shop", Root: "deploy", Images: map[string]versioning.Image{
-			"deploy": {Version: version(minor)}, "api": {Version: version(1)},
-		}},
-	}
+// place is a release.
+func place(minor uint64) versioning.Place {
+	return versioning.Place{Root: "deploy", Version: version(minor), Digest: "sha256:" + strings.Repeat("0", 63) + string(rune('0'+minor))}
 }
 
 func release(minor uint64) *deploy.Release {
-	return &deploy.Release{Version: version(minor), Digest: placed("", minor).Digest}
+	return &deploy.Release{Version: version(minor), Digest: place(minor).Digest}
 }
 
 func rings() []Ring {
-	held := RingOf("testers", placed("testers", 1))
+	developers, held := RingOf("developers", place(2)), RingOf("testers", place(1))
+	developers.Images = map[string]versioning.Version{"api": version(1), "deploy": version(2)}
+	developers.Digests = map[string]string{"api": "sha256:a", "deploy": developers.Digest}
+	held.Images = map[string]versioning.Version{"api": version(1), "deploy": version(1)}
 	held.Held = &Hold{Reason: "an \x1b[31maudit", Record: 7}
-	return []Ring{RingOf("ante", nil), RingOf("developers", placed("developers", 2)), held}
+	return []Ring{RingOf("ante", versioning.Place{Root: "deploy"}), developers, held}
 }
 
 func sites() []Site {
@@ -42,12 +40,12 @@ func sites() []Site {
 	upgrade := deploy.Step{Action: deploy.Upgrade, Run: *release(2), From: version(1), To: version(2)}
 	failed := deploy.Result{Step: upgrade, Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Error: "a hook failed\nand more"}
 	return []Site{
-		SiteOf(named("at", "developers"), placed("developers", 2), deploy.Record{Installed: release(2)}, nil),
-		SiteOf(named("behind", "developers"), placed("developers", 2), deploy.Record{Installed: release(1)}, nil),
-		SiteOf(named("alone", "ante"), nil, deploy.Record{Installed: release(1)}, nil),
-		SiteOf(named("new", "developers"), placed("developers", 2), deploy.Record{}, nil),
-		SiteOf(named("stuck", "developers"), placed("developers", 2), deploy.Record{Installed: release(1), Step: &upgrade, Results: []deploy.Result{{}, failed}}, nil),
-		SiteOf(named("away", "ante"), nil, deploy.Record{Installed: release(1)}, errors.New("dial tcp: connection \u202erefused")),
+		SiteOf(named("at", "developers"), place(2), deploy.Record{Installed: release(2)}, nil),
+		SiteOf(named("behind", "developers"), place(2), deploy.Record{Installed: release(1)}, nil),
+		SiteOf(named("alone", "ante"), versioning.Place{}, deploy.Record{Installed: release(1)}, nil),
+		SiteOf(named("new", "developers"), place(2), deploy.Record{}, nil),
+		SiteOf(named("stuck", "developers"), place(2), deploy.Record{Installed: release(1), Step: &upgrade, Results: []deploy.Result{{}, failed}}, nil),
+		SiteOf(named("away", "ante"), versioning.Place{}, deploy.Record{Installed: release(1)}, errors.New("dial tcp: connection \u202erefused")),
 	}
 }
 
@@ -76,6 +74,7 @@ func TestString(t *testing.T) {
 		"rings":           {Board{Rings: rings()}, ringsText},
 		"sites":           {Board{Sites: sites()}, sitesText},
 		"rings and sites": {Board{Rings: rings(), Sites: sites()}, ringsText + "\n" + sitesText},
+		"notes":           {Board{Rings: rings(), Notes: []string{"users: it is \x1b[31mred"}}, ringsText + `users: it is \x1b[31mred` + "\n"},
 	} {
 		if diff := cmp.Diff(test.want, test.board.String()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -107,6 +106,10 @@ const ringsJSON = `{
       "images": {
         "api": "0.1.0",
         "deploy": "0.2.0"
+      },
+      "digests": {
+        "api": "sha256:a",
+        "deploy": "sha256:0000000000000000000000000000000000000000000000000000000000000002"
       }
     },
     {
@@ -122,6 +125,9 @@ const ringsJSON = `{
         "record": 7
       }
     }
+  ],
+  "notes": [
+    "one"
   ]
 }`
 
@@ -172,7 +178,7 @@ func TestJSON(t *testing.T) {
 		board Board
 		want  string
 	}{
-		"rings": {Board{Project: "acme/shop", Rings: rings()}, ringsJSON},
+		"rings": {Board{Project: "acme/shop", Rings: rings(), Notes: []string{"one"}}, ringsJSON},
 		"sites": {Board{Project: "acme/shop", Sites: sites()[4:5]}, sitesJSON},
 	} {
 		got, err := json.MarshalIndent(test.board, "", "  ")

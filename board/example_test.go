@@ -10,21 +10,17 @@ import (
 )
 
 func Example() {
-	shop := versioning.Placed{
-		Ring: "users", Digest: "sha256:2f5e…",
-		Release: versioning.Release{Root: "deploy", Images: map[string]versioning.Image{
-			"deploy": {Version: versioning.Version{Major: 1}},
-			"api":    {Version: versioning.Version{Minor: 7}},
-		}},
-	}
+	shop := versioning.Place{Root: "deploy", Version: versioning.Version{Major: 1}, Digest: "sha256:2f5e…"}
+	users := board.RingOf("users", shop)
+	users.Images = map[string]versioning.Version{"deploy": shop.Version, "api": {Minor: 7}}
 	eu := board.Site{Site: "eu", Ring: "users", Namespace: "shop"}
 	us := board.Site{Site: "us", Ring: "users", Namespace: "shop"}
 	fmt.Print(board.Board{
 		Project: "acme/shop",
-		Rings:   []board.Ring{board.RingOf("users", &shop)},
+		Rings:   []board.Ring{users},
 		Sites: []board.Site{
-			board.SiteOf(eu, &shop, deploy.Record{}, nil),
-			board.SiteOf(us, &shop, deploy.Record{}, errors.New("no answer within 8s")),
+			board.SiteOf(eu, shop, deploy.Record{}, nil),
+			board.SiteOf(us, shop, deploy.Record{}, errors.New("no answer within 8s")),
 		},
 	})
 	// Output:

@@ -39,6 +39,15 @@ func (s State) Rings() records.Table {
 	return s.Newest.Record.After
 }
 
+// Pending says of a settled state why the rings have not what the newest record gives
+// them; "" if they have.
+func (s State) Pending() string {
+	if s.Closed || s.table == nil {
+		return ""
+	}
+	return fmt.Sprintf("the publish by %s is not completed, so its ring has what it had before: the next command that writes completes it", credit(s.Newest.Record))
+}
+
 // State reads what the log says now, for who writes: what the newest record says counts
 // for him, as he completes it first. It is a GET of the hint, with the record's config, and
 // a HEAD of the next number; more only if the hint is behind. Of a mirror it is a GET for
@@ -236,13 +245,6 @@ func (p *Project) Settle(ctx context.Context, rings []string) error {
 	default:
 		return result.Err
 	}
-}
-
-// Held returns the rings that shifts leave alone, by the newest record. Errors
-// are those of [Project.History].
-func (p *Project) Held(ctx context.Context) (map[string]records.Hold, error) {
-	newest, err := p.reader().log.Newest(ctx)
-	return newest.Record.Holds, err
 }
 
 // A mirror has this in place of the log's hint, so whoever writes to the log

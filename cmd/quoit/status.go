@@ -14,6 +14,7 @@ import (
 	"github.com/quoitbuild/quoit/deploy"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/versioning"
 )
 
 // clusterTime is how long one cluster may take to answer. It is less than what a
@@ -27,6 +28,8 @@ func newStatusCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show which release each ring has",
+		Long: `Status shows what the rings have by the project's log. A ring whose tag names something
+else is named below, with the command that mends it: nothing goes by such a tag.`,
 		Example: `  quoit status
   quoit status -o json
   quoit status --sites                # what each site runs`,
@@ -39,12 +42,26 @@ func newStatusCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if sites && len(m.Sites) == 0 {
+				return usagef("the manifest has no sites: add them under `sites`")
+			}
+			ctx := cmd.Context()
+			state, err := p.State(ctx, m.RingOrder()...)
+			if err == nil {
+				state, err = p.Settled(ctx, state)
+			}
+			if err != nil {
+				return err
+			}
 			read := readRings
 			if sites {
 				read = readSites
 			}
-			b, err := read(cmd.Context(), m, p)
+			b, err := read(ctx, m, p, state)
 			if err != nil {
+				return err
+			}
+			if b.Notes, err = notes(ctx, m, p, state); err != nil {
 				return err
 			}
 			if output == "json" {
@@ -59,50 +76,72 @@ func newStatusCmd() *cobra.Command {
 	return cmd
 }
 
-// readRings reads all rings at once, and then which are held.
-func readRings(ctx context.Context, m *manifest.Manifest, p *store.Project) (board.Board, error) {
+// readRings reads what the rings have by the log, and which are held.
+func readRings(ctx context.Context, m *manifest.Manifest, p *store.Project, state store.State) (board.Board, error) {
 	b := board.Board{Project: m.Project, Rings: make([]board.Ring, len(m.RingOrder()))}
-	eg, each := errgroup.WithContext(ctx)
+	eg, ctx := errgroup.WithContext(ctx)
+	eg.SetLimit(20)
 	for i, ring := range m.RingOrder() {
-		eg.Go(func() error {
-			placed, err := p.Ring(each, m.Root, ring)
-			b.Rings[i] = board.RingOf(ring, placed)
-			return err
-		})
-	}
-	if err := eg.Wait(); err != nil {
-		return b, err
-	}
-	held, err := p.Held(ctx)
-	for i, ring := range b.Rings {
-		if hold, found := held[ring.Ring]; found {
+		place := state.Rings()[ring]
+		b.Rings[i] = board.RingOf(ring, place)
+		if hold, found := state.Newest.Record.Holds[ring]; found {
 			b.Rings[i].Held = &board.Hold{Reason: hold.Reason, Record: hold.Record}
 		}
+		if !place.Empty() {
+			eg.Go(func() (err error) {
+				b.Rings[i].Images, b.Rings[i].Digests, err = imagesOf(ctx, p, place)
+				return err
+			})
+		}
 	}
-	return b, err
+	return b, eg.Wait()
+}
+
+// imagesOf are those of a release, by name: versions and digests. Of one that no record
+// lists only the versions are known.
+func imagesOf(ctx context.Context, p *store.Project, place versioning.Place) (map[string]versioning.Version, map[string]string, error) {
+	versions, digests := map[string]versioning.Version{}, map[string]string{}
+	images, err := p.Images(ctx, place)
+	if errors.As(err, new(*store.UnlistedError)) {
+		release, err := p.Release(ctx, place.Root, place.Digest)
+		for name, image := range release.Images {
+			versions[name] = image.Version
+		}
+		return versions, nil, err
+	}
+	for name, image := range images {
+		versions[name], digests[name] = image.Version, image.Digest
+	}
+	return versions, digests, err
+}
+
+// notes say what is not as the log says, or not yet.
+func notes(ctx context.Context, m *manifest.Manifest, p *store.Project, state store.State) ([]string, error) {
+	var notes []string
+	if pending := state.Pending(); pending != "" {
+		notes = append(notes, pending)
+	}
+	differences, err := store.Differences(ctx, p, state, m.Root, m.RingOrder())
+	for _, difference := range differences {
+		notes = append(notes, difference.String())
+	}
+	return notes, err
 }
 
 // readSites asks all sites at once. A cluster that does not answer is shown as
 // such, and is no error.
-func readSites(ctx context.Context, m *manifest.Manifest, p *store.Project) (board.Board, error) {
+func readSites(ctx context.Context, m *manifest.Manifest, p *store.Project, state store.State) (board.Board, error) {
 	b := board.Board{Project: m.Project, Sites: make([]board.Site, len(m.Sites))}
-	if len(m.Sites) == 0 {
-		return b, usagef("the manifest has no sites: add them under `sites`")
-	}
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.SetLimit(20)
 	for i, s := range m.Sites {
 		eg.Go(func() error {
-			placed, err := p.Ring(ctx, m.Root, s.Ring)
-			if err != nil {
-				return err
-			}
 			record, unread := siteRecord(ctx, m, p, s)
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
 			named := board.Site{Site: s.Name, Ring: s.Ring, Cluster: s.Cluster, Namespace: s.Namespace}
-			b.Sites[i] = board.SiteOf(named, placed, record, unread)
+			b.Sites[i] = board.SiteOf(named, state.Rings()[s.Ring], record, unread)
 			return nil
 		})
 	}

@@ -94,15 +94,15 @@ func TestAGateThatFailsMovesNothing(t *testing.T) {
 		want  []string
 	}{
 		"its output is shown": {gate: shell("echo it is broken; exit 3", ""),
-			want: []string{"it is broken\n", "gate of ring users: smoke 0.1.0 failed with exit code 3 (nothing was moved)"}},
+			want: []string{"it is broken\n", "gate of ring users: smoke 0.1.0 failed with exit code 3 (nothing was written)"}},
 		"its output is shown at the end of a quiet command": {gate: shell("echo it is broken >&2; exit 255", ""), flags: []string{"--progress=quiet"},
-			want: []string{"smoke 0.1.0 printed at last:\n  it is broken\n", "failed with exit code 255 (nothing was moved)"}},
+			want: []string{"smoke 0.1.0 printed at last:\n  it is broken\n", "failed with exit code 255 (nothing was written)"}},
 		"it takes too long": {gate: shell("echo so far; sleep 1000", ", timeout: 1s"),
-			want: []string{"smoke 0.1.0 printed at last:\n  so far\n", "gate of ring users: smoke 0.1.0 took longer than 1s (nothing was moved)"}},
+			want: []string{"smoke 0.1.0 printed at last:\n  so far\n", "gate of ring users: smoke 0.1.0 took longer than 1s (nothing was written)"}},
 		"there is no such program": {gate: "{users: {image: smoke, command: [/nonexistent]}}",
-			want: []string{`"/nonexistent"`, "(nothing was moved)"}},
+			want: []string{`"/nonexistent"`, "(nothing was written)"}},
 		"there is nothing to run": {gate: "{users: {image: deploy}}",
-			want: []string{"gate of ring users: deploy 0.1.0 could not be run: the image has no entrypoint and no command", "(nothing was moved)"}},
+			want: []string{"gate of ring users: deploy 0.1.0 could not be run: the image has no entrypoint and no command", "(nothing was written)"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			gates(t, dir, test.gate)
@@ -242,7 +242,7 @@ func TestGatesHaveTheirSecrets(t *testing.T) {
 	dir, _ := gated(t)
 	gates(t, dir, shell("echo it has $(ls /run/secrets), $(cat /run/secrets/token)", ", secrets: [token]"))
 	_, stderr, code := quoit(t, dir, "set", "users", "0.1.0")
-	want := "gate of ring users: there is no secret token: give it with --secret id=token,src=FILE or --secret id=token,env=VARIABLE (nothing was moved)"
+	want := "gate of ring users: there is no secret token: give it with --secret id=token,src=FILE or --secret id=token,env=VARIABLE (nothing was written)"
 	if code != 64 || !strings.Contains(stderr, want) || strings.Contains(stderr, "[gate of ring") {
 		t.Errorf("without it: exit code %d\n%s", code, stderr)
 	}
@@ -274,7 +274,7 @@ func TestGatesBelongToTheRelease(t *testing.T) {
 	before := holds(t, dir)
 	third := strings.Fields(before)[1]
 	_, stderr, code = quoit(t, dir, "set", "users", third)
-	if code != 1 || !strings.Contains(stderr, "gate of ring users: smoke 0.1.0 failed with exit code 3 (nothing was moved)") {
+	if code != 1 || !strings.Contains(stderr, "gate of ring users: smoke 0.1.0 failed with exit code 3 (nothing was written)") {
 		t.Errorf("no gate today: exit code %d\n%s", code, stderr)
 	}
 	if got := holds(t, dir); got != before {

@@ -104,7 +104,7 @@ func TestUnshiftOfOneRing(t *testing.T) {
 	}
 	mustQuoit(t, dir, "unshift", "users", "testers", "post") // each its own
 	wantRings(t, dir, "- 0.2.0 0.1.0 - 0.1.0")
-	if _, stderr, code := quoit(t, dir, "unshift", "users", "testers"); code != 1 || !strings.Contains(stderr, "`quoit set users VERSION`") || !strings.Contains(stderr, "(nothing was moved)") {
+	if _, stderr, code := quoit(t, dir, "unshift", "users", "testers"); code != 1 || !strings.Contains(stderr, "`quoit set users VERSION`") || !strings.Contains(stderr, "(nothing was written)") {
 		t.Errorf("exit code %d\n%s", code, stderr)
 	}
 	wantRings(t, dir, "- 0.2.0 0.1.0 - 0.1.0")

@@ -124,30 +124,9 @@ func (d *driver) open(ctx context.Context, manifest registry.Manifest) (sealed r
 func (d *driver) head(ctx context.Context, request records.Request) (records.Response, error) {
 	digest, found, err := d.look(ctx, request)
 	if err == nil && found && request.Repository == records.Repository {
-		err = d.prove(ctx, request.Tag)
+		err = d.proof.Check(ctx, source{d}, request.Tag)
 	}
 	return records.Response{Found: found, Digest: digest}, d.denied(request.Repository, err)
-}
-
-// prove reads a record that a HEAD has found, now and then: a log of which every next
-// record is there for HEAD only would have no end.
-func (d *driver) prove(ctx context.Context, tag string) error {
-	name, ok := records.ParseName(tag)
-	if !ok || name.Mark != "" {
-		return nil
-	}
-	d.mu.Lock()
-	d.heads++
-	due := d.heads >= 32 && d.heads&(d.heads-1) == 0
-	d.mu.Unlock()
-	if !due {
-		return nil
-	}
-	got, err := d.get(ctx, tag)
-	if err == nil && (!got.Found || got.Broken != nil || got.Record.Sequence != name.Sequence) {
-		err = fmt.Errorf("the registry says that %s is there, and does not have such a record: it does not answer as a registry does", d.repository(records.Repository).Reference(tag))
-	}
-	return err
 }
 
 func (d *driver) look(ctx context.Context, request records.Request) (digest string, found bool, err error) {

@@ -52,8 +52,8 @@ type driver struct {
 	wrote     bool                      // something to the log
 	refusal   error                     // the last one to overwrite a tag
 	exposed   bool                      // the last machine's operation is in the log, or may get there
-	heads     int                       // records that were found by HEAD
-	pages     registry.Pages            // of the listing that is being read
+	proof     records.Proof
+	pages     registry.Pages // of the listing that is being read
 }
 
 func newDriver(p *Project) *driver {

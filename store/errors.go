@@ -119,12 +119,15 @@ type UnknownError struct {
 	Err    error
 }
 
-// Error says what to ask, or what happens next.
-func (e *UnknownError) Error() string {
+// Error is the cause and what becomes of the operation.
+func (e *UnknownError) Error() string { return fmt.Sprintf("%v; %s", e.Err, e.Becomes()) }
+
+// Becomes says what to ask, or what happens next.
+func (e *UnknownError) Becomes() string {
 	if e.Record > 0 {
-		return fmt.Sprintf("%v; it is in the log as record %d, the next command completes it", e.Err, e.Record)
+		return fmt.Sprintf("it is in the log as record %d, the next command completes it", e.Record)
 	}
-	return fmt.Sprintf("%v; the outcome is not known: ask `quoit history`", e.Err)
+	return "the outcome is not known, ask `quoit history`"
 }
 
 // Unwrap returns the cause.
@@ -200,7 +203,7 @@ func (e *OperationError) Error() string {
 	if unknown := new(UnknownError); errors.As(e.Err, &unknown) {
 		return text
 	}
-	return text + " (nothing was moved)"
+	return text + " (nothing was written)"
 }
 
 // Unwrap returns the cause.

@@ -149,7 +149,7 @@ func truthful(t testing.TB, err error, inLog int) {
 		if unknown.Record > 0 {
 			least = 1
 		}
-	case !strings.Contains(err.Error(), "(nothing was moved)"):
+	case !strings.Contains(err.Error(), "(nothing was written)"):
 		t.Errorf("it does not say what became of it: %v", err)
 	}
 	if inLog < least || inLog > most {

@@ -82,7 +82,7 @@ held: testers, users, post, the shift of record 6 was undone: end it with ` + "`
 	}
 	_, err = s.Open(nil).Shift(context.Background(), storetest.RingOptions(), versioning.ShiftRequest{})
 	var held *versioning.HeldError
-	if !errors.As(err, &held) || !strings.Contains(err.Error(), "(nothing was moved)") {
+	if !errors.As(err, &held) || !strings.Contains(err.Error(), "(nothing was written)") {
 		t.Errorf("a shift of held rings: %v", err)
 	}
 	_, err = s.Open(nil).Unhold(context.Background(), storetest.RingOptions(), []string{"testers", "users", "post"})
@@ -202,7 +202,7 @@ func TestAHotfixIsNotLost(t *testing.T) {
 	s.Release(storetest.With(storetest.First, storetest.Shop{"mail": 77}), "users")
 	before := s.Holds()
 	_, err := s.Open(nil).Shift(context.Background(), storetest.RingOptions(), versioning.ShiftRequest{})
-	want := "shift of acme/shop: users has 0.1.1, and 0.2.0 does not descend from it: give it up with --discard users, or contain it in a new build with quoit build --merge users (nothing was moved)"
+	want := "shift of acme/shop: users has 0.1.1, and 0.2.0 does not descend from it: give it up with --discard users, or contain it in a new build with quoit build --merge users (nothing was written)"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
@@ -243,7 +243,7 @@ func TestTwoShiftsAtOnce(t *testing.T) {
 	_, err := s.Open(nil).Shift(context.Background(), storetest.RingOptions(), versioning.ShiftRequest{})
 	s.SetFault(nil)
 	var overtaken *store.OvertakenError
-	if !errors.As(err, &overtaken) || !strings.Contains(err.Error(), "there was a shift by ann at ") || !strings.Contains(err.Error(), "(nothing was moved)") {
+	if !errors.As(err, &overtaken) || !strings.Contains(err.Error(), "there was a shift by ann at ") || !strings.Contains(err.Error(), "(nothing was written)") {
 		t.Errorf("error %v", err)
 	}
 	s.wantHolds("- 0.3.0 0.3.0 0.2.0 0.1.0")
@@ -274,7 +274,7 @@ func TestWhatIsAskedBeforeAShift(t *testing.T) {
 	}
 	before := s.EveryTag()
 	_, err := s.Open(nil).Shift(context.Background(), options, versioning.ShiftRequest{})
-	if err == nil || err.Error() != "shift of acme/shop: the gate of testers is closed (nothing was moved)" {
+	if err == nil || err.Error() != "shift of acme/shop: the gate of testers is closed (nothing was written)" {
 		t.Errorf("error %v", err)
 	}
 	if diff := cmp.Diff(before, s.EveryTag()); diff != "" {

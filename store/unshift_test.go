@@ -104,7 +104,7 @@ func (s *server) refused(rings []string, want string) {
 		return
 	}
 	text := moment.ReplaceAllString(err.Error(), "NOW")
-	if want := "unshift of acme/shop: " + want + " (nothing was moved)"; text != want {
+	if want := "unshift of acme/shop: " + want + " (nothing was written)"; text != want {
 		s.T.Errorf("unshift %v says\n%s\nwant\n%s", rings, text, want)
 	}
 	if diff := cmp.Diff(before, s.EveryTag()); diff != "" || outcome.Undone != nil {

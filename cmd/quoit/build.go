@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -108,6 +107,9 @@ func (f *buildFlags) run(cmd *cobra.Command) error {
 		Dir: f.project.dir, File: f.project.manifestPath(), Manifest: m, Frontend: options, Commit: vcs,
 		Check: order.check, Push: f.push, Project: project, BuildKit: f.build.buildKit(cmd.ErrOrStderr()),
 	})
+	if err != nil && f.push {
+		err = &unwrittenError{err}
+	}
 	if err != nil {
 		return optionMistake(err)
 	}
@@ -139,9 +141,6 @@ func (f *buildFlags) finish(cmd *cobra.Command, m *manifest.Manifest, project *s
 			Ancestors: found.ancestors, Older: found.older, Required: gate.Required(m),
 			Author: store.Author{Actor: actor(), Message: f.message, Source: out.Plan.Source, Commit: out.Plan.Commit},
 		})
-		if unknown := new(store.UnknownError); errors.As(err, &unknown) && cmd.Context().Err() != nil {
-			printError(cmd.ErrOrStderr(), err) // an interrupted command says nothing more
-		}
 		if err != nil {
 			return err
 		}

@@ -14,6 +14,8 @@ import (
 	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/store/mirror"
+	"github.com/quoitbuild/quoit/store/prune"
 )
 
 // report prints an error with the excerpts that it carries to out, and returns the
@@ -32,16 +34,46 @@ func report(out io.Writer, err error) int {
 	var overtaken *store.OvertakenError
 	var parent *store.ParentError
 	var replanned *builder.ReplannedError
+	var taken *store.TakenError // also that of a publish that was taken back
 	switch {
 	case errors.As(err, &usage):
 		return exitUsage
 	case errors.As(err, &refused):
 		return exitRefused
-	case errors.As(err, &moved), errors.As(err, &overtaken), errors.As(err, &parent), errors.As(err, &replanned), siteMoved(err):
+	case errors.As(err, &moved), errors.As(err, &overtaken), errors.As(err, &parent), errors.As(err, &replanned), errors.As(err, &taken), siteMoved(err):
 		return exitMoved
 	}
 	return exitFailed
 }
+
+// interruption says in one line what became of a command that was interrupted.
+func interruption(err error) string {
+	var unknown *store.UnknownError
+	var copying *mirror.CopyError
+	var pruning *prune.UnfinishedError
+	var publishing *store.PublishError
+	var operation *store.OperationError
+	var unwritten *unwrittenError
+	const text = "interrupted"
+	switch {
+	case errors.As(err, &unknown):
+		return text + ": " + unknown.Becomes()
+	case errors.As(err, &pruning):
+		return text + ": " + pruning.Becomes()
+	case errors.As(err, &copying) && copying.Written:
+		return text + ": run the same command again, it continues the copy"
+	case errors.As(err, &publishing) && publishing.Written > 0: // and taken back
+		return text + ": " + publishing.Error()
+	case errors.As(err, &copying), errors.As(err, &publishing), errors.As(err, &operation), errors.As(err, &unwritten):
+		return text + ": nothing was written"
+	}
+	return text
+}
+
+// unwrittenError is one of a command that writes, from before its first write.
+type unwrittenError struct{ error }
+
+func (e *unwrittenError) Unwrap() error { return e.error }
 
 // printError shows each mistake with its place. Mistakes in a manifest are
 // shown together; every other error of a join by itself.

@@ -3,8 +3,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -14,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quoitbuild/quoit/builder"
-	"github.com/quoitbuild/quoit/store"
 )
 
 // version is set when the command is built.
@@ -36,12 +33,12 @@ var exitCodes = []struct {
 	meaning string
 }{
 	{0, "done, also if there was nothing to do"},
-	{exitFailed, "failed; the error names what and the next step"},
+	{exitFailed, "failed, or the outcome is not known; the error names what and the next step"},
 	{exitChanges, "`plan --detailed-exitcode`: something changes"},
-	{exitMoved, "the rings or the site changed meanwhile, or somebody else is deploying there; run the command again"},
+	{exitMoved, "the rings, a version or the site changed meanwhile, or somebody else is deploying there; run the command again"},
 	{exitRefused, "refused: it would take newer work back, or publish what --clean forbids; running the command again does not help"},
 	{exitUsage, "the command line is wrong"},
-	{exitInterrupted, "interrupted"},
+	{exitInterrupted, "interrupted; a command that writes says what became of it"},
 }
 
 func main() {
@@ -63,13 +60,13 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errOut)
-	err := root.ExecuteContext(ctx)
-	var half *store.PublishError
+	return ended(ctx, errOut, root.ExecuteContext(ctx))
+}
+
+// ended says how a command ended, and returns its exit code.
+func ended(ctx context.Context, errOut io.Writer, err error) int {
 	if ctx.Err() != nil && err != nil {
-		if errors.As(err, &half) {
-			report(errOut, err) // what was written, and that the same command resumes
-		}
-		fmt.Fprintln(errOut, "interrupted")
+		_ = printText(errOut, interruption(err)+"\n") // nobody to tell
 		return exitInterrupted
 	}
 	return report(errOut, err)

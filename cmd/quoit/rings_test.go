@@ -184,7 +184,7 @@ func TestARemovedGateIsStillAsked(t *testing.T) {
 	for _, args := range [][]string{{"--skip-gate", "testers"}, {"--reason", "x"}, {"--skip-gate", "testers", "--reason", " "}, {"--skip-gate", "", "--reason", "x"}} {
 		s.fails(64, append([]string{"shift"}, args...), "--skip-gate and --reason belong together")
 	}
-	s.fails(64, []string{"shift", "--skip-gate", "users", "--reason", "x"}, "there is no gate users to skip", "nothing was moved")
+	s.fails(64, []string{"shift", "--skip-gate", "users", "--reason", "x"}, "there is no gate users to skip", "nothing was written")
 	s.fails(64, []string{"shift", "--skip-gate", "testers", "--reason", "a\x1b"}, "--reason: write one line")
 	if got := s.holds(); got != "- 0.1.0 - - -" {
 		t.Fatalf("the rings have %s", got)
@@ -213,9 +213,9 @@ func TestUnshiftOfOneRing(t *testing.T) {
 	if got := s.holds(); got != "- 0.2.0 0.2.0 0.1.0 0.2.0" {
 		t.Errorf("after unshift the rings have %s", got)
 	}
-	s.fails(1, []string{"unshift", "developers", "post"}, "developers has 0.2.0 by the publish by ann", "`quoit set developers VERSION`", "(nothing was moved)")
+	s.fails(1, []string{"unshift", "developers", "post"}, "developers has 0.2.0 by the publish by ann", "`quoit set developers VERSION`", "(nothing was written)")
 	s.does("set", "testers", "0.1.0", "--discard", "testers")
-	s.fails(1, []string{"unshift", "testers"}, "testers has 0.1.0 by the set by ann", "`quoit set testers VERSION`", "(nothing was moved)")
+	s.fails(1, []string{"unshift", "testers"}, "testers has 0.1.0 by the set by ann", "`quoit set testers VERSION`", "(nothing was written)")
 	if got := s.holds(); got != "- 0.2.0 0.1.0 0.1.0 0.2.0" {
 		t.Errorf("after refusals the rings have %s", got)
 	}

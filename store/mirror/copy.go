@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store"
@@ -85,9 +86,9 @@ func (a *Amount) add(manifests, blobs int, bytes int64) {
 // log that names the record by which it was copied: a ring at the target has what that
 // record says, and its tag names a release that is there with all its images.
 //
-// A version's tag with other contents is never overwritten: that is a
-// [*TakenError], before the first write. A target whose log is another is a
-// [*NotMirrorError].
+// The error is a [*CopyError]. It wraps a [*TakenError], before the first write, where a
+// version's tag has other contents, which are never overwritten, and a [*NotMirrorError]
+// where the target's log is another one.
 func Copy(ctx context.Context, from, to registry.Namespace, request Request) (Copied, error) {
 	c := &copier{
 		from: from, to: to, request: request, pace: slower(from.Pace().Filled(), to.Pace().Filled()),
@@ -99,7 +100,7 @@ func Copy(ctx context.Context, from, to registry.Namespace, request Request) (Co
 	}
 	err := c.copy(ctx)
 	if err != nil {
-		err = fmt.Errorf("copying from %s to %s: %w", c.from.String(), c.to.String(), err)
+		err = &CopyError{From: c.from.String(), To: c.to.String(), Written: c.written.Load(), Err: err}
 	}
 	return c.outcome, err
 }
@@ -156,6 +157,7 @@ type copier struct {
 	total   int64
 	done    int64
 	outcome Copied
+	written atomic.Bool // something, or perhaps
 }
 
 // releaseCopy is one that is copied.

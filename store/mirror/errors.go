@@ -27,3 +27,22 @@ func (e *NotMirrorError) Error() string {
 	}
 	return fmt.Sprintf("record %d is %s at %s, and %s here: somebody else writes there; copy to another place", e.Record, e.There, e.Target, e.Here)
 }
+
+// CopyError says that a copy did not come to its end.
+type CopyError struct {
+	From, To string
+	Written  bool // something was, so that the same copy continues
+	Err      error
+}
+
+// Error names both ends, the cause, and what became of it.
+func (e *CopyError) Error() string {
+	state := "nothing was written"
+	if e.Written {
+		state = "run the same command again, it continues"
+	}
+	return fmt.Sprintf("copying from %s to %s: %v (%s)", e.From, e.To, e.Err, state)
+}
+
+// Unwrap returns the cause.
+func (e *CopyError) Unwrap() error { return e.Err }

@@ -64,6 +64,7 @@ func (c *copier) sendBlob(ctx context.Context, blob blobCopy) error {
 		meter.moved(-meter.sent)
 		return metered{opened, meter}, nil
 	})
+	c.wrote(err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
@@ -221,7 +222,15 @@ func (c *copier) sendRings(ctx context.Context) error {
 func (c *copier) put(ctx context.Context, image, identifier, was string, manifest registry.Manifest) (listed bool, err error) {
 	receipt, err := c.to.Repository(image).Replace(ctx, identifier, was, manifest)
 	if other := new(registry.OtherError); errors.As(err, &other) {
-		err = &TakenError{other.Reference, other.Wanted, other.Got}
+		return false, &TakenError{other.Reference, other.Wanted, other.Got}
 	}
+	c.wrote(err)
 	return receipt.Listed, err
+}
+
+// wrote notes a write, unless it was certainly not carried out.
+func (c *copier) wrote(err error) {
+	if !registry.Undone(err) {
+		c.written.Store(true)
+	}
 }

@@ -54,7 +54,7 @@ type Outcome struct {
 // old votes are deleted, by tag, if the registry deletes just that tag. No record
 // is ever deleted. What was stopped is completed by the next prune.
 //
-// Errors are an [*store.OperationError], which wraps a [*store.MirrorError], a [*store.ForeignError],
+// Errors are an [*UnfinishedError], or an [*store.OperationError], which wraps a [*store.MirrorError], a [*store.ForeignError],
 // an [*store.UnknownError] or a [*registry.RequestError].
 func Prune(ctx context.Context, project *store.Project, options Options) (Outcome, error) {
 	at := project.Namespace()
@@ -63,7 +63,9 @@ func Prune(ctx context.Context, project *store.Project, options Options) (Outcom
 		reader: records.NewLog(project.Source()), log: map[uint64]records.Sealed{},
 	}
 	err := r.prune(ctx)
-	if err != nil {
+	if err != nil && r.begun {
+		err = &UnfinishedError{Project: project.Name(), Record: r.outcome.Record, Err: err}
+	} else if err != nil {
 		err = &store.OperationError{Project: project.Name(), Operation: records.OpPrune, Err: err}
 	}
 	return r.outcome, err
@@ -80,7 +82,35 @@ type pruner struct {
 	newest  records.Sealed
 	pruned  versioning.Lineage // afterwards
 	outcome Outcome
+	begun   bool // to bury and to sweep
 }
+
+// plansAgain is how often a prune is planned anew because somebody else has written.
+const plansAgain = 20
+
+// UnfinishedError says that a prune did not come to its end after its record.
+type UnfinishedError struct {
+	Project string
+	Record  uint64 // that gave releases up, 0 for an earlier prune's
+	Err     error
+}
+
+// Error is the cause, and what to do.
+func (e *UnfinishedError) Error() string {
+	return fmt.Sprintf("prune of %s: %v; %s", e.Project, e.Err, e.Becomes())
+}
+
+// Becomes says what was done, and what to do.
+func (e *UnfinishedError) Becomes() string {
+	const again = "run `quoit prune` again, it continues"
+	if e.Record > 0 {
+		return fmt.Sprintf("releases were given up by record %d: %s", e.Record, again)
+	}
+	return again
+}
+
+// Unwrap returns the cause.
+func (e *UnfinishedError) Unwrap() error { return e.Err }
 
 // errStale says that the log has moved since it was read.
 var errStale = errors.New("the log has moved")
@@ -93,7 +123,7 @@ func (r *pruner) prune(ctx context.Context) error {
 	if origin, is := store.OriginOf(mark); found && is {
 		return &store.MirrorError{Mirror: r.at.String(), Origin: origin}
 	}
-	for {
+	for again := 0; ; again++ {
 		if err := r.read(ctx); err != nil {
 			return err
 		}
@@ -101,12 +131,16 @@ func (r *pruner) prune(ctx context.Context) error {
 			return err
 		}
 		err := r.append(ctx)
-		if errors.Is(err, errStale) {
+		if errors.Is(err, errStale) && again < plansAgain {
 			continue
+		}
+		if errors.Is(err, errStale) {
+			return &store.OvertakenError{Record: r.newest.Record}
 		}
 		if err != nil {
 			return err
 		}
+		r.begun = true
 		if err := r.bury(ctx); err != nil {
 			return err
 		}

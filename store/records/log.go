@@ -7,6 +7,7 @@ import (
 	"iter"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quoitbuild/quoit/versioning"
@@ -39,6 +40,7 @@ type Got struct {
 // goroutines.
 type Log struct {
 	source  Source
+	proof   Proof
 	mu      sync.Mutex
 	known   map[uint64]Sealed
 	digests map[uint64]string // of records that those which are known name
@@ -114,10 +116,34 @@ func (l *Log) carry(ctx context.Context, requests []Request) ([]Response, *Seale
 	}
 	digests, err := l.source.Heads(ctx, tags...)
 	var responses []Response
-	for _, digest := range digests {
+	for i, digest := range digests {
 		responses = append(responses, Response{Found: digest != "", Digest: digest})
+		if err == nil && digest != "" {
+			err = l.proof.Check(ctx, l.source, tags[i])
+		}
 	}
 	return responses, nil, err
+}
+
+// Proof reads records that a HEAD has found, now and then: a log of which every next
+// record is there for HEAD only would have no end. The zero value is ready.
+type Proof struct{ heads atomic.Int64 }
+
+// Check is told of every tag that was found. Errors are the source's, or say that there
+// is no such record.
+func (p *Proof) Check(ctx context.Context, source Source, tag string) error {
+	name, ok := ParseName(tag)
+	if !ok || name.Mark != Decided {
+		return nil
+	}
+	if heads := p.heads.Add(1); heads < 32 || heads&(heads-1) != 0 {
+		return nil
+	}
+	got, err := source.Get(ctx, tag)
+	if err == nil && (!got.Found || got.Broken != nil || got.Record.Sequence != name.Sequence) {
+		err = fmt.Errorf("the registry says that %s is there, and has no such record: it does not answer as a registry does", source.Reference(tag))
+	}
+	return err
 }
 
 // Record returns the record of a number, which has to be there: under its tag, or, if

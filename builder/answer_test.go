@@ -3,6 +3,7 @@ package builder
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -112,16 +113,25 @@ func TestResultsThatCannotBeExported(t *testing.T) {
 	}
 }
 
-func TestNothingIsExportedBeforeAnInterruptedPublishIsComplete(t *testing.T) {
-	plan := somePlan()
-	plan.Images[0].Adopted = true
-	e := &exporters{manifest: someManifest(t), unsettled: true}
-	if requests, err := e.answer(someResult(t, plan, "deploy")); len(requests) > 0 || err != nil {
-		t.Errorf("%v, %v", requests, err)
+func TestImagesSayThatTheirSourcesDifferFromTheCommit(t *testing.T) {
+	res := gateway.NewResult()
+	config := `{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":null},"config":{"Labels":{"` + labels.Commit + `":%q}}}`
+	for key, commit := range map[string]string{"": "c0ffee", "/api/linux/amd64": "c0ffee", "/stock": "c0ffee-dirty", "/none": ""} {
+		res.AddMeta(exptypes.ExporterImageConfigKey+key, fmt.Appendf(nil, config, commit))
 	}
-	e.unsettled = false
-	if requests, err := e.answer(someResult(t, plan, "deploy")); len(requests) != 1 || err != nil {
-		t.Errorf("%v, %v", requests, err)
+	res.AddMeta(exptypes.ExporterImageBaseConfigKey+"/api", []byte("no JSON"))
+	if err := markDirty(res); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{"": "c0ffee-dirty", "/api/linux/amd64": "c0ffee-dirty", "/stock": "c0ffee-dirty", "/none": ""} {
+		var got dockerspec.DockerOCIImage
+		if err := json.Unmarshal(res.Metadata[exptypes.ExporterImageConfigKey+key], &got); err != nil || got.Config.Labels[labels.Commit] != want || got.Architecture != "amd64" {
+			t.Errorf("%q: error %v, config %+v", key, err, got)
+		}
+	}
+	res.AddMeta(exptypes.ExporterImageConfigKey, []byte("no JSON"))
+	if err := markDirty(res); err == nil {
+		t.Error("a config that is none is read")
 	}
 }
 

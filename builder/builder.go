@@ -19,7 +19,7 @@ package builder
 import (
 	"cmp"
 	"context"
-	"fmt"
+	"errors"
 	"maps"
 	"reflect"
 
@@ -43,21 +43,25 @@ type Options struct {
 	// for no commit. It is called once BuildKit has answered.
 	Commit func() (commit, source string)
 	// Check is asked by Build, if something changes, once the plan is known and before
-	// anything is built; its error ends the build as it is. Nil: nobody is asked. It may
-	// be asked again, about another plan.
-	Check func(context.Context, versioning.Plan) error
+	// anything is built; its error ends the build as it is. It says whether the files
+	// differ from the commit. Nil: nobody is asked. It may be asked again, about another
+	// plan.
+	Check func(context.Context, versioning.Plan) (dirty bool, err error)
 	// Push exports the images that are built to their repositories, by digest.
 	Push bool
-	// Project is the state store. Before a plan says that a ring is empty, the store
-	// is asked as well; and with Push, an interrupted publish is completed first.
+	// Project is the state store, whose newest record says what the rings have; nil:
+	// BuildKit reads the log's hint. With Push, what another command has left undone is
+	// completed first.
 	Project *store.Project
+	// Author signs what has to be written to the log before a publish.
+	Author store.Author
 	// BuildKit is what builds.
 	BuildKit BuildKit
 }
 
 // Outcome is what was built.
 type Outcome struct {
-	// Plan is what the frontend decided.
+	// Plan is what the frontend decided; the images that were pushed have their digests.
 	Plan versioning.Plan
 	// Digests are those of the images that were pushed, by name; nil without Push, or
 	// if nothing had to be built.
@@ -69,30 +73,32 @@ type Outcome struct {
 //
 // Errors are those of the frontend with their places in the manifest, an
 // [*OptionError], a [*frontend.SecretArgsError], a [*PushError], a [*ReplannedError], that
-// of the Check, or say what BuildKit or the store could not do. If one is returned, no
-// image has a tag yet, so the same call can be made again.
+// of the Check, with Push a [*store.DifferenceError], or say what BuildKit or the store could
+// not do. If one is returned, no image has a tag yet, so the same call can be made again.
 func Build(ctx context.Context, o Options) (Outcome, error) {
-	o.Frontend.Export, o.Frontend.Unsettled = true, o.Push
+	o.Frontend.Export = true
 	if err := cmp.Or(o.checkSyntax(), o.Frontend.CheckSecrets(o.Manifest)); err != nil {
 		return Outcome{}, err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	log := o.readLog(ctx, "")
 	c, err := Connect(ctx, o.BuildKit)
 	if err != nil {
 		return Outcome{}, err
 	}
 	defer c.Close()
-	out, err := o.parts(ctx, c)
-	if err == nil && o.Push && frontend.Unsettled(out.Plan) {
-		if err := o.settle(ctx); err != nil {
+	for {
+		out, err := o.parts(ctx, c, log)
+		var unready *unreadyError
+		if !errors.As(err, &unready) {
+			return out, err
+		}
+		if err := o.prepare(ctx, unready); err != nil {
 			return Outcome{}, err
 		}
-		o.Frontend.Unsettled = false
-		out, err = o.parts(ctx, c)
+		log = o.readLog(ctx, unready.newest.Digest)
 	}
-	if err != nil {
-		return Outcome{}, err
-	}
-	return out, o.confirmEmpty(ctx, out.Plan)
 }
 
 // Plan says what [Build] would do, and builds nothing. Errors are those of Build.
@@ -101,12 +107,15 @@ func Plan(ctx context.Context, o Options) (versioning.Plan, error) {
 	if err := o.checkSyntax(); err != nil {
 		return versioning.Plan{}, err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	log := o.readLog(ctx, "")
 	c, err := Connect(ctx, o.BuildKit)
 	if err != nil {
 		return versioning.Plan{}, err
 	}
 	defer c.Close()
-	answer, err := job{Options: o}.run(ctx, c)
+	answer, err := job{Options: o, log: log}.run(ctx, c)
 	if err != nil {
 		return versioning.Plan{}, err
 	}
@@ -114,18 +123,18 @@ func Plan(ctx context.Context, o Options) (versioning.Plan, error) {
 	if err != nil {
 		return versioning.Plan{}, err
 	}
-	return plan, o.confirmEmpty(ctx, plan)
+	return plan, log.warn(ctx, o, &plan)
 }
 
 // parts builds, as one solve, or as one for each part if very many images are pushed.
-func (o Options) parts(ctx context.Context, c *Client) (Outcome, error) {
-	first, err := job{Options: o}.run(ctx, c)
+func (o Options) parts(ctx context.Context, c *Client, log *reading) (Outcome, error) {
+	first, err := job{Options: o, log: log}.run(ctx, c)
 	if err != nil {
 		return Outcome{}, err
 	}
 	out := Outcome{Plan: first.plan, Digests: first.digests}
 	for part := 1; len(out.Digests) > 0 && len(frontend.Part(out.Plan, part)) > 0; part++ {
-		next, err := job{Options: o, part: part}.run(ctx, c)
+		next, err := job{Options: o, log: log, part: part, dirty: first.dirty}.run(ctx, c)
 		if err != nil {
 			return Outcome{}, err
 		}
@@ -133,6 +142,9 @@ func (o Options) parts(ctx context.Context, c *Client) (Outcome, error) {
 			return Outcome{}, &ReplannedError{}
 		}
 		maps.Copy(out.Digests, next.digests)
+	}
+	for i, image := range out.Plan.Images {
+		out.Plan.Images[i].Digest = cmp.Or(out.Digests[image.Name], image.Digest)
 	}
 	return out, nil
 }
@@ -143,31 +155,4 @@ type ReplannedError struct{}
 // Error says that the same build can be made again.
 func (*ReplannedError) Error() string {
 	return "the project's files or its rings changed during the build; nothing was tagged: run the same command again"
-}
-
-// settle completes an interrupted publish. Its versions are a reason to do that
-// first, after which there may be nothing to build.
-func (o Options) settle(ctx context.Context) error {
-	fmt.Fprintln(o.BuildKit.Progress.out(), "an earlier publish was interrupted: completing it first")
-	if err := o.Project.Settle(ctx, o.Manifest.RingOrder()); err != nil {
-		return fmt.Errorf("completing an earlier publish: %w", err)
-	}
-	return nil
-}
-
-// confirmEmpty looks once more, by another way, whether a ring is empty, before a
-// plan says that it is a first release: BuildKit takes every 404 for an answer of
-// the registry, also that of a proxy in front of it.
-func (o Options) confirmEmpty(ctx context.Context, plan versioning.Plan) error {
-	if plan.Current != nil || plan.Ring == versioning.None || o.Frontend.First || o.Project == nil {
-		return nil
-	}
-	placed, err := o.Project.Ring(ctx, o.Manifest.Root, plan.Ring)
-	if err != nil {
-		return fmt.Errorf("making sure that ring %s is empty: %w", plan.Ring, err)
-	}
-	if placed != nil {
-		return fmt.Errorf("ring %s has %s, but BuildKit was told that it is empty: check what lies between BuildKit and the registry", plan.Ring, placed.Digest)
-	}
-	return nil
 }

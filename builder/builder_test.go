@@ -1,12 +1,9 @@
 package builder
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
-	"log"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,23 +11,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
-	memory "github.com/google/go-containerregistry/pkg/registry"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/moby/buildkit/client"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/quoitbuild/quoit/frontend"
-	"github.com/quoitbuild/quoit/labels"
 	"github.com/quoitbuild/quoit/manifest"
-	"github.com/quoitbuild/quoit/registry"
-	"github.com/quoitbuild/quoit/store"
-	"github.com/quoitbuild/quoit/versioning"
 )
 
 // nobody is where no BuildKit is.
@@ -83,7 +70,7 @@ func TestAJobAsksForWhatTheOptionsSay(t *testing.T) {
 		asked++
 		return "c0ffee", "https://example.com/shop.git"
 	}}
-	o.Frontend = frontend.Options{Ring: "users", Export: true, Unsettled: true, Args: map[string]string{frontend.ArgEpoch: "7"}}
+	o.Frontend = frontend.Options{Ring: "users", Export: true, Args: map[string]string{frontend.ArgEpoch: "7"}}
 	j := job{Options: o, part: 2}
 	opt, err := j.solveOpt()
 	if err != nil {
@@ -99,7 +86,7 @@ func TestAJobAsksForWhatTheOptionsSay(t *testing.T) {
 	if len(opt.LocalMounts) != 2 || opt.Ref == "" {
 		t.Errorf("locals %v, name %q", opt.LocalMounts, opt.Ref)
 	}
-	if e := j.exporters(); e.ring != "users" || e.epoch != "7" || !e.unsettled || e.part != 2 {
+	if e := j.exporters(); e.ring != "users" || e.epoch != "7" || e.part != 2 {
 		t.Errorf("exporters %+v", e)
 	}
 	if sharedKey(dir) == sharedKey(t.TempDir()) {
@@ -108,67 +95,6 @@ func TestAJobAsksForWhatTheOptionsSay(t *testing.T) {
 	j.Dir = "/nonexistent"
 	if _, err := j.solveOpt(); err == nil {
 		t.Error("a folder that is not there is sent")
-	}
-}
-
-// TestARingThatBuildKitTakesForEmpty: the registry's own answer counts.
-func TestARingThatBuildKitTakesForEmpty(t *testing.T) {
-	server := httptest.NewServer(memory.New(memory.Logger(log.New(io.Discard, "", 0))))
-	defer server.Close()
-	host := strings.TrimPrefix(server.URL, "http://")
-	p, err := store.Open(host, "acme/shop", registry.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := Options{Manifest: someManifest(t), Project: p}
-	if err := o.confirmEmpty(t.Context(), somePlan()); err != nil {
-		t.Errorf("an empty ring: %v", err)
-	}
-	pushRelease(t, host+"/acme/shop/deploy:developers")
-	if err := o.confirmEmpty(t.Context(), somePlan()); err == nil || !strings.Contains(err.Error(), "ring developers has sha256:") {
-		t.Errorf("a ring that has a release: %v", err)
-	}
-	none, held := somePlan(), somePlan()
-	none.Ring, held.Current = versioning.None, &versioning.Held{}
-	for _, plan := range []versioning.Plan{none, held} {
-		if err := o.confirmEmpty(t.Context(), plan); err != nil {
-			t.Error(err)
-		}
-	}
-	o.Frontend.First = true
-	if err := o.confirmEmpty(t.Context(), somePlan()); err != nil {
-		t.Errorf("a project that is said to have no release: %v", err)
-	}
-	server.Close()
-	o.Frontend.First = false
-	if err := o.confirmEmpty(t.Context(), somePlan()); err == nil || !strings.Contains(err.Error(), "making sure that ring developers is empty: ") {
-		t.Errorf("a registry that does not answer: %v", err)
-	}
-	var out bytes.Buffer
-	o.BuildKit.Progress.Out = &out
-	if err := o.settle(t.Context()); err == nil || out.String() != "an earlier publish was interrupted: completing it first\n" {
-		t.Errorf("%v: %s", err, out.String())
-	}
-}
-
-func pushRelease(t *testing.T, reference string) {
-	t.Helper()
-	plan := somePlan()
-	image, _ := plan.Image(plan.Root)
-	written, err := labels.Root(labels.Info(plan, image), plan.Release())
-	if err != nil {
-		t.Fatal(err)
-	}
-	built, err := mutate.Config(empty.Image, v1.Config{Labels: written})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ref, err := name.ParseReference(reference)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := remote.Write(ref, built); err != nil {
-		t.Fatal(err)
 	}
 }
 

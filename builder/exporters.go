@@ -14,6 +14,7 @@ import (
 	controlapi "github.com/moby/buildkit/api/services/control"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/exporter"
 	"github.com/moby/buildkit/session/exporter/exporterprovider"
@@ -33,9 +34,7 @@ type exporters struct {
 	ring     string             // that was asked for, "" for the manifest's first
 	epoch    string             // SOURCE_DATE_EPOCH; "" leaves the files' times as they are
 	part     int                // of the plan's images
-	// unsettled exports nothing while an interrupted publish is to be completed.
-	unsettled bool
-	images    []string // in the order of the exporters
+	images   []string           // in the order of the exporters
 }
 
 func (e *exporters) attachable() session.Attachable {
@@ -52,9 +51,6 @@ func (e *exporters) answer(meta map[string][]byte) ([]*exporter.ExporterRequest,
 	}
 	if err := e.check(plan); err != nil {
 		return nil, err
-	}
-	if e.unsettled && frontend.Unsettled(plan) {
-		return nil, nil
 	}
 	var requests []*exporter.ExporterRequest
 	for _, name := range frontend.Part(plan, e.part) {
@@ -156,4 +152,28 @@ func (e *exporters) match(results map[int64]*controlapi.Descriptor) (map[string]
 		digests[name] = descriptor.Digest
 	}
 	return digests, nil
+}
+
+// markDirty lets the images of a result say that their sources differ from the commit.
+func markDirty(res *gateway.Result) error {
+	for key, data := range res.Metadata {
+		if key != exptypes.ExporterImageConfigKey && !strings.HasPrefix(key, exptypes.ExporterImageConfigKey+"/") {
+			continue
+		}
+		var config dockerspec.DockerOCIImage
+		if err := json.Unmarshal(data, &config); err != nil {
+			return fmt.Errorf("reading an image's config: %w", err)
+		}
+		commit := config.Config.Labels[labels.Commit]
+		if commit == "" || strings.HasSuffix(commit, labels.Dirty) {
+			continue // a stock client's commit says it itself
+		}
+		config.Config.Labels[labels.Commit] = commit + labels.Dirty
+		data, err := json.Marshal(config)
+		if err != nil {
+			return fmt.Errorf("writing an image's config: %w", err)
+		}
+		res.AddMeta(key, data)
+	}
+	return nil
 }

@@ -32,6 +32,7 @@ func TestWithoutAFrontendImageTheProcessItselfPlans(t *testing.T) {
 		t.Fatal(err)
 	}
 	j := job{Options: Options{Dir: dir, File: filepath.Join(dir, "quoit.yaml"), Manifest: m}}
+	j.log = j.readLog(t.Context(), "")
 	j.Frontend = frontend.Options{Request: frontend.RequestPlan, Registry: "registry.example.com"}
 	gw := gatewaytest.New()
 	gw.Folder, gw.Opts, gw.Registry = dir, j.options().Attrs(), "registry.example.com"

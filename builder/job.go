@@ -17,13 +17,16 @@ import (
 
 	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/internal/diag"
+	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
 // job is one solve of a project.
 type job struct {
 	Options
-	part int // of the images that are pushed, from 0
+	log   *reading
+	part  int  // of the images that are pushed, from 0
+	dirty bool // what the check has said of the first part
 }
 
 // answer is what a job gave.
@@ -31,6 +34,7 @@ type answer struct {
 	plan    versioning.Plan
 	json    []byte            // of a subrequest
 	digests map[string]string // by image, if pushed
+	dirty   bool
 }
 
 // run runs the job.
@@ -56,8 +60,11 @@ func (j job) run(ctx context.Context, c *Client) (answer, error) {
 		if err := out.take(res); err != nil {
 			return nil, err
 		}
-		if refused = j.check(ctx, out.plan); refused != nil {
+		if out.dirty, refused = j.check(ctx, out.plan); refused != nil {
 			return nil, refused
+		}
+		if out.dirty {
+			return res, markDirty(res)
 		}
 		return res, nil
 	}})
@@ -65,7 +72,7 @@ func (j job) run(ctx context.Context, c *Client) (answer, error) {
 		if ctx.Err() == nil && refused != nil {
 			return answer{}, refused
 		}
-		if ctx.Err() == nil && ours != nil && j.Manifest.Syntax == "" {
+		if ctx.Err() == nil && ours != nil && (j.Manifest.Syntax == "" || j.log.failed(ours)) {
 			return answer{}, ours
 		}
 		return answer{}, explainPush(err)
@@ -93,10 +100,27 @@ func (o Options) checkSyntax() error {
 }
 
 // check asks whether a plan may be built; all parts have the same.
-func (j job) check(ctx context.Context, plan versioning.Plan) error {
-	unsettled := j.Frontend.Unsettled && frontend.Unsettled(plan) // so it will be another one
-	if j.Check == nil || j.part > 0 || unsettled || len(plan.Changed()) == 0 {
-		return nil
+func (j job) check(ctx context.Context, plan versioning.Plan) (dirty bool, err error) {
+	if j.part > 0 || j.Frontend.Request != "" {
+		return j.dirty, nil
+	}
+	if err := j.log.agrees(plan); err != nil {
+		return false, err
+	}
+	if err := j.log.ready(plan); err != nil && j.Push {
+		return false, err
+	}
+	if j.Push && publishes(plan) {
+		differences, err := j.log.differences(ctx, j.Options, plan)
+		if err == nil && len(differences) > 0 {
+			err = &store.DifferenceError{Differences: differences}
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	if j.Check == nil || len(plan.Changed()) == 0 {
+		return false, nil
 	}
 	return j.Check(ctx, plan)
 }
@@ -104,7 +128,7 @@ func (j job) check(ctx context.Context, plan versioning.Plan) error {
 func (j job) exporters() *exporters {
 	return &exporters{
 		manifest: j.Manifest, part: j.part, ring: j.Frontend.Ring,
-		epoch: j.Frontend.Args[frontend.ArgEpoch], unsettled: j.Frontend.Unsettled,
+		epoch: j.Frontend.Args[frontend.ArgEpoch],
 	}
 }
 
@@ -114,9 +138,16 @@ func (j job) frontend(ctx context.Context, gw gateway.Client) (*gateway.Result, 
 		if err := checkArchitecture(gw.BuildOpts().Workers); err != nil {
 			return nil, err
 		}
-		return frontend.New(frontend.Host{Runner: runSelf, Folder: j.Dir, Manifest: j.Manifest.Source.Data})(ctx, gw)
+		return frontend.New(frontend.Host{Runner: runSelf, Folder: j.Dir, Manifest: j.Manifest.Source.Data, Record: func(ctx context.Context) (string, error) {
+			return j.log.record(ctx, j.Frontend.Record)
+		}})(ctx, gw)
+	}
+	record, err := j.log.record(ctx, j.Frontend.Record)
+	if err != nil {
+		return nil, err
 	}
 	attrs := maps.Clone(gw.BuildOpts().Opts)
+	maps.Copy(attrs, frontend.Options{Record: record}.Attrs())
 	attrs["source"] = j.Manifest.Syntax
 	attrs["cmdline"] = j.Manifest.Syntax
 	return gw.Solve(ctx, gateway.SolveRequest{Frontend: "gateway.v0", FrontendOpt: attrs})

@@ -10,6 +10,7 @@ import (
 
 	bk "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/attestations"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/llb"
@@ -26,6 +27,7 @@ const (
 	ArgPull     = "QUOIT_PULL"
 	ArgRegistry = "QUOIT_REGISTRY"
 	ArgProject  = "QUOIT_PROJECT"
+	ArgRecord   = "QUOIT_RECORD"
 	// ArgAllowSyntax are the frontends that container files may name, as [llb.Frontends];
 	// an empty list is one.
 	ArgAllowSyntax = "QUOIT_ALLOW_SYNTAX"
@@ -92,6 +94,13 @@ func readBool(attrs map[string]string, name string, to *bool) error {
 		return fmt.Errorf("%s is %q: write 1 or 0", name, value)
 	}
 	*to = b
+	return nil
+}
+
+func checkRecord(record string) error {
+	if _, err := digest.Parse(record); err != nil && record != "" && record != NoRecord {
+		return fmt.Errorf("%s is %q: write the digest of a record of the log, or %s", ArgRecord, record, NoRecord)
+	}
 	return nil
 }
 

@@ -9,7 +9,6 @@ package frontend
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	bk "github.com/moby/buildkit/client/llb"
@@ -30,6 +29,9 @@ type Host struct {
 	Folder string
 	// Manifest is the manifest's text, nil to read it through BuildKit.
 	Manifest []byte
+	// Record says what [Options.Record] is once that is known: it is asked when the
+	// manifest was read. Nil: what the options say.
+	Record func(context.Context) (string, error)
 }
 
 // New returns the frontend's build function.
@@ -91,24 +93,12 @@ func build(ctx context.Context, c client.Client, host Host) (*client.Result, err
 	if asked.answer != nil {
 		return asked.answer(ctx, p)
 	}
-	if p.opts.Unsettled && Unsettled(p.plan) {
-		res := client.NewResult()
-		return res, p.describe(res)
-	}
 	s := &solver{planner: p, ui: ui}
 	res, err := s.result(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return res, p.describe(res)
-}
-
-// Unsettled reports whether a plan builds images although versions of others are
-// there already, as an interrupted publish leaves them. What is built upon those
-// comes from the registry, so BuildKit would not know steps again that it has run.
-func Unsettled(plan versioning.Plan) bool {
-	adopted := slices.ContainsFunc(plan.Images, func(i versioning.ImagePlan) bool { return i.Adopted })
-	return adopted && len(plan.PublishOrder()) > 0
 }
 
 // MaxPart is how many images a part has at most. BuildKit asks for the layers of
@@ -134,7 +124,10 @@ func newPlanner(ctx context.Context, c client.Client, ui *dockerui.Client, host 
 	if err := opts.CheckSecrets(project.manifest); err != nil {
 		return nil, err
 	}
-	p := &planner{client: c, runner: host.Runner, opts: opts, project: project}
+	p := &planner{client: c, runner: host.Runner, opts: opts, project: project, older: map[string]string{}, named: host.Record}
+	if p.named == nil {
+		p.named = func(context.Context) (string, error) { return opts.Record, nil }
+	}
 	if err := project.checkContexts(opts.Contexts); err != nil {
 		return nil, err
 	}

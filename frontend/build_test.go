@@ -96,24 +96,6 @@ func TestRingsAndWhatTheyContinue(t *testing.T) {
 	w.fails(Options{Ring: "user"}, `did you mean "users"?`)
 }
 
-func TestVersionsThatAreTaken(t *testing.T) {
-	w := newWorld(t, shop)
-	first := w.publish(Options{})
-	// An interrupted publish has left a version of web, and no release has it.
-	w.write("web/f", "another web")
-	res, plan := w.build(Options{Export: true})
-	w.Push(shopRegistry+"/web:0.1.1", res.Metadata[exptypes.ExporterImageConfigKey+"/web"])
-	_, adopting := w.build(Options{Export: true})
-	if web, _ := adopting.Image("web"); !web.Adopted || !Unsettled(adopting) || Unsettled(plan) || Unsettled(first) {
-		t.Errorf("the plan is %v", adopting)
-	}
-	before := len(w.Solved())
-	res, unsettled := w.build(Options{Export: true, Unsettled: true})
-	if diff := cmp.Diff(adopting, unsettled); diff != "" || len(res.Refs) > 0 || len(w.Solved()) > before {
-		t.Errorf("refs %v, the plan (-without +with the option):\n%s", res.Refs, diff)
-	}
-}
-
 func TestTargets(t *testing.T) {
 	w := newWorld(t, shop)
 	w.publish(Options{})
@@ -199,6 +181,7 @@ func TestConfigsHaveTheReleasesLabels(t *testing.T) {
 	want := map[string]string{
 		labels.Version: "0.1.0", labels.Revision: image.Revision, labels.Identity: image.Identity, labels.RefName: "acme/shop/web",
 		labels.Vendor: "Acme", "dependency.api": "0.1.0", "team": "web", "extra": "yes",
+		labels.Source: "https://git.example.com/shop", labels.Commit: "c0ffee",
 	}
 	if diff := cmp.Diff(want, web.Config.Labels); diff != "" {
 		t.Errorf("labels of web (-want +got):\n%s", diff)
@@ -225,6 +208,40 @@ func TestConfigsHaveTheReleasesLabels(t *testing.T) {
 	}
 	if !overruled {
 		t.Errorf("warnings %v", w.Warnings())
+	}
+}
+
+// TestImagesSayWhereTheyComeFrom: by what git says, or what the project says itself, but
+// never what a base says of itself.
+func TestImagesSayWhereTheyComeFrom(t *testing.T) {
+	files := with("base/Dockerfile", "FROM labelled\nCOPY f /\n")
+	files["web/Dockerfile"] = "FROM labelled\nLABEL " + labels.Source + "=https://example.com/own\nCOPY f /\n"
+	w := newWorld(t, files)
+	w.push("labelled", "latest", []byte(`{"architecture":"amd64","os":"linux","rootfs":{"type":"layers"},"config":{"Labels":{"`+labels.Source+`":"https://example.com/base"}}}`))
+	_, plain := w.build(Options{Export: true, Contexts: map[string]string{"labelled": "docker-image://" + shopRegistry + "/labelled"}})
+	for _, test := range []struct{ commit, source, base, web string }{
+		{"", "", "https://example.com/base", "https://example.com/own"},
+		{"c0ffee", "", "https://example.com/base", "https://example.com/own"},
+		{"c0ffee", "git@example.com:shop", "git@example.com:shop", "https://example.com/own"},
+	} {
+		res, plan := w.build(Options{
+			Export: true, Source: test.source, Commit: test.commit,
+			Contexts: map[string]string{"labelled": "docker-image://" + shopRegistry + "/labelled"},
+		})
+		for name, want := range map[string]string{"base": test.base, "web": test.web, "api": test.source} {
+			var c dockerspec.DockerOCIImage
+			if err := json.Unmarshal(res.Metadata[exptypes.ExporterImageConfigKey+"/"+name], &c); err != nil {
+				t.Fatal(err)
+			}
+			got := c.Config.Labels
+			if got[labels.Source] != want && name != "api" || got[labels.Commit] != test.commit || labels.Annotations(got)[labels.Source] != got[labels.Source] {
+				t.Errorf("%s: source %q, commit %q, want %q, %q", name, got[labels.Source], got[labels.Commit], want, test.commit)
+			}
+			before, _ := plain.Image(name)
+			if image, _ := plan.Image(name); image.Identity != before.Identity {
+				t.Errorf("%s has another identity because of its labels", name)
+			}
+		}
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/moby/buildkit/util/grpcerrors"
-	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -28,54 +27,53 @@ func (g gateway) ResolveSourceMetadata(ctx context.Context, _ *pb.SourceOp, _ so
 	return g.answer(ctx)
 }
 
-func testStore(t *testing.T, answer func(context.Context) (*sourceresolver.MetaResponse, error)) *store {
+func testLog(t *testing.T, answer func(context.Context) (*sourceresolver.MetaResponse, error)) *log {
 	t.Helper()
 	m, err := manifest.Parse("quoit.yaml", []byte("project: acme/shop\nregistry: registry.example.com\nimages: {deploy: .}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &store{gateway: gateway{answer: answer}, manifest: m, root: []ocispecs.Platform{{OS: "linux", Architecture: "amd64"}}}
+	return &log{lookup: &lookup{gateway: gateway{answer: answer}}, manifest: m, named: func(context.Context) (string, error) { return "", nil }}
 }
 
 func TestALookUpEndsWithoutAnAnswer(t *testing.T) {
-	s := testStore(t, func(ctx context.Context) (*sourceresolver.MetaResponse, error) {
+	l := testLog(t, func(ctx context.Context) (*sourceresolver.MetaResponse, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	})
-	s.gateway = patientClient{s.gateway, time.Millisecond}
-	want := "looking up registry.example.com/acme/shop/deploy:developers: no answer within 1ms: the registry is in trouble, run the same command again later"
-	if _, err := s.ring(t.Context(), "developers"); err == nil || err.Error() != want {
+	l.gateway = patientClient{l.gateway, time.Millisecond}
+	want := "looking up registry.example.com/acme/shop/records:records: no answer within 1ms: the registry is in trouble, run the same command again later"
+	if err := l.open(t.Context()); err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
 
 func TestALookUpEndsWhenItIsInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	s := testStore(t, func(ctx context.Context) (*sourceresolver.MetaResponse, error) {
+	l := testLog(t, func(ctx context.Context) (*sourceresolver.MetaResponse, error) {
 		cancel()
 		<-ctx.Done()
 		return nil, ctx.Err()
 	})
-	if _, err := s.ring(ctx, "developers"); !errors.Is(err, context.Canceled) {
+	if err := l.open(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 }
 
 func TestOnlyAnExactTextIsAnAbsentTag(t *testing.T) {
-	const ref = "registry.example.com/acme/shop/deploy:developers"
+	const ref = "registry.example.com/acme/shop/records:records"
 	for text, absent := range map[string]bool{
 		ref + ": not found":                                                  true,
 		"x " + ref + ": not found":                                           false,
 		ref + ": not found: more":                                            false,
 		"no match for platform in manifest: not found":                       false,
-		"registry.example.com/acme/shop/deploy:testers: not found":           false,
+		"registry.example.com/acme/shop/records:record-00000001: not found":  false,
 		"unexpected status from HEAD request to https://x: 403 Forbidden":    false,
 		"unexpected status from HEAD request to https://x: 401 Unauthorized": false,
 	} {
-		s := testStore(t, func(context.Context) (*sourceresolver.MetaResponse, error) { return nil, errors.New(text) })
-		placed, err := s.ring(t.Context(), "developers")
-		if placed != nil || (err == nil) != absent {
-			t.Errorf("%s: %v, %v", text, placed, err)
+		l := testLog(t, func(context.Context) (*sourceresolver.MetaResponse, error) { return nil, errors.New(text) })
+		if err := l.open(t.Context()); l.newest.Digest != "" || (err == nil) != absent {
+			t.Errorf("%s: %v, %v", text, l.newest, err)
 		}
 	}
 }

@@ -147,9 +147,8 @@ func TestRegistriesThatAnswerErrors(t *testing.T) {
 		name, ref, text string
 		words           []string
 	}{
-		{"a ring", shopRegistry + "/deploy:developers", "unexpected status from HEAD request to https://x: 401 Unauthorized", []string{"looking up " + shopRegistry + "/deploy:developers: ", logIn}},
-		{"the next ring", shopRegistry + "/deploy:testers", "unexpected status from HEAD request to https://x: 503 Service Unavailable", []string{"looking up " + shopRegistry + "/deploy:testers: ", "in trouble"}},
-		{"a version", shopRegistry + "/web:0.1.0", "unexpected status from HEAD request to https://x: 403 Forbidden", []string{"looking up " + shopRegistry + "/web:0.1.0: ", "QUOIT_FIRST=1"}},
+		{"the log", shopRegistry + "/records:records", "unexpected status from HEAD request to https://x: 401 Unauthorized", []string{"looking up " + shopRegistry + "/records:records: ", logIn}},
+		{"a log that may not be there", shopRegistry + "/records:records", "unexpected status from HEAD request to https://x: 403 Forbidden", []string{"looking up " + shopRegistry + "/records:records: ", "QUOIT_FIRST=1"}},
 		{"an external", "docker.io/library/postgres:17", "docker.io/library/postgres:17: not found", []string{"external db: the registry has no docker.io/library/postgres:17"}},
 		{"a base", "docker.io/library/busybox:latest", "docker.io/library/busybox:latest: not found", []string{"image base: ", "docker.io/library/busybox:latest: not found"}},
 	} {
@@ -168,31 +167,6 @@ func TestRegistriesThatAnswerErrors(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestReleasesThatCannotBeRead(t *testing.T) {
-	w := newWorld(t, shop)
-	w.Push(shopRegistry+"/deploy:developers", []byte(`{"config":{"Labels":{"team":"shop"}}}`))
-	w.fails(Options{}, "ring developers ("+shopRegistry+"/deploy:developers): an image without our labels")
-	w.Push(shopRegistry+"/deploy:developers", []byte(`{"config":{"Labels":{"io.github.quoitbuild.empty":"1"}}}`))
-	if _, plan := w.build(Options{}); plan.Current != nil {
-		t.Errorf("an emptied ring has %v", plan.Current)
-	}
-	w.Push(shopRegistry+"/deploy:developers", []byte(`no JSON`))
-	w.fails(Options{}, "reading its config")
-}
-
-func TestAReleaseWhoseImageIsGone(t *testing.T) {
-	w := newWorld(t, shop)
-	w.publish(Options{})
-	w.write("api/f", "another api")
-	w.Fail = func(ref string) error {
-		if strings.HasPrefix(ref, shopRegistry+"/base:") {
-			return errors.New(ref + ": not found")
-		}
-		return nil
-	}
-	w.fails(Options{}, shopRegistry+"/base:0.1.0 is missing, although a release names it: restore it, or build it again with QUOIT_REBUILD=base")
 }
 
 func TestFloors(t *testing.T) {

@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/url"
@@ -22,21 +23,20 @@ const AllImages = "*"
 // Keys of BuildKit's frontend attributes; those that end in a colon are followed
 // by a name. Only quoit's are not BuildKit's.
 const (
-	attrArg       = "build-arg:"
-	attrContext   = "context:"
-	attrLabel     = "label:"
-	attrAttest    = "attest:"
-	attrFilename  = "filename"
-	attrTarget    = "target"
-	attrPlatform  = "platform"
-	attrNoCache   = "no-cache"
-	attrResolve   = "image-resolve-mode"
-	attrRequest   = "requestid"
-	attrSource    = "vcs:source"
-	attrCommit    = "vcs:revision"
-	attrExport    = "quoit.export"
-	attrPart      = "quoit.part"
-	attrUnsettled = "quoit.unsettled"
+	attrArg      = "build-arg:"
+	attrContext  = "context:"
+	attrLabel    = "label:"
+	attrAttest   = "attest:"
+	attrFilename = "filename"
+	attrTarget   = "target"
+	attrPlatform = "platform"
+	attrNoCache  = "no-cache"
+	attrResolve  = "image-resolve-mode"
+	attrRequest  = "requestid"
+	attrSource   = "vcs:source"
+	attrCommit   = "vcs:revision"
+	attrExport   = "quoit.export"
+	attrPart     = "quoit.part"
 )
 
 // Options are what a build is asked for, besides the project's files. The zero
@@ -46,6 +46,9 @@ type Options struct {
 	Ring     string // "" for the manifest's first, [versioning.None] for none
 	Registry string // takes the place of the manifest's, "" for that one
 	Project  string // [REGISTRY/]PROJECT: a manifest of another project is refused; "" for any
+	// Record is the digest of the log's newest record, [NoRecord] if there is no log, or
+	// "" to believe the log's hint, which may be behind.
+	Record string
 	// AllowSyntax are the frontends that container files may name; nil for any.
 	AllowSyntax llb.Frontends
 	// Major and Rebuild are the images that get a new major version, or are built
@@ -71,10 +74,6 @@ type Options struct {
 	// Part asks for a part of the images that are built, by its number from 0; nil
 	// for all. See [Part].
 	Part *int
-	// Unsettled says that the caller would rather complete an interrupted publish
-	// than build upon a part of it: if versions are there already and others are to
-	// be built, the result is the plan alone, see [Unsettled].
-	Unsettled bool
 }
 
 // Attrs returns the options as BuildKit hands them to a frontend. [ParseOptions]
@@ -89,8 +88,8 @@ func (o Options) Attrs() map[string]string {
 		attrFilename: o.Filename, attrTarget: o.Target, attrRequest: o.Request,
 		attrPlatform: strings.Join(o.Platforms, ","),
 		attrSource:   o.Source, attrCommit: o.Commit,
-		attrExport: flagValue(o.Export), attrUnsettled: flagValue(o.Unsettled),
-		attrArg + ArgRing: o.Ring, attrArg + ArgRegistry: o.Registry, attrArg + ArgProject: o.Project,
+		attrExport:        flagValue(o.Export),
+		attrArg + ArgRing: o.Ring, attrArg + ArgRegistry: o.Registry, attrArg + ArgProject: o.Project, attrArg + ArgRecord: o.Record,
 		attrArg + ArgMajor:    strings.Join(o.Major, ","),
 		attrArg + ArgRebuild:  strings.Join(o.Rebuild, ","),
 		attrArg + ArgMerge:    strings.Join(o.Merge, ","),
@@ -127,6 +126,7 @@ func ParseOptions(attrs map[string]string) (Options, error) {
 		Ring:     attrs[attrArg+ArgRing],
 		Registry: attrs[attrArg+ArgRegistry],
 		Project:  attrs[attrArg+ArgProject],
+		Record:   attrs[attrArg+ArgRecord],
 		Major:    splitNames(attrs[attrArg+ArgMajor]),
 		Rebuild:  splitNames(attrs[attrArg+ArgRebuild]),
 		Merge:    splitList(attrs[attrArg+ArgMerge]),
@@ -138,7 +138,7 @@ func ParseOptions(attrs map[string]string) (Options, error) {
 		Contexts: withPrefix(attrs, attrContext), Attestations: withPrefix(attrs, attrAttest),
 		Source: withoutCredentials(attrs[attrSource]),
 		Commit: attrs[attrCommit],
-		Export: attrs[attrExport] != "", Unsettled: attrs[attrUnsettled] != "",
+		Export: attrs[attrExport] != "",
 	}
 	maps.DeleteFunc(o.Args, func(name, _ string) bool { return strings.HasPrefix(name, ownArgs) })
 	for name, to := range map[string]*bool{ArgFirst: &o.First, ArgPull: &o.Pull, ArgExitCode: &o.ExitCode} {
@@ -146,7 +146,7 @@ func ParseOptions(attrs map[string]string) (Options, error) {
 			return Options{}, err
 		}
 	}
-	if err := o.readAllowSyntax(attrs); err != nil {
+	if err := cmp.Or(checkRecord(o.Record), o.readAllowSyntax(attrs)); err != nil {
 		return Options{}, err
 	}
 	o.Pull = o.Pull || attrs[attrResolve] == "pull"

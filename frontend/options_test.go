@@ -33,7 +33,7 @@ func drawOptions(t *rapid.T) Options {
 		ExitCode:    rapid.Bool().Draw(t, "exit code"),
 		NoCache:     rapid.Bool().Draw(t, "no cache"),
 		Export:      rapid.Bool().Draw(t, "export"),
-		Unsettled:   rapid.Bool().Draw(t, "unsettled"),
+		Record:      rapid.SampledFrom([]string{"", NoRecord, "sha256:" + strings.Repeat("a", 64)}).Draw(t, "record"),
 		Target:      rapid.String().Draw(t, "target"),
 		Request:     rapid.String().Draw(t, "request"),
 		Platforms: sorted(rapid.SliceOfN(rapid.SampledFrom([]string{
@@ -66,15 +66,15 @@ func TestOptionsComeBackFromTheirAttributes(t *testing.T) {
 // and values are a wire format.
 func TestAttributesAreAsEverybodyKnowsThem(t *testing.T) {
 	all := Options{
-		Filename: "quoit.yaml", Ring: "users", Registry: "r", Project: "p", AllowSyntax: llb.Frontends{"a", "b/*"}, Major: []string{"a", "b"}, Rebuild: []string{"*"}, Merge: []string{"testers", "users"},
-		First: true, Pull: true, ExitCode: true, NoCache: true, Export: true, Unsettled: true, Target: "*", Request: RequestPlan,
+		Filename: "quoit.yaml", Ring: "users", Registry: "r", Project: "p", Record: NoRecord, AllowSyntax: llb.Frontends{"a", "b/*"}, Major: []string{"a", "b"}, Rebuild: []string{"*"}, Merge: []string{"testers", "users"},
+		First: true, Pull: true, ExitCode: true, NoCache: true, Export: true, Target: "*", Request: RequestPlan,
 		Platforms: []string{"linux/amd64", "linux/arm64"}, Part: new(0), Source: "s", Commit: "c",
 		Args: map[string]string{"A": ""}, Labels: map[string]string{"l": "1"}, Contexts: map[string]string{"c": "x"}, Attestations: map[string]string{"sbom": ""},
 	}
 	want := map[string]string{
-		"filename": "quoit.yaml", "build-arg:QUOIT_RING": "users", "build-arg:QUOIT_REGISTRY": "r", "build-arg:QUOIT_PROJECT": "p", "build-arg:QUOIT_ALLOW_SYNTAX": "a,b/*", "build-arg:QUOIT_MAJOR": "a,b",
+		"filename": "quoit.yaml", "build-arg:QUOIT_RING": "users", "build-arg:QUOIT_REGISTRY": "r", "build-arg:QUOIT_PROJECT": "p", "build-arg:QUOIT_RECORD": "none", "build-arg:QUOIT_ALLOW_SYNTAX": "a,b/*", "build-arg:QUOIT_MAJOR": "a,b",
 		"build-arg:QUOIT_REBUILD": "*", "build-arg:QUOIT_MERGE": "testers,users", "build-arg:QUOIT_FIRST": "1", "build-arg:QUOIT_PULL": "1",
-		"build-arg:QUOIT_DETAILED_EXITCODE": "1", "no-cache": "", "quoit.export": "1", "quoit.unsettled": "1", "target": "*",
+		"build-arg:QUOIT_DETAILED_EXITCODE": "1", "no-cache": "", "quoit.export": "1", "target": "*",
 		"requestid": "frontend.quoit.plan", "platform": "linux/amd64,linux/arm64", "quoit.part": "0", "vcs:source": "s", "vcs:revision": "c",
 		"build-arg:A": "", "label:l": "1", "context:c": "x", "attest:sbom": "",
 	}
@@ -121,7 +121,7 @@ func TestAnEmptyListOfFrontendsIsOne(t *testing.T) {
 
 func TestOptionsThatCannotBeRead(t *testing.T) {
 	for key, value := range map[string]string{
-		"build-arg:QUOIT_FIRST": "maybe", "build-arg:QUOIT_PULL": "2", "build-arg:QUOIT_DETAILED_EXITCODE": "x", "quoit.part": "-1", "build-arg:QUOIT_ALLOW_SYNTAX": "A b", "platform": "linux/amd64,,",
+		"build-arg:QUOIT_FIRST": "maybe", "build-arg:QUOIT_PULL": "2", "build-arg:QUOIT_DETAILED_EXITCODE": "x", "quoit.part": "-1", "build-arg:QUOIT_RECORD": "latest", "build-arg:QUOIT_ALLOW_SYNTAX": "A b", "platform": "linux/amd64,,",
 	} {
 		_, err := ParseOptions(map[string]string{key: value})
 		if name := strings.TrimPrefix(key, "build-arg:"); err == nil || !strings.Contains(err.Error(), name) {

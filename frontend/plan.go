@@ -30,13 +30,15 @@ type planner struct {
 	opts    Options
 	project *project
 
-	store    *store
+	log      *log
+	named    func(context.Context) (string, error)
 	rings    *rings // nil if no ring is asked
 	compiler *llb.Compiler
 	compiled map[string][]*llb.Compiled
 	tree     bk.State
 	graph    *graph.Graph
 	plan     versioning.Plan
+	older    map[string]string // rings whose release is older than the log, by images whose digest it does not say
 }
 
 // rings is what the project's rings say, looked up while files are read.
@@ -57,8 +59,8 @@ func (r *rings) wait(ctx context.Context) error {
 	}
 }
 
-// lookUp begins to look up the ring that the build is for, if the plan is wanted:
-// all that has to be known for it is the manifest.
+// lookUp begins to read the log and what it says of the ring that the build is for, if
+// the plan is wanted: all that has to be known for it is the manifest.
 func (p *planner) lookUp(ctx context.Context, wanted needs) error {
 	m := p.project.manifest
 	root, _ := m.Image(m.Root)
@@ -66,7 +68,7 @@ func (p *planner) lookUp(ctx context.Context, wanted needs) error {
 	if err != nil {
 		return err
 	}
-	p.store = &store{gateway: p.client, manifest: m, first: p.opts.First, root: platforms}
+	p.log = &log{lookup: &lookup{gateway: p.client}, manifest: m, first: p.opts.First, root: platforms, named: p.named}
 	if p.opts.Ring == "" {
 		p.opts.Ring = m.Rings[0]
 	}
@@ -76,13 +78,16 @@ func (p *planner) lookUp(ctx context.Context, wanted needs) error {
 	p.rings = &rings{known: make(chan struct{})}
 	go func() {
 		defer close(p.rings.known)
+		if p.rings.err = p.log.open(ctx); p.rings.err != nil {
+			return
+		}
 		eg, ctx := errgroup.WithContext(ctx)
 		eg.Go(func() (err error) {
-			p.rings.state, err = p.store.state(ctx, p.opts.Ring)
+			p.rings.state, err = p.log.state(ctx, p.opts.Ring)
 			return err
 		})
 		eg.Go(func() (err error) {
-			p.rings.merged, err = p.store.merged(ctx, p.opts.Merge)
+			p.rings.merged, err = p.log.merged(ctx, p.opts.Merge)
 			return err
 		})
 		p.rings.err = p.ringProblem(eg.Wait())
@@ -268,35 +273,30 @@ func (p *planner) imageSource(name string, tree digest.Digest) (versioning.Sourc
 	return source, nil
 }
 
-// decide looks up the versions that the changed images want, all at once, and
-// settles the plan.
-func (p *planner) decide(ctx context.Context, request versioning.Request) error {
-	forecast, err := versioning.Changes(request)
-	if err != nil {
+// decide settles the plan, and finds the digest of every image that is not built.
+func (p *planner) decide(ctx context.Context, request versioning.Request) (err error) {
+	if p.plan, err = versioning.Resolve(request, p.log.versions(ctx)); err != nil {
 		return err
 	}
-	eg, egCtx := errgroup.WithContext(ctx)
-	eg.SetLimit(maxParallelLookups)
-	for _, image := range forecast.Images {
-		if !image.Changed {
+	for i, image := range p.plan.Images {
+		if image.Built() {
 			continue
 		}
-		eg.Go(func() error {
-			_, err := p.store.version(egCtx, image.Name, image.Version, p.project.images[image.Name].Platforms)
+		if p.plan.Images[i].Digest, p.older[image.Name], err = p.log.digest(ctx, request.State, image.Name, image.Version); err != nil {
 			return err
-		})
-	}
-	if err := eg.Wait(); err != nil {
-		return err
-	}
-	p.plan, err = versioning.Resolve(request, func(image string, version versioning.Version) (string, bool, error) {
-		found, err := p.store.version(ctx, image, version, p.project.images[image].Platforms)
-		if err != nil || found == nil {
-			return "", false, err
 		}
-		return found.identity(), true, nil
-	})
-	return err
+	}
+	return nil
+}
+
+// digest is the one that the log has assigned to an image which is not built.
+func (p *planner) digest(name string) (string, error) {
+	image, _ := p.plan.Image(name)
+	if image.Digest == "" {
+		return "", fmt.Errorf("%s has %s %s in a release that is older than the log, which does not say its digest: run `quoit take-over %s`, or build it again with %s=%s",
+			p.older[name], name, image.Version, p.older[name], ArgRebuild, name)
+	}
+	return image.Digest, nil
 }
 
 func formatPlatforms(list []ocispecs.Platform) []string {

@@ -76,7 +76,7 @@ func TestWhatNeedsTheRegistrySaysThatItIsDown(t *testing.T) {
 	for _, o := range []Options{{Request: RequestPlan}, {}, {Export: true}, {Target: AllImages}} {
 		w := newWorld(t, shop)
 		w.down()
-		w.fails(o, "looking up "+shopRegistry+"/deploy:", "connection refused", "check that the registry runs")
+		w.fails(o, "looking up "+shopRegistry+"/records:records: ", "connection refused", "check that the registry runs")
 	}
 	w := newWorld(t, shop)
 	w.down()

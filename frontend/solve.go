@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -32,7 +31,6 @@ type solver struct {
 	*planner
 	ui      *dockerui.Client
 	builder *llb.Builder
-	digests map[string]string // of images that come from the registry
 }
 
 // built is one image for one platform, ready to be returned.
@@ -46,24 +44,15 @@ type built struct {
 	epoch    *time.Time
 }
 
-// prepare looks up the digests of the unchanged images that changed ones build on.
-func (s *solver) prepare(ctx context.Context) error {
-	s.digests = map[string]string{}
-	needed := map[string]bool{}
+// prepare makes sure that the digests of the unchanged images are known that changed
+// ones build on.
+func (s *solver) prepare() error {
 	for _, name := range s.plan.PublishOrder() {
 		for _, c := range s.compiled[name] {
-			for _, sibling := range c.Siblings {
-				if plan, _ := s.plan.Image(sibling); !plan.Built() {
-					needed[sibling] = true
-				}
+			if err := s.siblings(c); err != nil {
+				return err
 			}
 		}
-	}
-	if err := s.lookUpDigests(ctx, slices.Sorted(maps.Keys(needed))); err != nil {
-		return err
-	}
-	for i, image := range s.plan.Images {
-		s.plan.Images[i].Digest = s.digests[image.Name]
 	}
 	selection := s.project.selection()
 	s.builder = &llb.Builder{
@@ -74,42 +63,26 @@ func (s *solver) prepare(ctx context.Context) error {
 	return nil
 }
 
-func (s *solver) lookUpDigests(ctx context.Context, names []string) error {
-	digests := make([]string, len(names))
-	eg, ctx := errgroup.WithContext(ctx)
-	eg.SetLimit(maxParallelLookups)
-	for i, name := range names {
-		eg.Go(func() (err error) {
-			digests[i], err = s.digest(ctx, name)
+// siblings makes sure that the digests of what a graph is made from are known.
+func (s *solver) siblings(compiled *llb.Compiled) error {
+	for _, sibling := range compiled.Siblings {
+		if plan, _ := s.plan.Image(sibling); plan.Built() {
+			continue
+		}
+		if _, err := s.digest(sibling); err != nil {
 			return err
-		})
-	}
-	if err := eg.Wait(); err != nil {
-		return err
-	}
-	for i, name := range names {
-		s.digests[name] = digests[i]
+		}
 	}
 	return nil
-}
-
-// digest is that of an image which is not built: of its version's tag, or for
-// the root image that of its ring.
-func (s *solver) digest(ctx context.Context, name string) (string, error) {
-	plan, _ := s.plan.Image(name)
-	if name == s.plan.Root && !plan.Changed && s.plan.Current != nil {
-		return s.plan.Current.Digest, nil
-	}
-	return s.store.digest(ctx, name, plan.Version, s.project.images[name].Platforms)
 }
 
 // published is the reference of an image that is not built now.
 func (s *solver) published(name string, platform ocispecs.Platform) string {
 	plan, _ := s.plan.Image(name)
-	if plan.Built() || s.digests[name] == "" || !slices.Contains(plan.Platforms, platforms.FormatAll(platform)) {
+	if plan.Built() || plan.Digest == "" || !slices.Contains(plan.Platforms, platforms.FormatAll(platform)) {
 		return ""
 	}
-	return s.project.manifest.Repository(name) + "@" + s.digests[name]
+	return s.project.manifest.Repository(name) + "@" + plan.Digest
 }
 
 // build solves images with all their platforms.

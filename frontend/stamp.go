@@ -33,6 +33,9 @@ func (s *solver) stamp(ctx context.Context, plan versioning.ImagePlan, compiled 
 	if err != nil {
 		return config, err
 	}
+	if source := own[labels.Source]; source != "" && source != inherited(compiled, labels.Source) {
+		stamped[labels.Source] = source // the project's own word, not its base's
+	}
 	maps.Copy(own, stamped)
 	config.Config.Labels = own
 	if plan.Name == s.plan.Root {
@@ -45,6 +48,14 @@ func (s *solver) stamp(ctx context.Context, plan versioning.ImagePlan, compiled 
 		config.Created = &epoch
 	}
 	return config, nil
+}
+
+// inherited is what a label says in an image's base, "" for nothing.
+func inherited(compiled *llb.Compiled, key string) string {
+	if compiled.BaseConfig == nil {
+		return ""
+	}
+	return compiled.BaseConfig.Config.Labels[key]
 }
 
 // labels are those that quoit sets on an image.

@@ -18,7 +18,7 @@ import (
 
 // result builds what the options ask for.
 func (s *solver) result(ctx context.Context) (*client.Result, error) {
-	if err := s.prepare(ctx); err != nil {
+	if err := s.prepare(); err != nil {
 		return nil, err
 	}
 	if s.opts.Export || s.opts.Target == AllImages {
@@ -103,7 +103,7 @@ func (s *solver) one(ctx context.Context, image string) (*client.Result, error) 
 		return nil, err
 	}
 	if s.plan.Ring != versioning.None {
-		r.res.AddMeta("image.name", []byte(s.store.reference(image, plan.Version)))
+		r.res.AddMeta("image.name", []byte(s.project.manifest.Repository(image)+":"+plan.Version.String()))
 	}
 	info, err := s.labels(plan, s.compiled[image][0])
 	if err != nil {
@@ -126,12 +126,8 @@ func (s *solver) stage(ctx context.Context, image, stage string) (*client.Result
 		if err != nil {
 			return nil, err
 		}
-		for _, sibling := range compiled.Siblings {
-			if plan, _ := s.plan.Image(sibling); !plan.Built() && s.digests[sibling] == "" {
-				if s.digests[sibling], err = s.digest(ctx, sibling); err != nil {
-					return nil, err
-				}
-			}
+		if err := s.siblings(compiled); err != nil {
+			return nil, err
 		}
 		b, err := s.solve(ctx, compiled, nil, compiled.Config)
 		if err != nil {
@@ -149,7 +145,7 @@ func (s *solver) unchanged(ctx context.Context, image string) (*client.Result, e
 	if err != nil {
 		return nil, err
 	}
-	dgst, err := s.digest(ctx, image)
+	dgst, err := s.digest(image)
 	if err != nil {
 		return nil, err
 	}

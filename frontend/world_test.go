@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"maps"
@@ -13,8 +14,12 @@ import (
 	bk "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	"github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/quoitbuild/quoit/internal/gatewaytest"
+	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/registry/memory"
+	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -47,14 +52,15 @@ const shopRegistry = "registry.example.com/acme/shop"
 // world is a project with its registry.
 type world struct {
 	*gatewaytest.Gateway
-	t *testing.T
+	t  *testing.T
+	at registry.Namespace // what is in the registry
 }
 
 // newWorld is a world with these files, in which nothing is published.
 func newWorld(t *testing.T, files map[string]string) *world {
 	t.Helper()
-	w := &world{Gateway: gatewaytest.New(), t: t}
-	w.Folder, w.Registry = t.TempDir(), "registry.example.com"
+	w := &world{Gateway: gatewaytest.New(), t: t, at: memory.New(shopRegistry)}
+	w.Folder, w.Registry, w.Contents = t.TempDir(), "registry.example.com", w.contents
 	for name, text := range files {
 		w.write(name, text)
 	}
@@ -68,6 +74,44 @@ func (w *world) write(name, text string) {
 		w.t.Fatal(err)
 	}
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// contents are what the project's registry has.
+func (w *world) contents(ref string) (digest.Digest, []byte) {
+	name, identifier, byDigest := strings.Cut(strings.TrimPrefix(ref, shopRegistry+"/"), "@")
+	if !byDigest {
+		name, identifier, _ = strings.Cut(name, ":")
+	}
+	repository := w.at.Repository(name)
+	top, found, err := repository.Get(w.t.Context(), identifier)
+	w.must(err)
+	if !found {
+		return "", nil
+	}
+	config, err := top.Config()
+	w.must(err)
+	data, err := repository.Blob(w.t.Context(), config)
+	w.must(err)
+	return digest.Digest(top.Digest), data
+}
+
+// push puts an image with that config into the registry, by digest or under a tag.
+func (w *world) push(image, tag string, config []byte) string {
+	w.t.Helper()
+	repository := w.at.Repository(image)
+	w.must(registry.Ensure(w.t.Context(), repository, config))
+	manifest := registry.NewManifest(registry.ManifestType, fmt.Appendf(nil, `{"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":%q,"size":%d},"layers":[]}`,
+		registry.DigestOf(config), len(config)))
+	_, err := repository.Put(w.t.Context(), cmp.Or(tag, manifest.Digest), manifest)
+	w.must(err)
+	return manifest.Digest
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -88,9 +132,10 @@ func (w *world) run(o Options) (*client.Result, error) {
 		o.Filename = DefaultManifest
 	}
 	w.Opts = o.Attrs()
-	runner := func(client.Client) (bk.State, string, error) { return bk.Image("quoit"), "/quoit", nil }
 	return New(Host{Runner: runner})(w.t.Context(), w.Gateway)
 }
+
+func runner(client.Client) (bk.State, string, error) { return bk.Image("quoit"), "/quoit", nil }
 
 // build runs a build that has to succeed.
 func (w *world) build(o Options) (*client.Result, versioning.Plan) {
@@ -110,20 +155,19 @@ func (w *world) build(o Options) (*client.Result, versioning.Plan) {
 	return res, plan
 }
 
-// publish builds what changed and puts it into the registry, as the quoit command
-// does.
+// publish builds what changed and publishes it, as the quoit command does.
 func (w *world) publish(o Options) versioning.Plan {
 	w.t.Helper()
 	o.Export = true
 	res, plan := w.build(o)
+	digests := map[string]string{}
 	for _, name := range plan.PublishOrder() {
-		image, _ := plan.Image(name)
-		config := res.Metadata[exptypes.ExporterImageConfigKey+"/"+name]
-		w.Push(shopRegistry+"/"+name+":"+image.Version.String(), config)
-		if name == plan.Root {
-			w.Push(shopRegistry+"/"+name+":"+plan.Ring, config)
-		}
+		digests[name] = w.push(name, "", res.Metadata[exptypes.ExporterImageConfigKey+"/"+name])
 	}
+	_, err := store.New(w.at, "acme/shop").Publish(w.t.Context(), store.Publication{
+		Plan: plan, Rings: versioning.Rings([]string{"developers", "testers", "users"}), Digests: digests, Author: store.Author{Actor: "ann"},
+	})
+	w.must(err)
 	return plan
 }
 

@@ -81,23 +81,24 @@ func TestManyImages(t *testing.T) {
 		}
 	})
 
-	crane(t, "tag", prefix+"/deploy:developers", "testers")
-	twoHeads := map[string]int{"HEAD manifests": 2}
-	t.Run("a publish with nothing to do asks two HEADs and writes nothing", func(t *testing.T) {
+	mustQuoit(t, dir, "set", "testers", released.Version().String())
+	t.Run("a publish with nothing to do looks at two tags of the log and writes nothing", func(t *testing.T) {
 		mustQuoit(t, dir, "plan") // now BuildKit has the config of the next ring's release too
 		var out string
-		if diff := cmp.Diff(twoHeads, requests(t, prefix, func() { out = mustQuoit(t, dir, "build", "--push") })); diff != "" {
+		// The hint with the newest record, and that there is none after it.
+		want := map[string]int{"GET manifests": 1, "GET blobs": 1, "HEAD manifests": 1}
+		if diff := cmp.Diff(want, requests(t, prefix, func() { out = mustQuoit(t, dir, "build", "--push") })); diff != "" {
 			t.Errorf("requests (-want +got):\n%s", diff)
 		}
 		if !strings.Contains(out, "nothing to do") {
 			t.Errorf("it says:\n%s", out)
 		}
 	})
-	t.Run("a plan by a stock client asks two HEADs", func(t *testing.T) {
+	t.Run("a plan by a stock client looks at one tag of the log", func(t *testing.T) {
 		front := frontendImage(t)
 		call := func() { buildxPlan(t, dir, front) }
 		call()
-		if diff := cmp.Diff(twoHeads, requests(t, prefix, call)); diff != "" {
+		if diff := cmp.Diff(map[string]int{"HEAD manifests": 1}, requests(t, prefix, call)); diff != "" {
 			t.Errorf("requests (-want +got):\n%s", diff)
 		}
 	})

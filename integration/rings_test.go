@@ -57,7 +57,7 @@ func TestVersionsFollowTheRings(t *testing.T) {
 	t.Run("without a next ring a change is a patch", func(t *testing.T) {
 		check(t, publish(t, dir, prefix, "developers"), map[string]string{"base": "0.1.0", "s000": "0.1.1", "deploy": "0.1.1"})
 	})
-	crane(t, "tag", prefix+"/deploy:developers", "testers")
+	mustQuoit(t, dir, "set", "testers", "0.1.1")
 	edit(t, dir, "3")
 	t.Run("after a shift the first change bumps the minor", func(t *testing.T) {
 		check(t, publish(t, dir, prefix, "developers"), map[string]string{"base": "0.1.0", "s000": "0.2.0", "deploy": "0.2.0"})
@@ -107,7 +107,7 @@ func TestTakenVersions(t *testing.T) {
 		dir, prefix := small(t)
 		publish(t, dir, prefix, "developers")
 		for _, ring := range []string{"testers", "users"} {
-			crane(t, "tag", prefix+"/deploy:developers", ring)
+			mustQuoit(t, dir, "set", ring, "0.1.0")
 		}
 		crane(t, "tag", prefix+"/s000:0.1.0", "0.2.0")
 		edit(t, dir, "hotfix")
@@ -118,25 +118,24 @@ func TestTakenVersions(t *testing.T) {
 	t.Run("a version of the same identity is adopted, not built again", func(t *testing.T) {
 		dir, prefix := small(t)
 		publish(t, dir, prefix, "developers")
-		crane(t, "tag", prefix+"/deploy:0.1.0", "before")
 		edit(t, dir, "2")
 		publish(t, dir, prefix, "developers")
+		mustQuoit(t, dir, "set", "users", "0.1.0") // and developers still has 0.1.1
 		digest := digestOf(t, prefix+"/s000:0.1.1")
-		crane(t, "tag", prefix+"/deploy:before", "developers")
 
-		p := plan(t, dir)
+		p := plan(t, dir, "--ring", "users")
 		for _, name := range []string{"s000", "deploy"} {
-			if image, _ := p.Image(name); !image.Adopted || image.Version.String() != "0.1.1" {
-				t.Errorf("%s: adopted %v at %s, want 0.1.1 adopted", name, image.Adopted, image.Version)
+			if image, _ := p.Image(name); !image.Adopted || image.Version.String() != "0.1.1" || image.Digest != digestOf(t, prefix+"/"+name+":0.1.1") {
+				t.Errorf("%s: adopted %v at %s by digest %s, want 0.1.1 adopted", name, image.Adopted, image.Version, image.Digest)
 			}
 		}
-		if got := requests(t, prefix, func() { publish(t, dir, prefix, "developers") }); got["POST uploads"]+got["PUT uploads"] != 0 {
-			t.Errorf("blobs were pushed: %v", got)
+		if got := requests(t, prefix, func() { publish(t, dir, prefix, "users") }); got["POST uploads"]+got["PUT uploads"] != 2 {
+			t.Errorf("blobs were pushed besides the record: %v", got)
 		}
 		if after := digestOf(t, prefix+"/s000:0.1.1"); after != digest {
 			t.Errorf("the adopted version has %s now, was %s", after, digest)
 		}
-		if got := versions(t, prefix, "developers")["s000"]; got != "0.1.1" {
+		if got := versions(t, prefix, "users")["s000"]; got != "0.1.1" {
 			t.Errorf("the ring has s000 %s", got)
 		}
 	})
@@ -206,7 +205,7 @@ func TestExternals(t *testing.T) {
 	copyTo("library/busybox:latest", tool+":1")
 	write(t, dir, "services/s000/Dockerfile", "FROM "+stack.Ref(tool)+":1\nCOPY main.txt /\n")
 	publish(t, dir, prefix, "developers")
-	crane(t, "tag", prefix+"/deploy:developers", "testers")
+	mustQuoit(t, dir, "set", "testers", "0.1.0")
 	config := config(t, prefix+"/s000:0.1.0").Config.Labels
 	if config[labels.BaseName] != stack.Ref(tool)+":1" || config[labels.BaseDigest] != digestOf(t, stack.Ref(tool)+":1") {
 		t.Errorf("base labels: %s %s", config[labels.BaseName], config[labels.BaseDigest])

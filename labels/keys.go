@@ -21,6 +21,9 @@ const (
 	Vendor     = "org.opencontainers.image.vendor"      // if the manifest has one
 	BaseName   = "org.opencontainers.image.base.name"   // the external base of the final stage
 	BaseDigest = "org.opencontainers.image.base.digest" // and its digest
+	// Source is the repository of the sources. The project's own value goes before it,
+	// so it is not reserved.
+	Source = "org.opencontainers.image.source"
 
 	// Dependency begins the key of each direct dependency (on the root image:
 	// of every image), whose value is a version.
@@ -28,12 +31,16 @@ const (
 
 	Prefix   = "io.github.quoitbuild."
 	Identity = Prefix + "identity" // sha256:<hex>: equal means interchangeable
+	Commit   = Prefix + "commit"   // of the sources, with [Dirty] behind it if they differed from it
 	Release  = Prefix + "release"  // root image only: JSON
 	Record   = Prefix + "record"   // records only: JSON
 	Versions = Prefix + "versions" // annotation of a publish's record only: image → version, JSON
 	Pruned   = Prefix + "pruned"   // what the tag of a pruned version names has it
 	Empty    = Prefix + "empty"    // what an emptied ring's tag names has it
 )
+
+// Dirty ends a commit that the sources differ from.
+const Dirty = "-dirty"
 
 // Reserved reports whether only Quoit may set a label: it is one of the keys
 // above, or begins with "dependency." or "io.github.quoitbuild.".
@@ -59,12 +66,12 @@ func Strip(labels map[string]string) []string {
 	return stripped
 }
 
-// Annotations returns the reserved ones of an image's labels, without the
-// release: what its image manifest is annotated with.
+// Annotations returns the reserved ones of an image's labels and the source, without
+// the release: what its image manifest is annotated with.
 func Annotations(labels map[string]string) map[string]string {
 	annotations := map[string]string{}
 	for key, value := range labels {
-		if Reserved(key) && key != Release && key != Record {
+		if (Reserved(key) || key == Source) && key != Release && key != Record {
 			annotations[key] = value
 		}
 	}

@@ -24,6 +24,8 @@ type ImageInfo struct {
 	Revision string
 	Identity string
 	Vendor   string // "" for none
+	// Source and Commit are where the sources come from, "" if unknown.
+	Source, Commit string
 	// BaseName and BaseDigest are the external base of the final stage; "" if
 	// it has none.
 	BaseName, BaseDigest string
@@ -35,7 +37,7 @@ type ImageInfo struct {
 func Info(plan versioning.Plan, image versioning.ImagePlan) ImageInfo {
 	return ImageInfo{
 		Project: plan.Project, Name: image.Name, Version: image.Version, Revision: image.Revision,
-		Identity: image.Identity, Dependencies: image.Dependencies,
+		Identity: image.Identity, Dependencies: image.Dependencies, Source: plan.Source, Commit: plan.Commit,
 	}
 }
 
@@ -47,6 +49,7 @@ func Image(info ImageInfo) map[string]string {
 		Version: info.Version.String(), Revision: info.Revision, Identity: info.Identity,
 		RefName: info.Project + "/" + info.Name, Vendor: info.Vendor,
 		BaseName: info.BaseName, BaseDigest: info.BaseDigest,
+		Source: info.Source, Commit: info.Commit,
 	} {
 		if value != "" {
 			labels[key] = value

@@ -56,8 +56,9 @@ type ImagePlan struct {
 	Previous Version `json:"previous,omitzero"`
 	Revision string  `json:"revision"`
 	Identity string  `json:"identity"`
-	// Digest is, of an image that is not built and that a built one is made
-	// from, what its version's tag named.
+	// Digest is, of an image that is not built, what the log has assigned to its
+	// version; "" if that is in no record. A plan as such does not know it: whoever
+	// reads the log sets it, and after a push those of the built ones.
 	Digest string `json:"digest,omitempty"`
 	// Changed images have a new version, and at least one reason.
 	Changed bool `json:"changed"`

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"sync"
@@ -105,7 +106,10 @@ func (f *buildFlags) run(cmd *cobra.Command) error {
 	order := &commits{commitFlags: f.commit, dir: f.project.dir, state: vcs, merge: f.plan.merge, push: f.push, project: project}
 	out, err := builder.Build(cmd.Context(), builder.Options{
 		Dir: f.project.dir, File: f.project.manifestPath(), Manifest: m, Frontend: options, Commit: vcs,
-		Check: order.check, Push: f.push, Project: project, BuildKit: f.build.buildKit(cmd.ErrOrStderr()),
+		Check: func(ctx context.Context, plan versioning.Plan) (dirty bool, err error) {
+			err = order.check(ctx, plan)
+			return order.found.dirty, err
+		}, Push: f.push, Author: store.Author{Actor: actor()}, Project: project, BuildKit: f.build.buildKit(cmd.ErrOrStderr()),
 	})
 	if err != nil && f.push {
 		err = &unwrittenError{err}

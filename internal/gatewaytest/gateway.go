@@ -37,9 +37,12 @@ type Gateway struct {
 	Opts map[string]string
 	// Folder is what the client sends of the project and its manifest.
 	Folder string
-	// Registry begins the references that exist only after [Gateway.Push]. All
-	// others name an image, in "" so do these.
+	// Registry begins the references that exist only after [Gateway.Push], or by
+	// Contents. All others name an image, in "" so do these.
 	Registry string
+	// Contents are what else is in that registry: digest and config of a reference,
+	// "" if there is no such image; may be nil.
+	Contents func(ref string) (digest.Digest, []byte)
 	// Fail returns the error of a look-up, nil for none; may be nil.
 	Fail func(ref string) error
 	// Old takes away what newer versions of BuildKit can.

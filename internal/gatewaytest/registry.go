@@ -67,6 +67,11 @@ func (g *Gateway) lookUp(ref string) (image, error) {
 		return found, nil
 	}
 	if g.Registry != "" && strings.HasPrefix(ref, g.Registry+"/") {
+		if g.Contents != nil {
+			if dgst, config := g.Contents(ref); dgst != "" {
+				return image{dgst, config}, nil
+			}
+		}
 		return image{}, errors.New(ref + ": not found")
 	}
 	return anyImage(ref)

@@ -1,0 +1,301 @@
+package frontend
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/quoitbuild/quoit/labels"
+	"github.com/quoitbuild/quoit/manifest"
+	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// log reads what the project's log says, and the releases that it names. It asks for
+// digests only, but for the hint where nobody has named the newest record: tags of
+// versions and rings are claims of whoever may push.
+type log struct {
+	*lookup
+	manifest *manifest.Manifest
+	root     []ocispecs.Platform // the root image's platforms
+	first    bool                // stated: nothing is there yet
+	// named says which record is the newest, as [Options.Record] does.
+	named func(context.Context) (string, error)
+
+	newest records.Sealed // zero if there is none; set by open
+
+	mu     sync.Mutex
+	placed map[string]*versioning.Placed // releases that were read, by ring
+}
+
+// NoRecord is the value of [Options.Record] for a project without a log.
+const NoRecord = "none"
+
+// open reads the newest record.
+func (l *log) open(ctx context.Context) error {
+	if l.first {
+		return nil
+	}
+	named, err := l.named(ctx)
+	if err != nil || named == NoRecord {
+		return err
+	}
+	repository := l.manifest.Repository(records.Repository)
+	ref, what := repository+"@"+named, "newest record of the log"
+	if named == "" {
+		ref, what = repository+":"+string(records.Hint), "log (a project without one is no error)"
+	}
+	image, err := l.read(ctx, ref, nil, what)
+	switch {
+	case err != nil:
+		return err
+	case image == nil && named == "":
+		return nil // nothing was released yet
+	case image == nil:
+		return gone(ref, "check what lies between BuildKit and the registry")
+	case named == "" && image.labels[labels.Record] == "" && image.labels[labels.Empty] != "":
+		return fmt.Errorf("%s/%s is a mirror: build at its origin, and run `quoit copy` again", l.manifest.Registry, l.manifest.Project)
+	}
+	l.newest, err = parseRecord(ref, image)
+	return err
+}
+
+// parseRecord reads a record from the label of its config.
+func parseRecord(ref string, image *published) (records.Sealed, error) {
+	label, found := image.labels[labels.Record]
+	if !found {
+		return records.Sealed{}, fmt.Errorf("%s: %w: run `quoit verify`", ref, records.ErrNotRecord)
+	}
+	record, err := records.Parse([]byte(label))
+	if err != nil {
+		return records.Sealed{}, fmt.Errorf("%s: %w", ref, err)
+	}
+	return records.Sealed{Record: record, Digest: image.digest}, nil
+}
+
+// gone is the error for what the log names by digest and the registry lacks.
+func gone(ref, next string) error {
+	return fmt.Errorf("%s is not in the registry, although the log names it: %s", ref, next)
+}
+
+// state reads the release that a build for the ring continues, and the next ring's.
+func (l *log) state(ctx context.Context, ring string) (versioning.State, error) {
+	rings := l.manifest.RingOrder()
+	placed := map[string]*versioning.Placed{}
+	for ring, place := range l.newest.Record.After {
+		if !place.Empty() {
+			placed[ring] = &versioning.Placed{Ring: ring, Digest: place.Digest}
+		}
+	}
+	state, err := versioning.Select(rings, ring, placed)
+	if err != nil {
+		return versioning.State{}, err
+	}
+	var needed []string
+	for _, one := range []*versioning.Placed{state.Current, state.Next} {
+		if one != nil {
+			needed = append(needed, one.Ring)
+		}
+	}
+	eg, ctx := errgroup.WithContext(ctx)
+	eg.Go(func() (err error) {
+		placed, err = l.rings(ctx, needed)
+		return err
+	})
+	for _, ring := range needed {
+		eg.Go(func() error { // so that they are known when digests are looked for
+			_, err := l.images(ctx, ring)
+			return err
+		})
+	}
+	if err := eg.Wait(); err != nil {
+		return versioning.State{}, err
+	}
+	return versioning.Select(rings, ring, placed)
+}
+
+// merged reads the releases that a build is said to contain.
+func (l *log) merged(ctx context.Context, rings []string) ([]versioning.Placed, error) {
+	order := l.manifest.RingOrder()
+	for _, ring := range rings {
+		switch {
+		case !slices.Contains(order, ring):
+			return nil, fmt.Errorf("%s: %w", ArgMerge, &versioning.RingError{Ring: ring, Rings: order})
+		case l.newest.Record.After[ring].Empty():
+			return nil, fmt.Errorf("%s names %s, which has no release: leave it out", ArgMerge, ring)
+		}
+	}
+	placed, err := l.rings(ctx, rings)
+	if err != nil {
+		return nil, err
+	}
+	var merged []versioning.Placed
+	for _, ring := range rings {
+		merged = append(merged, *placed[ring])
+	}
+	return merged, nil
+}
+
+// rings reads the releases of rings that have one, and returns all that were read.
+func (l *log) rings(ctx context.Context, rings []string) (map[string]*versioning.Placed, error) {
+	eg, ctx := errgroup.WithContext(ctx)
+	eg.SetLimit(maxParallelLookups)
+	for _, ring := range rings {
+		eg.Go(func() error { return l.ring(ctx, ring) })
+	}
+	if err := eg.Wait(); err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.placed), nil
+}
+
+// ring reads the release that a ring has.
+func (l *log) ring(ctx context.Context, ring string) error {
+	place := l.newest.Record.After[ring]
+	ref := l.manifest.Repository(place.Root) + "@" + place.Digest
+	image, err := l.read(ctx, ref, l.root, fmt.Sprintf("release %s of ring %s", place.Version, ring))
+	if err != nil {
+		return err
+	}
+	if image == nil {
+		return gone(ref, fmt.Sprintf("%s has it as %s: run `quoit repair`, or give the ring another release with `quoit set`", ring, place.Version))
+	}
+	release, err := labels.Parse(image.labels)
+	if err != nil {
+		return fmt.Errorf("ring %s (%s): %w", ring, ref, err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.placed == nil {
+		l.placed = map[string]*versioning.Placed{}
+	}
+	l.placed[ring] = &versioning.Placed{Ring: ring, Digest: place.Digest, Release: release}
+	return nil
+}
+
+// images are those of the release that a ring has, as its publish recorded them; nil
+// for a release that is older than the log.
+func (l *log) images(ctx context.Context, ring string) (map[string]records.Image, error) {
+	place := l.newest.Record.After[ring]
+	switch place.Record {
+	case 0:
+		return nil, nil
+	case l.newest.Record.Sequence:
+		return l.newest.Record.Images, nil
+	}
+	ref := l.manifest.Repository(records.Repository)
+	if digest := l.newest.Record.Digests[place.Record]; digest != "" {
+		ref += "@" + digest
+	} else { // an old record does not say it; this tag has one content for ever
+		ref += ":" + records.Name{Sequence: place.Record}.String()
+	}
+	image, err := l.read(ctx, ref, nil, fmt.Sprintf("record %d of the log", place.Record))
+	if err != nil {
+		return nil, err
+	}
+	if image == nil {
+		return nil, gone(ref, "run `quoit repair`")
+	}
+	published, err := parseRecord(ref, image)
+	if err != nil {
+		return nil, err
+	}
+	if root := published.Record.Images[place.Root]; published.Record.Sequence != place.Record || root.Digest != place.Digest {
+		return nil, fmt.Errorf("%s is not the record that published %s %s, which %s has: run `quoit verify`", ref, place.Root, place.Version, ring)
+	}
+	return published.Record.Images, nil
+}
+
+// digest is the one that the log has assigned to a version, "" if it is only known from
+// a release in the ring that is returned, which is older than the log.
+func (l *log) digest(ctx context.Context, state versioning.State, image string, version versioning.Version) (digest, ring string, err error) {
+	placed, err := l.rings(ctx, nil)
+	if err != nil {
+		return "", "", err
+	}
+	all := []*versioning.Placed{state.Current, state.Next}
+	for _, ring := range slices.Sorted(maps.Keys(placed)) {
+		all = append(all, placed[ring])
+	}
+	for _, placed := range all {
+		if placed == nil || placed.Release.Images[image].Version != version {
+			continue
+		}
+		if image == placed.Release.Root {
+			return placed.Digest, "", nil
+		}
+		images, err := l.images(ctx, placed.Ring)
+		if err != nil {
+			return "", "", err
+		}
+		if recorded := images[image]; recorded.Version == version {
+			return recorded.Digest, "", nil
+		}
+		ring = placed.Ring
+	}
+	return "", ring, nil
+}
+
+// versions tells which versions are taken. Of a record that does not say what was
+// assigned, the releases of all rings do, which is a forecast.
+func (l *log) versions(ctx context.Context) versioning.Lookup {
+	held := sync.OnceValues(func() ([]versioning.Release, error) { return l.held(ctx) })
+	if assigned := l.newest.Record.Assigned; len(assigned) > 0 {
+		return assigned.Lookup(held)
+	}
+	known := sync.OnceValues(func() (versioning.Lookup, error) {
+		releases, err := held()
+		return forecast(releases).Lookup(held), err
+	})
+	return func(image string, version versioning.Version) (string, bool, error) {
+		lookup, err := known()
+		if err != nil {
+			return "", false, err
+		}
+		return lookup(image, version)
+	}
+}
+
+// held are the releases that rings have.
+func (l *log) held(ctx context.Context) ([]versioning.Release, error) {
+	var rings []string
+	for ring, place := range l.newest.Record.After {
+		if !place.Empty() {
+			rings = append(rings, ring)
+		}
+	}
+	placed, err := l.rings(ctx, rings)
+	var releases []versioning.Release
+	for _, ring := range slices.Sorted(maps.Keys(placed)) {
+		releases = append(releases, placed[ring].Release)
+	}
+	return releases, err
+}
+
+// forecast is what is known to be assigned from releases alone.
+func forecast(releases []versioning.Release) versioning.Assigned {
+	all := map[string][]versioning.Version{}
+	for _, release := range releases {
+		for name, image := range release.Images {
+			all[name] = append(all[name], image.Version)
+		}
+		for name, version := range release.Retired {
+			all[name] = append(all[name], version)
+		}
+	}
+	var assigned versioning.Assigned
+	for name, versions := range all {
+		slices.SortFunc(versions, versioning.Version.Compare)
+		for _, version := range versions {
+			assigned = assigned.With(0, map[string]versioning.Version{name: version})
+		}
+	}
+	return assigned
+}

@@ -19,9 +19,10 @@ type RequestError struct {
 	Hint      string // what to do, "" if nothing is known to help
 	Err       error  // the cause if there was no answer, or nil
 
-	wait time.Duration // before the next attempt, as the registry asks
-	once bool          // another attempt would end the same way
-	said []transport.Diagnostic
+	wait   time.Duration // before the next attempt, as the registry asks
+	once   bool          // another attempt would end the same way
+	passes bool          // another one may not, whatever the status
+	said   []transport.Diagnostic
 }
 
 // Error names the reference, what happened and what to do.

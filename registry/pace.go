@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -139,19 +140,23 @@ func (p Pace) Each(n int, f func(i int) error) error {
 	return nil
 }
 
-// passing are the answers after which the same request may succeed.
+// passing are the answers after which the same request may succeed. All others, like
+// 401, 403 and 404, are what the registry wants to say.
 var passing = []int{
 	http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
 	http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
 }
 
-// Repeatable reports whether another attempt may end otherwise.
+// Repeatable reports whether another attempt may end otherwise: after one of a few
+// answers, and after a connection that broke or was too slow. What was not understood,
+// what a certificate, a name or a scheme forbids, and a registry that wants to be asked
+// much later are not asked again.
 func Repeatable(err error) bool {
 	var failed *RequestError
 	if !errors.As(err, &failed) || failed.once || failed.wait > longest {
 		return false
 	}
-	return failed.Status == 0 || slices.Contains(passing, failed.Status)
+	return failed.Status == 0 || failed.passes || slices.Contains(passing, failed.Status)
 }
 
 // Interrupted is what a request ends with when the caller gives up, after its last
@@ -164,15 +169,28 @@ func Interrupted(ctx context.Context, last error) error {
 	return &stopped
 }
 
-// lasting reports whether an error below HTTP would come again. Of all others,
-// which have too many types to name, another attempt shows.
+// lasting reports whether an error below HTTP would come again: nothing listens, there
+// is no such name, one side wants TLS and the other does not, a certificate is refused,
+// a registry leads round. Of all others, which have too many types to name, another
+// attempt shows.
 func lasting(err error) bool {
 	var (
 		plain       *plainError
 		certificate *tls.CertificateVerificationError
+		authority   x509.UnknownAuthorityError
+		host        x509.HostnameError
+		invalid     x509.CertificateInvalidError
+		header      tls.RecordHeaderError
+		alert       tls.AlertError
 		resolving   *net.DNSError
 	)
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &plain) || errors.As(err, &certificate) ||
+	for _, kind := range []error{syscall.ECONNREFUSED, http.ErrSchemeMismatch, errRound} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return errors.As(err, &plain) || errors.As(err, &certificate) || errors.As(err, &authority) || errors.As(err, &host) ||
+		errors.As(err, &invalid) || errors.As(err, &header) || errors.As(err, &alert) ||
 		errors.As(err, &resolving) && resolving.IsNotFound
 }
 

@@ -114,6 +114,8 @@ func (c *Client) explain(err error) (problem, hint string) {
 		return plain.Error(), "serve the registry with TLS"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return fmt.Sprintf("the connection broke (%s)", clean(err.Error())), later
+	case errors.Is(err, errRound):
+		return errRound.Error(), checkAddress
 	case errors.Is(err, http.ErrSchemeMismatch) && !loopback(c.host()):
 		return "it speaks plain HTTP, which is only allowed on this machine", "serve the registry with TLS"
 	}

@@ -61,7 +61,7 @@ func (c *Client) session(ctx context.Context, s scope) (*http.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	open.client = &http.Client{Transport: carrier}
+	open.client = &http.Client{Transport: carrier, CheckRedirect: redirected}
 	return open.client, nil
 }
 

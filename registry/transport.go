@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 )
@@ -31,6 +32,17 @@ func (c *carrier) RoundTrip(in *http.Request) (*http.Response, error) {
 		out.Body = body
 	}
 	return c.inner.RoundTrip(out)
+}
+
+// errRound says that redirects lead on and on.
+var errRound = errors.New("it leads from one place to another, more than ten times")
+
+// redirected bounds redirects.
+func redirected(_ *http.Request, via []*http.Request) error {
+	if len(via) >= 10 {
+		return errRound
+	}
+	return nil
 }
 
 // plainError says that a host would have been asked without encryption.

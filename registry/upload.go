@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -82,7 +83,7 @@ func (a answer) location(start exchange) (*url.URL, error) {
 		base, err = base.Parse(at)
 	}
 	if err != nil || at == "" {
-		return nil, &RequestError{Doing: writing, Reference: start.reference, Problem: "the answer does not say where to upload to", Hint: checkAddress}
+		return nil, &RequestError{Doing: writing, Reference: start.reference, Problem: "the answer does not say where to upload to", Hint: checkAddress, once: true}
 	}
 	return base, nil
 }
@@ -127,6 +128,10 @@ func (r repository) stream(ctx context.Context, client *http.Client, location *u
 	}
 	defer response.Body.Close()
 	a, err := r.client.read(ctx, writing, reference, response, maxProblem)
+	if lost := new(RequestError); errors.As(err, &lost) && lost.Status == http.StatusNotFound {
+		lost.Problem, lost.Hint = "the registry does not know the upload that it began itself (404)", "several machines may answer for it that do not share their uploads"
+		lost.passes = true
+	}
 	if err == nil {
 		err = a.is(http.StatusCreated, reference)
 	}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -95,5 +96,17 @@ func TestModesForPeople(t *testing.T) {
 		if got := (Progress{Mode: mode}).ForPeople(); got != want {
 			t.Errorf("%q: %v", mode, got)
 		}
+	}
+}
+
+// TestWhoStartsABuildGivesWhatItMayUse: entitlements, secrets and agents; no file of the
+// project, and no answer of a frontend, adds any.
+func TestWhoStartsABuildGivesWhatItMayUse(t *testing.T) {
+	if given, err := (BuildKit{}).given(); err != nil || len(given.AllowedEntitlements)+len(given.Session) > 0 {
+		t.Errorf("nothing was given, and BuildKit gets %v, %v, %v", given.AllowedEntitlements, given.Session, err)
+	}
+	given, err := (BuildKit{Allow: []string{"network.host"}, Secrets: []string{"id=token,env=PATH"}}).given()
+	if err != nil || !slices.Equal(given.AllowedEntitlements, []string{"network.host"}) || len(given.Session) != 1 {
+		t.Errorf("BuildKit gets %v, %v, %v", given.AllowedEntitlements, given.Session, err)
 	}
 }

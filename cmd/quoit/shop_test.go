@@ -92,6 +92,14 @@ func (s *shop) write(name, text string) (path string) {
 // publish publishes a release to a ring; content is what its images are of.
 func (s *shop) publish(ring, content string) {
 	s.t.Helper()
+	if err := s.publishes(ring, content); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// publishes is publish, which may fail.
+func (s *shop) publishes(ring, content string) error {
+	s.t.Helper()
 	p, err := store.Open(s.host, "acme/shop", registry.Options{})
 	if err != nil {
 		s.t.Fatal(err)
@@ -102,9 +110,8 @@ func (s *shop) publish(ring, content string) {
 		digests[name] = s.push(plan, name)
 	}
 	rings := versioning.Rings([]string{"developers", "testers", "users"})
-	if _, err := p.Publish(s.t.Context(), store.Publication{Plan: plan, Rings: rings, Digests: digests, Ancestors: s.ancestors, Required: s.required, Author: store.Author{Actor: "ann", Message: content}}); err != nil {
-		s.t.Fatal(err)
-	}
+	_, err = p.Publish(s.t.Context(), store.Publication{Plan: plan, Rings: rings, Digests: digests, Ancestors: s.ancestors, Required: s.required, Author: store.Author{Actor: "ann", Message: content}})
+	return err
 }
 
 func (s *shop) plan(p *store.Project, ring, content string) versioning.Plan {

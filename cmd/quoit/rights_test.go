@@ -1,0 +1,127 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// rights are a registry as somebody sees it who may push to some repositories only.
+type rights struct {
+	host string
+	may  []string // the images, and records, that may be pushed to
+
+	mu      sync.Mutex
+	refused []string
+	pushed  []string // repositories
+}
+
+// newRights are rights in the registry of a shop, for whom the environment names it.
+func newRights(t *testing.T, s *shop, may ...string) *rights {
+	t.Helper()
+	r := &rights{may: may}
+	to := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: s.host})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if request.Method == http.MethodGet || request.Method == http.MethodHead || r.allows(request) {
+			to.ServeHTTP(w, request)
+			return
+		}
+		w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = w.Write([]byte(`{"errors": [{"code": "DENIED", "message": "requested access to the resource is denied"}]}`)) // the client is ours
+	}))
+	t.Cleanup(server.Close)
+	r.host = strings.TrimPrefix(server.URL, "http://")
+	t.Setenv("QUOIT_REGISTRY", r.host)
+	return r
+}
+
+func (r *rights) allows(request *http.Request) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	path := strings.TrimPrefix(request.URL.Path, "/v2/acme/shop/")
+	image, _, _ := strings.Cut(path, "/")
+	if !slices.Contains(r.may, image) {
+		r.refused = append(r.refused, request.Method+" "+path)
+		return false
+	}
+	if !slices.Contains(r.pushed, image) {
+		r.pushed = append(r.pushed, image)
+	}
+	return true
+}
+
+// TestWhoOnlyReadsNeedsNoRightToPush: nothing is even tried.
+func TestWhoOnlyReadsNeedsNoRightToPush(t *testing.T) {
+	s := newShop(t, shopSites)
+	s.publish("developers", "first")
+	s.does("shift")
+	s.publish("developers", "second")
+	s.does("set", "users", "0.1.0")
+	r := newRights(t, s)
+	for _, args := range [][]string{
+		{"status"}, {"history"}, {"verify"}, {"bootstrap", "eu"},
+		{"shift", "--dry-run"}, {"unshift", "--dry-run"}, {"set", "users", "0.1.0", "--dry-run"},
+		{"hold", "users", "--reason", "x", "--dry-run"}, {"prune", "--dry-run"}, {"copy", "testers", s.dir + "/media"},
+	} {
+		s.does(args...)
+	}
+	if len(r.refused) > 0 {
+		t.Errorf("it was tried to write: %q", r.refused)
+	}
+}
+
+// TestWhoMayOnlyPullMovesNothing: and is told that nothing was written.
+func TestWhoMayOnlyPullMovesNothing(t *testing.T) {
+	s := newShop(t, "")
+	s.publish("developers", "first")
+	newRights(t, s)
+	for _, args := range [][]string{{"shift"}, {"set", "users", "0.1.0"}, {"hold", "users", "--reason", "x"}} {
+		s.fails(1, args, "denied", "nothing was ")
+	}
+	t.Setenv("QUOIT_REGISTRY", s.host)
+	if got := s.holds(); got != "- 0.1.0 - - -" {
+		t.Errorf("the rings have %s", got)
+	}
+}
+
+// TestWhoMayNotWriteTheLogPublishesNothing: what he pushes has no version, and no ring.
+func TestWhoMayNotWriteTheLogPublishesNothing(t *testing.T) {
+	s := newShop(t, "")
+	s.publish("developers", "first")
+	there := s.host
+	s.host = newRights(t, s, "api", "deploy").host
+	if err := s.publishes("developers", "second"); err == nil || !strings.Contains(err.Error(), "denied") {
+		t.Errorf("got %v", err)
+	}
+	t.Setenv("QUOIT_REGISTRY", there)
+	if got := s.holds(); got != "- 0.1.0 - - -" {
+		t.Errorf("the rings have %s", got)
+	}
+	s.says([]string{"verify"}, "acme/shop is whole")
+}
+
+// TestWhoShiftsNeedsNoRightOnImages: only on the root image's repository and on the log,
+// so the credentials of who moves rings put no contents into a release.
+func TestWhoShiftsNeedsNoRightOnImages(t *testing.T) {
+	s := newShop(t, "")
+	s.publish("developers", "first")
+	s.publish("testers", "hotfix")
+	r := newRights(t, s, "deploy", "records")
+	s.does("shift", "--from", "testers", "--to", "users")
+	s.does("set", "testers", "0.1.0", "--discard", "testers")
+	s.does("unshift")
+	s.does("unhold", "users")
+	s.does("hold", "developers", "--reason", "x")
+	slices.Sort(r.pushed)
+	if len(r.refused) > 0 || !slices.Equal(r.pushed, []string{"deploy", "records"}) {
+		t.Errorf("it was written to %q, and tried to %q", r.pushed, r.refused)
+	}
+	s.says([]string{"verify"}, "acme/shop is whole")
+}

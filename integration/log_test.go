@@ -93,42 +93,42 @@ var tampering = map[string]struct {
 	"the ring's tag is moved by hand": {
 		tag:  "deploy:developers",
 		do:   forge(func(release map[string]any) { release["commit"] = "another" }),
-		next: "put the tag back to what the log says", publish: "put it back with `crane tag ",
+		next: "`quoit repair`", publish: "put it back with `quoit repair`",
 	},
 	"a version's tag is overwritten": {
 		tag:  "s000:0.1.1",
 		do:   func(t *testing.T, ref, _ string) { putLabels(t, ref, map[string]string{"whose": "another's"}) },
-		next: "put the tag back to what the log says",
+		next: "`quoit repair`",
 	},
 	"a version's tag that another image is built on is overwritten": {
 		tag:  "base:0.1.0",
 		do:   func(t *testing.T, ref, _ string) { putLabels(t, ref, map[string]string{"whose": "another's"}) },
-		next: "put the tag back to what the log says", publish: "put it back with `crane tag ",
+		next: "`quoit repair`", publish: "put it back with `quoit repair`",
 	},
 	"an older version's tag is deleted": {
 		tag:  "s000:0.1.0",
 		do:   func(t *testing.T, ref, _ string) { crane(t, "delete", ref) },
-		next: "put the tag back to what the log says",
+		next: "`quoit repair`",
 	},
 	"a release's label is forged": {
 		tag:  "deploy:0.1.1",
 		do:   forge(func(release map[string]any) { release["source"] = "https://example.com/another" }),
-		next: "put the tag back to what the log says",
+		next: "`quoit repair`",
 	},
 	"the newest record is removed": {
 		tag:  "records:record-00000002",
 		do:   func(t *testing.T, ref, _ string) { crane(t, "delete", ref) },
-		next: "restore", publish: "the tag records is ",
+		next: "`quoit repair`", publish: "the tag records is ",
 	},
 	"an older record is removed": {
 		tag:  "records:record-00000001",
 		do:   func(t *testing.T, ref, _ string) { crane(t, "delete", ref) },
-		next: "restore the tag: its try tags still name the record",
+		next: "`quoit repair`",
 	},
 	"a record is altered": {
 		tag:  "records:record-00000002",
 		do:   func(t *testing.T, ref, _ string) { putLabels(t, ref, map[string]string{labels.Record: "{}"}) },
-		next: "somebody else wrote here", publish: "the tag records is ",
+		next: "`quoit repair`", publish: "the tag records is ",
 	},
 }
 
@@ -160,11 +160,13 @@ func TestTampering(t *testing.T) {
 	for name, test := range tampering {
 		t.Run(name, func(t *testing.T) {
 			ref := prefix + "/" + test.tag
-			repository, tag, _ := strings.Cut(ref[len(prefix):], ":")
 			before := digestOf(t, ref)
 			test.do(t, ref, prefix)
 			defer func() {
-				crane(t, "tag", prefix+repository+"@"+before, tag) // as it was told
+				mustQuoit(t, dir, "repair") // as it was told
+				if now := digestOf(t, ref); now != before {
+					t.Errorf("it was put back to %s", now)
+				}
 				if out, _, code := quoit(t, dir, "verify"); code != 0 {
 					t.Errorf("after it was put back, verify says: %s", out)
 				}

@@ -157,12 +157,12 @@ func (d *driver) differences(ctx context.Context, s State, differing []records.F
 		switch {
 		case s.Origin != "":
 			difference.Version = s.Rings()[tag.Tag].Version
-			difference.Next = "run `quoit copy` again"
+			difference.Next = "copy it again, or put it back with `quoit repair`"
 		case tag.Wanted == "":
 			difference = d.unknownTo(tag)
 		default:
 			difference.Mover = d.mover(ctx, s.Newest, tag.Tag)
-			difference.Next = d.mend(tag)
+			difference.Next = mend
 		}
 		all = append(all, difference)
 	}
@@ -234,16 +234,13 @@ func (d *driver) mover(ctx context.Context, newest records.Sealed, ring string) 
 }
 
 // mend is the command that lets a tag name what the log says.
-func (d *driver) mend(tag records.Found) string {
-	repository := d.repository(tag.Repository)
-	return fmt.Sprintf("put it back with `crane tag %s %s`", repository.Reference(tag.Wanted), tag.Tag)
-}
+const mend = "put it back with `quoit repair`"
 
 // putBack is for a tag that does not name what the log says.
 func (d *driver) putBack(tag records.Found) error {
 	repository := d.repository(tag.Repository)
 	return &ForeignError{
 		Reference: repository.Reference(tag.Tag), Wanted: tag.Wanted, Got: or(tag.Digest, "nothing"),
-		Hint: d.mend(tag),
+		Hint: mend,
 	}
 }

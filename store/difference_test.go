@@ -36,7 +36,7 @@ func TestTagsThatDifferFromTheLog(t *testing.T) {
 	}{
 		"nothing": {func(*server) string { return "" }, ""},
 		"an older release": {func(s *server) string { s.Move("developers", s.Tags()["deploy"]["0.1.0"]); return "" },
-			"HOST/acme/shop/deploy:developers: it is OLD, and ring developers has 0.2.0 by the log, LOG, moved by somebody at NOW (record 5, commit c0ffee): put it back with `crane tag HOST/acme/shop/deploy@LOG developers`"},
+			"HOST/acme/shop/deploy:developers: it is OLD, and ring developers has 0.2.0 by the log, LOG, moved by somebody at NOW (record 5, commit c0ffee): put it back with `quoit repair`"},
 		"nothing of the project": {func(s *server) string { got := forge(s); s.Move("developers", got); return got },
 			"HOST/acme/shop/deploy:developers: it is GOT, and ring developers has 0.2.0 by the log, LOG, moved by somebody at NOW (record 5, commit c0ffee): "},
 		"a tag that is gone": {func(s *server) string {
@@ -130,7 +130,7 @@ func TestTheTagsOfAMirror(t *testing.T) {
 		t.Errorf("%q", found)
 	}
 	there.Move("testers", there.Push("deploy", map[string]string{"whose": "another's"}))
-	if found := there.differences(); len(found) != 1 || !strings.HasSuffix(found[0], ": run `quoit copy` again") {
+	if found := there.differences(); len(found) != 1 || !strings.HasSuffix(found[0], ": copy it again, or put it back with `quoit repair`") {
 		t.Errorf("%q", found)
 	}
 }

@@ -232,8 +232,18 @@ func (p *Project) History(ctx context.Context, n int) ([]records.Sealed, error) 
 // that have no tag yet, then ring tags, of which rings gives the order. Errors are
 // those of [Project.History], or a [*ForeignError].
 func (p *Project) Settle(ctx context.Context, rings []string) error {
+	return p.settle(ctx, records.Options{Rings: rings})
+}
+
+// Mend is Settle, and lets ring tags that somebody else has moved name what the log says.
+func (p *Project) Mend(ctx context.Context, rings []string) error {
+	return p.settle(ctx, records.Options{Rings: rings, Mend: true})
+}
+
+func (p *Project) settle(ctx context.Context, options records.Options) error {
 	d := newDriver(p)
-	machine, err := records.New(records.Options{Signature: signatureOf(Author{}), Rings: rings})
+	options.Signature = signatureOf(Author{})
+	machine, err := records.New(options)
 	if err != nil {
 		return err
 	}

@@ -89,7 +89,7 @@ container registry is its only state.`,
 	root.AddCommand(
 		newBuildCmd(), newPlanCmd(), newStatusCmd(), newHistoryCmd(), newVerifyCmd(),
 		newShiftCmd(), newUnshiftCmd(), newSetCmd(), newHoldCmd(), newUnholdCmd(), newTakeOverCmd(),
-		newCopyCmd(), newPruneCmd(), newApplyCmd(), newDeployCmd(),
+		newCopyCmd(), newRepairCmd(), newPruneCmd(), newApplyCmd(), newDeployCmd(),
 		newDiffCmd(), newDeleteCmd(), newBootstrapCmd(), newWatchCmd(),
 	)
 	return root

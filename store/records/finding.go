@@ -38,13 +38,12 @@ func (f Finding) String() string {
 
 // What to do.
 const (
-	nextFork    = "two histories exist: stop writing, compare the records by digest, and start a new project from the right one"
-	nextOrder   = "do not write to this registry from more than one place: it lists tags out of order"
-	nextRestore = "restore the tag: its try tags still name the record"
-	nextForged  = "somebody else wrote here: restore the repository from a copy, and take away the right to push"
-	nextTag     = "put the tag back to what the log says"
-	nextRun     = "run any command of quoit, it completes this"
-	nextHint    = "push the newest record there, or delete the tag: it is only a hint"
+	nextFork   = "two histories exist: stop writing, compare the records by digest, and start a new project from the right one"
+	nextOrder  = "do not write to this registry from more than one place: it lists tags out of order"
+	nextRepair = "run `quoit repair`, which puts it back"
+	nextCopy   = "run `quoit repair --from COPY`, which takes it from a copy"
+	nextForged = "somebody else wrote here: take away the right to push, and compare with a copy"
+	nextRun    = "run `quoit repair`, or whatever writes next: it completes this"
 )
 
 func sortFindings(findings []Finding) []Finding {

@@ -215,7 +215,7 @@ func (m *Machine) search(record Record) {
 	switch {
 	case m.fresh && m.clear:
 		m.move()
-	case tag.Digest == "" || IsNothing(tag.Digest) || record.placed(tag):
+	case m.options.Mend || tag.Digest == "" || IsNothing(tag.Digest) || record.placed(tag):
 		m.ask(guarding, headRecord(m.number+1))
 	case m.walk > 2:
 		looks, most := []Request(nil), 1 // mostly the next one knows

@@ -20,6 +20,9 @@ type Options struct {
 	Unused []Content
 	// Rings is the order in which ring tags are written, from the last one.
 	Rings []string
+	// Mend lets ring tags follow the log whatever they name, also what somebody else has
+	// put there. Without it such a tag is left alone, and ends the operation.
+	Mend bool
 }
 
 // Machine is one writer's run of the steps that docs/log.md describes: Read,

@@ -38,6 +38,7 @@ func prunedLog(t *testing.T) Snapshot {
 	prune := newest.Record.Following(OpPrune)
 	prune.Pruned = "1"
 	add(prune, "c")
+	log.Tags[string(Hint)] = newest.Digest
 	return log
 }
 
@@ -66,7 +67,7 @@ func TestVerifyOfPrunedVersions(t *testing.T) {
 
 func TestNoRingGetsAPrunedRelease(t *testing.T) {
 	log := prunedLog(t)
-	record := log.newest().Following(OpSet)
+	record := log.newest().Record.Following(OpSet)
 	record.Sequence, record.Parent, record.Before = 4, digestOf(nil), record.After
 	record.ID, record.Time = strings.Repeat("d", 32), time.Unix(0, 0).UTC()
 	if _, err := Format(record); err != nil {

@@ -11,14 +11,48 @@ import (
 type Snapshot struct {
 	// Tags are all tags of the log's repository, and the digest that each names.
 	Tags map[string]string
-	// Records are the manifests that the tags of decided records name, by digest,
-	// as far as [Open] could read them; Errors says why it could not.
+	// Records are the manifests that the tags of decided records and the hint name, and
+	// those that [Snapshot.Chain] lacks, by digest, as far as [Open] could read them;
+	// Errors says why it could not.
 	Records map[string]Record
 	Errors  map[string]error
 	// Images is what version and ring tags name: the Content as [Record.Versions]
 	// and [Table.Tag] give it, without digest; "" for an absent tag. Tags that are
 	// no key were not looked at, and nothing is said of them.
 	Images map[Content]string
+	// Hintless says that no hint has to be there.
+	Hintless bool
+	// Lost are those versions, with their digests, that are not in the registry either.
+	Lost map[Content]bool
+}
+
+// Chain are the digests of records by their numbers, as far as the newest one and those
+// before it say: each names the one before it, and others. Lacks is a record among them
+// that is not in Records and not in Errors, 0 for none.
+func (s Snapshot) Chain() (digests map[uint64]string, lacks uint64) {
+	newest := s.newest()
+	digests = map[uint64]string{newest.Record.Sequence: newest.Digest}
+	for sequence := newest.Record.Sequence; sequence > 0; sequence-- {
+		record, read := s.Records[digests[sequence]]
+		if digests[sequence] == "" {
+			continue
+		}
+		if _, broken := s.Errors[digests[sequence]]; !read && !broken && lacks == 0 {
+			lacks = sequence
+		}
+		if !read || record.Sequence != sequence {
+			continue
+		}
+		for number, digest := range record.Digests {
+			if digests[number] == "" {
+				digests[number] = digest
+			}
+		}
+		if sequence > 1 {
+			digests[sequence-1] = record.Parent // the chain goes before what is said from afar
+		}
+	}
+	return digests, lacks
 }
 
 // verifier collects findings.
@@ -26,6 +60,7 @@ type verifier struct {
 	Snapshot
 	findings []Finding
 	names    map[uint64][]Name // tags by sequence
+	chain    map[uint64]string // see [Snapshot.Chain]
 	decided  []string          // digests; the first record is at 1
 	voided   map[uint64]bool
 	kept     map[Content]bool // versions that were not pruned, without digest
@@ -39,7 +74,8 @@ type verifier struct {
 // tags were deleted too. Findings are sorted by record and tag.
 func Verify(log Snapshot) []Finding {
 	v := &verifier{Snapshot: log, names: map[uint64][]Name{}, voided: map[uint64]bool{}}
-	last := uint64(0)
+	v.chain, _ = log.Chain()
+	last := log.newest().Record.Sequence
 	for _, tag := range sortedKeys(log.Tags) {
 		name, ok := ParseName(tag)
 		if !ok || name.Mark == Hint || name.Mark == Ring {
@@ -55,7 +91,7 @@ func Verify(log Snapshot) []Finding {
 	}
 	v.decided = make([]string, last+1)
 	for sequence := uint64(1); sequence <= last; sequence++ {
-		v.decided[sequence] = log.Tags[Name{Sequence: sequence}.String()]
+		v.decide(sequence)
 		v.record(sequence)
 	}
 	for _, sequence := range slices.Sorted(maps.Keys(v.names)) {
@@ -63,7 +99,7 @@ func Verify(log Snapshot) []Finding {
 	}
 	v.twice()
 	v.hint()
-	v.kept = v.Kept(v.newest().Pruned)
+	v.kept = v.Kept(v.newest().Record.Pruned)
 	v.images()
 	return sortFindings(v.findings)
 }
@@ -75,17 +111,43 @@ func (v *verifier) tag(fault Fault, name Name, what, next string) {
 	})
 }
 
+// decide finds out which record a number has: that of its tag, or what the records after
+// it say, if the tag is gone, or names what nobody has voted for.
+func (v *verifier) decide(sequence uint64) {
+	name := Name{Sequence: sequence}
+	tagged, chained := v.Tags[name.String()], v.chain[sequence]
+	_, there := v.Records[chained]
+	v.decided[sequence] = tagged
+	switch {
+	case tagged == "" && there:
+		v.tag(Gone, name, "the tag of the record is not there, and the record is", nextRepair)
+		v.decided[sequence] = chained
+	case tagged == "":
+		v.tag(Gone, name, "the record is not there, and later ones are", nextCopy)
+		v.decided[sequence] = chained
+	case chained != "" && tagged != chained && there && !v.voted(sequence, tagged):
+		v.tag(Altered, name, "later records say "+chained+", and nobody has voted for this", nextRepair)
+		v.decided[sequence] = chained
+	}
+}
+
+// voted reports whether there is a vote for a record, or that it is done.
+func (v *verifier) voted(sequence uint64, digest string) bool {
+	return slices.ContainsFunc(v.names[sequence], func(name Name) bool {
+		return (name.Mark == Yes || name.Mark == Done) && name.Value == digest
+	})
+}
+
 // record checks one record against the one before it.
 func (v *verifier) record(sequence uint64) {
 	name, digest := Name{Sequence: sequence}, v.decided[sequence]
-	if digest == "" {
-		v.tag(Gone, name, "the record is not there, and later ones are", nextRestore)
-		return
+	if v.Tags[name.String()] == "" && v.Records[digest].Sequence == 0 {
+		return // as was said
 	}
 	record, found := v.Records[digest]
 	switch {
 	case !found:
-		v.tag(Broken, name, fmt.Sprintf("the record cannot be read: %v", v.Errors[digest]), nextForged)
+		v.tag(Broken, name, fmt.Sprintf("the record cannot be read: %v", v.Errors[digest]), nextCopy)
 		return
 	case record.Sequence != sequence:
 		v.tag(Altered, name, fmt.Sprintf("it says that it is record %d", record.Sequence), nextForged)
@@ -125,7 +187,7 @@ func (v *verifier) slot(sequence uint64) {
 		case Done:
 			switch {
 			case digest == "" && sequence >= uint64(len(v.decided)):
-				v.tag(Gone, Name{Sequence: sequence}, "the record was completed, and is no longer there", nextRestore)
+				v.tag(Gone, Name{Sequence: sequence}, "the record was completed, and is no longer there", nextRepair)
 			case name.Value != digest:
 				v.tag(Contested, name, fmt.Sprintf("a writer has completed this record, and record %d is %s", sequence, orNothing(digest)), nextFork)
 			}
@@ -185,16 +247,14 @@ func (v *verifier) twice() {
 }
 
 func (v *verifier) hint() {
-	digest := v.Tags[string(Hint)]
-	if digest == "" || slices.Contains(v.decided, digest) {
-		return
+	digest, newest := v.Tags[string(Hint)], uint64(len(v.decided))
+	switch {
+	case digest == "" && newest > 2 && !v.Hintless: // the first of them could not be written in time
+		v.tag(Unfinished, Name{Mark: Hint}, "the hint is not there: who reads has to list all tags", nextRepair)
+	case digest == "" || slices.Contains(v.decided, digest):
+	case slices.ContainsFunc(v.names[newest], func(name Name) bool { return name.Mark == Yes && name.Value == digest }):
+		v.tag(Gone, Name{Sequence: newest}, "the record is the hint's, and is no longer there", nextRepair)
+	default:
+		v.tag(Disagrees, Name{Mark: Hint}, "the hint names no record of the log", nextRepair)
 	}
-	newest := uint64(len(v.decided))
-	for _, name := range v.names[newest] {
-		if name.Mark == Yes && name.Value == digest {
-			v.tag(Gone, Name{Sequence: newest}, "the record is the hint's, and is no longer there", nextRestore)
-			return
-		}
-	}
-	v.tag(Disagrees, Name{Mark: Hint}, "the hint names no record of the log", nextHint)
 }

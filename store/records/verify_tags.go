@@ -34,10 +34,18 @@ func (v *verifier) version(sequence uint64, newest bool, tag Content) {
 	case got == "" && newest:
 		v.image(Unfinished, sequence, tag, got, what, nextRun)
 	case got == "":
-		v.image(Gone, sequence, tag, got, what, nextTag)
+		v.image(Gone, sequence, tag, got, what, v.back(tag))
 	default:
-		v.image(Disagrees, sequence, tag, got, what, nextTag)
+		v.image(Disagrees, sequence, tag, got, what, v.back(tag))
 	}
+}
+
+// back says how a tag of the log's is put back.
+func (v *verifier) back(tag Content) string {
+	if v.Lost[tag] {
+		return nextCopy
+	}
+	return nextRepair
 }
 
 func (v *verifier) ring(sequence uint64, tag Content) {
@@ -48,7 +56,7 @@ func (v *verifier) ring(sequence uint64, tag Content) {
 	case v.had(tag.Tag, got):
 		v.image(Unfinished, sequence, tag, got, what, nextRun)
 	default:
-		v.image(Disagrees, sequence, tag, got, what, nextTag)
+		v.image(Disagrees, sequence, tag, got, what, nextRepair)
 	}
 }
 
@@ -67,14 +75,19 @@ func (v *verifier) image(fault Fault, sequence uint64, tag Content, got, what, n
 	v.findings = append(v.findings, Finding{fault, sequence, Content{tag.Repository, tag.Tag, got}, what, next})
 }
 
-// newest is the newest decided record; zero if there is none, or it cannot be read.
-func (s Snapshot) newest() Record {
-	var newest Record
+// newest is the newest decided record; zero if there is none, or it cannot be read. The
+// hint's counts if it continues those that have their tags.
+func (s Snapshot) newest() Sealed {
+	var newest Sealed
 	for tag, digest := range s.Tags {
 		name, ok := ParseName(tag)
-		if record, found := s.Records[digest]; ok && name.Mark == Decided && found && record.Sequence > newest.Sequence {
-			newest = record
+		if record, found := s.Records[digest]; ok && name.Mark == Decided && found && record.Sequence == name.Sequence && name.Sequence > newest.Record.Sequence {
+			newest = Sealed{Record: record, Digest: digest}
 		}
+	}
+	hint := s.Tags[string(Hint)]
+	if record := s.Records[hint]; record.Sequence > newest.Record.Sequence && record.Parent == s.Tags[Name{Sequence: record.Sequence - 1}.String()] {
+		newest = Sealed{Record: record, Digest: hint}
 	}
 	return newest
 }

@@ -57,14 +57,19 @@ func TestTampering(t *testing.T) {
 		record uint64
 		tag    string
 	}{
-		"a ring tag moved by hand":       {func(l *Snapshot) { l.Images[Content{"deploy", "dev", ""}] = sha("evil") }, Disagrees, 4, "dev"},
-		"a ring tag that lags":           {func(l *Snapshot) { l.Images[Content{"deploy", "users", ""}] = "" }, Unfinished, 4, "users"},
-		"a version tag overwritten":      {func(l *Snapshot) { l.Images[Content{"deploy", "0.1.0", ""}] = sha("evil") }, Disagrees, 1, "0.1.0"},
-		"a version tag deleted":          {func(l *Snapshot) { l.Images[Content{"deploy", "0.1.0", ""}] = "" }, Gone, 1, "0.1.0"},
-		"a record removed":               {func(l *Snapshot) { delete(l.Tags, two) }, Gone, 2, two},
-		"the newest record removed":      {func(l *Snapshot) { delete(l.Tags, "record-00000004") }, Gone, 4, "record-00000004"},
-		"a record replaced":              {func(l *Snapshot) { l.Tags[two], l.Records[other.Digest] = other.Digest, other.Record }, Altered, 2, two},
-		"a record of another chain":      {func(l *Snapshot) { l.Tags[two], l.Records[other.Digest] = other.Digest, other.Record }, Chain, 3, "record-00000003"},
+		"a ring tag moved by hand":  {func(l *Snapshot) { l.Images[Content{"deploy", "dev", ""}] = sha("evil") }, Disagrees, 4, "dev"},
+		"a ring tag that lags":      {func(l *Snapshot) { l.Images[Content{"deploy", "users", ""}] = "" }, Unfinished, 4, "users"},
+		"a version tag overwritten": {func(l *Snapshot) { l.Images[Content{"deploy", "0.1.0", ""}] = sha("evil") }, Disagrees, 1, "0.1.0"},
+		"a version tag deleted":     {func(l *Snapshot) { l.Images[Content{"deploy", "0.1.0", ""}] = "" }, Gone, 1, "0.1.0"},
+		"a record removed":          {func(l *Snapshot) { delete(l.Tags, two) }, Gone, 2, two},
+		"the newest record removed": {func(l *Snapshot) { delete(l.Tags, "record-00000004") }, Gone, 4, "record-00000004"},
+		"a record replaced":         {func(l *Snapshot) { l.Tags[two], l.Records[other.Digest] = other.Digest, other.Record }, Altered, 2, two},
+		"a record of another chain, with votes": {func(l *Snapshot) {
+			l.Tags[two], l.Records[other.Digest] = other.Digest, other.Record
+			l.Tags[Name{Yes, 2, 1, other.Digest}.String()] = other.Digest
+		}, Chain, 3, "record-00000003"},
+		"a record lost":                  {func(l *Snapshot) { delete(l.Records, l.Tags[two]); delete(l.Tags, two) }, Gone, 2, two},
+		"the hint deleted":               {func(l *Snapshot) { delete(l.Tags, "records") }, Unfinished, 0, "records"},
 		"a record that cannot be read":   {func(l *Snapshot) { delete(l.Records, l.Tags[two]) }, Broken, 2, two},
 		"another record under a number":  {func(l *Snapshot) { l.Tags[two] = l.Tags["record-00000001"] }, Altered, 2, two},
 		"a vote moved":                   {func(l *Snapshot) { l.Tags[vote(*l, 2, Yes)] = sha("evil") }, Altered, 2, "-yes-"},

@@ -2,7 +2,6 @@ package verify
 
 import (
 	"context"
-	"maps"
 	"slices"
 
 	"github.com/quoitbuild/quoit/store"
@@ -22,48 +21,16 @@ func (v *verifier) mirror(ctx context.Context) error {
 	if origin, is := store.OriginOf(mark); is {
 		v.report.Mirror = origin
 		delete(v.log.Tags, string(records.Hint))
+		v.log.Hintless = true
 	}
 	return nil
-}
-
-// asCopied leaves out of what tags name what was not copied to a mirror: absent
-// versions, and rings that are absent or were copied before they moved. The rings
-// hold what their tags say then.
-func (v *verifier) asCopied() {
-	for tag, digest := range v.log.Images {
-		if digest == "" {
-			delete(v.log.Images, tag)
-		}
-	}
-	v.newest.After = maps.Clone(v.newest.After) // the record's stays
-	for ring, place := range v.newest.After {
-		tag := records.Content{Repository: place.Root, Tag: ring}
-		digest, copied := v.log.Images[tag]
-		held, known := v.held(ring, digest)
-		if !copied || known {
-			delete(v.log.Images, tag)
-		}
-		if v.newest.After[ring] = held; !known {
-			v.newest.After[ring] = records.Place{Root: place.Root}
-		}
-	}
-}
-
-// held finds the release of a digest that a ring has ever had.
-func (v *verifier) held(ring, digest string) (records.Place, bool) {
-	for _, record := range v.log.Records {
-		if place, found := record.After[ring]; found && digest != "" && place.Digest == digest {
-			return place, true
-		}
-	}
-	return records.Place{}, false
 }
 
 // others are the releases that are at a mirror without being in a ring of it.
 func (v *verifier) others() []records.Place {
 	var others []records.Place
 	seen := map[string]bool{}
-	for _, place := range v.newest.After {
+	for _, place := range v.rings {
 		seen[place.Digest] = true
 	}
 	for _, record := range v.log.Records {

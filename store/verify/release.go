@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,14 +12,18 @@ import (
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/store/whole"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
-const nextRebuild = "restore it from a copy, or build again with --rebuild"
+const (
+	nextCopy   = "run `quoit repair --from COPY`, which takes it from a copy, or build it again with --rebuild"
+	nextRepair = "run `quoit repair`, which puts it back"
+)
 
 // ring checks the release that the log says is in a ring.
 func (v *verifier) ring(ctx context.Context, ring string) error {
-	place := v.newest.After[ring]
+	place := v.rings[ring]
 	if place.Digest == "" {
 		return nil
 	}
@@ -37,7 +42,7 @@ func (v *verifier) release(ctx context.Context, place records.Place, holder stri
 	if failure, broken := contents(err); failure != nil && isRequest(failure) {
 		return failure
 	} else if err != nil {
-		v.find(root.Reference(place.Digest), fmt.Sprintf("its release cannot be read: %v", errors.Join(failure, broken)), nextRebuild)
+		v.find(root.Reference(place.Digest), fmt.Sprintf("its release cannot be read: %v", errors.Join(failure, broken)), nextCopy)
 		return nil
 	}
 	if release.Version() != place.Version {
@@ -52,28 +57,31 @@ func isRequest(err error) bool {
 	return errors.As(err, &failed)
 }
 
-// image reads a manifest and looks whether what it names is there; nil if not.
+// image reads a manifest and looks whether all that it consists of is there; nil if it is
+// not there itself.
 func (v *verifier) image(ctx context.Context, repository registry.Repository, digest string) (*registry.Manifest, error) {
-	top, found, err := repository.Get(ctx, digest)
-	failure, broken := contents(err)
-	switch {
-	case failure != nil:
-		return nil, failure
-	case broken != nil || !found:
-		problem := "it is not there"
-		if broken != nil {
-			problem = broken.Error()
+	reference, first := repository.Reference(digest), false
+	v.noted(func() { first, v.seen[reference] = !v.seen[reference], true })
+	var lost []whole.Part
+	if first {
+		var err error
+		if lost, err = whole.Lost(ctx, repository, nil, digest); err != nil {
+			return nil, err
 		}
-		v.noted(func() { v.find(repository.Reference(digest), problem, nextRebuild) })
+	}
+	gone := false
+	v.noted(func() {
+		for _, part := range lost {
+			gone = gone || part.Digest == digest
+			v.find(reference, part.Problem(), nextCopy)
+		}
+	})
+	if gone {
 		return nil, nil
 	}
-	for _, child := range top.Children() {
-		if _, found, err := repository.Head(ctx, child); err != nil || !found {
-			if err != nil {
-				return nil, err
-			}
-			v.noted(func() { v.find(repository.Reference(digest), "it names "+child+", which is not there", nextRebuild) })
-		}
+	top, found, err := repository.Get(ctx, digest)
+	if failure, broken := contents(err); failure != nil || broken != nil || !found {
+		return nil, failure
 	}
 	return &top, nil
 }
@@ -97,9 +105,9 @@ func (v *verifier) member(ctx context.Context, release versioning.Release, name 
 	switch {
 	case err != nil:
 		return err
-	case !found:
+	case !found && !known: // older than the log
 		v.noted(func() {
-			v.find(repository.Reference(tag), "release "+release.Version().String()+" needs it, and it is not there", nextRebuild)
+			v.find(repository.Reference(tag), "release "+release.Version().String()+" needs it, and it is not there", "copy it there from where it is, or build it again with --rebuild")
 		})
 		return nil
 	case !known:
@@ -107,7 +115,7 @@ func (v *verifier) member(ctx context.Context, release versioning.Release, name 
 	}
 	if _, listed := v.log.Images[records.Content{Repository: name, Tag: tag}]; digest != wanted && !listed {
 		v.noted(func() {
-			v.find(repository.Reference(tag), fmt.Sprintf("it is %s, the log says %s", digest, wanted), "put the tag back to what the log says")
+			v.find(repository.Reference(tag), fmt.Sprintf("it is %s, the log says %s", cmp.Or(digest, "not there"), wanted), nextRepair)
 		})
 	}
 	top, err := v.image(ctx, repository, wanted)
@@ -132,7 +140,7 @@ func (v *verifier) labels(ctx context.Context, repository registry.Repository, t
 	}
 	v.noted(func() {
 		if err != nil {
-			v.find(repository.Reference(top.Digest), "its labels cannot be read: "+err.Error(), nextRebuild)
+			v.find(repository.Reference(top.Digest), "its labels cannot be read: "+err.Error(), nextCopy)
 			return
 		}
 		for _, key := range slices.Sorted(maps.Keys(want)) {

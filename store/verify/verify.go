@@ -1,11 +1,12 @@
 // Package verify holds a project's log, its tags and its images against each other, and
-// says what is wrong: [Verify] is all of it. verify.go reads the log, release.go looks
+// says what is wrong: [Verify] is all of it. log.go reads the log, release.go looks
 // at the images, mirror.go knows what a mirror may lack.
 package verify
 
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 
@@ -44,6 +45,9 @@ type Report struct {
 func Verify(ctx context.Context, project *store.Project, rings []string) (Report, error) {
 	for range looksAgain {
 		report, newest, err := once(ctx, project, rings)
+		if errors.Is(err, errGrown) {
+			continue
+		}
 		if err != nil || len(report.Findings) == 0 {
 			return report, err
 		}
@@ -62,14 +66,32 @@ func Verify(ctx context.Context, project *store.Project, rings []string) (Report
 // lists late.
 const looksAgain = 20
 
+// errGrown says that the log has grown while it was read.
+var errGrown = errors.New("the log has grown")
+
 // once verifies once, and returns the number of the newest record that it saw.
 func once(ctx context.Context, project *store.Project, rings []string) (Report, uint64, error) {
-	v := &verifier{at: project.Namespace(), pace: project.Namespace().Pace(), source: project.Source(), report: Report{Rings: []string{}, Findings: []Finding{}}}
+	v := &verifier{
+		project: project, at: project.Namespace(), pace: project.Namespace().Pace(), source: project.Source(),
+		seen: map[string]bool{}, ringTags: map[records.Content]bool{}, report: Report{Rings: []string{}, Findings: []Finding{}},
+	}
 	if err := v.read(ctx); err != nil {
 		return v.report, 0, err
 	}
-	v.report.Records = len(v.log.Records)
+	for _, record := range v.log.Records {
+		if record.Sequence > 0 {
+			v.report.Records++
+		}
+	}
+	all := len(rings) == 0
+	differ, err := v.differences(ctx, rings)
+	if err != nil {
+		return v.report, 0, err
+	}
 	for _, finding := range records.Verify(v.log) {
+		if tag := finding.Tag; v.ringTags[records.Content{Repository: tag.Repository, Tag: tag.Tag}] && (differ[tag.Tag] || finding.Fault == records.Disagrees) {
+			continue
+		}
 		problem := finding.What
 		if got := finding.Tag.Digest; got != "" {
 			problem = "it is " + got + ": " + problem
@@ -78,9 +100,8 @@ func once(ctx context.Context, project *store.Project, rings []string) (Report, 
 		}
 		v.find(v.repository(finding.Tag.Repository).Reference(finding.Tag.Tag), problem, finding.Next)
 	}
-	all := len(rings) == 0
 	if all {
-		rings = v.rings()
+		rings = slices.Sorted(maps.Keys(v.rings))
 	}
 	for _, ring := range rings {
 		if err := v.ring(ctx, ring); err != nil {
@@ -97,15 +118,54 @@ func once(ctx context.Context, project *store.Project, rings []string) (Report, 
 	return v.report, v.newest.Sequence, nil
 }
 
+// differences compares the rings' tags with the log, and returns those that differ.
+func (v *verifier) differences(ctx context.Context, rings []string) (differ map[string]bool, err error) {
+	if v.newest.Sequence == 0 {
+		return nil, nil
+	}
+	state, err := v.project.State(ctx)
+	if broken := new(records.ForkError); errors.As(err, &broken) || registry.Broken(err) {
+		return nil, nil // as was said
+	}
+	if err != nil {
+		return nil, err
+	}
+	if state.Newest.Record.Sequence > v.newest.Sequence {
+		return nil, errGrown
+	}
+	if len(rings) == 0 {
+		rings = slices.Sorted(maps.Keys(v.newest.After))
+	}
+	v.rings = state.Rings()
+	known, root := []string{}, "" // rings of no release have one root image
+	for _, ring := range rings {
+		if place, found := v.newest.After[ring]; found {
+			known, root = append(known, ring), place.Root
+		}
+	}
+	differences, err := store.Differences(ctx, v.project, state, root, known)
+	differ = map[string]bool{}
+	for _, difference := range differences {
+		differ[difference.Ring] = true
+		v.find(difference.Reference, difference.Problem(), difference.Next)
+	}
+	return differ, err
+}
+
 type verifier struct {
+	project *store.Project
 	at      registry.Namespace
 	pace    registry.Pace
 	source  records.Source
 	mu      sync.Mutex // of what follows, while several run
 	log     records.Snapshot
 	newest  records.Record
-	digests map[records.Content]string // of versions, as the log says
-	report  Report
+	rings   records.Table // what they have
+	// ringTags are the tags of rings, without digest, that have to follow the newest record.
+	ringTags map[records.Content]bool
+	digests  map[records.Content]string // of versions, as the log says
+	seen     map[string]bool            // images whose parts were looked at
+	report   Report
 }
 
 func (v *verifier) repository(image string) registry.Repository {
@@ -114,122 +174,4 @@ func (v *verifier) repository(image string) registry.Repository {
 
 func (v *verifier) find(reference, problem, next string) {
 	v.report.Findings = append(v.report.Findings, Finding{reference, problem, next})
-}
-
-func (v *verifier) rings() []string {
-	var rings []string
-	for ring := range v.newest.After {
-		rings = append(rings, ring)
-	}
-	slices.Sort(rings)
-	return rings
-}
-
-// read reads the whole log, and what the tags name that follow it.
-func (v *verifier) read(ctx context.Context) error {
-	log := v.repository(records.Repository)
-	tags, err := registry.AllTags(ctx, log)
-	if err != nil {
-		return err
-	}
-	v.log = records.Snapshot{
-		Tags: map[string]string{}, Records: map[string]records.Record{}, Errors: map[string]error{}, Images: map[records.Content]string{},
-	}
-	v.digests = map[records.Content]string{}
-	err = v.all(len(tags), func(i int) (func(), error) {
-		digest, found, err := log.Head(ctx, tags[i])
-		return func() {
-			if found {
-				v.log.Tags[tags[i]] = digest
-			}
-		}, err
-	})
-	if err != nil {
-		return err
-	}
-	if err := v.open(ctx); err != nil {
-		return err
-	}
-	if err := v.mirror(ctx); err != nil {
-		return err
-	}
-	if err := v.follow(ctx); err != nil || v.report.Mirror == "" {
-		return err
-	}
-	v.asCopied()
-	return nil
-}
-
-// all calls a function for 0 … n-1, several at a time, and what it returns one
-// at a time.
-func (v *verifier) all(n int, f func(i int) (note func(), err error)) error {
-	return v.pace.Each(n, func(i int) error {
-		note, err := f(i)
-		if err == nil && note != nil {
-			v.mu.Lock()
-			defer v.mu.Unlock()
-			note()
-		}
-		return err
-	})
-}
-
-// open reads the decided records.
-func (v *verifier) open(ctx context.Context) error {
-	var decided []string
-	for tag := range v.log.Tags {
-		if name, ok := records.ParseName(tag); ok && name.Mark == records.Decided {
-			decided = append(decided, tag)
-		}
-	}
-	return v.all(len(decided), func(i int) (func(), error) {
-		got, err := v.source.Get(ctx, decided[i])
-		err, broken := contents(err)
-		return func() {
-			digest := v.log.Tags[decided[i]]
-			if !got.Found || got.Broken != nil {
-				v.log.Errors[digest] = errors.Join(got.Broken, broken)
-				return
-			}
-			v.log.Records[digest] = got.Record
-			if got.Record.Sequence > v.newest.Sequence {
-				v.newest = got.Record
-			}
-		}, err
-	})
-}
-
-// contents tells errors of the registry from what is wrong with its contents.
-func contents(err error) (failure, broken error) {
-	if registry.Broken(err) {
-		return nil, err
-	}
-	return err, nil
-}
-
-// follow looks what version and ring tags name. Contents that a record took
-// back and a later one assigned differ, and the later one counts.
-func (v *verifier) follow(ctx context.Context) error {
-	var tags []records.Content
-	add := func(tag records.Content) {
-		key := records.Content{Repository: tag.Repository, Tag: tag.Tag}
-		if !slices.Contains(tags, key) {
-			tags = append(tags, key)
-		}
-	}
-	for _, record := range v.log.Records {
-		for _, tag := range record.Versions() {
-			add(tag)
-		}
-		for name, image := range record.Images {
-			v.digests[records.Content{Repository: name, Tag: image.Version.String()}] = image.Digest
-		}
-	}
-	for ring := range v.newest.After {
-		add(records.TagOf(v.newest.After, ring))
-	}
-	return v.all(len(tags), func(i int) (func(), error) {
-		digest, _, err := v.repository(tags[i].Repository).Head(ctx, tags[i].Tag)
-		return func() { v.log.Images[tags[i]] = digest }, err
-	})
 }

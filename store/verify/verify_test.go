@@ -29,7 +29,7 @@ func TestVerifyFindsWhatIsWrongWithARelease(t *testing.T) {
 				}
 				return lost
 			})
-		}, []string{"HOST/acme/shop/api@API: it is not there: restore it from a copy, or build again with --rebuild"}},
+		}, []string{"HOST/acme/shop/api@API: it is not there: run `quoit repair --from COPY`, which takes it from a copy"}},
 		"a lost platform": {func(s *server, first store.Publication) {
 			_, index := s.Do("GET", "/v2/acme/shop/api/manifests/"+first.Digests["api"], "", nil)
 			digest, err := registry.NewManifest(registry.IndexType, index).Image()

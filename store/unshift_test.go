@@ -62,8 +62,9 @@ func TestUnshiftMeansTheRingThatIsNamed(t *testing.T) {
 			if diff := cmp.Diff(want.undone, undoneText(outcome)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			held, err := s.Open(nil).Held(context.Background())
+			state, err := s.Open(nil).State(context.Background())
 			must(t, err)
+			held := state.Newest.Record.Holds
 			if changed := len(outcome.Changes); len(held) != changed || changed == 0 || rings != "" && changed != len(strings.Fields(rings)) {
 				t.Errorf("%v are held, %d were named, %d were moved", held, len(strings.Fields(rings)), changed)
 			}

@@ -39,6 +39,18 @@ func (e *ParentError) Error() string {
 	return fmt.Sprintf("release %s, from which this one would descend, is no longer in any ring: run the build again", e.Version)
 }
 
+// UnheldError says that no ring has a release with an image that the plan adopts or
+// leaves as it is.
+type UnheldError struct {
+	Image   string
+	Version versioning.Version
+}
+
+// Error says what to do.
+func (e *UnheldError) Error() string {
+	return fmt.Sprintf("%s %s, which the plan takes as it is, is in no release that a ring has: run the build again", e.Image, e.Version)
+}
+
 // credit says in one line who made a record, when, and of what.
 func credit(r records.Record) string {
 	actor := clean(r.Actor)
@@ -134,16 +146,10 @@ func (e *UnknownError) Becomes() string {
 func (e *UnknownError) Unwrap() error { return e.Err }
 
 // PrunedError says that a release, or an image of one, was pruned.
-type PrunedError struct {
-	Version versioning.Version // of the release
-	Image   string             // of a publish: what it adopts, and Version is this one's
-}
+type PrunedError struct{ Version versioning.Version }
 
 // Error says what to do.
 func (e *PrunedError) Error() string {
-	if e.Image != "" {
-		return fmt.Sprintf("%s %s, which the plan adopts, was pruned meanwhile: run `quoit prune` again to complete it, then the build", e.Image, e.Version)
-	}
 	return fmt.Sprintf("release %s was pruned and cannot come back: build it again from its commit", e.Version)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/quoitbuild/quoit/store/records"
@@ -18,7 +19,7 @@ func (p *publisher) judge(ctx context.Context, result records.Result) error {
 	case records.Refused:
 		return p.refused(ctx, result)
 	case records.Foreign:
-		return p.foreign(result)
+		return p.foreign(ctx, result)
 	case records.Unknown:
 		return p.driver.unknown(result)
 	}
@@ -42,13 +43,53 @@ func (p *publisher) refused(ctx context.Context, result records.Result) error {
 		return missing(p.repository(gone.Images[0].Repository), gone.Images[0].Digest)
 	case errors.As(result.Err, &taken):
 		err := p.taken(taken.Tags[0])
-		return &err
+		return p.burn(ctx, taken.Tags, &err)
 	}
 	return result.Err
 }
 
 func (p *publisher) taken(tag records.Found) TakenError {
 	return TakenError{Image: tag.Repository, Version: tag.Tag, Digest: tag.Digest, Wanted: tag.Wanted}
+}
+
+// burn says in the log that others have taken versions, so that the next plan passes over
+// them, and over all that it would come to instead. It returns what the publish failed
+// with.
+func (p *publisher) burn(ctx context.Context, tags []records.Found, failed error) error {
+	var images []string
+	for _, tag := range tags {
+		images = append(images, tag.Repository)
+	}
+	there, err := p.driver.versions(ctx, images...)
+	if err != nil {
+		return fmt.Errorf("%w; this could not be recorded: %w", failed, err)
+	}
+	operation := func(newest records.Record) (records.Record, error) {
+		record := newest.Following(records.OpBurn)
+		for _, tag := range tags {
+			if version, err := versioning.Parse(tag.Tag); err == nil {
+				record.Assigned = record.Assigned.Burn(tag.Repository, version, there[tag.Repository])
+				record.Taken = append(record.Taken, tag.Content)
+			}
+		}
+		if maps.EqualFunc(record.Assigned, newest.Assigned, slices.Equal) {
+			return records.Record{}, errHeld // by a burn or the void
+		}
+		return record, nil
+	}
+	author := p.publication.Author
+	result := p.driver.append(ctx, records.Options{
+		Operation: operation, Signature: signatureOf(Author{Actor: author.Actor, Message: author.Message}), Rings: p.publication.Rings,
+	})
+	switch {
+	case result.Outcome == records.Success || errors.Is(result.Err, errHeld):
+		return failed
+	case result.Outcome == records.Foreign:
+		err = p.driver.foreign(result)
+	default:
+		err = result.Err
+	}
+	return fmt.Errorf("%w; this could not be recorded: %w", failed, err)
 }
 
 // moved is for a ring that does not have what the plan has seen. If it is what
@@ -129,9 +170,9 @@ func (p *publisher) same(ctx context.Context, place records.Place) (bool, error)
 }
 
 // foreign is for tags that others wrote past the log.
-func (p *publisher) foreign(result records.Result) error {
+func (p *publisher) foreign(ctx context.Context, result records.Result) error {
 	if result.Record != nil && slices.Contains(result.Voided, result.Record.Record.Sequence) {
-		return &VoidError{Record: result.Record.Record.Sequence, Taken: p.taken(result.Tags[0])}
+		return p.burn(ctx, result.Tags, &VoidError{Record: result.Record.Record.Sequence, Taken: p.taken(result.Tags[0])})
 	}
 	return p.driver.foreign(result)
 }

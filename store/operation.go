@@ -1,9 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -14,9 +14,6 @@ import (
 // Why an operation makes no record.
 var (
 	errHeld = errors.New("the ring has the release")
-	// errPruned is for a publish that adopts images, when releases were pruned since
-	// it was last known that these are in others too.
-	errPruned = errors.New("releases were pruned")
 )
 
 // departure is a ring that does not have what the plan has seen.
@@ -33,18 +30,10 @@ type altered struct{ tag records.Found }
 
 func (e *altered) Error() string { return e.tag.Repository + " has other contents" }
 
-// unknownImages are images that were not built, and whose digests are not in
-// the newest record.
-type unknownImages struct {
-	record uint64 // that published the release which the plan continues; 0 if it is older than the log
-	images []versioning.ImagePlan
-}
-
-func (e *unknownImages) Error() string { return "the digests of unchanged images are not known" }
-
 // operation makes the record of the publish, on top of the newest one.
-func (p *publisher) operation(newest records.Record) (records.Record, error) {
+func (p *publisher) operation(ctx context.Context, newest records.Record) (records.Record, error) {
 	plan := p.publication.Plan
+	unheld := p.adopt(newest)
 	place, gone := p.place(newest)
 	if held := newest.After[plan.Ring]; held.Same(place) && held.Version == place.Version {
 		return records.Record{}, errHeld
@@ -52,22 +41,38 @@ func (p *publisher) operation(newest records.Record) (records.Record, error) {
 	if err := p.unmoved(newest); err != nil {
 		return records.Record{}, err
 	}
-	if len(p.plan.adopted) > 0 && newest.Pruned != p.pruned {
-		return records.Record{}, errPruned
+	if err := cmp.Or(unheld, gone); err != nil {
+		return records.Record{}, err
 	}
-	if gone != nil {
-		return records.Record{}, gone
-	}
-	images, err := p.images(newest)
+	images, err := p.images(ctx, newest)
 	if err != nil {
 		return records.Record{}, err
 	}
 	record := newest.Following(records.OpPublish)
 	record.After[plan.Ring], record.Images, record.Parents = place, images, plan.Parents
 	record.Releases = max(newest.Releases, place.Release)
+	record.Assign(newest, place.Release)
 	record.Ancestors, record.Older = p.publication.Ancestors, p.publication.Older
 	record.Required = p.publication.Required
 	return record, nil
+}
+
+// adopt finds the release whose root image the plan adopts, if it does: one that a ring
+// has by the log.
+func (p *publisher) adopt(newest records.Record) error {
+	plan := p.publication.Plan
+	root, _ := plan.Image(plan.Root)
+	if !root.Adopted {
+		return nil
+	}
+	for _, ring := range slices.Sorted(maps.Keys(newest.After)) {
+		if place := newest.After[ring]; place.Root == plan.Root && place.Version == root.Version && !place.Empty() {
+			p.plan.ring.Digest, p.outcome.Digest = place.Digest, place.Digest
+			p.positions()
+			return nil
+		}
+	}
+	return &UnheldError{Image: plan.Root, Version: root.Version}
 }
 
 // place is the new release, which descends from what the log knows of its parents,
@@ -125,91 +130,99 @@ func (p *publisher) unmoved(newest records.Record) error {
 }
 
 // images are all images of the release.
-func (p *publisher) images(newest records.Record) (map[string]records.Image, error) {
+func (p *publisher) images(ctx context.Context, newest records.Record) (map[string]records.Image, error) {
 	plan := p.publication.Plan
 	images := map[string]records.Image{}
-	unknown := &unknownImages{}
-	if plan.Current != nil {
-		unknown.record = newest.After[plan.Current.Ring].Record
-	}
+	var wanted []versioning.ImagePlan
 	for _, image := range plan.Images {
 		entry := records.Image{Version: image.Version, New: image.Built()}
-		recorded := newest.Images[image.Name]
-		switch known := p.known[image.Name+":"+image.Version.String()]; {
+		switch {
 		case image.Built():
 			entry.Digest = p.publication.Digests[image.Name]
 		case image.Name == plan.Root:
 			entry.Digest = p.plan.ring.Digest
-		case known != "":
-			entry.Digest = known
-		case recorded.Version == image.Version:
-			entry.Digest = recorded.Digest
-		}
-		if image.Digest != "" && entry.Digest != "" && image.Digest != entry.Digest {
-			tag := records.Found{Content: records.Content{Repository: image.Name, Tag: image.Version.String(), Digest: image.Digest}, Wanted: entry.Digest}
-			return nil, &altered{tag}
-		}
-		if entry.Digest == "" {
-			unknown.images = append(unknown.images, image)
+		default:
+			wanted = append(wanted, image)
 		}
 		images[image.Name] = entry
 	}
-	if len(unknown.images) > 0 {
-		return nil, unknown
+	recorded, err := p.recorded(ctx, newest, wanted)
+	if err != nil {
+		return nil, err
+	}
+	for _, image := range wanted {
+		images[image.Name] = records.Image{Version: image.Version, Digest: recorded[image.Name]}
+	}
+	for _, image := range plan.Images {
+		if digest := images[image.Name].Digest; image.Digest != "" && image.Digest != digest {
+			tag := records.Found{Content: records.Content{Repository: image.Name, Tag: image.Version.String(), Digest: image.Digest}, Wanted: digest}
+			return nil, &altered{tag}
+		}
 	}
 	return images, nil
 }
 
-// learn finds the digests of versions: in the record of the release that has
-// them, else what their tags name, which are older than the log.
-func (p *publisher) learn(ctx context.Context, unknown *unknownImages) error {
-	var left []versioning.ImagePlan
-	var published records.Sealed
-	if unknown.record > 0 {
-		var err error
-		if published, err = p.driver.log.Record(ctx, unknown.record); err != nil {
-			return err
+// recorded finds the digests of images that are not built: those that a release has
+// which a ring has by the log, mostly the one that the plan continues. No tag is asked.
+func (p *publisher) recorded(ctx context.Context, newest records.Record, wanted []versioning.ImagePlan) (map[string]string, error) {
+	found := map[string]string{}
+	left := func() []versioning.ImagePlan {
+		return slices.DeleteFunc(slices.Clone(wanted), func(image versioning.ImagePlan) bool { return found[image.Name] != "" })
+	}
+	read := map[uint64]bool{}
+	unlisted := ""
+	for _, ring := range p.nearest(newest) {
+		place := newest.After[ring]
+		switch {
+		case len(left()) == 0:
+			return found, nil
+		case place.Empty() || place.Record > 0 && read[place.Record]:
+			continue
+		case place.Record == 0:
+			unlisted = or(unlisted, ring)
+			continue
+		}
+		read[place.Record] = true
+		published, err := p.published(ctx, newest, place.Record)
+		if err != nil {
+			return nil, err
+		}
+		for _, image := range left() {
+			if recorded := published.Images[image.Name]; recorded.Version == image.Version {
+				found[image.Name] = recorded.Digest
+			}
 		}
 	}
-	for _, image := range unknown.images {
-		if recorded := published.Record.Images[image.Name]; recorded.Version == image.Version {
-			p.known[image.Name+":"+image.Version.String()] = recorded.Digest
-		} else {
-			left = append(left, image)
-		}
+	if missing := left(); len(missing) > 0 && unlisted != "" {
+		place := newest.After[unlisted]
+		return nil, &UnlistedError{Version: place.Version, Digest: place.Digest, Ring: unlisted}
+	} else if len(missing) > 0 {
+		return nil, &UnheldError{Image: missing[0].Name, Version: missing[0].Version}
 	}
-	return p.project.pace.Each(len(left), func(i int) error {
-		repository, tag := p.repository(left[i].Name), left[i].Version.String()
-		digest, found, err := repository.Head(ctx, tag)
-		if err == nil && !found {
-			err = fmt.Errorf("%s, which the release needs, is not there: push it again, or rebuild it with --rebuild %s", repository.Reference(tag), left[i].Name)
-		}
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.known[left[i].Name+":"+tag] = digest
-		return err
-	})
+	return found, nil
 }
 
-// unpruned looks whether the adopted images are in a release that was not pruned,
-// or older than the log.
-func (p *publisher) unpruned(ctx context.Context) error {
-	log := p.project.reader().log
-	newest, err := log.Newest(ctx)
-	if err != nil {
-		return err
-	}
-	pruned := newest.Record.Pruned
-	for _, name := range p.plan.adopted {
-		image, _ := p.publication.Plan.Image(name)
-		assigned, found, err := log.Assigned(ctx, newest.Record, name, image.Version)
-		if err != nil {
-			return err
-		}
-		if found && pruned.Has(assigned.Release()) {
-			return &PrunedError{Version: image.Version, Image: name}
+// nearest are the rings that have something, those first that the plan was made from.
+func (p *publisher) nearest(newest records.Record) []string {
+	var rings []string
+	for _, held := range []*versioning.Held{p.publication.Plan.Current, p.publication.Plan.Next} {
+		if held != nil {
+			rings = append(rings, held.Ring)
 		}
 	}
-	p.pruned = pruned
-	return nil
+	return append(rings, slices.Sorted(maps.Keys(newest.After))...)
+}
+
+// published reads the record of a publish that the newest record names.
+func (p *publisher) published(ctx context.Context, newest records.Record, number uint64) (records.Record, error) {
+	if number == newest.Sequence {
+		return newest, nil
+	}
+	log := p.driver.log
+	if digest := newest.Digests[number]; digest != "" {
+		sealed, err := log.Named(ctx, number, digest)
+		return sealed.Record, err
+	}
+	sealed, err := log.Record(ctx, number)
+	return sealed.Record, err
 }

@@ -66,8 +66,6 @@ func (t Tag) String() string { return fmt.Sprintf("%s:%s", t.Image, t.Tag) }
 // no image needs another one of its own level, and then the ring's tag.
 type writes struct {
 	levels [][]Tag
-	// adopted are images whose version tag has to be there already, by name.
-	adopted []string
 	// ring names the root image; its digest is "" for an adopted one.
 	ring Tag
 	// expected is what each ring that matters must still have, nil for nothing;
@@ -115,11 +113,6 @@ func (p Publication) writes(project string) (writes, error) {
 			w.levels = append(w.levels, nil)
 		}
 		w.levels[level[name]] = append(w.levels[level[name]], Tag{name, image.Version.String(), p.Digests[name]})
-	}
-	for _, image := range plan.Images {
-		if image.Adopted {
-			w.adopted = append(w.adopted, image.Name)
-		}
 	}
 	root, _ := plan.Image(plan.Root)
 	switch {

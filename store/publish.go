@@ -4,13 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store/records"
-	"github.com/quoitbuild/quoit/versioning"
 )
 
 // maxHeld bounds the manifests that are held until they are written.
@@ -25,12 +23,11 @@ const maxHeld = 256 << 20
 // what the plan has seen.
 //
 // A plan whose release the ring has already makes no request. Otherwise, with k
-// built and a adopted images, if nobody else writes and everything is in order,
-// it makes
+// built images, if nobody else writes and everything is in order, it makes
 //
 //	4·k  a GET by digest, two HEAD and a PUT of the version's tag
-//	a    HEAD of adopted images' versions
 //	20   for the log and the ring, and one for every other ring that was ever used
+//	2    if another record than the newest says what the images are that are not built
 //
 // and before these one GET of /v2/ and, where the registry wants tokens, one
 // request for each repository. A registry that does not identify itself in its
@@ -44,7 +41,7 @@ const maxHeld = 256 << 20
 // The error is a [*PublishError]; the [Outcome] next to it is what was done.
 func (p *Project) Publish(ctx context.Context, publication Publication) (Outcome, error) {
 	plan := publication.Plan
-	pub := &publisher{project: p, publication: publication, known: map[string]string{}, outcome: Outcome{
+	pub := &publisher{project: p, publication: publication, outcome: Outcome{
 		Project: plan.Project, Ring: plan.Ring, Root: plan.Root, Version: plan.Version(), Written: []Tag{}, Existed: []Tag{},
 	}}
 	pub.driver = newDriver(p)
@@ -68,8 +65,6 @@ type publisher struct {
 	plan        writes
 	position    map[Tag]int // of what is to be written, by its level
 	driver      *driver
-	known       map[string]string  // digests of versions that are not built, image:version
-	pruned      versioning.Lineage // releases that have no adopted image alone
 
 	mu      sync.Mutex
 	outcome Outcome
@@ -84,52 +79,14 @@ func (p *publisher) publish(ctx context.Context) (err error) {
 	if p.publication.none() {
 		return nil
 	}
-	if err := p.adopt(ctx); err != nil {
-		return err
-	}
 	p.positions()
-	for {
-		err := p.append(ctx)
-		var unknown *unknownImages
-		switch {
-		case errors.As(err, &unknown):
-			err = p.learn(ctx, unknown)
-		case errors.Is(err, errPruned):
-			err = p.unpruned(ctx)
-		default:
-			return err
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// adopt looks up the versions that have to be there already.
-func (p *publisher) adopt(ctx context.Context) error {
-	plan := p.publication.Plan
-	return p.project.pace.Each(len(p.plan.adopted), func(i int) error {
-		name := p.plan.adopted[i]
-		image, _ := plan.Image(name)
-		tag := image.Version.String()
-		repository := p.repository(name)
-		digest, found, err := repository.Head(ctx, tag)
-		if err == nil && !found {
-			err = fmt.Errorf("%s, which the plan adopts, is not there any more: run the build again", repository.Reference(tag))
-		}
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.known[name+":"+tag] = digest
-		if name == plan.Root {
-			p.plan.ring.Digest, p.outcome.Digest = digest, digest
-		}
-		return err
-	})
+	return p.append(ctx)
 }
 
 // append runs the log's protocol once.
 func (p *publisher) append(ctx context.Context) error {
-	options := records.Options{Operation: p.operation, Signature: p.signature(), Rings: p.publication.Rings}
+	operation := func(newest records.Record) (records.Record, error) { return p.operation(ctx, newest) }
+	options := records.Options{Operation: operation, Signature: p.signature(), Rings: p.publication.Rings}
 	for _, ring := range options.Rings {
 		options.Unused = append(options.Unused, records.Content{Repository: p.publication.Plan.Root, Tag: ring})
 	}
@@ -229,5 +186,6 @@ func restarts(err error) bool {
 	var taken *TakenError
 	var foreign *ForeignError
 	var parent *ParentError
-	return errors.As(err, &moved) || errors.As(err, &taken) || errors.As(err, &foreign) || errors.As(err, &parent)
+	var unheld *UnheldError
+	return errors.As(err, &unheld) || errors.As(err, &moved) || errors.As(err, &taken) || errors.As(err, &foreign) || errors.As(err, &parent)
 }

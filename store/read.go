@@ -113,11 +113,13 @@ func (p *Project) Published(ctx context.Context, place records.Place) (records.R
 type UnlistedError struct {
 	Version versioning.Version
 	Digest  string // of the root image
+	Ring    string // that has it, "" if nobody has asked for one
 }
 
 // Error says what to do.
 func (e *UnlistedError) Error() string {
-	return fmt.Sprintf("no record of the log says what the images of release %s (%s) are: run `quoit take-over RING` for a ring that has it, which records them", e.Version, e.Digest)
+	return fmt.Sprintf("no record of the log says what the images of release %s (%s) are: run `quoit take-over %s`%s, which records them",
+		e.Version, e.Digest, or(e.Ring, "RING"), map[bool]string{true: " for a ring that has it"}[e.Ring == ""])
 }
 
 // Places finds releases in the log by the digests of their root images. What the log

@@ -33,6 +33,7 @@ func report(out io.Writer, err error) int {
 	var moved *store.MovedError
 	var overtaken *store.OvertakenError
 	var parent *store.ParentError
+	var unheld *store.UnheldError
 	var replanned *builder.ReplannedError
 	var taken *store.TakenError // also that of a publish that was taken back
 	switch {
@@ -40,7 +41,8 @@ func report(out io.Writer, err error) int {
 		return exitUsage
 	case errors.As(err, &refused):
 		return exitRefused
-	case errors.As(err, &moved), errors.As(err, &overtaken), errors.As(err, &parent), errors.As(err, &replanned), errors.As(err, &taken), siteMoved(err):
+	case errors.As(err, &moved), errors.As(err, &overtaken), errors.As(err, &parent), errors.As(err, &taken), errors.As(err, &unheld),
+		errors.As(err, &replanned), siteMoved(err):
 		return exitMoved
 	}
 	return exitFailed

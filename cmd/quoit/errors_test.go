@@ -3,11 +3,28 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
 	"github.com/quoitbuild/quoit/builder/gate"
+	"github.com/quoitbuild/quoit/store"
 )
+
+// What another run of the same command mends has a code of its own.
+func TestWhatToRunAgain(t *testing.T) {
+	for _, err := range []error{
+		&store.MovedError{}, &store.ParentError{}, &store.TakenError{}, &store.UnheldError{}, &store.VoidError{},
+		fmt.Errorf("%w; this could not be recorded: %w", &store.TakenError{}, errors.New("403")),
+	} {
+		if code := report(io.Discard, &store.PublishError{Err: err}); code != exitMoved {
+			t.Errorf("%T: exit code %d", err, code)
+		}
+	}
+	if code := report(io.Discard, &store.PublishError{Err: &store.UnlistedError{}}); code != exitFailed {
+		t.Errorf("exit code %d", code)
+	}
+}
 
 func TestErrorsDoNotWriteToTheTerminal(t *testing.T) {
 	var out strings.Builder

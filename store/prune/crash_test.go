@@ -87,13 +87,19 @@ func TestAdoptionOfWhatIsPruned(t *testing.T) {
 		s := developed(t)
 		hotfix := storetest.With(storetest.First, storetest.Shop{"mail": 2})
 		s.Release(hotfix, "testers")
-		_, err := s.Open(nil).Set(context.Background(), storetest.RingOptions(), "testers", storetest.VersionOf("0.1.0"), true)
-		must(t, err)
+		s.Set("ante", s.Ring("testers"))
+		set := func(ring string) {
+			_, err := s.Open(nil).Set(context.Background(), storetest.RingOptions(), ring, storetest.VersionOf("0.1.0"), true)
+			must(t, err)
+		}
+		set("testers")
 		s.Release(storetest.With(storetest.First, storetest.Shop{"mail": 60}), "developers")
 		publication := s.Next(hotfix, "testers")
 		if mail, _ := publication.Plan.Image("mail"); !mail.Adopted {
 			t.Fatalf("mail %s is not adopted", mail.Version)
 		}
+		set("ante")
+		s.Release(storetest.With(storetest.First, storetest.Shop{"mail": 61}), "developers")
 		if !ends {
 			s.SetFault(func(_ int, w http.ResponseWriter, r *http.Request) bool {
 				stops := registrytest.Line(r) == "PUT mail 0.1.1"
@@ -109,7 +115,7 @@ func TestAdoptionOfWhatIsPruned(t *testing.T) {
 		}
 		s.SetFault(nil)
 		_, err = s.Open(nil).Publish(context.Background(), publication)
-		var gone *store.PrunedError
+		var gone *store.UnheldError
 		if !errors.As(err, &gone) {
 			t.Errorf("error %v", err)
 		}

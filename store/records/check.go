@@ -44,6 +44,7 @@ func (m *Machine) operate() (Record, error) {
 	case record.Operation == OpVoid || record.Operation == OpKeep:
 		return Record{}, fmt.Errorf("an operation cannot be a %s", record.Operation)
 	}
+	record.Before = m.newest.Record.After // so that it says what it moves
 	return record, nil
 }
 

@@ -218,9 +218,12 @@ func (l *Log) Under(ctx context.Context, shift Record) (map[string]versioning.To
 		}
 		under[ring] = top
 		for _, place := range []Place{top.Given, top.Displaced} {
+			if place.Record == 0 {
+				continue
+			}
 			sealed, err := l.Record(ctx, place.Record)
 			switch {
-			case place.Record == 0 || errors.As(err, new(*GoneError)):
+			case errors.As(err, new(*GoneError)):
 			case err != nil:
 				failed = errors.Join(failed, err)
 			default:
@@ -313,28 +316,4 @@ func (l *Log) Find(ctx context.Context, newest Record, root string, version vers
 		void = sealed.Record.Operation == OpVoid
 	}
 	return Place{}, false, nil
-}
-
-// Assigned returns the record of a publish whose release has an image in a version:
-// the newest whose release was not pruned, else the newest; false if the log has none.
-// A publish that was taken back counts: all its versions but the taken ones are
-// assigned for ever. Errors are those of [Log.Back].
-func (l *Log) Assigned(ctx context.Context, newest Record, image string, version versioning.Version) (Record, bool, error) {
-	var pruned *Record
-	for sealed, err := range l.Back(ctx, Sealed{Record: newest}) {
-		record := sealed.Record
-		switch recorded, found := record.Images[image]; {
-		case err != nil:
-			return Record{}, false, err
-		case !found || recorded.Version != version:
-		case !newest.Pruned.Has(record.Release()):
-			return record, true, nil
-		case pruned == nil:
-			pruned = &record
-		}
-	}
-	if pruned == nil {
-		return Record{}, false, nil
-	}
-	return *pruned, true, nil
 }

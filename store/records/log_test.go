@@ -7,8 +7,6 @@ import (
 	"math/bits"
 	"strings"
 	"testing"
-
-	"github.com/quoitbuild/quoit/versioning"
 )
 
 // registry is a world as a [Source] that counts.
@@ -224,7 +222,7 @@ func TestBack(t *testing.T) {
 	}
 }
 
-func TestFindAndAssigned(t *testing.T) {
+func TestFind(t *testing.T) {
 	r := &registry{numbers: newNumbers()}
 	r.write(t, publishTwo("dev", "0.1.0", ""), publish("dev", "0.2.0", sha("0.1.0")))
 	// Eve takes 0.3.0 after the publish has looked: it is taken back.
@@ -263,49 +261,6 @@ func TestFindAndAssigned(t *testing.T) {
 		place, found, err := log.Find(t.Context(), newest.Record, test.root, version(test.version))
 		if err != nil || place.Digest != test.want || found != (test.want != "") {
 			t.Errorf("%s %s: %v, %v, %v", test.root, test.version, place, found, err)
-		}
-	}
-	for _, test := range []struct {
-		image, version string
-		want           uint64
-	}{
-		{"api", "0.1.0", 1},
-		{"deploy", "0.3.0", 3}, // taken back, and assigned
-		{"api", "9.9.9", 0},
-		{"web", "0.1.0", 0},
-	} {
-		record, found, err := log.Assigned(t.Context(), newest.Record, test.image, version(test.version))
-		if err != nil || record.Sequence != test.want || found != (test.want > 0) {
-			t.Errorf("%s %s: record %d, %v, %v", test.image, test.version, record.Sequence, found, err)
-		}
-	}
-}
-
-// An image may be in several releases, of which only one was pruned.
-func TestAssignedPrefersWhatWasNotPruned(t *testing.T) {
-	r := &registry{numbers: newNumbers()}
-	publish := func(release uint64, v string) Operation {
-		return func(newest Record) (Record, error) {
-			record, err := publish("dev", v, newest.After["dev"].Digest)(newest)
-			record.Releases = release
-			place := record.After["dev"]
-			place.Release = release
-			record.After["dev"] = place
-			record.Images["api"] = Image{Version: version("1.0.0"), Digest: sha("api")}
-			return record, err
-		}
-	}
-	r.write(t, publish(1, "0.1.0"), publish(2, "0.2.0"), publish(3, "0.3.0"))
-	log := NewLog(r)
-	newest, err := log.Newest(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for pruned, want := range map[versioning.Lineage]uint64{"": 3, "3": 2, "2-3": 1, "1-3": 3} {
-		newest.Record.Pruned = pruned // as a later record would say
-		record, found, err := log.Assigned(t.Context(), newest.Record, "api", version("1.0.0"))
-		if err != nil || !found || record.Sequence != want {
-			t.Errorf("pruned %q: record %d, %v, %v, want %d", pruned, record.Sequence, found, err, want)
 		}
 	}
 }

@@ -68,9 +68,32 @@ func (s *Server) Plan(p *store.Project, sources Shop, ring string, merge ...stri
 			})
 		}
 	}
-	plan, err := versioning.Resolve(request, s.lookup)
+	plan, err := versioning.Resolve(request, s.assigned(p))
 	must(s.T, err)
 	return plan
+}
+
+// assigned says what the log has assigned; while that does not say so, what has a tag.
+func (s *Server) assigned(p *store.Project) versioning.Lookup {
+	s.T.Helper()
+	ctx := context.Background()
+	state, err := p.State(ctx)
+	must(s.T, err)
+	if state.Newest.Record.Schema == 1 {
+		return s.lookup
+	}
+	return state.Newest.Record.Assigned.Lookup(func() (releases []versioning.Release, err error) {
+		for ring, place := range state.Rings() {
+			placed, err := p.Placed(ctx, ring, place)
+			if err != nil {
+				return nil, err
+			}
+			if placed != nil {
+				releases = append(releases, placed.Release)
+			}
+		}
+		return releases, nil
+	})
 }
 
 // lookup finds the identity of a version in its label.

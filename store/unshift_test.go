@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/quoitbuild/quoit/registry/registrytest"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/store/storetest"
@@ -209,5 +210,91 @@ func TestHoldsNameRingAndReason(t *testing.T) {
 	hold := map[string]records.Hold{"users": {Record: history[1].Record.Sequence, Reason: "an audit"}}
 	if diff := cmp.Diff([]map[string]records.Hold{hold, hold}, []map[string]records.Hold{history[1].Record.Holds, history[0].Record.Unheld}); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Stacks that were begun by schema 1 are undone to their ends.
+func TestUnshiftOfShiftsOfSchema1(t *testing.T) {
+	for _, name := range []string{"grown", "older"} {
+		s := frozen(t, name)
+		_, err := s.Open(nil).Unhold(context.Background(), storetest.RingOptions(), storetest.Rings)
+		must(t, err)
+		must(t, s.Open(nil).Upgrade(context.Background(), store.Author{Actor: "ann"}, storetest.Rings))
+		undone := 0
+		for _, ring := range storetest.Rings {
+			for below := uint64(1 << 40); ; {
+				l := readLedger(s)
+				newest := l.records[len(l.records)-1]
+				top, found := newest.Tops[ring]
+				outcome, err := s.unshift(ring)
+				if !found || !newest.After[ring].Descends(top.Given) {
+					if refused := new(versioning.UnshiftError); !errors.As(err, &refused) {
+						t.Errorf("%s: %s has no shift to undo: %v", name, ring, err)
+					}
+					break
+				}
+				must(t, err)
+				shift := l.records[top.Record-1]
+				if after := s.Table()[ring]; shift.Operation != records.OpShift || top.Record >= below || !after.Descends(shift.Before[ring]) || shift.After[ring] != top.Given {
+					t.Fatalf("%s: %s has %v after record %d was undone:\n%s", name, ring, after, top.Record, outcome)
+				}
+				below = top.Record
+				undone++
+			}
+		}
+		if undone < 2 {
+			t.Errorf("%s: only %d were undone", name, undone)
+		}
+	}
+}
+
+// What comes back is known to the log again: of lines that it has forgotten, it asks for
+// the tags of each image once.
+func TestWhatComesBackIsKnownAgain(t *testing.T) {
+	s := frozen(t, "grown")
+	must(t, s.Open(nil).Upgrade(context.Background(), store.Author{Actor: "ann"}, storetest.Rings))
+	l := readLedger(s)
+	assigned, tags := l.records[grown].Assigned, s.Tags()
+	recalled := 0
+	for _, record := range l.records {
+		for _, place := range record.After {
+			forgotten := map[string]versioning.Version{}
+			for name, image := range l.records[max(place.Record, 1)-1].Images {
+				if !assigned.Knows(name, image.Version) {
+					forgotten[name] = image.Version
+				}
+			}
+			if len(forgotten) == 0 {
+				continue
+			}
+			recalled++
+			s.Requests()
+			_, err := s.Open(nil).Set(context.Background(), storetest.RingOptions(), "ante", place.Version, true)
+			must(t, err)
+			for request, count := range registrytest.Count(s.Requests()) {
+				fields := strings.Fields(request)
+				if image := fields[1]; fields[len(fields)-1] == "list" && image != records.Repository && (forgotten[image].IsZero() || count > 1) {
+					t.Errorf("%d times %s for %v", count, request, forgotten)
+				}
+			}
+			history, err := s.Open(nil).History(context.Background(), 1)
+			must(t, err)
+			assigned = history[0].Record.Assigned
+			for name, v := range forgotten {
+				last := v
+				for tag := range tags[name] {
+					if other, err := versioning.Parse(tag); err == nil && other.Major == v.Major && other.Minor == v.Minor && other.Patch > last.Patch {
+						last = other
+					}
+				}
+				next := versioning.Version{Major: last.Major, Minor: last.Minor, Patch: last.Patch + 1}
+				if !assigned.Knows(name, v) || !assigned.Taken(name, last) || assigned.Taken(name, next) {
+					t.Errorf("%s %s: the highest of its line is %s, known are %v", name, v, last, assigned[name])
+				}
+			}
+		}
+	}
+	if recalled == 0 {
+		t.Error("nothing was forgotten")
 	}
 }

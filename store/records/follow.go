@@ -195,8 +195,23 @@ func (m *Machine) lookingAtRings(r []Response) {
 		m.waitPolitely()
 		return
 	}
+	if len(m.rings) > 0 && m.options.Strict && m.own == nil && m.latest != m.number {
+		m.ask(askingStrictly, head(Content{Repository: Repository, Tag: m.done(m.newest).String()}))
+		return
+	}
 	m.moveNext()
 }
+
+// askingStrictly takes whether it is sure that somebody has moved ring tags by hand.
+func (m *Machine) askingStrictly(r []Response) {
+	if !r[0].Found {
+		m.moveNext()
+		return
+	}
+	m.finish(Result{Outcome: Foreign, Tags: m.rings, Err: &TagError{m.rings, nextMoved}}, true)
+}
+
+const nextMoved = "somebody moved it by hand: run `quoit verify`, and put it back to what the log says"
 
 // moveNext moves the next ring tag, if what it names is from the log.
 func (m *Machine) moveNext() {
@@ -227,7 +242,7 @@ func (m *Machine) search(record Record) {
 		}
 		m.ask(searching, looks...)
 	default:
-		m.finish(Result{Outcome: Foreign, Tags: []Found{tag}, Err: &TagError{[]Found{tag}, "somebody moved it by hand: run `quoit verify`, and put it back to what the log says"}}, true)
+		m.finish(Result{Outcome: Foreign, Tags: []Found{tag}, Err: &TagError{[]Found{tag}, nextMoved}}, true)
 	}
 }
 

@@ -23,6 +23,10 @@ type Options struct {
 	// Mend lets ring tags follow the log whatever they name, also what somebody else has
 	// put there. Without it such a tag is left alone, and ends the operation.
 	Mend bool
+	// Strict ends it as Foreign if ring tags differ from another writer's record that is
+	// done, whatever they name: somebody has moved them. Else they are put right, if the
+	// log has ever said what they name.
+	Strict bool
 }
 
 // Machine is one writer's run of the steps that docs/log.md describes: Read,

@@ -62,6 +62,55 @@ func TestTheFirstRecordLooksAtUnusedRings(t *testing.T) {
 	}
 }
 
+// A ring's tag that names something else once the newest record is done was moved by
+// hand; before, its writer may have to move it yet.
+func TestStrictlyTagsFollowWhatIsDone(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		strict  bool
+		tag     string // what the ring's tag names
+		done    bool
+		outcome Outcome
+	}{
+		{"as it should be", true, "0.2.0", true, Success},
+		{"an older release", true, "0.1.0", true, Foreign},
+		{"a tag that is gone", true, "", true, Foreign},
+		{"something else", true, "evil", true, Foreign},
+		{"an older release, not strictly", false, "0.1.0", true, Success},
+		{"an older release that was not moved yet", true, "0.1.0", false, Success},
+		{"something else before it is done", true, "evil", false, Foreign},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := &explorer{numbers: newNumbers()}
+			var w world
+			for i, operation := range []Operation{publish("dev", "0.1.0", ""), publish("dev", "0.2.0", "0.1.0")} {
+				m := e.machine(i+1, operation)
+				if _, _, err := alone(e.numbers, &w, m, nil, 100); err != nil || m.Result().Outcome != Success {
+					t.Fatal(err, m.Result())
+				}
+			}
+			if newest, _ := e.newest(w); !test.done {
+				e.write(&w, Content{Repository, Name{Mark: Done, Sequence: 2, Value: newest.Digest}.String(), ""})
+			}
+			digest := ""
+			if test.tag != "" {
+				digest = sha(test.tag)
+			}
+			e.write(&w, Content{"deploy", "dev", digest})
+			m := e.machine(3, set("users", "0.1.0"))
+			m.options.Strict = test.strict
+			_, _, err := alone(e.numbers, &w, m, nil, 200)
+			result := m.Result()
+			if err != nil || result.Outcome != test.outcome {
+				t.Errorf("%v, %s: %v", err, result.Outcome, result.Err)
+			}
+			if result.Outcome == Foreign && (len(result.Tags) != 1 || result.Record != nil) {
+				t.Errorf("it names %v", result.Tags)
+			}
+		})
+	}
+}
+
 // What the next command says of what was changed by hand.
 func TestTheNextCommandNamesTampering(t *testing.T) {
 	for name, test := range map[string]struct {

@@ -31,6 +31,7 @@ const (
 	doubting                       // the doubt tag
 	askingDone                     // whether it is done
 	lookingAtRings                 // ring tags
+	askingStrictly                 // whether the newest record is done, if ring tags differ
 	searching                      // records that may have given a ring its contents
 	guarding                       // the next record, before a ring tag is written
 	moving                         // a ring tag
@@ -60,7 +61,8 @@ var phaseNames = [phases]struct {
 	loading: {stepRead, "the newest record"}, judging: {stepRead, "the record after the own one"},
 	skipping: {stepComplete, "is it done"}, lookingAtVersions: {stepComplete, "versions"}, filling: {stepComplete, "missing versions"},
 	doubting: {stepComplete, "doubt"}, askingDone: {stepComplete, "is it done after all"}, lookingAtRings: {stepComplete, "rings"},
-	searching: {stepComplete, "whose ring tag"}, guarding: {stepComplete, "is it the newest"}, moving: {stepComplete, "a ring"}, waiting: {stepComplete, "politeness"},
+	askingStrictly: {stepComplete, "is it done already"},
+	searching:      {stepComplete, "whose ring tag"}, guarding: {stepComplete, "is it the newest"}, moving: {stepComplete, "a ring"}, waiting: {stepComplete, "politeness"},
 	checking: {stepCheck, "what it names"},
 	trying:   {stepAgree, "try"}, polling: {stepAgree, "listing"}, looking: {stepAgree, "is it decided"}, voting: {stepAgree, "vote"}, lagging: {stepAgree, "waiting for the listing"},
 	deciding: {stepAgree, "the record"}, backingOff: {stepAgree, "backing off"}, peeking: {stepAgree, "is it decided meanwhile"},
@@ -79,7 +81,8 @@ func init() {
 		leaping: (*Machine).leaping, halving: (*Machine).halving, loading: (*Machine).loading, judging: (*Machine).judging,
 		skipping: (*Machine).skipping, lookingAtVersions: (*Machine).lookingAtVersions, filling: (*Machine).filling,
 		doubting: (*Machine).doubting, askingDone: (*Machine).askingDone, lookingAtRings: (*Machine).lookingAtRings,
-		searching: (*Machine).searching, guarding: (*Machine).guarding, moving: (*Machine).moving, waiting: (*Machine).waiting,
+		askingStrictly: (*Machine).askingStrictly,
+		searching:      (*Machine).searching, guarding: (*Machine).guarding, moving: (*Machine).moving, waiting: (*Machine).waiting,
 		checking: (*Machine).checking,
 		trying:   (*Machine).trying, polling: (*Machine).polling, looking: (*Machine).looking, voting: (*Machine).voting, lagging: (*Machine).lagging,
 		deciding: (*Machine).deciding, backingOff: (*Machine).backingOff, peeking: (*Machine).peeking,

@@ -82,7 +82,7 @@ func Differences(ctx context.Context, p *Project, s State, root string, rings []
 			return d.differences(ctx, s, differing), nil
 		default:
 			rested = true
-			if err := registry.Rest(ctx, p.pace.Backoff); err != nil {
+			if err := registry.Rest(ctx, p.pace.Backoff/4); err != nil {
 				return nil, err
 			}
 		}
@@ -178,11 +178,17 @@ func (d *driver) unknownTo(tag records.Found) Difference {
 }
 
 // foreign is for tags that the log does not explain.
-func (d *driver) foreign(result records.Result) error {
-	if result.Tags[0].Wanted != "" {
+func (d *driver) foreign(ctx context.Context, result records.Result) error {
+	var rings []records.Found
+	for _, tag := range result.Tags {
+		if _, known := result.Newest.Record.After[tag.Tag]; known || tag.Wanted == "" {
+			rings = append(rings, tag)
+		}
+	}
+	if len(rings) == 0 {
 		return d.unsettled(result, d.putBack(result.Tags[0]))
 	}
-	return d.unsettled(result, d.untaken(result.Tags...)) // rings that were never used
+	return d.unsettled(result, &DifferenceError{d.differences(ctx, State{Newest: result.Newest}, rings)})
 }
 
 // untaken ends what would use rings that have something of which no record says anything.

@@ -2,15 +2,19 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/quoitbuild/quoit/registry/registrytest"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/mirror"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/store/storetest"
+	"github.com/quoitbuild/quoit/versioning"
 )
 
 // differences are those of all rings, without times and the registry's name.
@@ -132,5 +136,56 @@ func TestTheTagsOfAMirror(t *testing.T) {
 	there.Move("testers", there.Push("deploy", map[string]string{"whose": "another's"}))
 	if found := there.differences(); len(found) != 1 || !strings.HasSuffix(found[0], ": copy it again, or put it back with `quoit repair`") {
 		t.Errorf("%q", found)
+	}
+}
+
+// TestWhatMovesRingsStopsAtAMovedTag: what would write a ring's tag does not put it back
+// without a word, and writes nothing.
+func TestWhatMovesRingsStopsAtAMovedTag(t *testing.T) {
+	for name, change := range map[string]func(s *server, first string){
+		"an older release": func(s *server, first string) { s.Move("developers", first) },
+		"nothing of the project": func(s *server, _ string) {
+			s.Move("developers", s.Push("deploy", map[string]string{"whose": "another's"}))
+		},
+		"a tag that is gone": func(s *server, _ string) {
+			s.Do("DELETE", "/v2/acme/shop/deploy/manifests/developers", "", nil)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t)
+			first := s.Release(storetest.First, "developers").Digests["deploy"]
+			s.Shift()
+			s.Release(storetest.With(storetest.First, storetest.Shop{"mail": 2}), "developers")
+			change(s, first)
+			before := s.Tags()
+			said := s.differences()
+			if len(said) != 1 {
+				t.Fatalf("%q", said)
+			}
+			for _, dry := range []bool{true, false} {
+				options := storetest.RingOptions()
+				options.DryRun = dry
+				p := s.Open(nil)
+				_, shift := p.Shift(context.Background(), options, versioning.ShiftRequest{})
+				_, set := p.Set(context.Background(), options, "users", storetest.VersionOf("0.1.0"), false)
+				_, unshift := p.Unshift(context.Background(), options, nil)
+				for _, err := range []error{shift, set, unshift} {
+					text := ""
+					if err != nil {
+						text = strings.ReplaceAll(moment.ReplaceAllString(err.Error(), "NOW"), s.Host(), "HOST")
+					}
+					if !errors.As(err, new(*store.DifferenceError)) || !strings.HasSuffix(text, said[0]+" (nothing was moved)") {
+						t.Errorf("dry run %v: %s\nwant %s", dry, text, said[0])
+					}
+				}
+			}
+			if diff := cmp.Diff(before, s.Tags()); diff != "" {
+				t.Error(diff)
+			}
+			_, err := s.Open(nil).Hold(context.Background(), storetest.RingOptions(), "users", "")
+			if err != nil && !errors.As(err, new(*store.DifferenceError)) {
+				t.Error(err)
+			}
+		})
 	}
 }

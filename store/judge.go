@@ -174,7 +174,7 @@ func (p *publisher) foreign(ctx context.Context, result records.Result) error {
 	if result.Record != nil && slices.Contains(result.Voided, result.Record.Record.Sequence) {
 		return p.burn(ctx, result.Tags, &VoidError{Record: result.Record.Record.Sequence, Taken: p.taken(result.Tags[0])})
 	}
-	return p.driver.foreign(result)
+	return p.driver.foreign(ctx, result)
 }
 
 func or(text, other string) string {

@@ -26,7 +26,7 @@ func (p *Project) Append(ctx context.Context, author Author, rings []string, ope
 	case records.Success:
 		return *result.Record, nil
 	case records.Foreign:
-		return records.Sealed{}, d.foreign(result)
+		return records.Sealed{}, d.foreign(ctx, result)
 	case records.Unknown:
 		return records.Sealed{}, d.unknown(result)
 	default:

@@ -185,7 +185,8 @@ func restarts(err error) bool {
 	var moved *MovedError
 	var taken *TakenError
 	var foreign *ForeignError
+	var differs *DifferenceError
 	var parent *ParentError
 	var unheld *UnheldError
-	return errors.As(err, &unheld) || errors.As(err, &moved) || errors.As(err, &taken) || errors.As(err, &foreign) || errors.As(err, &parent)
+	return errors.As(err, &unheld) || errors.As(err, &moved) || errors.As(err, &taken) || errors.As(err, &foreign) || errors.As(err, &differs) || errors.As(err, &parent)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/quoitbuild/quoit/labels"
 	"github.com/quoitbuild/quoit/store/records"
@@ -81,7 +83,11 @@ func (r *ringer) run(ctx context.Context) error {
 // look is a dry run.
 func (r *ringer) look(ctx context.Context) error {
 	r.driver.reader = true
-	newest, err := r.driver.log.Newest(ctx)
+	state, err := r.project.State(ctx)
+	newest := state.Newest
+	if err == nil && r.strict() {
+		err = r.undisturbed(ctx, state)
+	}
 	if err == nil && newest.Digest == "" {
 		err = r.driver.unused(ctx, r.options.Root, r.options.Rings)
 	}
@@ -97,16 +103,28 @@ func (r *ringer) look(ctx context.Context) error {
 	return err
 }
 
+// strict says that it would write rings' tags, so it stops if somebody has moved one.
+func (r *ringer) strict() bool { return r.name != records.OpHold && r.name != records.OpUnhold }
+
+// undisturbed looks that no ring's tag differs from the log.
+func (r *ringer) undisturbed(ctx context.Context, state State) error {
+	differences, err := Differences(ctx, r.project, state, r.options.Root, slices.Sorted(maps.Keys(state.Rings())))
+	if err == nil && len(differences) > 0 {
+		err = &DifferenceError{differences}
+	}
+	return err
+}
+
 // append runs the log's protocol once.
 func (r *ringer) append(ctx context.Context) error {
-	return r.judge(r.driver.append(ctx, records.Options{
+	return r.judge(ctx, r.driver.append(ctx, records.Options{
 		Operation: func(newest records.Record) (records.Record, error) {
 			if newest.Sequence == 0 && !r.looked {
 				return records.Record{}, errNoLog
 			}
 			return r.plan(ctx, newest)
 		},
-		Signature: signatureOf(r.options.Author), Rings: r.options.Rings,
+		Signature: signatureOf(r.options.Author), Rings: r.options.Rings, Strict: r.strict(),
 	}))
 }
 
@@ -150,7 +168,7 @@ func (r *ringer) make(ctx context.Context, newest records.Record) (change, error
 }
 
 // judge says what the end of the protocol means.
-func (r *ringer) judge(result records.Result) error {
+func (r *ringer) judge(ctx context.Context, result records.Result) error {
 	switch result.Outcome {
 	case records.Success:
 		r.outcome.Record = result.Record.Record.Sequence
@@ -163,7 +181,7 @@ func (r *ringer) judge(result records.Result) error {
 			return missing(r.driver.repository(gone.Images[0].Repository), gone.Images[0].Digest)
 		}
 	case records.Foreign:
-		return r.driver.foreign(result)
+		return r.driver.foreign(ctx, result)
 	case records.Unknown:
 		return r.driver.unknown(result)
 	}

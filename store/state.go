@@ -251,7 +251,7 @@ func (p *Project) settle(ctx context.Context, options records.Options) error {
 	case records.Settled:
 		return nil
 	case records.Foreign:
-		return d.putBack(result.Tags[0])
+		return d.foreign(ctx, result)
 	default:
 		return result.Err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/quoitbuild/quoit/manifest"
+	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/verify"
 )
 
@@ -36,6 +39,9 @@ with its release. It changes nothing. Without an argument it checks all rings.`,
 				}
 			}
 			report, err := verify.Verify(cmd.Context(), p, rings)
+			if err == nil {
+				err = nameRings(cmd.Context(), m, p, rings, &report)
+			}
 			if err != nil {
 				return err
 			}
@@ -45,6 +51,23 @@ with its release. It changes nothing. Without an argument it checks all rings.`,
 	project.register(cmd.Flags())
 	outputFlag(cmd, &output)
 	return cmd
+}
+
+// nameRings adds the tags of rings (none: all of the manifest) that differ from the log.
+func nameRings(ctx context.Context, m *manifest.Manifest, p *store.Project, rings []string, report *verify.Report) error {
+	if len(rings) == 0 {
+		rings = m.RingOrder()
+	}
+	state, err := p.State(ctx, rings...)
+	if err != nil && len(report.Findings) > 0 {
+		return nil // they are about a log that cannot be read
+	}
+	var differences []store.Difference
+	if err == nil {
+		differences, err = store.Differences(ctx, p, state, m.Root, rings)
+	}
+	report.Name(differences)
+	return err
 }
 
 // verifyResult is the JSON of quoit verify.

@@ -83,7 +83,7 @@ func TestStrictlyTagsFollowWhatIsDone(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			e := &explorer{numbers: newNumbers()}
 			var w world
-			for i, operation := range []Operation{publish("dev", "0.1.0", ""), publish("dev", "0.2.0", "0.1.0")} {
+			for i, operation := range []Operation{publish("dev", "0.1.0", ""), publish("dev", "0.2.0", sha("0.1.0"))} {
 				m := e.machine(i+1, operation)
 				if _, _, err := alone(e.numbers, &w, m, nil, 100); err != nil || m.Result().Outcome != Success {
 					t.Fatal(err, m.Result())

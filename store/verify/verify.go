@@ -35,6 +35,15 @@ type Report struct {
 	Findings []Finding `json:"findings"` // never null
 }
 
+// Name adds tags of rings that differ from the log, in the words that all commands have
+// for it, in place of what was found out about these tags otherwise.
+func (r *Report) Name(differences []store.Difference) {
+	for _, d := range differences {
+		r.Findings = slices.DeleteFunc(r.Findings, func(f Finding) bool { return f.Reference == d.Reference })
+		r.Findings = append(r.Findings, Finding{d.Reference, d.Problem(), d.Next})
+	}
+}
+
 // Verify holds the log against itself, all version and ring tags against the log,
 // and the releases of rings (none: all that the log knows) against the registry:
 // their images exist, have the digests that the log says, and labels that agree

@@ -174,7 +174,7 @@ func TestWhatMovesRingsStopsAtAMovedTag(t *testing.T) {
 					if err != nil {
 						text = strings.ReplaceAll(moment.ReplaceAllString(err.Error(), "NOW"), s.Host(), "HOST")
 					}
-					if !errors.As(err, new(*store.DifferenceError)) || !strings.HasSuffix(text, said[0]+" (nothing was moved)") {
+					if !errors.As(err, new(*store.DifferenceError)) || !strings.HasSuffix(text, said[0]+" (nothing was written)") {
 						t.Errorf("dry run %v: %s\nwant %s", dry, text, said[0])
 					}
 				}

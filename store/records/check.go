@@ -126,10 +126,10 @@ func (m *Machine) judgeChecks(record Record, missing []Content, taken, foreign [
 	switch {
 	case len(missing) > 0:
 		m.finish(Result{Outcome: Refused, Err: &MissingError{missing}}, true)
+	case len(foreign) > 0: // first, as it may be why versions are taken
+		m.finish(Result{Outcome: Foreign, Tags: foreign, Err: &TagError{foreign, "the ring was never used, and somebody wrote its tag: delete that, or use another ring"}}, true)
 	case len(taken) > 0:
 		m.finish(Result{Outcome: Refused, Err: &TakenError{taken}}, true)
-	case len(foreign) > 0:
-		m.finish(Result{Outcome: Foreign, Tags: foreign, Err: &TagError{foreign, "the ring was never used, and somebody wrote its tag: delete that, or use another ring"}}, true)
 	default:
 		m.propose(record, false)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -19,6 +20,7 @@ func dependencies(t *testing.T, pkg string) []string {
 func TestPackagesLinkNoMoreThanTheyShould(t *testing.T) {
 	pure := []string{"github.com/moby/buildkit", "github.com/google/go-containerregistry", "k8s.io/", "net/http", "os/exec"}
 	own := "github.com/quoitbuild/quoit/"
+	pureParts := []string{own + "store/records"} // reads and writes nothing by itself
 	forbidden := map[string][]string{
 		"cmd/quoit-frontend": {
 			"github.com/google/go-containerregistry", "k8s.io/", "sigs.k8s.io/", "github.com/fluxcd/", "github.com/spf13/cobra",
@@ -42,6 +44,9 @@ func TestPackagesLinkNoMoreThanTheyShould(t *testing.T) {
 				t.Fatalf("go list names only %v", all)
 			}
 			for _, dependency := range all {
+				if slices.Contains(pureParts, dependency) {
+					continue
+				}
 				for _, prefix := range prefixes {
 					if strings.HasPrefix(dependency, prefix) {
 						t.Errorf("%s links %s", pkg, dependency)

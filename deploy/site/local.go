@@ -12,6 +12,7 @@ import (
 	"github.com/quoitbuild/quoit/deploy"
 	"github.com/quoitbuild/quoit/deploy/apply"
 	"github.com/quoitbuild/quoit/deploy/render"
+	"github.com/quoitbuild/quoit/internal/scratch"
 	"github.com/quoitbuild/quoit/manifest"
 )
 
@@ -47,16 +48,26 @@ func (l Local) Run(ctx context.Context, task Task) error {
 // Resumes names none: what a Job has begun cannot be gone on with from here.
 func (Local) Resumes(Task) string { return "" }
 
+// newFolder makes a folder for a root image's files.
+func newFolder() (*scratch.Folder, error) {
+	folder, err := scratch.New("", "quoit-root-")
+	if err != nil {
+		err = fmt.Errorf("creating a folder for the root image: %w", err)
+	}
+	return folder, err
+}
+
 // unpackError says that a root image is not what can be applied.
 type unpackError struct{ error }
 
 // apply applies the task's root image from here.
 func (t Task) apply(ctx context.Context, c *Cluster, log io.Writer, dryRun bool) (apply.Result, error) {
-	folder, err := os.MkdirTemp("", "quoit-root-")
+	unpacked, err := newFolder()
 	if err != nil {
-		return apply.Result{}, &unpackError{fmt.Errorf("creating a folder for the root image: %w", err)}
+		return apply.Result{}, &unpackError{err}
 	}
-	defer os.RemoveAll(folder)
+	defer unpacked.Close()
+	folder := unpacked.Path
 	foreign, err := Unpack(ctx, t.Images.Root, folder, c.Config.UserAgent)
 	if err != nil {
 		return apply.Result{}, &unpackError{err}
@@ -119,11 +130,12 @@ func (s Site) Rules(ctx context.Context, images Images, userAgent string) (Rules
 }
 
 func (s Site) rules(ctx context.Context, images Images, userAgent string, limit time.Duration) (Rules, error) {
-	folder, err := os.MkdirTemp("", "quoit-root-")
+	unpacked, err := newFolder()
 	if err != nil {
-		return Rules{}, fmt.Errorf("creating a folder for the root image: %w", err)
+		return Rules{}, err
 	}
-	defer os.RemoveAll(folder)
+	defer unpacked.Close()
+	folder := unpacked.Path
 	if err := within(ctx, limit, "reading what site "+s.Name+" needs", func(ctx context.Context) error {
 		_, err := Unpack(ctx, images.Root, folder, userAgent)
 		return err

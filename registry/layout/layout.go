@@ -25,6 +25,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/quoitbuild/quoit/internal/input"
+	"github.com/quoitbuild/quoit/internal/scratch"
 	"github.com/quoitbuild/quoit/registry"
 )
 
@@ -41,6 +42,9 @@ type Layout struct {
 	mu    sync.Mutex
 	index index
 	at    map[string]int // of what has a name
+
+	writing sync.Mutex
+	scratch *scratch.Folder // nil if nothing is being written
 }
 
 // index is index.json. What others have put there stays.
@@ -61,7 +65,7 @@ func Open(path, name string) (*Layout, error) {
 	data, err := input.Read(filepath.Join(path, "index.json"), maxIndex)
 	if errors.Is(err, fs.ErrNotExist) {
 		entries, err := os.ReadDir(path)
-		if err == nil && slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() != "blobs" && e.Name() != "oci-layout" }) {
+		if err == nil && slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return !ours(e.Name()) }) {
 			return nil, fmt.Errorf("%s has files, and is not an OCI image layout: name an empty folder", path)
 		}
 		return l, nil
@@ -76,6 +80,11 @@ func Open(path, name string) (*Layout, error) {
 		return nil, fmt.Errorf("opening the layout %s: %w", path, err)
 	}
 	return l, nil
+}
+
+// ours reports whether a copy that did not come to its end may have left a name.
+func ours(name string) bool {
+	return name == "blobs" || name == "oci-layout" || strings.HasPrefix(name, halfWritten)
 }
 
 func (l *Layout) check() error {

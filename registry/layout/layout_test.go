@@ -3,8 +3,10 @@
 package layout_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -49,5 +51,43 @@ func TestALayoutWithoutFiles(t *testing.T) {
 				t.Errorf("%d bytes are read from it", len(data))
 			}
 		})
+	}
+}
+
+// TestWhatAKilledCopyLeft is removed by the next one, which the folder is still good for;
+// what another one is writing is not.
+func TestWhatAKilledCopyLeft(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "media")
+	dead := filepath.Join(path, ".quoit-1")
+	if err := os.MkdirAll(filepath.Join(dead, "files"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"lock", "files/half"} {
+		if err := os.WriteFile(filepath.Join(dead, file), []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var layouts [2]*layout.Layout
+	for i := range layouts {
+		l, err := layout.Open(path, "acme/shop")
+		if err != nil {
+			t.Fatal(err)
+		}
+		data := fmt.Append(nil, i)
+		if _, err := l.Repository("api").Upload(t.Context(), registry.BlobOf(data), "", registry.Bytes(data)); err != nil {
+			t.Fatal(err)
+		}
+		layouts[i] = l
+		if left, _ := filepath.Glob(filepath.Join(path, ".quoit-*")); len(left) != i+1 || slices.Contains(left, dead) {
+			t.Errorf("while %d write there are %v", i+1, left)
+		}
+	}
+	for i := range layouts {
+		if err := layouts[i].Commit(); err != nil {
+			t.Error(err)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(path, ".quoit-*")); len(left) > 0 {
+		t.Errorf("there are %v", left)
 	}
 }

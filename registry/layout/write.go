@@ -15,6 +15,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/quoitbuild/quoit/internal/scratch"
 	"github.com/quoitbuild/quoit/registry"
 )
 
@@ -29,15 +30,38 @@ func (r *repository) Upload(ctx context.Context, blob registry.Descriptor, _ str
 	}
 	contents := registry.Verified(source, blob)
 	defer contents.Close()
-	return false, save(r.layout.file(blob.Digest), contents)
+	return false, r.layout.save(r.layout.file(blob.Digest), contents)
+}
+
+// halfWritten begins the names of folders in a layout for what is half written.
+const halfWritten = ".quoit-"
+
+// half is the folder for what this process has half written. What killed processes have
+// left is removed when it is made.
+func (l *Layout) half() (*scratch.Folder, error) {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	if l.scratch != nil {
+		return l.scratch, nil
+	}
+	if err := os.MkdirAll(string(l.path), 0o755); err != nil {
+		return nil, err
+	}
+	var err error
+	l.scratch, err = scratch.New(string(l.path), halfWritten)
+	return l.scratch, err
 }
 
 // save writes a file, whole or not at all.
-func save(file string, contents io.Reader) (err error) {
+func (l *Layout) save(file string, contents io.Reader) (err error) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}
-	temporary, err := os.CreateTemp(filepath.Dir(file), ".quoit-")
+	half, err := l.half()
+	if err != nil {
+		return err
+	}
+	temporary, err := os.CreateTemp(half.Path, "")
 	if err != nil {
 		return err
 	}
@@ -69,7 +93,7 @@ func (r *repository) Put(_ context.Context, identifier string, manifest registry
 		return registry.Receipt{}, fmt.Errorf("writing %s: %w", r.Reference(identifier), err)
 	}
 	if info, err := os.Stat(l.file(manifest.Digest)); err != nil || info.Size() != int64(len(manifest.Bytes)) {
-		if err := save(l.file(manifest.Digest), bytes.NewReader(manifest.Bytes)); err != nil {
+		if err := l.save(l.file(manifest.Digest), bytes.NewReader(manifest.Bytes)); err != nil {
 			return registry.Receipt{}, fmt.Errorf("writing %s: %w", r.Reference(identifier), err)
 		}
 	}
@@ -120,8 +144,7 @@ func (r *repository) Delete(_ context.Context, tag string) (bool, error) {
 	return true, nil
 }
 
-// Commit implements [registry.Namespace]: it writes the tags, sorted, and takes away
-// what killed processes have left.
+// Commit implements [registry.Namespace]: it writes the tags, sorted.
 func (l *Layout) Commit() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -134,15 +157,17 @@ func (l *Layout) Commit() error {
 	if err != nil {
 		return err
 	}
-	if err := save(filepath.Join(string(l.path), "oci-layout"), strings.NewReader("{\"imageLayoutVersion\":\"1.0.0\"}")); err != nil {
+	if err := l.save(filepath.Join(string(l.path), "oci-layout"), strings.NewReader("{\"imageLayoutVersion\":\"1.0.0\"}")); err != nil {
 		return fmt.Errorf("writing the layout %s: %w", l.path, err)
 	}
-	if err := save(filepath.Join(string(l.path), "index.json"), bytes.NewReader(data)); err != nil {
+	if err := l.save(filepath.Join(string(l.path), "index.json"), bytes.NewReader(data)); err != nil {
 		return fmt.Errorf("writing the layout %s: %w", l.path, err)
 	}
-	left, _ := filepath.Glob(filepath.Join(string(l.path), "blobs", "sha256", ".quoit-*"))
-	for _, file := range left {
-		_ = os.Remove(file) // only room is lost
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	if l.scratch != nil {
+		_ = l.scratch.Close() // only room is lost
+		l.scratch = nil
 	}
 	return nil
 }

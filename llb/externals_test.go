@@ -96,3 +96,17 @@ func TestPlatformThatIsMissingLeavesTheOthers(t *testing.T) {
 		t.Errorf("got digest %s and error %v, want %s", second, err, first)
 	}
 }
+
+// TestWhatABaseSaysIsNotInherited: labels of a release that another image has are not those
+// of what is built upon it.
+func TestWhatABaseSaysIsNotInherited(t *testing.T) {
+	files := map[string]string{"ours": "FROM evil.example.com/base:1\nCOPY x /\n", "child": "FROM ours\nCOPY y /\n", "foreign": foreign + "FROM evil.example.com/base:1\nCOPY x /\n"}
+	c, gateway := newForeign(t, files)
+	gateway.Push("evil.example.com/base:1", []byte(`{"architecture":"amd64","os":"linux","config":{"Labels":{`+
+		`"io.github.quoitbuild.release":"{}","org.opencontainers.image.version":"9.9.9","dependency.x":"1.0.0","team":"evil"}}}`))
+	for name, all := range compiled(t, c) {
+		if diff := cmp.Diff(map[string]string{"team": "evil"}, all[0].Config.Config.Labels); diff != "" {
+			t.Errorf("labels of %s (-want +got):\n%s", name, diff)
+		}
+	}
+}

@@ -9,6 +9,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
 // rights are a registry as somebody sees it who may push to some repositories only.
@@ -124,4 +127,58 @@ func TestWhoShiftsNeedsNoRightOnImages(t *testing.T) {
 		t.Errorf("it was written to %q, and tried to %q", r.pushed, r.refused)
 	}
 	s.says([]string{"verify"}, "acme/shop is whole")
+}
+
+// TestWhoMayPushImagesDecidesNothing: tags of rings and versions that he has moved are
+// named, and everybody goes on by what the log says.
+func TestWhoMayPushImagesDecidesNothing(t *testing.T) {
+	s := newShop(t, shopSites)
+	s.publish("developers", "first")
+	s.does("set", "users", "0.1.0")
+	want, asked := s.does("bootstrap", "eu"), s.holds()
+	s.tag("deploy:users", "api:0.1.0")
+	s.tag("api:0.1.0", "deploy:0.1.0")
+	s.tag("deploy:testers", "deploy:0.1.0")
+	s.tag("deploy:7.0.0", "deploy:0.1.0")
+	if got := s.holds(); got != asked {
+		t.Errorf("the rings have %s, was %s", got, asked)
+	}
+	if got := s.does("bootstrap", "eu"); got != want {
+		t.Errorf("bootstrap prints\n%s", got)
+	}
+	status := s.quoit("status")
+	for _, ring := range []string{"users", "testers"} {
+		if !strings.Contains(status.out+status.err, "deploy:"+ring) {
+			t.Errorf("status does not name ring %s:\n%s%s", ring, status.out, status.err)
+		}
+	}
+	a := s.quoit("verify")
+	for _, tag := range []string{"deploy:users", "api:0.1.0"} {
+		if a.code != exitFailed || !strings.Contains(a.out+a.err, tag) {
+			t.Errorf("verify does not name %s: exit code %d\n%s%s", tag, a.code, a.out, a.err)
+		}
+	}
+	s.fails(1, []string{"shift"}, "deploy:", "nothing was ")
+	s.fails(1, []string{"set", "users", "0.1.0"}, "deploy:", "nothing was ")
+}
+
+// tag lets a tag name what another one does, over the images of the project.
+func (s *shop) tag(tag, from string) {
+	s.t.Helper()
+	at := s.host + "/acme/shop/"
+	source, err := name.NewTag(at + from)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	image, err := remote.Image(source)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	target, err := name.NewTag(at + tag)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := remote.Write(target, image); err != nil {
+		s.t.Fatal(err)
+	}
 }

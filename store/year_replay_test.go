@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/store/storetest"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -20,6 +21,7 @@ type replayed struct {
 	holds  map[string]records.Hold
 	stacks map[string][]versioning.Top // by the ring, the shifts that moved it and are not undone there
 	known  map[string]bool             // digests that were published
+	ever   map[string][]versioning.Version
 }
 
 // replay goes through the whole history, and compares the lineages of all
@@ -28,7 +30,7 @@ func (y *year) replay() {
 	y.T.Helper()
 	history, err := y.project.History(context.Background(), 1<<20)
 	must(y.T, err)
-	r := &replayed{year: y, table: records.Table{}, holds: map[string]records.Hold{}, stacks: map[string][]versioning.Top{}, known: map[string]bool{}}
+	r := &replayed{year: y, table: records.Table{}, holds: map[string]records.Hold{}, stacks: map[string][]versioning.Top{}, known: map[string]bool{}, ever: map[string][]versioning.Version{}}
 	for _, sealed := range slices.Backward(history) {
 		r.apply(sealed.Record)
 	}
@@ -75,6 +77,7 @@ func (r *replayed) apply(record records.Record) {
 		r.T.Errorf("record %d is a %s", record.Sequence, record.Operation)
 	}
 	r.compare(record)
+	r.remembers(record)
 }
 
 func (r *replayed) publish(record records.Record) {
@@ -119,6 +122,40 @@ func (r *replayed) unshift(record records.Record, before records.Table) {
 	}
 	if moved := record.Moved(); len(undone) == 0 || !slices.Equal(moved, slices.Sorted(slices.Values(undone))) {
 		r.T.Errorf("record %d undoes what moved %v, and moves %v", record.Sequence, undone, moved)
+	}
+}
+
+// remembers checks that a record knows every version that was ever assigned, and exactly
+// those of the lines that rings have.
+func (r *replayed) remembers(record records.Record) {
+	r.T.Helper()
+	for _, tag := range record.Versions() {
+		version := storetest.VersionOf(tag.Tag)
+		if slices.Contains(r.ever[tag.Repository], version) {
+			r.T.Errorf("record %d assigns %s %s again", record.Sequence, tag.Repository, version)
+		}
+		r.ever[tag.Repository] = append(r.ever[tag.Repository], version)
+	}
+	for image, versions := range r.ever {
+		for _, version := range versions {
+			if !record.Assigned.Taken(image, version) {
+				r.T.Errorf("record %d does not know of %s %s", record.Sequence, image, version)
+			}
+		}
+	}
+	for _, place := range record.After {
+		for name, image := range r.releases[place.Digest].Images {
+			last := image.Version
+			for _, version := range r.ever[name] {
+				if version.Major == last.Major && version.Minor == last.Minor && version.Compare(last) > 0 {
+					last = version
+				}
+			}
+			next := versioning.Version{Major: last.Major, Minor: last.Minor, Patch: last.Patch + 1}
+			if !record.Assigned.Knows(name, image.Version) || record.Assigned.Taken(name, next) {
+				r.T.Errorf("record %d, %s %s: the last of its line is %s, known are %v", record.Sequence, name, image.Version, last, record.Assigned[name])
+			}
+		}
 	}
 }
 

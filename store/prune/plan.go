@@ -25,12 +25,15 @@ func (r *pruner) plan(ctx context.Context) error {
 	r.pruned = r.newest.Record.Pruned
 	for _, number := range slices.Sorted(maps.Keys(releases)) {
 		switch place := releases[number]; {
-		case needed[place.Digest]:
+		case needed[place.Digest], place.Record <= r.gap && r.gap > 0:
 			r.outcome.Kept++
 		case !r.pruned.Has(number):
 			r.pruned = r.pruned.With(number)
 			r.outcome.Releases = append(r.outcome.Releases, store.ReleaseName{Version: place.Version, Digest: place.Digest})
 		}
+	}
+	if r.gap > 0 {
+		r.outcome.Notes = append(r.outcome.Notes, fmt.Sprintf("record %d of the log is gone, so what was published up to it stays: `quoit verify` says what brings it back", r.gap))
 	}
 	if err := r.versions(ctx, needed, releases); err != nil {
 		return err
@@ -153,7 +156,7 @@ func (r *pruner) versions(ctx context.Context, needed map[string]bool, releases 
 	var tags []store.Tag
 	for _, sealed := range r.log {
 		for _, tag := range sealed.Record.Versions() {
-			if !kept[records.Content{Repository: tag.Repository, Tag: tag.Tag}] {
+			if sealed.Record.Sequence > r.gap && !kept[records.Content{Repository: tag.Repository, Tag: tag.Tag}] {
 				tags = append(tags, store.Tag{Image: tag.Repository, Tag: tag.Tag, Digest: tag.Digest})
 			}
 		}
@@ -193,7 +196,7 @@ func (r *pruner) votes(ctx context.Context) error {
 	var votes []records.Name
 	for _, tag := range tags {
 		name, ok := records.ParseName(tag)
-		if !ok || name.Sequence == 0 || name.Sequence >= r.oldest() {
+		if _, there := r.log[name.Sequence]; !ok || !there || name.Sequence >= r.oldest() {
 			continue
 		}
 		switch name.Mark {

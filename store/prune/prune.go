@@ -52,7 +52,8 @@ type Outcome struct {
 // back. Then the tags of versions that are in no other release get an empty image,
 // so the registry may free what they named and the version is taken for ever, and
 // old votes are deleted, by tag, if the registry deletes just that tag. No record
-// is ever deleted. What was stopped is completed by the next prune.
+// is ever deleted. What was stopped is completed by the next prune. If a record is gone,
+// all that was published up to it stays, as nobody knows what else has its images.
 //
 // Errors are an [*UnfinishedError], or an [*store.OperationError], which wraps a [*store.MirrorError], a [*store.ForeignError],
 // an [*store.UnknownError] or a [*registry.RequestError].
@@ -79,6 +80,8 @@ type pruner struct {
 	options Options
 	reader  *records.Log
 	log     map[uint64]records.Sealed
+	last    uint64 // up to which the log was read
+	gap     uint64 // the last record that is gone, 0 if none is
 	newest  records.Sealed
 	pruned  versioning.Lineage // afterwards
 	outcome Outcome
@@ -157,11 +160,16 @@ func (r *pruner) read(ctx context.Context) (err error) {
 		return errors.New("there is no log: nothing was published yet, or only by an older quoit")
 	}
 	var mu sync.Mutex
-	first := uint64(len(r.log)) + 1
-	return r.pace.Each(int(r.newest.Record.Sequence+1-first), func(i int) error {
+	first, last := r.last+1, r.newest.Record.Sequence
+	r.last = last
+	return r.pace.Each(int(last+1-first), func(i int) error {
 		sealed, err := r.reader.Record(ctx, first+uint64(i))
 		mu.Lock()
 		defer mu.Unlock()
+		if gone := new(records.GoneError); errors.As(err, &gone) {
+			r.gap = max(r.gap, first+uint64(i))
+			return nil
+		}
 		if err == nil {
 			r.log[first+uint64(i)] = sealed
 		}

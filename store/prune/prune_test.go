@@ -192,6 +192,35 @@ func TestPruneKeepsWhatIsNeeded(t *testing.T) {
 	s.verified()
 }
 
+// What was published up to a record that is gone stays, whatever else is needed.
+func TestPruneOfALogWithAGap(t *testing.T) {
+	s := developed(t)
+	tag := records.Name{Sequence: 4}.String()
+	forgotten := s.EveryTag()[records.Repository][tag]
+	for other, digest := range s.EveryTag()[records.Repository] {
+		if digest == forgotten {
+			s.Do("DELETE", "/v2/"+storetest.Project+"/"+records.Repository+"/manifests/"+other, "", nil)
+		}
+	}
+	s.Do("DELETE", "/v2/"+storetest.Project+"/"+records.Repository+"/manifests/"+forgotten, "", nil)
+	before := s.Tags()
+	pruned := s.prune(1)
+	if got := named(pruned.Releases); got != "0.2.2" { // the first one of record 5, and 0.2.3 is the one before the newest
+		t.Errorf("it pruned %s", got)
+	}
+	if len(pruned.Notes) != 1 || !strings.HasPrefix(pruned.Notes[0], "record 4 of the log is gone, so what was published up to it stays") {
+		t.Errorf("notes %q", pruned.Notes)
+	}
+	for image, tags := range s.Tags() {
+		for name, digest := range tags {
+			if digest != before[image][name] && (name != "0.2.2" || image != "deploy" && image != "mail") {
+				t.Errorf("%s:%s was pruned", image, name)
+			}
+		}
+	}
+	s.Whole()
+}
+
 func TestPruneAfterShifts(t *testing.T) {
 	s := newServer(t)
 	s.Steps(4)

@@ -85,7 +85,7 @@ func (p *publisher) burn(ctx context.Context, tags []records.Found, failed error
 	case result.Outcome == records.Success || errors.Is(result.Err, errHeld):
 		return failed
 	case result.Outcome == records.Foreign:
-		err = p.driver.foreign(result)
+		err = p.driver.foreign(ctx, result)
 	default:
 		err = result.Err
 	}

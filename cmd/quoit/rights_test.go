@@ -136,10 +136,10 @@ func TestWhoMayPushImagesDecidesNothing(t *testing.T) {
 	s.publish("developers", "first")
 	s.does("set", "users", "0.1.0")
 	want, asked := s.does("bootstrap", "eu"), s.holds()
-	s.tag("deploy:users", "api:0.1.0")
-	s.tag("api:0.1.0", "deploy:0.1.0")
-	s.tag("deploy:testers", "deploy:0.1.0")
-	s.tag("deploy:7.0.0", "deploy:0.1.0")
+	s.retag("deploy:users", "api:0.1.0")
+	s.retag("api:0.1.0", "deploy:0.1.0")
+	s.retag("deploy:testers", "deploy:0.1.0")
+	s.retag("deploy:7.0.0", "deploy:0.1.0")
 	if got := s.holds(); got != asked {
 		t.Errorf("the rings have %s, was %s", got, asked)
 	}
@@ -162,8 +162,8 @@ func TestWhoMayPushImagesDecidesNothing(t *testing.T) {
 	s.fails(1, []string{"set", "users", "0.1.0"}, "deploy:", "nothing was ")
 }
 
-// tag lets a tag name what another one does, over the images of the project.
-func (s *shop) tag(tag, from string) {
+// retag lets a tag name what another one does, over the images of the project.
+func (s *shop) retag(tag, from string) {
 	s.t.Helper()
 	at := s.host + "/acme/shop/"
 	source, err := name.NewTag(at + from)

@@ -9,27 +9,17 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// tag lets a tag of the root image name what another one names, or, for "", an image
-// that is not of the project.
-func (s *shop) tag(from, to string) {
+// forge lets a ring's tag name what another one names, or, for "", an image that is not
+// of the project.
+func (s *shop) forge(ring, from string) {
 	s.t.Helper()
-	reference, err := name.NewTag(s.host + "/acme/shop/deploy:" + to)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if from == "" {
-		if err := remote.Write(reference, empty.Image); err != nil {
-			s.t.Fatal(err)
-		}
+	if from != "" {
+		s.tag("deploy:"+ring, "deploy:"+from)
 		return
 	}
-	source, err := name.NewTag(s.host + "/acme/shop/deploy:" + from)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	image, err := remote.Get(source)
+	reference, err := name.NewTag(s.host + "/acme/shop/deploy:" + ring)
 	if err == nil {
-		err = remote.Tag(reference, image)
+		err = remote.Write(reference, empty.Image)
 	}
 	if err != nil {
 		s.t.Fatal(err)
@@ -48,7 +38,7 @@ func TestAllCommandsGoByTheLog(t *testing.T) {
 			s.publish("developers", "two")
 			s.does("set", "users", "0.2.0", "--discard", "users")
 			before, rights := s.holds(), s.does("bootstrap", "eu")
-			s.tag(from, "users")
+			s.forge("users", from)
 
 			_, said, found := strings.Cut(s.does("status"), s.host)
 			said = s.host + strings.TrimSpace(said)
@@ -79,7 +69,7 @@ func TestAllCommandsGoByTheLog(t *testing.T) {
 func TestTagsThatTheLogDoesNotKnow(t *testing.T) {
 	s := newShop(t, shopSites)
 	s.publish("developers", "one")
-	s.tag("0.1.0", "users")
+	s.forge("users", "0.1.0")
 	s.says([]string{"status"}, "/acme/shop/deploy:users: it is sha256:", "ring users has nothing by the log: ", "`quoit take-over users`")
 	if a := s.quoit("verify"); a.code != 1 || !strings.Contains(a.out, "`quoit take-over users`") {
 		t.Errorf("verify says, with exit code %d, %s", a.code, a.out)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"strings"
 	"testing"
 
@@ -9,17 +10,18 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// forge lets a ring's tag name what another one names, or, for "", an image that is not
-// of the project.
-func (s *shop) forge(ring, from string) {
+// forge lets a ring's tag name what a version names, or, for "", an image that is not of
+// the project.
+func (s *shop) forge(ring, version string) {
 	s.t.Helper()
-	if from != "" {
-		s.tag("deploy:"+ring, "deploy:"+from)
-		return
+	image := empty.Image
+	from, err := name.NewTag(s.host + "/acme/shop/deploy:" + cmp.Or(version, ring))
+	if err == nil && version != "" {
+		image, err = remote.Image(from)
 	}
-	reference, err := name.NewTag(s.host + "/acme/shop/deploy:" + ring)
+	to := from.Context().Tag(ring)
 	if err == nil {
-		err = remote.Write(reference, empty.Image)
+		err = remote.Write(to, image)
 	}
 	if err != nil {
 		s.t.Fatal(err)

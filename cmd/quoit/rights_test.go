@@ -153,7 +153,7 @@ func TestWhoMayPushImagesDecidesNothing(t *testing.T) {
 		}
 	}
 	a := s.quoit("verify")
-	for _, tag := range []string{"deploy:users", "api:0.1.0"} {
+	for _, tag := range []string{"deploy:users", "deploy:testers", "api:0.1.0"} {
 		if a.code != exitFailed || !strings.Contains(a.out+a.err, tag) {
 			t.Errorf("verify does not name %s: exit code %d\n%s%s", tag, a.code, a.out, a.err)
 		}

@@ -192,6 +192,40 @@ func TestPruneKeepsWhatIsNeeded(t *testing.T) {
 	s.verified()
 }
 
+// Each ring's two newest shifts can be undone after a prune, whatever was shifted elsewhere.
+func TestPruneKeepsWhatUndoingTwiceBringsBack(t *testing.T) {
+	s := newServer(t)
+	shift := func(from, to string) {
+		_, err := s.Open(nil).Shift(context.Background(), storetest.RingOptions(), versioning.ShiftRequest{From: from, To: to})
+		must(t, err)
+	}
+	s.Release(storetest.First, "developers")
+	second := storetest.Shop{"base": 2, "mail": 2, "api": 2, "web": 2, "jobs": 2, "deploy": 2}
+	for i := range 4 {
+		shift("developers", "testers")
+		s.Release(storetest.With(second, storetest.Shop{"mail": i + 2}), "developers")
+	}
+	shift("testers", "users")
+	for i := range 3 {
+		s.Release(storetest.With(second, storetest.Shop{"mail": i + 7}), "developers")
+	}
+	if got := named(s.prune(1).Releases); got != "0.1.0 0.5.0 0.5.1" {
+		t.Errorf("it pruned %s", got)
+	}
+	for _, want := range []string{"- 0.5.3 0.3.0 0.4.0 -", "- 0.5.3 0.2.0 0.4.0 -"} {
+		_, err := s.Open(nil).Unshift(context.Background(), storetest.RingOptions(), []string{"testers"})
+		must(t, err)
+		if got := s.Holds(); got != want {
+			t.Errorf("the rings have %s, want %s", got, want)
+		}
+	}
+	_, err := s.Open(nil).Unshift(context.Background(), storetest.RingOptions(), []string{"testers"})
+	if refused := new(versioning.UnshiftError); !errors.As(err, &refused) || !strings.Contains(err.Error(), "0.1.0, which it had before the shift of record 4, was pruned: place a release with `quoit set testers VERSION`") {
+		t.Errorf("unshift: %v", err)
+	}
+	s.verified()
+}
+
 // What was published up to a record that is gone stays, whatever else is needed.
 func TestPruneOfALogWithAGap(t *testing.T) {
 	s := developed(t)

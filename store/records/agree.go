@@ -58,7 +58,7 @@ func (m *Machine) trying([]Response) {
 }
 
 func (m *Machine) voting([]Response) {
-	m.list = listing{own: m.list.own}
+	m.list = listing{own: m.list.own, first: m.list.first}
 	m.poll()
 }
 

@@ -76,9 +76,9 @@ func TestPlantedBugsAreFoundInHistories(t *testing.T) {
 		variant func(*Machine, []Response) bool
 		first   uint64 // seed
 	}{
-		"no closing check":         {noClosing, dose.Of[uint64](161, 1, 1)},
+		"no closing check":         {noClosing, dose.Of[uint64](1061, 1, 1)},
 		"not awaiting the own tag": {noAwait, 1},
-		"no doubt":                 {noDoubt, dose.Of[uint64](2701, 2501, 2501)},
+		"no doubt":                 {noDoubt, dose.Of[uint64](11701, 11501, 11501)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, seed, _, err := histories(test.first, 5000, func(h *history) {

@@ -74,6 +74,9 @@ func (h *history) land(f flight) error {
 	if f.lost {
 		response = Response{Lost: true}
 	}
+	if f.by.old && response.Record != nil && response.Record.Schema > 1 {
+		response.Record, response.Err = nil, &SchemaError{Got: response.Record.Schema, Known: 1}
+	}
 	return h.reply(f, response)
 }
 

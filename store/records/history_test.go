@@ -28,7 +28,11 @@ type history struct {
 	mistake   func(h *history, newest Record) (string, Operation) // a planted one
 	trace     []string
 	variant   func(*Machine, []Response) bool
-	landings  int // Puts that were carried out after nobody waited for them any more
+	landings  int                 // Puts that were carried out after nobody waited for them any more
+	older     map[string][]Sealed // logs of schema 1, one of which it begins with; may be nil
+	offset    int                 // of the IDs of commands
+	counted   map[string]int      // what happened, over all histories
+	hasty     bool                // commands do not wait for an upgrade
 }
 
 // command is one run of quoit.
@@ -42,6 +46,7 @@ type command struct {
 	got        []Response
 	waits      int // requests without an answer yet
 	requests   int
+	old        bool // it is one of schema 1
 }
 
 // flight is a request under way; by is nil if nobody waits for it any more.
@@ -76,7 +81,9 @@ func (h *history) run() error {
 	writers := 2 + h.rng.IntN(7)
 	total := writers + h.rng.IntN(writers+3)
 	crashes := h.rng.IntN(3)
-	if h.rng.IntN(2) == 0 {
+	if h.older != nil {
+		h.thaw()
+	} else if h.rng.IntN(2) == 0 {
 		if err := h.begun(); err != nil {
 			return err
 		}
@@ -115,8 +122,11 @@ func (h *history) log(format string, values ...any) {
 
 func (h *history) begin(kind string, operation Operation) {
 	c := &command{id: len(h.commands) + 1, kind: kind, operation: operation, start: h.now}
-	c.machine, _ = New(Options{Operation: operation, Signature: signature(c.id), Rings: simulated})
+	c.machine, _ = New(Options{Operation: operation, Signature: signature(c.id + h.offset), Rings: simulated})
 	c.machine.seal, c.machine.variant = h.seal, h.variant
+	if h.older != nil {
+		h.age(c)
+	}
 	h.commands = append(h.commands, c)
 	h.log("%d begins: %s", c.id, kind)
 }
@@ -129,6 +139,9 @@ func (h *history) draw() (string, Operation) {
 		if kind, operation := h.mistake(h, newest.Record); operation != nil {
 			return kind, operation
 		}
+	}
+	if newest.Record.Schema == 1 && h.rng.IntN(2) == 0 {
+		return "upgrade", upgrade(upgraderOf(h.log1()), newest.Digest)
 	}
 	switch h.rng.IntN(16) {
 	case 0:
@@ -146,7 +159,7 @@ func (h *history) draw() (string, Operation) {
 			sequence := uint64(1 + h.rng.IntN(count))
 			record := h.store[h.look(h.world, Repository, Name{Sequence: sequence}.String())].Record
 			ring := h.ring()
-			return fmt.Sprintf("set %s as in record %d", ring, sequence), place(ring, record.After[ring])
+			return fmt.Sprintf("set %s as in record %d", ring, sequence), h.back(ring, record.After[ring])
 		}
 	}
 	ring := []string{"dev", "dev", "users"}[h.rng.IntN(3)]
@@ -170,7 +183,13 @@ func build(ring, v, expected string, id int) Operation {
 			"api":    {Version: version(v), Digest: sha(fmt.Sprint("api", v, id)), New: true},
 		}
 		record := newest.Following(OpPublish)
-		record.After[ring], record.Images = Place{Root: "deploy", Version: version(v), Digest: digest}, images
+		record.Releases++
+		place := Place{Root: "deploy", Version: version(v), Digest: digest, Record: newest.Sequence + 1, Release: record.Releases}
+		if held := newest.After[ring]; held.Release > 0 {
+			place.Lineage = held.Lineage.With(held.Release)
+		}
+		record.After[ring], record.Images = place, images
+		record.Assign(newest, place.Release)
 		return record, nil
 	}
 }
@@ -184,6 +203,19 @@ func place(ring string, place Place) Operation {
 		record := newest.Following(OpSet)
 		record.After[ring] = place
 		return record, nil
+	}
+}
+
+// back places a release that was in a ring, by the record that published it.
+func (h *history) back(ring string, was Place) Operation {
+	set := place(ring, was)
+	digest := h.look(h.world, Repository, Name{Sequence: was.Record}.String())
+	return func(newest Record) (Record, error) {
+		record, err := set(newest)
+		if was.Record > 0 {
+			record.Digests = map[uint64]string{was.Record: digest}
+		}
+		return record, err
 	}
 }
 

@@ -35,8 +35,11 @@ func (h *history) judge() error {
 		}
 		at[record.ID] = i
 	}
-	if err := h.judgeRings(); err != nil {
+	if err := errors.Join(h.judgeRings(), h.judgeNames()); err != nil {
 		return err
+	}
+	if h.counted != nil {
+		h.count()
 	}
 	for _, c := range h.commands {
 		i, found := at[c.machine.options.Signature.ID]
@@ -77,6 +80,9 @@ func (h *history) judgeOne(c *command, at int) error {
 			return fmt.Errorf("%d foreign pushes, in the log as %d", len(h.foreign), at+1)
 		}
 	default:
+		if c.old {
+			return h.judgeOld(c, at)
+		}
 		return errors.New("it should not end so")
 	}
 	return nil
@@ -98,7 +104,10 @@ func (h *history) justified(c *command) error {
 			to = h.decisions[i+1].at
 		}
 		if from <= c.end && to >= c.start {
-			if _, err := c.operation(newest); err != nil {
+			if c.machine.result.Err == ErrOlder && newest.Schema == 1 {
+				return nil
+			}
+			if _, err := c.operation(newest); err != nil && c.machine.result.Err != ErrOlder {
 				return nil
 			}
 		}
@@ -110,7 +119,7 @@ func (h *history) justified(c *command) error {
 func (h *history) last() error {
 	crashed := false
 	for _, c := range h.commands {
-		crashed = crashed || c.crashed
+		crashed = crashed || c.crashed || c.machine.result.Outcome == Unknown
 	}
 	for _, finding := range Verify(h.wholeLog(h.world)) {
 		known := len(h.foreign) > 0 && finding.Fault == Disagrees || finding.Fault == Unfinished && (crashed || h.landings > 0)

@@ -1,6 +1,7 @@
 package records
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -46,7 +47,7 @@ func (h *history) finish() error {
 
 // next notes what the command that begins next was planned on.
 func (h *history) next(planned uint64) uint64 {
-	h.planned[signature(len(h.commands)+1).ID] = planned
+	h.planned[signature(len(h.commands)+1+h.offset).ID] = planned
 	return planned
 }
 
@@ -84,9 +85,11 @@ func (h *history) drawUnshift(newest Record) (string, Operation) {
 	if h.rng.IntN(2) == 0 {
 		rings = []string{h.ring()}
 	}
-	shifts := map[uint64]Record{}
+	shifts, log := map[uint64]Record{}, readerOf(h.log1())
 	for _, top := range newest.Tops {
-		shifts[top.Record] = h.store[h.look(h.world, Repository, Name{Sequence: top.Record}.String())].Record
+		shift := h.store[h.look(h.world, Repository, Name{Sequence: top.Record}.String())].Record
+		shift.Under, shift.Digests, _ = log.Under(context.Background(), shift) // in memory
+		shifts[top.Record] = shift
 	}
 	planned := h.next(newest.Sequence)
 	return fmt.Sprintf("unshift in %v on record %d", rings, planned), func(newest Record) (Record, error) {
@@ -104,12 +107,13 @@ func unshifted(newest Record, shifts map[uint64]Record, rings []string) (Record,
 		return Record{}, err
 	}
 	record := newest.Following(OpUnshift)
-	record.After, record.Tops = plan.Table, plan.Tops
+	record.After, record.Tops, record.Digests = plan.Table, plan.Tops, map[uint64]string{}
 	for ring, top := range plan.Undone {
 		record.Of = max(record.Of, top.Record)
 		record.hold(ring, newest.Sequence+1)
 		if under, found := shifts[top.Record].Under[ring]; found {
 			record.Tops[ring] = under
+			maps.Copy(record.Digests, shifts[top.Record].Digests)
 		}
 	}
 	return record, nil
@@ -169,6 +173,19 @@ func (h *history) judgeRings() error {
 }
 
 func (r *ringsReplayed) apply(record Record) error {
+	switch {
+	case record.Operation == OpUnshift && record.Schema == 1:
+		r.unshift1(record)
+		return nil
+	case record.Schema == 1 && record.Operation == OpShift:
+		for _, ring := range record.Moved() {
+			if !record.After[ring].Same(record.Before[ring]) {
+				from := simulated[slices.Index(simulated, ring)-1]
+				r.stacks[ring] = append(r.stacks[ring], versioning.Top{Record: record.Sequence, From: from, Given: record.After[ring], Displaced: record.Before[ring]})
+			}
+		}
+		return nil
+	}
 	switch record.Operation {
 	case "shift":
 		for _, ring := range record.Moved() {
@@ -194,6 +211,9 @@ func (r *ringsReplayed) apply(record Record) error {
 	}
 	if !maps.Equal(r.holds, record.Holds) {
 		return fmt.Errorf("it says that %v are held, and %v are", record.Holds, r.holds)
+	}
+	if record.Schema == 1 {
+		return nil
 	}
 	return r.undo(record)
 }

@@ -126,9 +126,6 @@ func undoable(undo *Shifted, read func(uint64) (Record, bool)) map[string]versio
 			if _, newer := tops[move.To]; newer || given.Same(displaced) || given.Empty() {
 				continue
 			}
-			if displaced.Empty() {
-				displaced = Place{}
-			}
 			tops[move.To] = versioning.Top{Record: undo.Record, From: move.From, Given: given, Displaced: displaced}
 		}
 		undo = shift.Below

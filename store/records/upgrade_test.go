@@ -73,7 +73,7 @@ func stacksOf(log []Sealed) map[string][]versioning.Top {
 			for _, ring := range r.Moved() {
 				if !r.After[ring].Same(r.Before[ring]) {
 					from := simulated[slices.Index(simulated, ring)-1]
-					stacks[ring] = append(stacks[ring], versioning.Top{Record: r.Sequence, From: from, Given: r.After[ring], Displaced: displaced(r.Before[ring])})
+					stacks[ring] = append(stacks[ring], versioning.Top{Record: r.Sequence, From: from, Given: r.After[ring], Displaced: r.Before[ring]})
 				}
 			}
 		case OpUnshift:
@@ -85,13 +85,6 @@ func stacksOf(log []Sealed) map[string][]versioning.Top {
 		}
 	}
 	return stacks
-}
-
-func displaced(place Place) Place {
-	if place.Empty() {
-		return Place{}
-	}
-	return place
 }
 
 func upgraderOf(log []Sealed) *Upgrader {

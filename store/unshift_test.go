@@ -146,15 +146,10 @@ func TestUnshiftWithoutTheShiftsRecord(t *testing.T) {
 	for _, gone := range []string{"the tag", "the record"} {
 		t.Run(gone, func(t *testing.T) {
 			s := spread(t)
-			tag := records.Name{Sequence: 5}.String()
-			tags := s.EveryTag()[records.Repository]
-			for other, digest := range tags {
-				if other == tag || gone == "the record" && digest == tags[tag] {
-					s.Do("DELETE", fmt.Sprintf("/v2/%s/%s/manifests/%s", storetest.Project, records.Repository, other), "", nil)
-				}
-			}
 			if gone == "the record" {
-				s.Do("DELETE", fmt.Sprintf("/v2/%s/%s/manifests/%s", storetest.Project, records.Repository, tags[tag]), "", nil)
+				s.forget(5)
+			} else {
+				s.Do("DELETE", fmt.Sprintf("/v2/%s/%s/manifests/%s", storetest.Project, records.Repository, records.Name{Sequence: 5}), "", nil)
 			}
 			outcome, err := s.unshift("users")
 			must(t, err)
@@ -175,6 +170,33 @@ func TestUnshiftWithoutTheShiftsRecord(t *testing.T) {
 			s.refused([]string{"users"}, "users has 0.1.0 by the unshift by ann at NOW (record 7), and no shift that moved it is left to undo: place a release with `quoit set users VERSION`")
 		})
 	}
+}
+
+// What a release has is read from its root image when its own record is gone.
+func TestUnshiftToAReleaseWhoseRecordIsGone(t *testing.T) {
+	want, err := spread(t).unshift("users")
+	must(t, err)
+	s := spread(t)
+	s.forget(1)
+	got, err := s.unshift("users")
+	must(t, err)
+	s.wantHolds("- 0.2.0 0.2.0 0.1.0 0.2.0")
+	if diff := cmp.Diff(want.Changes, got.Changes); diff != "" {
+		t.Errorf("(-all records +without the first):\n%s", diff)
+	}
+}
+
+// forget deletes a record, with every tag of its manifest.
+func (s *server) forget(record uint64) {
+	s.T.Helper()
+	tags := s.EveryTag()[records.Repository]
+	gone := tags[records.Name{Sequence: record}.String()]
+	for tag, digest := range tags {
+		if digest == gone {
+			s.Do("DELETE", fmt.Sprintf("/v2/%s/%s/manifests/%s", storetest.Project, records.Repository, tag), "", nil)
+		}
+	}
+	s.Do("DELETE", fmt.Sprintf("/v2/%s/%s/manifests/%s", storetest.Project, records.Repository, gone), "", nil)
 }
 
 func TestTheOutcomeOfAnUnshiftInJSON(t *testing.T) {

@@ -58,7 +58,7 @@ func TestWatcherInTheCluster(t *testing.T) {
 	w := s.watcherPod(`"--interval", "1s", "--resync", "2s"`)
 	w.find(t, `eu: runs (1\.0\.1) now`)
 
-	w.asksOnceAnInterval(t, "/v2/"+s.name+"/deploy/manifests/developers")
+	w.asksTheLog(t, s.name, "developers", true)
 	if got := fetch(t, "http://"+w.address+"/healthz"); got != "ok\n" {
 		t.Errorf("/healthz says %s", got)
 	}

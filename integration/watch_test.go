@@ -120,7 +120,7 @@ func TestWatch(t *testing.T) {
 	w.find(t, `eu: runs (1\.0\.0) now`)
 	w.find(t, `us: runs (1\.0\.0) now`)
 
-	w.asksOnceAnInterval(t, "/v2/"+s.name+"/deploy/manifests/developers")
+	w.asksTheLog(t, s.name, "developers", true)
 
 	s.kubectl("patch", "configmap", "settings", "--type=merge", "-p", `{"data":{"greeting":"drifted"}}`)
 	w.find(t, `ConfigMap/settings would be (configured)`)
@@ -169,29 +169,35 @@ func (s *standIn) watchedWithoutManifest() {
 	}
 }
 
-// headsSince counts those of a path since a mark.
-func headsSince(t *testing.T, mark kit.RegistryMark, path string) (heads int) {
+// headsSince counts those of tags of a project since a mark: of records that are not there
+// yet, and of a ring.
+func headsSince(t *testing.T, mark kit.RegistryMark, project, ring string) (next, tags int) {
 	t.Helper()
 	all, err := stack.RequestsSince(mark)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, request := range all {
-		if request.Method == http.MethodHead && request.Path == path {
-			heads++
+		switch {
+		case request.Method != http.MethodHead:
+		case request.Path == "/v2/"+project+"/deploy/manifests/"+ring:
+			tags++
+		case request.Status == http.StatusNotFound && strings.HasPrefix(request.Path, "/v2/"+project+"/records/manifests/record-"):
+			next++
 		}
 	}
-	return heads
+	return next, tags
 }
 
-// asksOnceAnInterval lets three intervals pass, and checks that the registry's log
-// has a HEAD of a ring's path for each.
-func (w *watcher) asksOnceAnInterval(t *testing.T, path string) {
+// asksTheLog lets three intervals pass, and checks that the registry's log has a HEAD of
+// the next record for each, and none of the ring's tag. With more, something else may read
+// the log meanwhile.
+func (w *watcher) asksTheLog(t *testing.T, project, ring string, more bool) {
 	t.Helper()
 	begun := w.poll(t, 0)
 	mark := stack.RegistryMark()
 	ended := w.poll(t, begun+3)
-	if heads := headsSince(t, mark, path); heads != ended-begun {
-		t.Errorf("%d HEADs in %d intervals", heads, ended-begun)
+	if next, tags := headsSince(t, mark, project, ring); next < ended-begun || !more && next > ended-begun || tags > 0 {
+		t.Errorf("%d HEADs of the next record and %d of the ring's tag in %d intervals", next, tags, ended-begun)
 	}
 }

@@ -180,6 +180,7 @@ var parts = []part{
 			TestShopUpgradeThatFailsHalfWay
 			TestSite
 			TestWatch
+			TestWhatDecidesReadsTheLog
 			TestWatcherInTheCluster
 			TestWhatARootImageMayNot
 			TestWithScopeClusterKindsAndNamespacesComeFirst`),

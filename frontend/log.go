@@ -78,9 +78,10 @@ func parseRecord(ref string, image *published) (records.Sealed, error) {
 	return records.Sealed{Record: record, Digest: image.digest}, nil
 }
 
-// gone is the error for what the log names by digest and the registry lacks.
+// gone is the error for what the log names by digest and BuildKit does not find: also what
+// a registry in trouble does not give.
 func gone(ref, next string) error {
-	return fmt.Errorf("%s is not in the registry, although the log names it: %s", ref, next)
+	return fmt.Errorf("%s is not found, although the log names it: run the same command again later, and if that does not help, %s", ref, next)
 }
 
 // state reads the release that a build for the ring continues, and the next ring's.
@@ -165,7 +166,7 @@ func (l *log) ring(ctx context.Context, ring string) error {
 		return err
 	}
 	if image == nil {
-		return gone(ref, fmt.Sprintf("%s has it as %s: run `quoit repair`, or give the ring another release with `quoit set`", ring, place.Version))
+		return gone(ref, fmt.Sprintf("run `quoit repair`, or give ring %s another release than %s with `quoit set`", ring, place.Version))
 	}
 	release, err := labels.Parse(image.labels)
 	if err != nil {

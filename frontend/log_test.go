@@ -242,7 +242,7 @@ func TestLogsThatCannotBeRead(t *testing.T) {
 		prepare func(*world) string // returns what is given as the newest record
 		words   []string
 	}{
-		"a record that is not there": {func(*world) string { return "sha256:" + strings.Repeat("a", 64) }, []string{"/records@sha256:aaaa", "is not in the registry, although the log names it: check what lies between"}},
+		"a record that is not there": {func(*world) string { return "sha256:" + strings.Repeat("a", 64) }, []string{"/records@sha256:aaaa", "is not found, although the log names it: run the same command again later, and if that does not help, check what lies between"}},
 		"no record":                  {func(w *world) string { return w.push("records", "", []byte(`{"config":{"Labels":{"a":"b"}}}`)) }, []string{records.ErrNotRecord.Error(), "quoit verify"}},
 		"another image as the hint":  {func(w *world) string { w.push("records", "records", []byte(`{}`)); return "" }, []string{"/records:records", "quoit verify"}},
 		"a newer record": {func(w *world) string {
@@ -267,7 +267,7 @@ func TestLogsThatCannotBeRead(t *testing.T) {
 				return nil
 			}
 			return digest
-		}, []string{"/deploy@sha256:", "developers has it as 0.1.0", "quoit repair", "quoit set"}},
+		}, []string{"/deploy@sha256:", "run `quoit repair`, or give ring developers another release than 0.1.0 with `quoit set`"}},
 		"a root image that is none": {func(w *world) string {
 			sealed(w)
 			other := w.push("deploy", "", []byte(`{"config":{"Labels":{"a":"b"}}}`))
@@ -285,7 +285,7 @@ func TestLogsThatCannotBeRead(t *testing.T) {
 				return nil
 			}
 			return digest
-		}, []string{"is not in the registry, although the log names it: run `quoit repair`"}},
+		}, []string{"is not found, although the log names it: run the same command again later, and if that does not help, run `quoit repair`"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, shop)

@@ -90,12 +90,21 @@ func TestVersionsFollowTheRings(t *testing.T) {
 
 func TestTakenVersions(t *testing.T) {
 	t.Parallel()
-	t.Run("a version of another identity is passed over by the next free minor", func(t *testing.T) {
+	// What somebody else has pushed is found by the look before the write, once.
+	refused := func(t *testing.T, dir, version string, args ...string) {
+		t.Helper()
+		_, stderr, code := quoit(t, dir, append([]string{"build", "--push"}, args...)...)
+		if code != 3 || !strings.Contains(stderr, "s000 "+version+" is taken by sha256:") {
+			t.Errorf("the first attempt: exit code %d\n%s", code, stderr)
+		}
+	}
+	t.Run("a version that somebody else has pushed is passed over by the next free minor", func(t *testing.T) {
 		dir, prefix := small(t)
 		publish(t, dir, prefix, "developers")
 		edit(t, dir, "2")
 		crane(t, "tag", prefix+"/s000:0.1.0", "0.1.1")
 		before := digestOf(t, prefix+"/s000:0.1.1")
+		refused(t, dir, "0.1.1")
 		if got := publish(t, dir, prefix, "developers")["s000"]; got != "0.2.0" {
 			t.Errorf("s000 is %s, want 0.2.0, the next minor after the taken 0.1.1", got)
 		}
@@ -111,6 +120,7 @@ func TestTakenVersions(t *testing.T) {
 		}
 		crane(t, "tag", prefix+"/s000:0.1.0", "0.2.0")
 		edit(t, dir, "hotfix")
+		refused(t, dir, "0.2.0", "--ring", "testers")
 		if got := publish(t, dir, prefix, "testers")["s000"]; got != "0.1.1" {
 			t.Errorf("s000 is %s, want the hotfix 0.1.1", got)
 		}

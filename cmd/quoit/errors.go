@@ -80,6 +80,9 @@ func (e *unwrittenError) Unwrap() error { return e.error }
 // printError shows each mistake with its place. Mistakes in a manifest are
 // shown together; every other error of a join by itself.
 func printError(out io.Writer, err error) {
+	if unwritten := new(unwrittenError); errors.As(err, &unwritten) {
+		err = unwritten.error
+	}
 	if len(diag.All(err)) > 0 {
 		diag.Render(out, err)
 		return

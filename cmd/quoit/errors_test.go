@@ -48,3 +48,12 @@ func TestFailedGatesShowTheirLastLines(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", out.String(), want)
 	}
 }
+
+// TestMistakesOfAPublishAreAllShown: also if it is said besides that nothing was written.
+func TestMistakesOfAPublishAreAllShown(t *testing.T) {
+	var out strings.Builder
+	printError(&out, &unwrittenError{errors.Join(errors.New("one"), errors.New("two"))})
+	if want := "error: one\nerror: two\n"; out.String() != want {
+		t.Errorf("got  %s\nwant %s", out.String(), want)
+	}
+}

@@ -45,12 +45,12 @@ func TestPhases(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for name, want := range map[string]string{
-		"[quoit] release in ring users (an empty ring is no error)": "state",
-		"[quoit] api 0.1.0 (a free version is no error)":            "decide",
-		"[internal] hash what the images read":                      "hash",
-		"[api 2/3] RUN make":                                        "solve",
-		"[api internal] context services/api":                       "",
-		"exporting to image":                                        "export",
+		"[quoit] newest record of the log":     "state",
+		"[quoit] release 0.1.0 of ring users":  "state",
+		"[internal] hash what the images read": "hash",
+		"[api 2/3] RUN make":                   "solve",
+		"[api internal] context services/api":  "",
+		"exporting to image":                   "export",
 	} {
 		if got := phaseOf(name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)

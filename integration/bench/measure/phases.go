@@ -41,10 +41,8 @@ func phaseOf(vertex string) string {
 		return "context"
 	case strings.Contains(vertex, "hash what the images read"):
 		return "hash"
-	case strings.HasPrefix(vertex, "[quoit] release in ring"):
-		return "state"
 	case strings.HasPrefix(vertex, "[quoit] "):
-		return "decide"
+		return "state"
 	case strings.HasPrefix(vertex, "exporting ") || strings.HasPrefix(vertex, "pushing "):
 		return "export"
 	case strings.HasPrefix(vertex, "[internal]"), strings.HasPrefix(vertex, "resolve image config"),

@@ -76,12 +76,35 @@ func (p *Project) Origin(ctx context.Context, root, ring, digest string) (Origin
 		release, err := p.Release(ctx, root, digest)
 		return Origin{Source: release.Source, Commit: release.Commit}, err
 	}
-	published, err := log.Record(ctx, place.Record)
+	published, err := p.record(ctx, place.Record)
 	if err != nil {
 		return Origin{}, err
 	}
 	r := published.Record
 	return Origin{Source: r.Source, Commit: r.Commit, Ancestors: r.Ancestors, Record: r.Sequence}, nil
+}
+
+// record reads the record of a number, also if its tag is gone: then later ones have its
+// digest.
+func (p *Project) record(ctx context.Context, number uint64) (records.Sealed, error) {
+	log := p.reader().log
+	sealed, gone := log.Record(ctx, number)
+	if !errors.As(gone, new(*records.GoneError)) {
+		return sealed, gone
+	}
+	newest, err := log.Newest(ctx)
+	if err != nil {
+		return records.Sealed{}, err
+	}
+	if digest := newest.Record.Digests[number]; digest != "" {
+		return log.Named(ctx, number, digest)
+	}
+	for sealed, err := range log.Back(ctx, newest) {
+		if err != nil || sealed.Record.Sequence == number {
+			return sealed, err
+		}
+	}
+	return records.Sealed{}, gone
 }
 
 // Images are all images of a release that a ring has or had, by name, with their
@@ -98,7 +121,7 @@ func (p *Project) Published(ctx context.Context, place records.Place) (records.R
 	if place.Record == 0 {
 		return records.Record{}, &UnlistedError{Version: place.Version, Digest: place.Digest}
 	}
-	sealed, err := p.reader().log.Record(ctx, place.Record)
+	sealed, err := p.record(ctx, place.Record)
 	if err != nil {
 		return records.Record{}, err
 	}
@@ -144,6 +167,60 @@ func (p *Project) Places(ctx context.Context, s State, digests ...string) (map[s
 		}
 	}
 	return found, nil
+}
+
+// History reads the newest records of the log, newest first, at most n (1 or more);
+// none for a project without a log. What the registry has lost is left out, which the
+// numbers show; what comes before that is vouched for by no record, but for its tag. It
+// writes nothing: tags may have to follow the newest record yet. Errors are a
+// [*registry.RequestError], a [*records.ForkError], or say which record is broken.
+func (p *Project) History(ctx context.Context, n int) ([]records.Sealed, error) {
+	log := p.reader().log
+	from, err := log.Newest(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var history []records.Sealed
+	for from.Digest != "" {
+		var gone *records.GoneError
+		for sealed, err := range log.Back(ctx, from) {
+			if errors.As(err, &gone) {
+				break
+			}
+			if err != nil {
+				return nil, err
+			}
+			if history = append(history, sealed); len(history) >= n {
+				return history, nil
+			}
+		}
+		from = records.Sealed{}
+		if gone != nil {
+			if from, err = p.below(ctx, log, gone.Record); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return history, nil
+}
+
+// below is the newest record of a lower number that has its tag, one without a digest if
+// there is none.
+func (p *Project) below(ctx context.Context, log *records.Log, number uint64) (records.Sealed, error) {
+	tags, err := registry.AllTags(ctx, p.at.Repository(records.Repository))
+	if err != nil {
+		return records.Sealed{}, err
+	}
+	found := uint64(0)
+	for _, tag := range tags {
+		if name, ok := records.ParseName(tag); ok && name.Mark == records.Decided && name.Sequence < number {
+			found = max(found, name.Sequence)
+		}
+	}
+	if found == 0 {
+		return records.Sealed{}, nil
+	}
+	return log.Record(ctx, found)
 }
 
 // missing is the error for a manifest that was not pushed, or is gone.

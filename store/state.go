@@ -206,28 +206,6 @@ func copied(ctx context.Context, d *driver, state *State, rings []string) error 
 	return nil
 }
 
-// History reads the newest records of the log, newest first, at most n (1 or more);
-// none for a project without a log. It writes nothing: tags may have to follow the newest
-// record yet. Errors are a [*registry.RequestError], a [*records.ForkError], or say which
-// record is gone or broken.
-func (p *Project) History(ctx context.Context, n int) ([]records.Sealed, error) {
-	log := p.reader().log
-	newest, err := log.Newest(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var history []records.Sealed
-	for sealed, err := range log.Back(ctx, newest) {
-		if err != nil {
-			return nil, err
-		}
-		if history = append(history, sealed); len(history) >= n {
-			break
-		}
-	}
-	return history, nil
-}
-
 // Settle completes what the newest record says, if its writer did not: versions
 // that have no tag yet, then ring tags, of which rings gives the order. Errors are
 // those of [Project.History], or a [*ForeignError].

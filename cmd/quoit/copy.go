@@ -188,6 +188,9 @@ func copyText(project string, c mirror.Copied) string {
 	}
 	fmt.Fprintf(&b, "%s %d blobs, %d manifests, %s; %d blobs were in another repository there; %d tags, %d records\n",
 		verb, c.Copied.Blobs, c.Copied.Manifests, size(c.Copied.Bytes), c.Mounted.Blobs, len(c.Written), c.Records)
+	if c.Gap > 0 {
+		fmt.Fprintf(&b, "warning: record %d of the log is gone at %s: it and those before it were not copied; `quoit repair --from COPY` takes it from another copy\n", c.Gap, c.From)
+	}
 	for _, tag := range c.Kept {
 		fmt.Fprintf(&b, "warning: %s has other signatures there, and was left as it is\n", tag)
 	}

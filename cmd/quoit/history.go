@@ -41,7 +41,7 @@ func newHistoryCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			result := newHistoryResult(m.Project, history)
+			result := newHistoryResult(m.Project, history, most)
 			if output == "json" {
 				return printJSON(cmd.OutOrStdout(), result)
 			}
@@ -59,7 +59,19 @@ type historyResult struct {
 	Schema  int            `json:"schema"`
 	Project string         `json:"project"`
 	Records []historyEntry `json:"records"` // newest first; never null
+	// Gaps are records among these, or before them, that the registry has lost.
+	Gaps []historyGap `json:"gaps,omitempty"`
 }
+
+// historyGap is records that are gone, and what may bring them back.
+type historyGap struct {
+	First uint64 `json:"first"`
+	Last  uint64 `json:"last"`
+	Next  string `json:"next"`
+}
+
+// nextGap is the command that takes lost records from a copy.
+const nextGap = "quoit repair --from COPY"
 
 // historyEntry is one record of the log.
 type historyEntry struct {
@@ -108,7 +120,7 @@ type historyTaken struct {
 	Digest  string `json:"digest"` // of what they had pushed
 }
 
-func newHistoryResult(project string, history []records.Sealed) historyResult {
+func newHistoryResult(project string, history []records.Sealed, most int) historyResult {
 	result := historyResult{Schema: 1, Project: project, Records: []historyEntry{}}
 	for _, sealed := range history {
 		r := sealed.Record
@@ -133,6 +145,15 @@ func newHistoryResult(project string, history []records.Sealed) historyResult {
 			entry.Taken = append(entry.Taken, historyTaken{tag.Repository, tag.Tag, tag.Digest})
 		}
 		result.Records = append(result.Records, entry)
+	}
+	for i, entry := range result.Records {
+		first := uint64(1)
+		if i+1 < len(result.Records) {
+			first = result.Records[i+1].Number + 1
+		}
+		if last := entry.Number - 1; first <= last && (i+1 < len(result.Records) || len(result.Records) < most) {
+			result.Gaps = append(result.Gaps, historyGap{first, last, nextGap})
+		}
 	}
 	return result
 }
@@ -165,6 +186,11 @@ func (r historyResult) print(out io.Writer) error {
 	for _, e := range r.Records {
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Number, e.Time.Format("2006-01-02 15:04:05Z"),
 			e.what(), e.moves(), show.Short(e.Actor, 40), e.sources(), e.says())
+		for _, gap := range r.Gaps {
+			if gap.Last+1 == e.Number {
+				fmt.Fprintf(w, "%s\n", gap)
+			}
+		}
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -174,6 +200,15 @@ func (r historyResult) print(out io.Writer) error {
 		fmt.Fprintln(&trimmed, strings.TrimRight(line, " \n"))
 	}
 	return printText(out, trimmed.String())
+}
+
+// String is a gap as a row of the table.
+func (g historyGap) String() string {
+	numbers := fmt.Sprint(g.First)
+	if g.First < g.Last {
+		numbers = fmt.Sprintf("%d–%d", g.First, g.Last)
+	}
+	return numbers + "\t-\tgone\t-\t-\t-\tthe registry has lost this: `" + g.Next + "` takes it from a copy"
 }
 
 // what is the operation in words.

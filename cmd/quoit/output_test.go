@@ -42,12 +42,12 @@ func TestNothingThatIsPrintedTurnsTextAround(t *testing.T) {
 	}
 	for name, print := range map[string]func(io.Writer) error{
 		"history": func(out io.Writer) error {
-			return newHistoryResult("p", []records.Sealed{{Record: evilRecord()}}).print(out)
+			return newHistoryResult("p", []records.Sealed{{Record: evilRecord()}}, 1).print(out)
 		},
 		"history in JSON": func(out io.Writer) error {
-			return printJSON(out, newHistoryResult("p", []records.Sealed{{Record: evilRecord()}}))
+			return printJSON(out, newHistoryResult("p", []records.Sealed{{Record: evilRecord()}}, 1))
 		},
-		"history of nothing": func(out io.Writer) error { return newHistoryResult(evil, nil).print(out) },
+		"history of nothing": func(out io.Writer) error { return newHistoryResult(evil, nil, 1).print(out) },
 		"status": func(out io.Writer) error {
 			return printText(out, board.Board{Rings: []board.Ring{{Ring: evil, Held: &board.Hold{Reason: evil}}}}.String())
 		},

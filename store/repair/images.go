@@ -91,7 +91,7 @@ func (r *repairer) needed(ctx context.Context) ([]image, error) {
 		if record.Operation == records.OpVoid {
 			void[record.Of] = true
 		}
-		if void[sequence] || len(record.Images) == 0 || pruned.Has(record.Releases) || sequence == r.newest.Record.Sequence && !r.closed {
+		if void[sequence] || len(record.Images) == 0 || pruned.Has(record.Release()) || sequence == r.newest.Record.Sequence && !r.closed {
 			continue
 		}
 		if there, err := r.wanted(ctx, record); err != nil || !there {

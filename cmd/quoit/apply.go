@@ -60,7 +60,7 @@ flag wins.`,
 	}
 	flags := cmd.Flags()
 	r := &f.request
-	flags.StringVar(&r.Project, "project", "", "the project (default the root image's)")
+	flags.StringVar(&r.Project, "project", "", "the project, [REGISTRY/]PROJECT (default the root image's)")
 	flags.StringVar(&r.Site, "site", "", "the site")
 	flags.StringVar(&r.Environment, "environment", "", "the overlay: a folder of overlays")
 	flags.StringVar(&r.Ring, "ring", "", "the ring that the site follows")
@@ -110,6 +110,12 @@ func (f *applyFlags) complete() error {
 		"ACTION": &f.action, "FROM_VERSION": &f.from, "TO_VERSION": &f.to, "RELEASE": &f.release, "SCOPE": &f.scope, "REGISTRY": &r.Registry,
 	} {
 		*flag = cmp.Or(*flag, os.Getenv("QUOIT_"+name))
+	}
+	if r.Project != "" {
+		var err error
+		if r.Registry, r.Project, err = splitProject(r.Project, r.Registry); err != nil {
+			return err
+		}
 	}
 	r.TakeOver = r.TakeOver || os.Getenv("QUOIT_TAKE_OVER") == "1" || os.Getenv("QUOIT_ADOPT") == "1" // the older name, which deploys send
 	r.Action = deploy.Action(cmp.Or(f.action, string(deploy.Install)))

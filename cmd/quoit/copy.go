@@ -111,18 +111,11 @@ func (f *copyFlags) source(named bool) (project, source string, err error) {
 
 // place is what --project and the flags beside it say by themselves.
 func (f *copyFlags) place() (project, source string, err error) {
-	registry, project, err := manifest.SplitProject(f.project.project)
-	if err != nil {
-		return "", "", usagef("--project: %w", err)
+	source, project, err = splitProject(f.project.project, cmp.Or(f.from, f.project.registry))
+	if err == nil && source == "" {
+		err = usagef("--project %s does not say where the project is: write REGISTRY/%[1]s, or add --from", project)
 	}
-	source = cmp.Or(f.from, f.project.registry, registry)
-	switch {
-	case source == "":
-		return "", "", usagef("--project %s does not say where the project is: write REGISTRY/%[1]s, or add --from", project)
-	case registry != "" && registry != source:
-		return "", "", usagef("the registry is said twice: %s, and %s with the project: leave one of them out", source, registry)
-	}
-	return project, source, nil
+	return project, source, err
 }
 
 func checkRelease(m *manifest.Manifest, name string) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -65,6 +66,19 @@ func (f *projectFlags) load() (*manifest.Manifest, error) {
 		return nil, fmt.Errorf("--registry, --project: %w", err)
 	}
 	return m, nil
+}
+
+// splitProject reads [REGISTRY/]PROJECT beside a registry that is said by itself, "" if
+// none is.
+func splitProject(text, beside string) (registry, project string, err error) {
+	registry, project, err = manifest.SplitProject(text)
+	if err != nil {
+		return "", "", usagef("--project: %w", err)
+	}
+	if registry != "" && beside != "" && registry != beside {
+		return "", "", usagef("the registry is said twice: %s, and %s with the project: leave one of them out", beside, registry)
+	}
+	return cmp.Or(beside, registry), project, nil
 }
 
 // checkRing makes an unknown ring a mistake of the command line.

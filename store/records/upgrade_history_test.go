@@ -70,9 +70,7 @@ func (h *history) thaw() {
 	for _, sealed := range log {
 		h.decisions = append(h.decisions, decision{sealed: sealed})
 		h.planned[sealed.Record.ID] = sealed.Record.Sequence - 1
-		for _, tag := range sealed.Record.Taken {
-			h.foreign = append(h.foreign, tag)
-		}
+		h.foreign = append(h.foreign, sealed.Record.Taken...)
 	}
 }
 

@@ -52,6 +52,7 @@ func (h *history) delay(r Request) int {
 // have been carried out, or be so later, or twice, or never.
 func (h *history) land(f flight) error {
 	if f.lost && f.request.Action == Put {
+		h.unhinted = h.unhinted || f.request.Tag == string(Hint)
 		switch h.rng.IntN(4) {
 		case 0: // never
 			return h.reply(f, Response{Lost: true})

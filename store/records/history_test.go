@@ -33,6 +33,7 @@ type history struct {
 	offset    int                 // of the IDs of commands
 	counted   map[string]int      // what happened, over all histories
 	hasty     bool                // commands do not wait for an upgrade
+	unhinted  bool                // a write of the hint was lost
 }
 
 // command is one run of quoit.

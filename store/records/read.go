@@ -76,8 +76,12 @@ func (m *Machine) leaping(r []Response) {
 		m.between()
 		return
 	}
+	if m.upper > maxSequence {
+		m.Stop(fmt.Errorf("the registry says that record %d is there, more than a log can have: it does not answer as a registry does", m.upper))
+		return
+	}
 	m.reached(m.upper, r[0].Digest)
-	m.upper = m.base + 2*(m.number-m.base)
+	m.upper = min(m.base+2*(m.number-m.base), maxSequence+1)
 	m.ask(leaping, headRecord(m.upper))
 }
 

@@ -16,7 +16,7 @@ import (
 
 // plan finds what nothing needs, by the records that were read.
 func (r *pruner) plan(ctx context.Context) error {
-	needed, err := r.needed()
+	needed, err := r.needed(ctx)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (r *pruner) oldest() uint64 {
 }
 
 // needed are the digests of releases that stay.
-func (r *pruner) needed() (map[string]bool, error) {
+func (r *pruner) needed(ctx context.Context) (map[string]bool, error) {
 	needed := map[string]bool{}
 	keep := func(tables ...records.Table) {
 		for _, table := range tables {
@@ -84,7 +84,11 @@ func (r *pruner) needed() (map[string]bool, error) {
 	}
 	for ring, top := range r.newest.Record.Tops {
 		needed[top.Displaced.Digest] = true
-		needed[r.log[top.Record].Record.Under[ring].Displaced.Digest] = true
+		under, _, err := r.reader.Under(ctx, r.log[top.Record].Record)
+		if err != nil {
+			return nil, err
+		}
+		needed[under[ring].Displaced.Digest] = true
 	}
 	undo := r.newest.Record.Undo // of a log that was not written to since Tops are known
 	for range 2 {

@@ -226,6 +226,35 @@ func TestPruneKeepsWhatUndoingTwiceBringsBack(t *testing.T) {
 	s.verified()
 }
 
+// So can two shifts that commands of schema 1 have made, which do not say what was below
+// them.
+func TestPruneKeepsWhatUndoingShiftsOfSchema1BringsBack(t *testing.T) {
+	s := newServer(t)
+	s.Frozen("grown")
+	options := storetest.RingOptions()
+	_, err := s.Open(nil).Unhold(context.Background(), options, storetest.Rings)
+	must(t, err)
+	for _, version := range []string{"0.3.0", "0.4.0", "0.4.1"} { // testers' own shifts stay the newest there
+		_, err := s.Open(nil).Set(context.Background(), options, "testers", storetest.VersionOf(version), true)
+		must(t, err)
+		for _, ring := range []string{"testers", "users"} {
+			_, err := s.Open(nil).Shift(context.Background(), options, versioning.ShiftRequest{From: ring, To: map[string]string{"testers": "users", "users": "post"}[ring], Discard: []string{"users"}})
+			must(t, err)
+		}
+	}
+	s.Release(storetest.Shop{"base": 9, "mail": 9, "api": 9, "web": 9, "jobs": 9, "deploy": 9}, "developers")
+	s.prune(1)
+	_, err = s.Open(nil).Set(context.Background(), options, "testers", storetest.VersionOf("0.3.0"), true)
+	must(t, err)
+	for _, want := range []string{"0.2.0", "0.1.0"} {
+		_, err := s.Open(nil).Unshift(context.Background(), options, []string{"testers"})
+		must(t, err)
+		if got := s.Table()["testers"].Version.String(); got != want {
+			t.Errorf("testers has %s, want %s", got, want)
+		}
+	}
+}
+
 // What was published up to a record that is gone stays, whatever else is needed.
 func TestPruneOfALogWithAGap(t *testing.T) {
 	s := developed(t)

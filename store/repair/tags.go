@@ -63,7 +63,7 @@ func (r *repairer) rings(ctx context.Context) error {
 	if r.origin != "" {
 		return r.copies(ctx)
 	}
-	table, differ := r.newest.Record.After, false
+	table, moved, lost := r.newest.Record.After, []Step{}, false
 	for _, ring := range slices.Sorted(maps.Keys(table)) {
 		tag := records.TagOf(table, ring)
 		here := r.at.Repository(tag.Repository)
@@ -74,19 +74,28 @@ func (r *repairer) rings(ctx context.Context) error {
 		if was == tag.Digest || (was == "" || records.IsNothing(was)) && records.IsNothing(tag.Digest) {
 			continue
 		}
-		differ = true
 		if _, found, err := here.Head(ctx, tag.Digest); err != nil {
 			return err
 		} else if !found && !records.IsNothing(tag.Digest) && !r.options.DryRun {
 			r.leave(here.Reference(ring), fmt.Sprintf("the log says %s, which is gone: %s", tag.Digest, r.lacking()))
-			return nil
+			lost = true
+			continue
 		}
-		r.outcome.Done = append(r.outcome.Done, Step{here.Reference(ring), putBack("ring", tag.Digest, was)})
+		moved = append(moved, Step{here.Reference(ring), putBack("ring", tag.Digest, was)})
 	}
-	if r.options.DryRun || !differ && r.closed {
+	if lost { // the protocol lets all rings follow, or none
+		for _, step := range moved {
+			r.leave(step.Reference, "it was not put back: another ring has a release that is gone, and all rings are put back together")
+		}
 		return nil
 	}
-	return r.project.Mend(ctx, r.options.Rings)
+	if !r.options.DryRun && (len(moved) > 0 || !r.closed) {
+		if err := r.project.Mend(ctx, r.options.Rings); err != nil {
+			return err
+		}
+	}
+	r.outcome.Done = append(r.outcome.Done, moved...)
+	return nil
 }
 
 // copies lets the rings of a mirror have what was copied there.

@@ -120,6 +120,35 @@ func TestARepairWithoutALog(t *testing.T) {
 	}
 }
 
+// What is said to be put back was.
+func TestARepairSaysOnlyWhatItDid(t *testing.T) {
+	for name, test := range map[string]struct {
+		prepare func(s *server)
+		left    int
+		fails   bool
+	}{
+		"a ring cannot be written": {func(s *server) { s.dies("PUT deploy developers") }, 0, true},
+		"a release is gone": {func(s *server) {
+			lost := s.digest("deploy", "testers")
+			s.loses("deploy:testers", "deploy:0.1.0")
+			s.lacks(lost)
+		}, 3, false}, // of the ring and the version, and the other ring
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t)
+			s.Steps(1)
+			wanted := s.digest("deploy", "developers")
+			s.puts("deploy", "developers")
+			test.prepare(s)
+			outcome, err := repairOf(s)
+			s.SetFault(nil)
+			if (err != nil) != test.fails || len(outcome.Done) > 0 || len(outcome.Left) != test.left || s.digest("deploy", "developers") == wanted {
+				t.Errorf("%v, done %v, left %v", err, outcome.Done, outcome.Left)
+			}
+		})
+	}
+}
+
 // A publish that is not done keeps its writer's right to be taken back.
 func TestARepairOfAnUnfinishedPublish(t *testing.T) {
 	s := newServer(t)

@@ -200,6 +200,7 @@ func (e *PublishError) state() string {
 type OperationError struct {
 	Project   string
 	Operation string
+	Records   int // of its own that are in the log all the same
 	Err       error
 }
 
@@ -209,7 +210,15 @@ func (e *OperationError) Error() string {
 	if unknown := new(UnknownError); errors.As(e.Err, &unknown) {
 		return text
 	}
-	return text + " (nothing was written)"
+	return text + " (" + e.Becomes() + ")"
+}
+
+// Becomes says what was written, and what to do.
+func (e *OperationError) Becomes() string {
+	if e.Records > 0 {
+		return "a part of it is in the log: run the same command again, it does the rest"
+	}
+	return "nothing was written"
 }
 
 // Unwrap returns the cause.

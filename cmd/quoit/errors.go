@@ -66,7 +66,9 @@ func interruption(err error) string {
 		return text + ": run the same command again, it continues the copy"
 	case errors.As(err, &publishing) && publishing.Written > 0: // and taken back
 		return text + ": " + publishing.Error()
-	case errors.As(err, &copying), errors.As(err, &publishing), errors.As(err, &operation), errors.As(err, &unwritten):
+	case errors.As(err, &operation):
+		return text + ": " + operation.Becomes()
+	case errors.As(err, &copying), errors.As(err, &publishing), errors.As(err, &unwritten):
 		return text + ": nothing was written"
 	}
 	return text

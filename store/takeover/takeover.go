@@ -47,7 +47,7 @@ func TakeOver(ctx context.Context, project *store.Project, options Options) (Out
 	}
 	err := t.run(ctx)
 	if err != nil {
-		err = &store.OperationError{Project: project.Name(), Operation: "take-over", Err: err}
+		err = &store.OperationError{Project: project.Name(), Operation: "take-over", Records: t.written, Err: err}
 	}
 	return t.outcome, err
 }
@@ -62,6 +62,7 @@ type taker struct {
 	newest  records.Record // as it was looked at, then the last one that was written
 	found   []found        // in the order of their records
 	outcome Outcome
+	written int // records
 }
 
 func (t *taker) run(ctx context.Context) error {
@@ -109,6 +110,7 @@ func (t *taker) append(ctx context.Context) error {
 			return err
 		}
 		t.newest, t.outcome.Releases[i].Record = sealed.Record, sealed.Record.Sequence
+		t.written++
 	}
 	return nil
 }

@@ -184,6 +184,25 @@ func TestTakeOverThatDies(t *testing.T) {
 	}
 }
 
+// What is said of a take-over that dies between two releases is what became of it.
+func TestATakeOverThatDidAPart(t *testing.T) {
+	s := newServer(t)
+	s.twoReleases()
+	s.SetFault(func(_ int, w http.ResponseWriter, r *http.Request) bool {
+		second := r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/record-00000002-r01-try-")
+		if second {
+			registrytest.Status(403)(w, r)
+		}
+		return second
+	})
+	_, err := s.takes(s.Open(nil), s.options("developers", "testers"))
+	s.SetFault(nil)
+	s.wants("adopt testers")
+	if err == nil || !strings.HasSuffix(err.Error(), "(a part of it is in the log: run the same command again, it does the rest)") {
+		t.Errorf("error %v", err)
+	}
+}
+
 // forge makes a ring's tag name a release of another version than the one that a ring
 // has, as whoever may push to the root image could.
 func (s *server) forge(of, ring, version string) (digest string) {

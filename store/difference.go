@@ -161,7 +161,9 @@ func (d *driver) differences(ctx context.Context, s State, differing []records.F
 		case tag.Wanted == "":
 			difference = d.unknownTo(tag)
 		default:
-			difference.Mover = d.mover(ctx, s.Newest, tag.Tag)
+			if mover := d.mover(ctx, s.Newest, tag.Tag); mover != nil {
+				difference.Mover = credit(*mover)
+			}
 			difference.Next = mend
 		}
 		all = append(all, difference)
@@ -222,21 +224,28 @@ func (d *driver) unused(ctx context.Context, root string, rings []string) error 
 	return d.untaken(tags...)
 }
 
-// mover says who moved a ring last; "" if that is not found soon, or cannot be read.
-func (d *driver) mover(ctx context.Context, newest records.Sealed, ring string) string {
+// maxWalk is how many records are searched for who moved a ring.
+const maxWalk = 50
+
+// mover is the record that moved a ring last; nil if it is not found soon, or cannot be
+// read: what it is for does without it.
+func (d *driver) mover(ctx context.Context, newest records.Sealed, ring string) *records.Record {
+	if _, known := newest.Record.After[ring]; !known {
+		return nil
+	}
 	left := maxWalk
 	for sealed, err := range d.log.Back(ctx, newest) {
 		if err != nil {
-			return ""
+			return nil
 		}
 		if before, found := sealed.Record.Before[ring]; !found || before != sealed.Record.After[ring] {
-			return credit(sealed.Record)
+			return &sealed.Record
 		}
 		if left--; left == 0 {
 			break
 		}
 	}
-	return ""
+	return nil
 }
 
 // mend is the command that lets a tag name what the log says.

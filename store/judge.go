@@ -108,34 +108,10 @@ func (p *publisher) moved(ctx context.Context, newest records.Record, departed d
 			return nil
 		}
 	}
-	moved := &MovedError{Ring: departed.ring, Was: departed.held, Is: held(departed.ring, departed.is)}
-	moved.Record = p.mover(ctx, newest, departed)
-	return moved
-}
-
-// maxWalk is how many records are searched for who moved a ring.
-const maxWalk = 50
-
-// mover is the record that moved a ring; nil if it is not found soon. The message
-// that it is for does without it.
-func (p *publisher) mover(ctx context.Context, newest records.Record, departed departure) *records.Record {
-	left := maxWalk
-	for sealed, err := range p.driver.log.Back(ctx, records.Sealed{Record: newest}) {
-		before, found := sealed.Record.Before[departed.ring]
-		switch moved := sealed.Record.After[departed.ring] == departed.is; {
-		case err != nil:
-			return nil
-		case found && before == departed.is:
-		case moved:
-			return &sealed.Record
-		default:
-			return nil
-		}
-		if left--; left == 0 {
-			break
-		}
+	return &MovedError{
+		Ring: departed.ring, Was: departed.held, Is: held(departed.ring, departed.is),
+		Record: p.driver.mover(ctx, records.Sealed{Record: newest}, departed.ring),
 	}
-	return nil
 }
 
 func held(ring string, place records.Place) *versioning.Held {

@@ -219,24 +219,12 @@ func (r *ringer) below(ctx context.Context, newest records.Record, undone *Undon
 	return err
 }
 
-// blame says which records moved the rings last in which nothing can be undone, as far
-// as these are still there.
+// blame says which records moved the rings last in which nothing can be undone, if that
+// is found soon.
 func (r *ringer) blame(ctx context.Context, newest records.Record, refused *versioning.UnshiftError) {
-	left := map[string]*versioning.StuckRing{}
 	for i, stuck := range refused.Stuck {
-		if _, known := newest.After[stuck.Ring]; known {
-			left[stuck.Ring] = &refused.Stuck[i]
-		}
-	}
-	for sealed, err := range r.driver.log.Back(ctx, records.Sealed{Record: newest}) {
-		if err != nil || len(left) == 0 {
-			return
-		}
-		for _, ring := range sealed.Record.Moved() {
-			if stuck := left[ring]; stuck != nil {
-				stuck.Moved = fmt.Sprintf("the %s by %s", sealed.Record.Operation, credit(sealed.Record))
-				delete(left, ring)
-			}
+		if mover := r.driver.mover(ctx, records.Sealed{Record: newest}, stuck.Ring); mover != nil {
+			refused.Stuck[i].Moved = fmt.Sprintf("the %s by %s", mover.Operation, credit(*mover))
 		}
 	}
 }

@@ -128,6 +128,24 @@ func TestAnUnshiftThatWouldBeWrongWritesNothing(t *testing.T) {
 	s.wantHolds("- 0.2.0 0.1.0 0.1.0 0.2.0")
 }
 
+// Who moved a ring that cannot be undone is not searched for in the whole log.
+func TestARefusedUnshiftReadsAFewRecords(t *testing.T) {
+	s := newServer(t)
+	s.Release(storetest.First, "developers")
+	for i := range 70 {
+		_, err := s.Open(nil).Hold(context.Background(), storetest.RingOptions(), "users", fmt.Sprintf("reason %d", i))
+		must(t, err)
+	}
+	s.Requests()
+	_, err := s.unshift("developers")
+	if err == nil || !strings.Contains(err.Error(), "developers has 0.1.0, and no shift that moved it is left to undo") {
+		t.Errorf("error %v", err)
+	}
+	if requests := s.Requests(); len(requests) > 120 {
+		t.Errorf("%d requests", len(requests))
+	}
+}
+
 // A hotfix in the next ring comes along, but not what was set there.
 func TestUnshiftTakesAHotfixBack(t *testing.T) {
 	s := newServer(t)

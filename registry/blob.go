@@ -39,18 +39,15 @@ func (r repository) Open(ctx context.Context, blob Descriptor) (io.ReadCloser, e
 	}
 	reference := r.Reference(blob.Digest)
 	wrap := func(err error) error { return r.client.refused(ctx, reading, reference, err) }
-	alive, watched := watch(ctx, r.client.pace.Timeout)
-	request, err := http.NewRequestWithContext(alive, http.MethodGet, r.url()+"/blobs/"+blob.Digest, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url()+"/blobs/"+blob.Digest, nil)
 	if err != nil {
-		watched.stop()
 		return nil, wrap(err)
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		watched.stop()
-		return nil, wrap(watched.explain(err))
+		return nil, wrap(err)
 	}
-	opened := &body{response.Body, watched, wrap}
+	opened := &wrapped{response.Body, wrap}
 	if response.StatusCode == http.StatusOK {
 		return opened, nil
 	}

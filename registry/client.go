@@ -21,7 +21,7 @@ type Client struct {
 	pace    Pace
 	carrier http.RoundTripper
 
-	greeting  greeting
+	greeting  shared[greeting]
 	mu        sync.Mutex
 	sessions  map[scope]*session
 	unlisting bool // the registry has no list of referrers
@@ -48,9 +48,7 @@ func Open(registry, path string, options Options) (*Client, error) {
 
 func newClient(server name.Registry, path string, options Options) *Client {
 	return &Client{
-		server: server, path: path, options: options, pace: options.pace(),
-		carrier:  &carrier{inner: options.Transport, agent: options.UserAgent},
-		sessions: map[scope]*session{},
+		server: server, path: path, options: options, pace: options.pace(), carrier: options.Carrier(), sessions: map[scope]*session{},
 	}
 }
 

@@ -22,6 +22,7 @@ type RequestError struct {
 	wait   time.Duration // before the next attempt, as the registry asks
 	once   bool          // another attempt would end the same way
 	passes bool          // another one may not, whatever the status
+	unsent bool          // it failed before the request itself: connecting, or getting a token
 	said   []transport.Diagnostic
 }
 
@@ -57,10 +58,16 @@ func Undone(err error) bool {
 	if !errors.As(err, &failed) {
 		return false
 	}
-	if failed.Status == 0 {
+	if failed.Status == 0 && !failed.unsent {
 		return failed.Err != nil && lasting(failed.Err)
 	}
-	return failed.Status >= 400 && failed.Status < 500 && failed.Status != http.StatusRequestTimeout
+	return failed.unsent || failed.Status >= 400 && failed.Status < 500 && failed.Status != http.StatusRequestTimeout
+}
+
+// unsent reports whether a request was not sent, because there was no session for it.
+func unsent(err error) bool {
+	var failed *RequestError
+	return errors.As(err, &failed) && failed.unsent
 }
 
 // OtherError says that a tag names something else than what was there before it was

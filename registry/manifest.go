@@ -60,7 +60,7 @@ func (r repository) Put(ctx context.Context, identifier string, manifest Manifes
 	if err != nil {
 		return Receipt{}, err
 	}
-	err = r.client.pace.once(ctx, func(ctx context.Context) (err error) {
+	err = r.client.pace.once(ctx, r.client.pace.Timeout, func(ctx context.Context) (err error) {
 		receipt, err = r.putOnce(ctx, client, identifier, manifest)
 		return err
 	})

@@ -17,8 +17,15 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// longest is how long a registry may ask to wait; it is an error beyond.
-const longest = 30 * time.Second
+const (
+	// longest is how long a registry may ask to wait; it is an error beyond.
+	longest = 30 * time.Second
+	// enough is how long one request may take with all its attempts and the pauses
+	// between them.
+	enough = time.Minute
+	// quiet is how long may be waited without a word.
+	quiet = 5 * time.Second
+)
 
 // Pace is how patiently something is asked. The zero value is a pace, too.
 type Pace struct {
@@ -30,9 +37,6 @@ type Pace struct {
 	// nobody is. It may be called by several goroutines.
 	Say func(what string)
 }
-
-// quiet is how long a pause may be of which nothing is said.
-const quiet = 5 * time.Second
 
 // Tell tells whoever wants to know what is waited for.
 func (p Pace) Tell(what string) {
@@ -58,13 +62,15 @@ func (p Pace) Filled() Pace {
 	return p
 }
 
-// Retry repeats a harmless request while its error may pass, and gives every
-// attempt its own deadline. A write is not harmless: see [Repository.Replace].
+// Retry repeats a harmless request while its error may pass, for a minute at most, and
+// gives every attempt its own deadline. A write is not harmless: see
+// [Repository.Replace].
 func (p Pace) Retry(ctx context.Context, request func(context.Context) error) error {
 	p = p.Filled()
+	left := Patience{}
 	for attempt := 1; ; attempt++ {
-		err := p.once(ctx, request)
-		if err == nil || attempt >= p.Attempts || !Repeatable(err) {
+		err := p.once(ctx, min(p.Timeout, left.Left()), request)
+		if err == nil || attempt >= p.Attempts || !Repeatable(err) || p.between(attempt, err) >= left.Left() {
 			return err
 		}
 		if err := p.Pause(ctx, attempt, err); err != nil {
@@ -73,30 +79,53 @@ func (p Pace) Retry(ctx context.Context, request func(context.Context) error) er
 	}
 }
 
-func (p Pace) once(ctx context.Context, request func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
+// Patience is the minute that one thing may be waited for, attempts and pauses. It
+// begins when it is asked first; the zero value has not begun.
+type Patience struct{ end time.Time }
+
+// Left is what is left of it, 0 or less for nothing.
+func (p *Patience) Left() time.Duration {
+	if p.end.IsZero() {
+		p.end = time.Now().Add(enough)
+	}
+	return time.Until(p.end)
+}
+
+func (p Pace) once(ctx context.Context, timeout time.Duration, request func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	return request(ctx)
 }
 
-// Pause waits between two attempts, as long as the registry asks in the last one's
-// error. If waiting is cut short, that is what it returns.
-func (p Pace) Pause(ctx context.Context, attempt int, last error) error {
+// between is the pause after a number of attempts, or what the registry asks for in the
+// last one's error.
+func (p Pace) between(attempts int, last error) time.Duration {
 	wait := p.Filled().Backoff
-	for range attempt - 1 {
+	for range attempts - 1 {
 		wait *= 3
 	}
 	var failed *RequestError
 	if errors.As(last, &failed) && failed.wait > 0 {
 		wait = failed.wait
 	}
+	return wait
+}
+
+// Pause waits between two attempts, as long as the registry asks in the last one's
+// error. If waiting is cut short, that is what it returns, or the last one's error if the
+// time of ctx is over.
+func (p Pace) Pause(ctx context.Context, attempt int, last error) error {
+	wait := p.between(attempt, last)
 	if wait > quiet {
 		p.Tell(fmt.Sprintf("waiting %s: %v", wait, last))
 	}
-	if Rest(ctx, wait) != nil {
-		return Interrupted(ctx, last)
+	switch {
+	case Rest(ctx, wait) == nil:
+		return nil
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return last // an attempt of a longer request, whose time is over
 	}
-	return nil
+	return Interrupted(ctx, last)
 }
 
 // Rest sleeps, unless ctx ends: that is an error, of which [Interrupted] says more.

@@ -2,13 +2,16 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"golang.org/x/sync/singleflight"
 )
 
 // The rights that a session asks for, as registries call them.
@@ -24,16 +27,52 @@ type scope struct {
 }
 
 // session is a connection to one repository, made when it is first needed.
-type session struct {
-	mu     sync.Mutex
-	client *http.Client
-}
+type session = shared[*http.Client]
 
 // greeting is what the registry says to everybody, and who we are for it.
 type greeting struct {
-	mu        sync.Mutex
 	challenge *transport.Challenge
 	auth      authn.Authenticator
+}
+
+// shared is something that is fetched once, when it is first needed. Whoever needs it
+// meanwhile waits for that and has its error too: otherwise many who ask at a time would
+// wait for a silent registry one after the other.
+type shared[T any] struct {
+	fetching singleflight.Group
+	mu       sync.Mutex
+	value    *T
+}
+
+// known is the value, nil if it was not fetched yet.
+func (s *shared[T]) known() *T {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.value
+}
+
+func (s *shared[T]) get(ctx context.Context, fetch func() (T, error)) (value T, err error) {
+	if there := s.known(); there != nil {
+		return *there, nil
+	}
+	fetched := s.fetching.DoChan("", func() (any, error) {
+		value, err := fetch()
+		if err == nil {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.value = &value
+		}
+		return value, err
+	})
+	select {
+	case <-ctx.Done():
+		return value, ctx.Err()
+	case got := <-fetched:
+		if got.Shared && errors.Is(got.Err, context.Canceled) && ctx.Err() == nil {
+			return s.get(ctx, fetch) // somebody else was interrupted
+		}
+		return got.Val.(T), got.Err
+	}
 }
 
 // session returns what requests to a repository are sent with.
@@ -48,48 +87,70 @@ func (c *Client) session(ctx context.Context, s scope) (*http.Client, error) {
 		c.sessions[s] = open
 	}
 	c.mu.Unlock()
-	open.mu.Lock()
-	defer open.mu.Unlock()
-	if open.client != nil {
-		return open.client, nil
+	client, err := open.get(ctx, func() (*http.Client, error) { return c.connect(ctx, s) })
+	if err = c.refused(ctx, connecting, c.host(), err); err == nil {
+		return client, nil
 	}
-	challenge, auth, err := c.greet(ctx)
-	if err != nil {
-		return nil, err
-	}
-	carrier, err := c.authorize(ctx, s, challenge, auth)
-	if err != nil {
-		return nil, err
-	}
-	open.client = &http.Client{Transport: carrier, CheckRedirect: redirected}
-	return open.client, nil
+	failed := *err.(*RequestError)
+	failed.unsent = true
+	return nil, &failed
 }
 
-// greet finds out, once, how the registry wants to be asked.
-func (c *Client) greet(ctx context.Context) (*transport.Challenge, authn.Authenticator, error) {
-	g := &c.greeting
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.challenge != nil {
-		return g.challenge, g.auth, nil
-	}
-	auth, err := authn.Resolve(ctx, c.options.Keychain, c.server.Repo(c.path))
+func (c *Client) connect(ctx context.Context, s scope) (*http.Client, error) {
+	greeting, err := c.greeting.get(ctx, func() (greeting, error) { return c.greet(ctx) })
 	if err != nil {
-		return nil, nil, &RequestError{
-			Doing: connecting, Reference: c.host(), Problem: "reading Docker's credentials: " + clean(err.Error()),
-			Hint: "check " + dockerConfig + " and its credential helper", Err: err,
-		}
+		return nil, err
 	}
-	var challenge *transport.Challenge
+	carrier, err := c.authorize(ctx, s, greeting.challenge, greeting.auth)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Client{Transport: carrier, CheckRedirect: redirected}, nil
+}
+
+// greet finds out how the registry wants to be asked.
+func (c *Client) greet(ctx context.Context) (g greeting, err error) {
+	if g.auth, err = c.account(ctx); err != nil {
+		return g, err
+	}
 	err = c.pace.Retry(ctx, func(ctx context.Context) error {
-		challenge, err = transport.Ping(ctx, c.server, c.carrier)
+		g.challenge, err = transport.Ping(ctx, c.server, c.carrier)
 		return c.refused(ctx, connecting, c.host(), err)
 	})
-	if err != nil {
-		return nil, nil, err
+	return g, err
+}
+
+// account finds credentials. A helper that Docker's config.json names may wait for
+// somebody, and is not waited for any longer than for the registry.
+func (c *Client) account(ctx context.Context) (authn.Authenticator, error) {
+	limited, cancel := context.WithTimeout(ctx, enough)
+	defer cancel()
+	slow := time.AfterFunc(quiet, func() { c.pace.Tell("waiting for Docker's credential helper to answer, for " + c.host()) })
+	defer slow.Stop()
+	type found struct {
+		auth authn.Authenticator
+		err  error
 	}
-	g.challenge, g.auth = challenge, auth
-	return challenge, auth, nil
+	looked := make(chan found, 1)
+	go func() {
+		auth, err := authn.Resolve(limited, c.options.Keychain, c.server.Repo(c.path))
+		looked <- found{auth, err}
+	}()
+	var is found
+	select {
+	case is = <-looked:
+	case <-limited.Done():
+		if is.err = ctx.Err(); is.err == nil {
+			is.err = fmt.Errorf("no answer within %s", enough)
+		}
+	}
+	if is.err == nil || errors.Is(is.err, context.Canceled) {
+		return is.auth, is.err
+	}
+	return nil, &RequestError{
+		Doing: connecting, Reference: c.host(), Problem: "reading Docker's credentials: " + clean(is.err.Error()),
+		Hint: "check " + dockerConfig + " and its credential helper", Err: is.err, once: true,
+	}
 }
 
 // authorize gets a token for the repository, if the registry wants tokens.

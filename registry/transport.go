@@ -6,10 +6,19 @@ import (
 	"net/http"
 )
 
-// carrier sends every request as Quoit, and none in the clear to another machine.
+// carrier sends every request as Quoit, and none in the clear to another machine. One
+// that stands still is spoken of, and then ended.
 type carrier struct {
 	inner http.RoundTripper
 	agent string
+	pace  Pace
+}
+
+// Carrier carries the requests of clients of other packages as those of this one are
+// carried.
+func (o Options) Carrier() http.RoundTripper {
+	o = o.filled()
+	return &carrier{inner: o.Transport, agent: o.UserAgent, pace: o.pace()}
 }
 
 // RoundTrip implements [http.RoundTripper]. A body is sent from its beginning,
@@ -21,17 +30,28 @@ func (c *carrier) RoundTrip(in *http.Request) (*http.Response, error) {
 		}
 		return nil, &plainError{host: in.URL.Host}
 	}
-	out := in.Clone(in.Context())
+	ctx, watched := watch(in.Context(), c.pace, in.URL.Host)
+	out := in.Clone(ctx)
 	out.Header.Set("User-Agent", c.agent)
 	if in.GetBody != nil {
 		body, err := in.GetBody()
 		if err != nil {
+			watched.stop()
 			return nil, err
 		}
 		in.Body.Close()
 		out.Body = body
 	}
-	return c.inner.RoundTrip(out)
+	if out.Body != nil && out.Body != http.NoBody {
+		out.Body = &sent{out.Body, watched}
+	}
+	response, err := c.inner.RoundTrip(out)
+	if err != nil {
+		watched.stop()
+		return nil, watched.explain(err)
+	}
+	response.Body = &answered{response.Body, watched}
+	return response, nil
 }
 
 // errRound says that redirects lead on and on.

@@ -7,22 +7,30 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // Upload implements [Repository]. A transfer that stands still for the time of one
-// attempt fails, and a failed one is repeated after a look.
+// attempt fails, and a failed one is repeated after a look; not one that has stood still
+// for a minute in all.
 func (r repository) Upload(ctx context.Context, blob Descriptor, from string, open Opener) (mounted bool, err error) {
-	pace := r.client.pace
+	pace, stood := r.client.pace, time.Duration(0)
 	for attempt := 1; ; attempt++ {
 		mounted, err = r.uploadOnce(ctx, blob, from, open)
-		if err == nil || attempt >= pace.Attempts || !Repeatable(err) {
+		if errors.Is(err, context.DeadlineExceeded) {
+			stood += pace.Timeout
+		}
+		if err == nil || attempt >= pace.Attempts || stood >= enough || unsent(err) || !Repeatable(err) {
 			return mounted, err
 		}
 		if err := pace.Pause(ctx, attempt, err); err != nil {
 			return false, err
 		}
 		from = ""
-		if there, err := r.Has(ctx, blob); err != nil || there {
+		looking, cancel := context.WithTimeout(ctx, enough-stood)
+		there, err := r.Has(looking, blob)
+		cancel()
+		if err != nil || there {
 			return false, err
 		}
 	}
@@ -42,7 +50,7 @@ func (r repository) uploadOnce(ctx context.Context, blob Descriptor, from string
 		start.url += "?" + url.Values{"mount": {blob.Digest}, "from": {r.client.at(from, pull).name.RepositoryStr()}}.Encode()
 	}
 	var a answer
-	err = r.client.pace.once(ctx, func(ctx context.Context) (err error) {
+	err = r.client.pace.once(ctx, r.client.pace.Timeout, func(ctx context.Context) (err error) {
 		a, err = r.exchange(ctx, client, start)
 		return err
 	})
@@ -91,13 +99,11 @@ func (a answer) location(start exchange) (*url.URL, error) {
 // stream uploads a blob to where the registry wants it. The source is opened when
 // it is sent, and again if that has to be repeated with a fresh token.
 func (r repository) stream(ctx context.Context, client *http.Client, location *url.URL, blob Descriptor, open Opener) error {
-	alive, watched := watch(ctx, r.client.pace.Timeout)
-	defer watched.stop()
 	query := location.Query()
 	query.Set("digest", blob.Digest)
 	location.RawQuery = query.Encode()
 	reference := r.Reference(blob.Digest)
-	request, err := http.NewRequestWithContext(alive, http.MethodPut, location.String(), nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPut, location.String(), nil)
 	if err != nil {
 		return r.client.refused(ctx, writing, reference, err)
 	}
@@ -107,7 +113,7 @@ func (r repository) stream(ctx context.Context, client *http.Client, location *u
 		if err != nil {
 			return nil, err
 		}
-		contents = verify(&moving{source, watched}, blob)
+		contents = verify(source, blob)
 		return contents, nil
 	}
 	// Whatever carries the request asks for the body anew, see [carrier].
@@ -124,7 +130,7 @@ func (r repository) stream(ctx context.Context, client *http.Client, location *u
 		return broken
 	}
 	if err != nil {
-		return r.client.refused(ctx, writing, reference, watched.explain(err))
+		return r.client.refused(ctx, writing, reference, err)
 	}
 	defer response.Body.Close()
 	a, err := r.client.read(ctx, writing, reference, response, maxProblem)

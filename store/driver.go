@@ -48,7 +48,7 @@ type driver struct {
 	manifests map[records.Content]registry.Manifest
 	opened    map[string]records.Sealed // records that were read, by digest
 	pushed    map[string]bool           // configs of records
-	tries     map[records.Content]int   // of tags that may move
+	tries     map[records.Content]tries // of tags that may move
 	wrote     bool                      // something to the log
 	refusal   error                     // the last one to overwrite a tag
 	exposed   bool                      // the last machine's operation is in the log, or may get there
@@ -59,7 +59,7 @@ type driver struct {
 func newDriver(p *Project) *driver {
 	d := &driver{
 		project: p, manifests: map[records.Content]registry.Manifest{}, opened: map[string]records.Sealed{},
-		pushed: map[string]bool{}, tries: map[records.Content]int{},
+		pushed: map[string]bool{}, tries: map[records.Content]tries{},
 		waits: waits{unit: p.pace.Backoff, since: map[uint64]time.Time{}},
 	}
 	d.log = records.NewLog(source{d})

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store/records"
@@ -90,20 +91,30 @@ func contentOf(r records.Request) records.Content {
 }
 
 // unanswered is for a write of a tag that may move, which nobody may repeat
-// without looking: the machine looks, a few times.
+// without looking: the machine looks, a few times and for a minute at most.
 func (d *driver) unanswered(ctx context.Context, request records.Request, err error) (records.Response, error) {
 	key := contentOf(request)
 	d.mu.Lock()
-	d.tries[key]++
-	try := d.tries[key]
+	tries := d.tries[key]
+	if tries.count == 0 {
+		tries.since = time.Now()
+	}
+	tries.count++
+	d.tries[key] = tries
 	d.mu.Unlock()
 	if d.lost != nil {
 		d.lost(key)
 	}
-	if try >= d.project.pace.Attempts {
+	if tries.count >= d.project.pace.Attempts || time.Since(tries.since) >= d.project.pace.Timeout {
 		return records.Response{}, err
 	}
-	return records.Response{Lost: true}, d.project.pace.Pause(ctx, try, err)
+	return records.Response{Lost: true}, d.project.pace.Pause(ctx, tries.count, err)
+}
+
+// tries is how often a tag was written without an answer, and since when.
+type tries struct {
+	count int
+	since time.Time // of the first that had none
 }
 
 // readBack looks whether a tag names what was written to it.

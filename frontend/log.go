@@ -29,8 +29,9 @@ type log struct {
 
 	newest records.Sealed // zero if there is none; set by open
 
-	mu     sync.Mutex
-	placed map[string]*versioning.Placed // releases that were read, by ring
+	mu       sync.Mutex
+	placed   map[string]*versioning.Placed       // releases that were read, by ring
+	recorded map[uint64]map[string]records.Image // so too, by the record that published them
 }
 
 // NoRecord is the value of [Options.Record] for a project without a log.
@@ -191,6 +192,12 @@ func (l *log) images(ctx context.Context, ring string) (map[string]records.Image
 	case l.newest.Record.Sequence:
 		return l.newest.Record.Images, nil
 	}
+	l.mu.Lock()
+	images, read := l.recorded[place.Record]
+	l.mu.Unlock()
+	if read { // it is asked for each image
+		return images, nil
+	}
 	ref := l.manifest.Repository(records.Repository)
 	if digest := l.newest.Record.Digests[place.Record]; digest != "" {
 		ref += "@" + digest
@@ -211,6 +218,12 @@ func (l *log) images(ctx context.Context, ring string) (map[string]records.Image
 	if root := published.Record.Images[place.Root]; published.Record.Sequence != place.Record || root.Digest != place.Digest {
 		return nil, fmt.Errorf("%s is not the record that published %s %s, which %s has: run `quoit verify`", ref, place.Root, place.Version, ring)
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.recorded == nil {
+		l.recorded = map[uint64]map[string]records.Image{}
+	}
+	l.recorded[place.Record] = published.Record.Images
 	return published.Record.Images, nil
 }
 
@@ -291,12 +304,20 @@ func forecast(releases []versioning.Release) versioning.Assigned {
 			all[name] = append(all[name], version)
 		}
 	}
-	var assigned versioning.Assigned
-	for name, versions := range all {
+	for _, versions := range all {
 		slices.SortFunc(versions, versioning.Version.Compare)
-		for _, version := range versions {
-			assigned = assigned.With(0, map[string]versioning.Version{name: version})
-		}
 	}
-	return assigned
+	var assigned versioning.Assigned
+	for i := 0; ; i++ { // the older ones first
+		step := map[string]versioning.Version{}
+		for name, versions := range all {
+			if i < len(versions) {
+				step[name] = versions[i]
+			}
+		}
+		if len(step) == 0 {
+			return assigned
+		}
+		assigned = assigned.With(0, step)
+	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/tonistiigi/fsutil"
 
 	"github.com/quoitbuild/quoit/frontend"
-	"github.com/quoitbuild/quoit/revision"
+	"github.com/quoitbuild/quoit/revision/disk"
 )
 
 // AnswerStep does the work of a build step if args, without the program's name, say
@@ -24,7 +24,7 @@ func AnswerStep(ctx context.Context, args []string) (bool, error) {
 	if len(args) != 4 || args[0] != frontend.HashCommand {
 		return false, nil
 	}
-	return true, revision.AnswerFile(ctx, args[1], args[2], args[3])
+	return true, disk.AnswerFile(ctx, args[1], args[2], args[3])
 }
 
 // runnerLocal is the local source that has this very binary.

@@ -39,7 +39,8 @@ func TestReadsWhatBuildKitCopies(t *testing.T) {
 // BuildKit's copy failed, as the build would.
 func compareCopy(t *testing.T, r *rapid.T) (files int, ok bool) {
 	dir := t.TempDir()
-	plantIn(t, dir, randomTree().Draw(r, "tree"))
+	sources := randomTree().Draw(r, "tree")
+	sources.plant(t, dir)
 	ignore := rapid.SliceOfN(rapid.SampledFrom(patterns), 0, 3).Draw(r, "ignore")
 	read := Read{
 		Path:     randomPath(names).Draw(r, "path"),
@@ -57,17 +58,17 @@ func compareCopy(t *testing.T, r *rapid.T) (files int, ok bool) {
 	if !ok {
 		return 0, false
 	}
-	entries, err := entriesOf(t, dir, ignore, read)
+	entries, err := entriesOf(t, sources, ignore, read)
 	if err != nil {
 		r.Fatal(err)
 	}
 	var got []string
 	targets := map[string]bool{}
 	for name, e := range entries {
-		if e.mode.IsRegular() {
+		if e.Mode.IsRegular() {
 			got = append(got, name)
 		}
-		targets[e.target] = true
+		targets[e.Target] = true
 	}
 	slices.Sort(got)
 	if diff := cmp.Diff(want.files, got); diff != "" {
@@ -115,6 +116,22 @@ func draw(r *rapid.T, out tree, dir string, depth int) {
 				target = "/" + target
 			}
 			out[name] = link(target)
+		}
+	}
+}
+
+// plant writes files and links into a folder.
+func (t tree) plant(tt *testing.T, dir string) {
+	for name, what := range t {
+		full := filepath.Join(dir, name)
+		err := os.MkdirAll(filepath.Dir(full), 0o755)
+		if target, isLink := what.(link); err == nil && isLink {
+			err = os.Symlink(string(target), full)
+		} else if err == nil {
+			err = os.WriteFile(full, []byte(what.(string)), 0o644)
+		}
+		if err != nil {
+			tt.Fatal(err)
 		}
 	}
 }

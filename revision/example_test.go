@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/quoitbuild/quoit/revision"
+	"github.com/quoitbuild/quoit/revision/disk"
 )
 
 func Example() {
@@ -29,7 +30,7 @@ func Example() {
 			fmt.Println(err)
 			return
 		}
-		response, err := revision.Answer(context.Background(), project, request)
+		response, err := disk.Answer(context.Background(), project, request, disk.Options{})
 		if err != nil {
 			fmt.Println(err)
 			return

@@ -36,7 +36,7 @@ type Response struct {
 }
 
 // EmptyTree is the digest of an image that reads nothing of its context.
-var EmptyTree = imageTree{}.sum(nil)
+var EmptyTree = imageTree{}.sum()
 
 // Inputs is all that a revision covers of one image.
 type Inputs struct {

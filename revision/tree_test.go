@@ -1,14 +1,18 @@
 package revision
 
 import (
+	"context"
+	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
+	"path"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/opencontainers/go-digest"
 )
 
-// tree is a file tree by path: a string is a file's content.
+// tree is a tree in memory, by path: a string is a file's content.
 type tree map[string]any
 
 type (
@@ -18,74 +22,88 @@ type (
 	pipe   struct{} // a special file
 )
 
-// plant writes a tree into a new folder and returns that.
-func plant(t testing.TB, files tree) string {
-	t.Helper()
-	dir := t.TempDir()
-	plantIn(t, dir, files)
-	return dir
-}
-
-func plantIn(t testing.TB, dir string, files tree) {
-	t.Helper()
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		full := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
-			t.Fatal(err)
+// List returns what is in a folder.
+func (t tree) List(in string) ([]*File, error) {
+	found := map[string]*File{}
+	for name, what := range t {
+		below := name
+		if in != "." {
+			var ok bool
+			if below, ok = strings.CutPrefix(name, in+"/"); !ok {
+				continue
+			}
 		}
-		if err := plantFile(full, files[name]); err != nil {
-			t.Fatal(err)
+		first, _, deeper := strings.Cut(below, "/")
+		if deeper {
+			what = folder{}
 		}
+		file := fileOf(what)
+		file.Name, file.Sys = first, what
+		found[first] = file
 	}
+	if _, empty := t[in].(folder); len(found) == 0 && !empty && in != "." {
+		return nil, &fs.PathError{Op: "list", Path: in, Err: fs.ErrNotExist}
+	}
+	return slices.Collect(maps.Values(found)), nil
 }
 
-func plantFile(full string, file any) error {
-	switch file := file.(type) {
-	case link:
-		return os.Symlink(string(file), full)
-	case script:
-		return os.WriteFile(full, []byte(file), 0o755)
+func fileOf(what any) *File {
+	switch what := what.(type) {
 	case folder:
-		return os.MkdirAll(full, 0o755)
+		return &File{Mode: fs.ModeDir}
+	case link:
+		return &File{Mode: fs.ModeSymlink, Target: string(what)}
 	case pipe:
-		return makePipe(full)
+		return &File{Mode: fs.ModeNamedPipe}
+	case script:
+		return &File{Mode: 0o100}
 	default:
-		return os.WriteFile(full, []byte(file.(string)), 0o644)
+		return &File{}
 	}
 }
 
-// found lists what reads select in a folder.
-func found(t *testing.T, dir string, ignore []string, reads ...Read) []string {
+// Digest sets what of files is not set yet.
+func (t tree) Digest(_ context.Context, folders map[string][]*File) error {
+	for folder, files := range folders {
+		for _, file := range files {
+			switch content := t[path.Join(folder, file.Name)].(type) {
+			case string:
+				file.Digest = digest.FromString(content)
+			case script:
+				file.Digest = digest.FromString(string(content))
+			}
+		}
+	}
+	return nil
+}
+
+// found lists what reads select in a tree.
+func found(t *testing.T, files Tree, ignore []string, reads ...Read) []string {
 	t.Helper()
-	entries, err := entriesOf(t, dir, ignore, reads...)
+	entries, err := entriesOf(t, files, ignore, reads...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return slices.Sorted(maps.Keys(entries))
 }
 
-func entriesOf(t *testing.T, dir string, ignore []string, reads ...Read) (map[string]entry, error) {
+func entriesOf(t *testing.T, files Tree, ignore []string, reads ...Read) (map[string]*File, error) {
 	t.Helper()
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer root.Close()
-	v, err := newView(root, ignore)
+	v, err := newView(newLists(files), ".", ignore)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return collect(v, reads)
 }
 
-// answer is the digest of what an image at the root of a folder reads.
-func answer(t *testing.T, dir string, in ImageInputs) string {
+// answer is the digest of what an image at the root of a tree reads.
+func answer(t *testing.T, files Tree, in ImageInputs) string {
 	t.Helper()
 	in.Name = "image"
 	if in.Context == "" {
 		in.Context = "."
 	}
-	res, err := Answer(t.Context(), dir, Request{Scheme: Scheme, Images: []ImageInputs{in}})
+	res, err := Answer(t.Context(), files, Request{Scheme: Scheme, Images: []ImageInputs{in}})
 	if err != nil || len(res.Problems) > 0 {
 		t.Fatal(err, res.Problems)
 	}
@@ -97,3 +115,39 @@ func copied(path string) Read { return Read{Path: path, Wildcard: true, Follow: 
 
 // everything is the read of "COPY . .".
 var everything = copied("/")
+
+// A disk may find a file by a name in another case, or in another composition of its
+// letters. A build does not.
+func TestNamesAreThoseInTheList(t *testing.T) {
+	files := sloppy{tree{"README": "r", "Dir/File": "f", "link": link("readme"), "to": link("DIR/file"), "größe": "g"}}
+	for _, c := range []struct {
+		read string
+		want []string
+	}{
+		{"/README", []string{"README"}}, {"/readme", nil}, {"/dir/File", nil}, {"/Dir/file", nil}, {"/Dir/File", []string{"Dir/File"}},
+		{"/dir", nil}, {"/dir/*", nil}, {"/*/file", nil}, {"/link", []string{"link"}}, {"/to", []string{"to"}}, {"/gro\u0308ße", nil}, {"/größe", []string{"größe"}},
+	} {
+		t.Run("at "+c.read, func(t *testing.T) {
+			if got := found(t, files, nil, copied(c.read)); !slices.Equal(got, c.want) {
+				t.Errorf("%q are read, want %q", got, c.want)
+			}
+		})
+	}
+	t.Run("as a context", func(t *testing.T) {
+		if sum := answer(t, files, ImageInputs{Context: "dir", Reads: []Read{everything}}); sum != EmptyTree.String() {
+			t.Error("a context in another case is read")
+		}
+	})
+}
+
+// sloppy finds folders in any case.
+type sloppy struct{ tree }
+
+func (s sloppy) List(in string) ([]*File, error) {
+	for name := range s.tree {
+		if dir := path.Dir(name); strings.EqualFold(dir, in) {
+			in = dir
+		}
+	}
+	return s.tree.List(in)
+}

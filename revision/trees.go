@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path"
 	"runtime"
 	"slices"
@@ -18,7 +17,7 @@ import (
 type imageTree struct {
 	context string // resolved, relative to the project
 	linked  bool   // the context is reached through a link
-	entries map[string]entry
+	entries map[string]*File
 	problem error // why it cannot be read
 }
 
@@ -43,9 +42,9 @@ func distinct(images []ImageInputs) (inputs []ImageInputs, of []int) {
 func (in ImageInputs) key() string { return fmt.Sprintf("%#v", in) }
 
 // readTrees reads what each of the inputs selects. Those with the same context and
-// ignore patterns look at the same files and share a view; the others are read at
-// the same time.
-func readTrees(ctx context.Context, project *os.Root, inputs []ImageInputs) ([]imageTree, error) {
+// ignore patterns see the same files and share a view; the others are read at the
+// same time.
+func readTrees(ctx context.Context, lists *lists, inputs []ImageInputs) ([]imageTree, error) {
 	views := map[string][]int{}
 	for i, in := range inputs {
 		key := ImageInputs{Context: in.Context, Ignore: in.Ignore}.key()
@@ -56,10 +55,7 @@ func readTrees(ctx context.Context, project *os.Root, inputs []ImageInputs) ([]i
 	eg.SetLimit(runtime.GOMAXPROCS(0))
 	for _, members := range views {
 		eg.Go(func() error {
-			empty, v := openContext(project, inputs[members[0]])
-			if v != nil {
-				defer v.root.Close()
-			}
+			empty, v := openContext(lists, inputs[members[0]])
 			for _, i := range members {
 				if err := ctx.Err(); err != nil {
 					return err
@@ -75,10 +71,10 @@ func readTrees(ctx context.Context, project *os.Root, inputs []ImageInputs) ([]i
 	return trees, eg.Wait()
 }
 
-// openContext opens the view of a context, whose root the caller closes. It is nil
-// if there is nothing to read: the folder is not there, or lies behind a link.
-func openContext(project *os.Root, in ImageInputs) (imageTree, *view) {
-	all, err := newView(project, nil)
+// openContext returns the view of a context. It is nil if there is nothing to read:
+// the folder is not there, or lies behind a link.
+func openContext(lists *lists, in ImageInputs) (imageTree, *view) {
+	all, err := newView(lists, ".", nil)
 	if err != nil {
 		return imageTree{problem: err}, nil
 	}
@@ -90,25 +86,24 @@ func openContext(project *os.Root, in ImageInputs) (imageTree, *view) {
 	if dir == "" || tree.linked {
 		return tree, nil
 	}
-	root, err := project.OpenRoot(dir)
-	if absent(err) {
-		return tree, nil
+	file, err := lists.find(dir)
+	if err == nil && !file.Mode.IsDir() {
+		err = fmt.Errorf("the context %q is not a directory", dir)
 	}
 	if err != nil {
 		return imageTree{problem: err}, nil
 	}
-	v, err := newView(root, in.Ignore)
+	v, err := newView(lists, dir, in.Ignore)
 	if err != nil {
-		root.Close()
 		return imageTree{problem: err}, nil
 	}
 	return tree, v
 }
 
-// sumTrees returns the digest of each tree.
-func sumTrees(ctx context.Context, project *os.Root, trees []imageTree) ([]digest.Digest, error) {
-	contents, err := hashFiles(ctx, project, trees)
-	if err != nil {
+// sumTrees returns the digest of each tree. Each file is digested once, however many
+// images read it.
+func sumTrees(ctx context.Context, tree Tree, trees []imageTree) ([]digest.Digest, error) {
+	if err := tree.Digest(ctx, filesOf(trees)); err != nil {
 		return nil, err
 	}
 	sums := make([]digest.Digest, len(trees))
@@ -116,35 +111,57 @@ func sumTrees(ctx context.Context, project *os.Root, trees []imageTree) ([]diges
 	eg.SetLimit(runtime.GOMAXPROCS(0))
 	for i, tree := range trees {
 		eg.Go(func() error {
-			sums[i] = tree.sum(contents)
+			sums[i] = tree.sum()
 			return ctx.Err()
 		})
 	}
 	return sums, eg.Wait()
 }
 
-// sum is the digest over an image's entries in the order of their paths.
-func (t imageTree) sum(contents map[string]digest.Digest) digest.Digest {
+// filesOf are the regular files of trees by folder, without repetition.
+func filesOf(trees []imageTree) map[string][]*File {
+	folders := map[string][]*File{}
+	seen := map[*File]bool{}
+	for _, tree := range trees {
+		for name, file := range tree.entries {
+			if file.Mode.IsRegular() && !seen[file] {
+				seen[file] = true
+				folder := path.Join(tree.context, path.Dir(name))
+				folders[folder] = append(folders[folder], file)
+			}
+		}
+	}
+	return folders
+}
+
+// sum is the digest over an image's entries in the order of their paths: of what git
+// keeps of them.
+func (t imageTree) sum() digest.Digest {
+	names := slices.Sorted(maps.Keys(t.entries))
+	names = slices.DeleteFunc(names, func(name string) bool {
+		file := t.entries[name]
+		return file.Mode.IsRegular() && file.Digest == "" // gone since it was listed
+	})
 	h := newFields("quoit.tree")
-	h.number(len(t.entries))
-	for _, name := range slices.Sorted(maps.Keys(t.entries)) {
-		e := t.entries[name]
+	h.number(len(names))
+	for _, name := range names {
+		file := t.entries[name]
 		h.text(name)
 		switch {
-		case e.mode.IsRegular():
+		case file.Mode.IsRegular():
 			h.text("file")
-			if e.exec {
+			if file.executable() {
 				h.text("executable")
 			} else {
 				h.text("")
 			}
-			h.text(contents[path.Join(t.context, name)].String())
-		case e.mode&fs.ModeSymlink != 0:
+			h.text(file.Digest.String())
+		case file.Mode&fs.ModeSymlink != 0:
 			h.text("link")
-			h.text(e.target)
+			h.text(file.Target)
 		default:
 			h.text("special")
-			h.text(e.mode.String())
+			h.text(file.Mode.Type().String())
 		}
 	}
 	return h.digest()

@@ -1,9 +1,9 @@
 package revision
 
 import (
+	"context"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"testing"
 
@@ -37,7 +37,7 @@ var sharedTree = tree{
 }
 
 func TestImagesThatShareAContextAnswerAsAlone(t *testing.T) {
-	project := plant(t, sharedTree)
+	project := sharedTree
 	together, err := Answer(t.Context(), project, Request{Scheme: Scheme, Images: shared()})
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +57,7 @@ func TestImagesThatShareAContextAnswerAsAlone(t *testing.T) {
 }
 
 func TestAProblemIsThatOfAllImagesThatHaveIt(t *testing.T) {
-	project := plant(t, tree{"loop": link("loop"), "a": "a"})
+	project := tree{"loop": link("loop"), "a": "a"}
 	res, err := Answer(t.Context(), project, Request{Scheme: Scheme, Images: []ImageInputs{
 		{Name: "one", Context: ".", Reads: []Read{copied("/loop/x")}},
 		{Name: "good", Context: ".", Reads: []Read{copied("/a")}},
@@ -87,12 +87,8 @@ func TestEqualInputsAreWalkedOnce(t *testing.T) {
 }
 
 func TestAFolderIsListedOnceForAllImages(t *testing.T) {
-	root, err := os.OpenRoot(plant(t, tree{"sub/a": "a"}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer root.Close()
-	v, err := newView(root, nil)
+	files := tree{"sub/a": "a"}
+	v, err := newView(newLists(files), ".", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,9 +97,7 @@ func TestAFolderIsListedOnceForAllImages(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Whoever lists or looks again does not find it.
-	if err := root.RemoveAll("sub"); err != nil {
-		t.Fatal(err)
-	}
+	delete(files, "sub/a")
 	after, err := collect(v, []Read{everything, copied("/sub")})
 	if err != nil {
 		t.Fatal(err)
@@ -111,4 +105,19 @@ func TestAFolderIsListedOnceForAllImages(t *testing.T) {
 	if len(before) != 1 || !maps.Equal(before, after) {
 		t.Errorf("first %v, then %v", before, after)
 	}
+}
+
+func TestAFileThatIsGoneIsLeftOut(t *testing.T) {
+	in := ImageInputs{Reads: []Read{everything}}
+	if forgetful := answer(t, forgets{tree{"a": "a", "b": "b"}}, in); forgetful != answer(t, tree{"a": "a"}, in) {
+		t.Error("it counts")
+	}
+}
+
+// forgets lists a file b that is gone when it is read.
+type forgets struct{ tree }
+
+func (f forgets) Digest(ctx context.Context, folders map[string][]*File) error {
+	delete(f.tree, "b")
+	return f.tree.Digest(ctx, folders)
 }

@@ -4,19 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/moby/patternmatcher"
 )
 
-// maxLinks bounds the links on the way to one file, maxPath the bytes of its
-// name, as BuildKit and the kernel do.
+// maxLinks bounds the links on the way to one file, maxPath the bytes of its path
+// and maxName those of each name in it, as BuildKit and the kernel do.
 const (
 	maxLinks = 255
 	maxPath  = 4096
+	maxName  = 255
 )
 
 // view is an image's context as its build sees it: a folder whose links cannot
@@ -24,39 +23,15 @@ const (
 // clean; "." is the folder itself. What was looked at is remembered: the files do
 // not change meanwhile.
 type view struct {
-	root   *os.Root
-	ignore *patternmatcher.PatternMatcher
-	dirs   map[string]patternmatcher.MatchInfo
-	listed map[string][]*dirEntry
-	stat   map[string]stat
+	lists   *lists
+	context string // the folder in the tree
+	ignore  *patternmatcher.PatternMatcher
+	dirs    map[string]patternmatcher.MatchInfo
+	visible map[string][]*File
 }
 
-// stat is what is known of one file.
-type stat struct {
-	info fs.FileInfo
-	err  error
-}
-
-// dirEntry is an entry of a folder whose info is asked for once.
-type dirEntry struct {
-	fs.DirEntry
-	path string // in the view
-	stat stat
-}
-
-// Info describes the file; a link is not followed.
-func (e *dirEntry) Info() (fs.FileInfo, error) {
-	if e.stat.info == nil && e.stat.err == nil {
-		e.stat.info, e.stat.err = e.DirEntry.Info()
-	}
-	return e.stat.info, e.stat.err
-}
-
-func newView(root *os.Root, ignore []string) (*view, error) {
-	v := &view{
-		root: root, dirs: map[string]patternmatcher.MatchInfo{},
-		listed: map[string][]*dirEntry{}, stat: map[string]stat{},
-	}
+func newView(lists *lists, context string, ignore []string) (*view, error) {
+	v := &view{lists: lists, context: context, dirs: map[string]patternmatcher.MatchInfo{}, visible: map[string][]*File{}}
 	if len(ignore) == 0 {
 		return v, nil
 	}
@@ -101,22 +76,10 @@ func (v *view) match(name string) (bool, patternmatcher.MatchInfo, error) {
 func (v *view) prune() bool { return v.ignore != nil && !v.ignore.Exclusions() }
 
 // lstat describes a visible file; a missing or ignored one is fs.ErrNotExist.
-func (v *view) lstat(name string) (fs.FileInfo, error) {
-	known, ok := v.stat[name]
-	if !ok {
-		known.info, known.err = v.lookAt(name)
-		v.stat[name] = known
-	}
-	return known.info, known.err
-}
-
-func (v *view) lookAt(name string) (fs.FileInfo, error) {
-	info, err := v.root.Lstat(name)
-	if err != nil {
-		return nil, err
-	}
-	if info.IsDir() {
-		return info, nil
+func (v *view) lstat(name string) (*File, error) {
+	file, err := v.lists.find(path.Join(v.context, name))
+	if err != nil || file.Mode.IsDir() {
+		return file, err
 	}
 	ignored, err := v.ignored(name)
 	if err != nil {
@@ -125,37 +88,33 @@ func (v *view) lookAt(name string) (fs.FileInfo, error) {
 	if ignored {
 		return nil, &fs.PathError{Op: "lstat", Path: name, Err: fs.ErrNotExist}
 	}
-	return info, nil
+	return file, nil
 }
 
 // readDir lists a folder's entries by name, without ignored files and without
 // ignored folders that cannot hold anything visible.
-func (v *view) readDir(name string) ([]*dirEntry, error) {
-	if visible, ok := v.listed[name]; ok {
+func (v *view) readDir(name string) ([]*File, error) {
+	if visible, ok := v.visible[name]; ok {
 		return visible, nil
 	}
-	dir, err := v.root.Open(name)
+	all, err := v.lists.in(path.Join(v.context, name))
 	if err != nil {
 		return nil, err
 	}
-	defer dir.Close()
-	all, err := dir.ReadDir(-1)
-	if err != nil {
-		return nil, err
-	}
-	var visible []*dirEntry
-	for _, entry := range all {
-		e := &dirEntry{DirEntry: entry, path: path.Join(name, entry.Name())}
-		ignored, err := v.ignored(e.path)
-		if err != nil {
-			return nil, err
-		}
-		if !ignored || entry.IsDir() && !v.prune() {
-			visible = append(visible, e)
+	visible := all
+	if v.ignore != nil {
+		visible = nil
+		for _, file := range all {
+			ignored, err := v.ignored(path.Join(name, file.Name))
+			if err != nil {
+				return nil, err
+			}
+			if !ignored || file.Mode.IsDir() && !v.prune() {
+				visible = append(visible, file)
+			}
 		}
 	}
-	slices.SortFunc(visible, func(a, b *dirEntry) int { return strings.Compare(a.Name(), b.Name()) })
-	v.listed[name] = visible
+	v.visible[name] = visible
 	return visible, nil
 }
 
@@ -168,6 +127,11 @@ func (v *view) readDir(name string) ([]*dirEntry, error) {
 func (v *view) resolve(name string, follow bool) (resolved string, links []string, err error) {
 	if len(name) > maxPath {
 		return "", nil, fmt.Errorf("resolving %.40q…: the path is too long", name)
+	}
+	for component := range strings.SplitSeq(name, "/") {
+		if len(component) > maxName {
+			return "", nil, fmt.Errorf("resolving %.40q…: the name is too long", component)
+		}
 	}
 	t := trail{view: v, seen: map[string]bool{}}
 	dir, last := path.Clean("/"+name), ""
@@ -267,32 +231,24 @@ var errLinks = errors.New("too many links")
 
 // lookPlain is look for a path without links on the way.
 func (t *trail) lookPlain(name string) (mode fs.FileMode, target string, err error) {
-	info, err := t.view.lstat(name)
+	file, err := t.view.lstat(name)
 	if absent(err) {
 		return missing, "", nil
 	}
 	if err != nil {
 		return missing, "", err
 	}
-	mode = info.Mode().Type()
-	if mode&fs.ModeSymlink == 0 {
-		return mode, "", nil
+	if file.Mode&fs.ModeSymlink == 0 {
+		return file.Mode.Type(), "", nil
 	}
 	if !t.seen[name] {
 		t.seen[name] = true
 		t.links = append(t.links, name)
 	}
-	target, err = t.view.root.Readlink(name)
-	return mode, target, err
+	return file.Mode.Type(), file.Target, nil
 }
 
 // relative makes a path that begins at the view's root one of the view's.
 func relative(name string) string {
 	return path.Join(".", strings.TrimPrefix(path.Clean("/"+name), "/"))
-}
-
-// absent tells whether err says that there is no such file, also because a
-// file stands where a folder would have to be.
-func absent(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotDir)
 }

@@ -2,7 +2,6 @@ package revision
 
 import (
 	"fmt"
-	"io/fs"
 	"path"
 	"path/filepath"
 	"strings"
@@ -10,22 +9,15 @@ import (
 	"github.com/moby/patternmatcher"
 )
 
-// entry is what git keeps of a file.
-type entry struct {
-	mode   fs.FileMode // type bits only
-	exec   bool
-	target string // of a link
-}
-
 // walker collects the entries of one image, each path once.
 type walker struct {
 	view    *view
-	entries map[string]entry
+	entries map[string]*File
 }
 
 // collect returns all that reads select in the view.
-func collect(v *view, reads []Read) (map[string]entry, error) {
-	w := &walker{view: v, entries: map[string]entry{}}
+func collect(v *view, reads []Read) (map[string]*File, error) {
+	w := &walker{view: v, entries: map[string]*File{}}
 	for _, read := range reads {
 		if err := w.read(read); err != nil {
 			return nil, fmt.Errorf("reading %q: %w", read.Path, err)
@@ -54,14 +46,14 @@ func (w *walker) read(read Read) error {
 		if resolved == "" {
 			continue
 		}
-		info, err := w.view.lstat(resolved)
+		file, err := w.view.lstat(resolved)
 		if absent(err) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		if err := w.tree(resolved, "", info, filter, filterState{}); err != nil {
+		if err := w.tree(resolved, "", file, filter, filterState{}); err != nil {
 			return err
 		}
 	}
@@ -75,13 +67,11 @@ func (w *walker) follow(place string, follow bool) (string, error) {
 		return "", err
 	}
 	for _, link := range links {
-		info, err := w.view.lstat(link)
+		file, err := w.view.lstat(link)
 		if err != nil {
 			return "", err
 		}
-		if err := w.add(link, info); err != nil {
-			return "", err
-		}
+		w.entries[link] = file
 	}
 	return resolved, nil
 }
@@ -101,24 +91,24 @@ func (w *walker) expand(pattern string, follow bool) ([]string, error) {
 	var places []string
 	var visit func(dir, rel string) error
 	visit = func(dir, rel string) error {
-		entries, err := w.view.readDir(dir)
+		files, err := w.view.readDir(dir)
 		if err != nil {
 			return err
 		}
-		for _, e := range entries {
-			relName := path.Join(rel, e.Name())
+		for _, file := range files {
+			name, relName := path.Join(dir, file.Name), path.Join(rel, file.Name)
 			if matched, _ := filepath.Match(wild, relName); matched {
-				places = append(places, e.path)
-			} else if e.IsDir() {
-				if err := visit(e.path, relName); err != nil {
+				places = append(places, name)
+			} else if file.Mode.IsDir() {
+				if err := visit(name, relName); err != nil {
 					return err
 				}
 			}
 		}
 		return nil
 	}
-	info, err := w.view.lstat(base)
-	if err != nil || !info.IsDir() {
+	file, err := w.view.lstat(base)
+	if err != nil || !file.Mode.IsDir() {
 		return nil, err
 	}
 	return places, visit(base, "")
@@ -126,50 +116,31 @@ func (w *walker) expand(pattern string, follow bool) ([]string, error) {
 
 // tree adds name and all below it that the filter lets through. rel is the path
 // that the filter sees, "" for the place itself, which is always taken.
-func (w *walker) tree(name, rel string, info fs.FileInfo, filter *filter, parent filterState) (err error) {
+func (w *walker) tree(name, rel string, file *File, filter *filter, parent filterState) (err error) {
 	included, state := true, filterState{}
 	if rel != "" {
 		if included, state, err = filter.match(rel, parent); err != nil {
 			return err
 		}
 	}
-	if !info.IsDir() {
-		if !included {
-			return nil
+	if !file.Mode.IsDir() {
+		if included {
+			w.entries[name] = file
 		}
-		return w.add(name, info)
+		return nil
 	}
 	if state.excluded && filter.prunes() {
 		return nil
 	}
-	entries, err := w.view.readDir(name)
+	files, err := w.view.readDir(name)
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		info, err := e.Info()
-		if err != nil {
-			return err
-		}
-		if err := w.tree(e.path, path.Join(rel, e.Name()), info, filter, state); err != nil {
+	for _, file := range files {
+		if err := w.tree(path.Join(name, file.Name), path.Join(rel, file.Name), file, filter, state); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-func (w *walker) add(name string, info fs.FileInfo) error {
-	if _, ok := w.entries[name]; ok {
-		return nil
-	}
-	e := entry{mode: info.Mode().Type(), exec: info.Mode().IsRegular() && info.Mode()&0o100 != 0}
-	if e.mode&fs.ModeSymlink != 0 {
-		var err error
-		if e.target, err = w.view.root.Readlink(name); err != nil {
-			return err
-		}
-	}
-	w.entries[name] = e
 	return nil
 }
 

@@ -18,7 +18,7 @@ import (
 
 	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/internal/show"
-	"github.com/quoitbuild/quoit/revision"
+	"github.com/quoitbuild/quoit/revision/disk"
 )
 
 // version is set when the image is built.
@@ -36,7 +36,7 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	switch {
 	case len(args) == 4 && args[0] == frontend.HashCommand:
-		return revision.AnswerFile(ctx, args[1], args[2], args[3])
+		return disk.AnswerFile(ctx, args[1], args[2], args[3])
 	case len(args) == 1 && (args[0] == "version" || args[0] == "--version"):
 		fmt.Println("quoit-frontend", version)
 		return nil

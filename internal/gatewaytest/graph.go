@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/quoitbuild/quoit/revision"
+	"github.com/quoitbuild/quoit/revision/disk"
 )
 
 // graph is a definition that can be walked.
@@ -59,7 +60,7 @@ func (g *Gateway) hash(ctx context.Context, graph graph, op *pb.Op) (*files, err
 	if err := json.Unmarshal(data, &request); err != nil {
 		return nil, fmt.Errorf("reading the request: %w", err)
 	}
-	response, err := revision.Answer(ctx, g.Folder, request)
+	response, err := disk.Answer(ctx, g.Folder, request, disk.Options{})
 	if err != nil {
 		return nil, err
 	}

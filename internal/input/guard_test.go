@@ -15,7 +15,7 @@ import (
 // this package, and why.
 var unguarded = map[string]string{
 	"cmd/quoit/apply.go os.OpenFile":        "a file of Kubernetes' own, which is written",
-	"revision/answer.go folder.Open":        "files of BuildKit's snapshot, found to be regular by the walk",
+	"revision/disk/tree.go inside.Open":     "a folder, opened as one before",
 	"deploy/render/source.go root.FS":       "a folder, found to be one",
 	"deploy/apply/exec.go root.FS":          "a folder, found to be one",
 	"internal/input/input.go os.OpenFile":   "guarded here",

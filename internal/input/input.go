@@ -51,6 +51,12 @@ func ReadIn(root *os.Root, name string, limit int64) ([]byte, error) {
 	return whole(root.Stat, root.OpenFile, name, limit)
 }
 
+// OpenListed opens a file in a folder whose list says that it is a regular one. The
+// error is a [*NotRegularError] if it is not any more.
+func OpenListed(root *os.Root, name string) (*os.File, error) {
+	return opened(root.OpenFile, name)
+}
+
 type (
 	looker func(name string) (fs.FileInfo, error)
 	opener func(name string, flag int, mode fs.FileMode) (*os.File, error)
@@ -64,6 +70,10 @@ func open(look looker, opens opener, name string) (*os.File, error) {
 	} else if !info.Mode().IsRegular() {
 		return nil, &NotRegularError{name, info.Mode()}
 	}
+	return opened(opens, name)
+}
+
+func opened(opens opener, name string) (*os.File, error) {
 	file, err := opens(name, os.O_RDONLY|nonBlock, 0)
 	if err != nil {
 		return nil, err

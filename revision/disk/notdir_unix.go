@@ -1,6 +1,6 @@
 //go:build unix
 
-package revision
+package disk
 
 import "syscall"
 

@@ -1,0 +1,216 @@
+package disk
+
+import (
+	"io/fs"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/quoitbuild/quoit/revision"
+)
+
+// files are what lies in a folder, by path: a string is a file's content.
+type files map[string]any
+
+type (
+	link   string   // a link's target
+	script string   // an executable file's content
+	folder struct{} // an empty folder
+	pipe   struct{} // a special file
+	socket struct{} // the socket of somebody who listens
+)
+
+// plant writes files into a new folder and returns that.
+func plant(t testing.TB, all files) string {
+	t.Helper()
+	dir := t.TempDir()
+	plantIn(t, dir, all)
+	return dir
+}
+
+func plantIn(t testing.TB, dir string, all files) {
+	t.Helper()
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		full := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := plantFile(t, full, all[name]); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func plantFile(t testing.TB, full string, file any) error {
+	switch file := file.(type) {
+	case link:
+		return os.Symlink(string(file), full)
+	case script:
+		return os.WriteFile(full, []byte(file), 0o755)
+	case folder:
+		return os.MkdirAll(full, 0o755)
+	case pipe:
+		return makePipe(full)
+	case socket:
+		return listen(t, full)
+	default:
+		return os.WriteFile(full, []byte(file.(string)), 0o644)
+	}
+}
+
+// listen makes a socket; the names of sockets must be short, so it moves there.
+func listen(t testing.TB, full string) error {
+	short, err := os.MkdirTemp("", "s")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(short)
+	l, err := net.Listen("unix", filepath.Join(short, "s"))
+	if err != nil {
+		return err
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	t.Cleanup(func() { l.Close() })
+	return os.Rename(filepath.Join(short, "s"), full)
+}
+
+// treeOf is the digest of what an image at the root of a folder reads.
+func treeOf(t testing.TB, dir string, in revision.ImageInputs, o Options) string {
+	t.Helper()
+	in.Name = "image"
+	if in.Context == "" {
+		in.Context = "."
+	}
+	res, err := Answer(t.Context(), dir, revision.Request{Scheme: revision.Scheme, Images: []revision.ImageInputs{in}}, o)
+	if err != nil || len(res.Problems) > 0 {
+		t.Fatal(err, res.Problems)
+	}
+	return res.Trees["image"].String()
+}
+
+// copied is the read of a COPY of a path.
+func copied(path string) revision.Read {
+	return revision.Read{Path: path, Wildcard: true, Follow: true}
+}
+
+// everything is the read of "COPY . .".
+var everything = copied("/")
+
+func TestList(t *testing.T) {
+	dir := plant(t, files{
+		"plain": "p", "run": script("s"), "link": link("plain"), "out": link("../elsewhere"), "pipe": pipe{}, "socket": socket{}, "folder": folder{}, "dir/below": "b",
+	})
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	type described struct {
+		Mode   fs.FileMode
+		Target string
+		Known  bool
+	}
+	for _, c := range []struct {
+		name, folder string
+		executable   func(string) bool
+		want         map[string]described
+	}{
+		{name: "an entry has its type, its owner's right to execute it and its target", folder: ".", want: map[string]described{
+			"plain": {}, "run": {Mode: 0o100}, "link": {Mode: fs.ModeSymlink, Target: "plain"}, "out": {Mode: fs.ModeSymlink, Target: "../elsewhere"},
+			"pipe": {Mode: fs.ModeNamedPipe}, "socket": {Mode: 0o100, Known: true}, "folder": {Mode: fs.ModeDir}, "dir": {Mode: fs.ModeDir},
+		}},
+		{name: "somebody else may say what is executable", folder: "dir", executable: func(name string) bool { return name == "dir/below" },
+			want: map[string]described{"below": {Mode: 0o100}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			listed, err := (&tree{root: root, Options: Options{Executable: c.executable}}).List(c.folder)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := map[string]described{}
+			for _, file := range listed {
+				got[file.Name] = described{file.Mode, file.Target, file.Digest != ""}
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+	for _, name := range []string{"none", "plain", "plain/below", "none/below"} {
+		t.Run(name+" is no folder", func(t *testing.T) {
+			if listed, err := (&tree{root: root}).List(name); !os.IsNotExist(err) {
+				t.Errorf("got %v and error %v", listed, err)
+			}
+		})
+	}
+}
+
+// A folder is listed in pieces.
+func TestListOfManyFiles(t *testing.T) {
+	many := files{}
+	for i := range 2*listedAtOnce + 1 {
+		many[strings.Repeat("x", i%7)+string(rune('a'+i%26))+time.Duration(i).String()] = ""
+	}
+	root, err := os.OpenRoot(plant(t, many))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	listed, err := (&tree{root: root}).List(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range listed {
+		delete(many, file.Name)
+	}
+	if len(many) > 0 || len(listed) != 2*listedAtOnce+1 {
+		t.Errorf("%d files are listed, without %d", len(listed), len(many))
+	}
+}
+
+// Trees that differ in what git does not keep are the same.
+func TestTreesThatAreTheSame(t *testing.T) {
+	sources := files{"a": "a", "dir/run": script("r"), "dir/l": link("../a"), "other": "o"}
+	in := revision.ImageInputs{Reads: []revision.Read{copied("/a"), copied("/dir")}}
+	want := treeOf(t, plant(t, sources), in, Options{})
+	for _, c := range []struct {
+		name   string
+		change func(dir string) error
+	}{
+		{"another time", func(dir string) error {
+			return os.Chtimes(filepath.Join(dir, "a"), time.Unix(1, 0), time.Unix(2, 0))
+		}},
+		{"another umask", func(dir string) error { return os.Chmod(filepath.Join(dir, "a"), 0o664) }},
+		{"another umask, executable", func(dir string) error { return os.Chmod(filepath.Join(dir, "dir/run"), 0o700) }},
+		{"a file that only others may execute", func(dir string) error { return os.Chmod(filepath.Join(dir, "a"), 0o645) }},
+		{"another mode of a folder", func(dir string) error { return os.Chmod(filepath.Join(dir, "dir"), 0o700) }},
+		{"a sticky folder", func(dir string) error { return os.Chmod(filepath.Join(dir, "dir"), 0o777|os.ModeSticky) }},
+		{"an empty folder more", func(dir string) error { return os.MkdirAll(filepath.Join(dir, "dir/empty/x"), 0o755) }},
+		{"another file that nobody reads", func(dir string) error { return os.WriteFile(filepath.Join(dir, "other"), nil, 0o644) }},
+		{"one file less that nobody reads", func(dir string) error { return os.Remove(filepath.Join(dir, "other")) }},
+		{"a namesake of the folder", func(dir string) error { return os.WriteFile(filepath.Join(dir, "dirs"), nil, 0o644) }},
+		{"a hard link in place of a file", func(dir string) error {
+			if err := os.Rename(filepath.Join(dir, "a"), filepath.Join(dir, "hard")); err != nil {
+				return err
+			}
+			return os.Link(filepath.Join(dir, "hard"), filepath.Join(dir, "a"))
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := plant(t, sources)
+			if err := c.change(dir); err != nil {
+				t.Fatal(err)
+			}
+			if got := treeOf(t, dir, in, Options{}); got != want {
+				t.Errorf("the revision changes")
+			}
+		})
+	}
+}

@@ -67,10 +67,10 @@ func (p Pace) Filled() Pace {
 // [Repository.Replace].
 func (p Pace) Retry(ctx context.Context, request func(context.Context) error) error {
 	p = p.Filled()
-	left := Patience{}
+	limit := patience{}
 	for attempt := 1; ; attempt++ {
-		err := p.once(ctx, min(p.Timeout, left.Left()), request)
-		if err == nil || attempt >= p.Attempts || !Repeatable(err) || p.between(attempt, err) >= left.Left() {
+		err := p.once(ctx, min(p.Timeout, limit.left()), request)
+		if err == nil || attempt >= p.Attempts || !Repeatable(err) || p.between(attempt, err) >= limit.left() {
 			return err
 		}
 		if err := p.Pause(ctx, attempt, err); err != nil {
@@ -79,12 +79,12 @@ func (p Pace) Retry(ctx context.Context, request func(context.Context) error) er
 	}
 }
 
-// Patience is the minute that one thing may be waited for, attempts and pauses. It
+// patience is the minute that one thing may be waited for, attempts and pauses. It
 // begins when it is asked first; the zero value has not begun.
-type Patience struct{ end time.Time }
+type patience struct{ end time.Time }
 
-// Left is what is left of it, 0 or less for nothing.
-func (p *Patience) Left() time.Duration {
+// left is what is left of it, 0 or less for nothing.
+func (p *patience) left() time.Duration {
 	if p.end.IsZero() {
 		p.end = time.Now().Add(enough)
 	}

@@ -180,17 +180,16 @@ func TestWhoIsInterruptedInterruptsNobodyElse(t *testing.T) {
 			return asked == 1
 		}), nil)
 		first, interrupt := context.WithCancel(t.Context())
-		errs := make(chan error, 2)
-		for _, ctx := range []context.Context{first, t.Context()} {
-			go func() {
-				_, _, err := at.Repository("api").Head(ctx, "0.1.0")
-				errs <- err
-			}()
+		var errs [2]error
+		var both sync.WaitGroup
+		for i, ctx := range []context.Context{first, t.Context()} {
+			both.Go(func() { _, _, errs[i] = at.Repository("api").Head(ctx, "0.1.0") })
 			synctest.Wait()
 		}
 		interrupt()
-		if one, other := <-errs, <-errs; !errors.Is(one, context.Canceled) || other != nil {
-			t.Errorf("%v, %v", one, other)
+		both.Wait()
+		if !errors.Is(errs[0], context.Canceled) || errs[1] != nil {
+			t.Errorf("%v", errs)
 		}
 	})
 }

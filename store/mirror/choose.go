@@ -122,14 +122,18 @@ func (c *copier) describe(ctx context.Context, chosen *releaseCopy) error {
 	if err != nil {
 		return fmt.Errorf("release %s: %w", place.Version, err)
 	}
-	var recorded map[string]records.Image
-	if place.Record > 0 {
-		sealed, err := c.log.Record(ctx, place.Record)
-		if err != nil {
-			return err
+	if place.Record == 0 { // its images' tags are claims of whoever may push
+		unlisted := &store.UnlistedError{Version: place.Version, Digest: place.Digest}
+		if chosen.ring {
+			unlisted.Ring = chosen.name
 		}
-		recorded = sealed.Record.Images
+		return unlisted
 	}
+	sealed, err := c.log.Record(ctx, place.Record)
+	if err != nil {
+		return err
+	}
+	recorded := sealed.Record.Images
 	var vertices []graph.Vertex
 	for name, image := range release.Images {
 		vertices = append(vertices, graph.Vertex{Name: name, Needs: slices.Collect(maps.Keys(image.Dependencies))})
@@ -150,16 +154,8 @@ func (c *copier) describe(ctx context.Context, chosen *releaseCopy) error {
 		switch {
 		case name == place.Root:
 			image.digest = place.Digest
-		case recorded[name].Version != release.Images[name].Version && place.Record > 0:
+		case recorded[name].Version != release.Images[name].Version:
 			return fmt.Errorf("release %s has %s %s, and record %d says %s: run `quoit verify`", place.Version, name, image.tag, place.Record, recorded[name].Version)
-		case place.Record == 0: // older than the log
-			found := false
-			if image.digest, found, err = c.from.Repository(name).Head(ctx, image.tag); err == nil && !found {
-				err = fmt.Errorf("%s, which release %s needs, is not there", c.from.Repository(name).Reference(image.tag), place.Version)
-			}
-			if err != nil {
-				return err
-			}
 		}
 		chosen.images = append(chosen.images, image)
 	}

@@ -2,6 +2,7 @@ package mirror_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/registry/layout"
 	"github.com/quoitbuild/quoit/registry/registrytest"
+	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/mirror"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/store/storetest"
@@ -255,6 +257,18 @@ func TestCopyOfAReleaseThatIsOlderThanTheLog(t *testing.T) {
 	if users := replica.Ring("users"); users == nil || users.Digest != older.Digest {
 		t.Errorf("users has %+v", users)
 	}
+}
+
+// What an older quoit took over without its images is not copied by the tags of these.
+func TestCopyOfAReleaseWithoutImages(t *testing.T) {
+	source, replica := newServer(t), newServer(t)
+	source.Frozen("older")
+	_, err := mirror.Copy(context.Background(), source.At(nil), replica.At(nil), mirror.Request{Releases: []string{"users"}})
+	if unlisted := new(store.UnlistedError); !errors.As(err, &unlisted) || unlisted.Ring != "users" || len(replica.EveryTag()) > 0 {
+		t.Fatalf("%v, the mirror has %v", err, replica.EveryTag())
+	}
+	source.TakeOver("users")
+	copies(t, source.At(nil), replica.At(nil), "users")
 }
 
 // A mirror whose ring was copied before the ring moved is whole, and copies what it has.

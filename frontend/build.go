@@ -16,7 +16,6 @@ import (
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/errdefs"
 
-	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -59,9 +58,6 @@ func build(ctx context.Context, c client.Client, host Host) (*client.Result, err
 	if err := checkCaps(c.BuildOpts().Opts["frontend.caps"]); err != nil {
 		return nil, err
 	}
-	runner := host.Runner
-	host.Runner = func(client.Client) (bk.State, string, error) { return runner(c) }
-	patient := patientClient{c, maxPatience}
 	opts, err := ParseOptions(c.BuildOpts().Opts)
 	if err != nil {
 		return nil, err
@@ -70,35 +66,25 @@ func build(ctx context.Context, c client.Client, host Host) (*client.Result, err
 	if err != nil {
 		return nil, err
 	}
-	if asked.needs == needsNothing {
-		return asked.answer(ctx, nil)
-	}
-	ui, err := dockerui.NewClient(patient)
+	return asked.answer(ctx, func() (run, error) {
+		patient := patientClient{c, maxPatience}
+		ui, err := dockerui.NewClient(patient)
+		runner := func() (bk.State, string, error) { return host.Runner(c) }
+		return run{client: patient, ui: ui, runner: runner, host: host, opts: opts}, err
+	})
+}
+
+// buildAnswer builds what the options ask for.
+func buildAnswer(ctx context.Context, r run, k known) (*client.Result, error) {
+	made, err := assemble(ctx, r, k)
 	if err != nil {
 		return nil, err
 	}
-	p, err := newPlanner(ctx, patient, ui, host, opts, asked.needs)
+	res, err := solve(ctx, r, made)
 	if err != nil {
 		return nil, err
 	}
-	switch asked.needs {
-	case needsGraph:
-		err = p.makeGraph(ctx)
-	case needsPlan:
-		err = p.makePlan(ctx)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if asked.answer != nil {
-		return asked.answer(ctx, p)
-	}
-	s := &solver{planner: p, ui: ui}
-	res, err := s.result(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return res, p.describe(res)
+	return res, r.describe(res, k.Plan)
 }
 
 // MaxPart is how many images a part has at most. BuildKit asks for the layers of
@@ -112,48 +98,6 @@ func Part(plan versioning.Plan, part int) []string {
 	names := plan.PublishOrder()
 	first := min(part*MaxPart, len(names))
 	return names[first:min(first+MaxPart, len(names))]
-}
-
-// newPlanner reads the manifest and the files that it names. If the plan is needed,
-// the rings are looked up from when the manifest is known.
-func newPlanner(ctx context.Context, c client.Client, ui *dockerui.Client, host Host, opts Options, wanted needs) (*planner, error) {
-	project, err := readManifest(ctx, c, ui, opts, host)
-	if err != nil {
-		return nil, err
-	}
-	if err := opts.CheckSecrets(project.manifest); err != nil {
-		return nil, err
-	}
-	p := &planner{client: c, runner: host.Runner, opts: opts, project: project, older: map[string]string{}, named: host.Record}
-	if p.named == nil {
-		p.named = func(context.Context) (string, error) { return opts.Record, nil }
-	}
-	if err := project.checkContexts(opts.Contexts); err != nil {
-		return nil, err
-	}
-	if err := p.checkSelections(); err != nil {
-		return nil, err
-	}
-	if err := p.lookUp(ctx, wanted); err != nil {
-		return nil, err
-	}
-	if err := project.readFiles(ctx, c, opts); err != nil {
-		return nil, err
-	}
-	p.tree = project.tree(project.selection(), opts.NoCache)
-	p.compiler = &llb.Compiler{
-		Gateway:   c,
-		Options:   c.BuildOpts().Opts,
-		Sources:   project.images,
-		Names:     project.names(),
-		Externals: llb.NewExternals(c, nil),
-		Frontends: opts.AllowSyntax,
-		Warn: func(ctx context.Context, source llb.Source, message string, warning client.WarnOpts) {
-			// A warning that cannot be delivered harms nobody.
-			_ = c.Warn(ctx, headOf(source.Files), message, warning)
-		},
-	}
-	return p, nil
 }
 
 // DefaultManifest is the name under which clients look for the manifest.

@@ -15,9 +15,9 @@ import (
 
 // externals resolves those that the manifest names, all at once. One that is not
 // there is a mistake in the manifest.
-func (p *planner) externals(ctx context.Context, resolver *llb.Externals) (map[string]versioning.External, error) {
-	all := p.project.manifest.Externals
-	platform := p.project.images[p.project.manifest.Root].Platforms[0]
+func (p project) externals(ctx context.Context, resolver *llb.Externals) (map[string]versioning.External, error) {
+	all := p.manifest.Externals
+	platform := p.images[p.manifest.Root].Platforms[0]
 	digests := make([]digest.Digest, len(all))
 	absent := make([]bool, len(all))
 	eg, ctx := errgroup.WithContext(ctx)
@@ -42,10 +42,10 @@ func (p *planner) externals(ctx context.Context, resolver *llb.Externals) (map[s
 		}
 		found[external.Name] = versioning.External{Reference: external.Reference, Digest: digests[i].String()}
 	}
-	return found, inManifest(mistakes.Err(), p.project.source.SourceMap)
+	return found, inManifest(mistakes.Err(), p.source.SourceMap)
 }
 
-func (p *planner) absentExternal(external manifest.External) diag.Diagnostic {
-	return p.project.mistake(external.Value, "check its name and tag, or push it there first",
+func (p project) absentExternal(external manifest.External) diag.Diagnostic {
+	return p.mistake(external.Value, "check its name and tag, or push it there first",
 		"external %s: the registry has no %s", external.Name, external.Reference)
 }

@@ -19,10 +19,10 @@ import (
 // ends as answer says.
 func externalsError(t *testing.T, text string, answer func(ref string) error) error {
 	t.Helper()
-	p := testPlanner(t, builder{resolve: func(_ context.Context, ref string) (digest.Digest, []byte, error) {
+	b := builder{resolve: func(_ context.Context, ref string) (digest.Digest, []byte, error) {
 		return digest.FromString(ref), []byte("{}"), answer(ref)
-	}}, text, "FROM scratch\n")
-	_, err := p.externals(t.Context(), llb.NewExternals(patientClient{p.client, time.Minute}, nil))
+	}}
+	_, err := testProject(t, text, "FROM scratch\n").externals(t.Context(), llb.NewExternals(patientClient{b, time.Minute}, nil))
 	return err
 }
 

@@ -57,42 +57,44 @@ func (d disk) ReadDir(ctx context.Context, r client.ReadDirRequest) ([]*fstypes.
 }
 
 // readFiles reads every image's container file and ignore file, in one transfer.
-func (p *project) readFiles(ctx context.Context, c client.Client, opts Options) error {
-	files, err := p.loadControlFiles(ctx, c)
+func readFiles(ctx context.Context, r run, d declared) (project, error) {
+	files, err := d.loadControlFiles(ctx, r.client)
 	if err != nil {
-		return err
+		return project{}, err
 	}
-	sources := make([]llb.Source, len(p.manifest.Images))
-	problems := make([]*diag.Diagnostic, len(p.manifest.Images))
+	all := d.manifest.Images
+	sources := make([]llb.Source, len(all))
+	problems := make([]*diag.Diagnostic, len(all))
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.SetLimit(maxParallelReads)
-	for i, image := range p.manifest.Images {
+	for i, image := range all {
 		eg.Go(func() (err error) {
-			sources[i], problems[i], err = p.readImage(ctx, files, image, opts, defaultPlatform(c))
+			sources[i], problems[i], err = d.readImage(ctx, files, image, r.opts, defaultPlatform(r.client))
 			return err
 		})
 	}
 	if err := eg.Wait(); err != nil {
-		return err
+		return project{}, err
 	}
 	var mistakes diag.List
-	p.images = map[string]llb.Source{}
+	images := map[string]llb.Source{}
 	for i, source := range sources {
-		p.images[source.Name] = source
+		images[source.Name] = source
 		if problems[i] != nil {
 			mistakes.Add(*problems[i])
 		}
 	}
-	return inManifest(mistakes.Err(), p.source.SourceMap)
+	tree, selection := d.treeFor(images, r.opts.NoCache)
+	return project{d, images, tree, selection}, inManifest(mistakes.Err(), d.source.SourceMap)
 }
 
-func (p *project) loadControlFiles(ctx context.Context, c client.Client) (*controlFiles, error) {
-	st := p.remote
+func (d declared) loadControlFiles(ctx context.Context, c client.Client) (*controlFiles, error) {
+	st := d.at.remote
 	if st == nil {
 		local := bk.Local(localName,
-			bk.SessionID(p.session),
-			bk.FollowPaths(p.controlPaths()),
-			bk.SharedKeyHint("quoit:"+p.manifest.Project+":control"),
+			bk.SessionID(d.at.session),
+			bk.FollowPaths(d.controlPaths()),
+			bk.SharedKeyHint("quoit:"+d.manifest.Project+":control"),
 			bk.Differ(bk.DiffNone, false),
 			dockerui.WithInternalName("load container files and ignore files"),
 		)
@@ -102,8 +104,8 @@ func (p *project) loadControlFiles(ctx context.Context, c client.Client) (*contr
 	if err != nil {
 		return nil, fmt.Errorf("loading container files: %w", err)
 	}
-	if p.folder != "" && p.remote == nil {
-		return &controlFiles{tree: disk(p.folder), def: def}, nil
+	if d.at.folder != "" && d.at.remote == nil {
+		return &controlFiles{tree: disk(d.at.folder), def: def}, nil
 	}
 	res, err := c.Solve(ctx, client.SolveRequest{Definition: def.ToPB()})
 	if err != nil {
@@ -118,9 +120,9 @@ func (p *project) loadControlFiles(ctx context.Context, c client.Client) (*contr
 
 // controlPaths are all paths at which a container or an ignore file may lie, as
 // patterns that match nothing else.
-func (p *project) controlPaths() []string {
+func (d declared) controlPaths() []string {
 	paths := map[string]bool{}
-	for _, image := range p.manifest.Images {
+	for _, image := range d.manifest.Images {
 		for _, file := range candidates(image) {
 			paths[llb.Escape(file)] = true
 			paths[llb.Escape(file+ignoreName)] = true
@@ -141,7 +143,7 @@ func candidates(image manifest.Image) []string {
 	return files
 }
 
-func (p *project) readImage(ctx context.Context, files *controlFiles, image manifest.Image, opts Options, builder ocispecs.Platform) (llb.Source, *diag.Diagnostic, error) {
+func (d declared) readImage(ctx context.Context, files *controlFiles, image manifest.Image, opts Options, builder ocispecs.Platform) (llb.Source, *diag.Diagnostic, error) {
 	source := llb.Source{
 		Name:    image.Name,
 		Context: image.Context,
@@ -149,7 +151,7 @@ func (p *project) readImage(ctx context.Context, files *controlFiles, image mani
 		Args:    imageArgs(image, opts.imageArgs()),
 		Labels:  imageLabels(image, opts.Labels),
 	}
-	data, problem, err := p.readContainerFile(ctx, files, image, &source)
+	data, problem, err := d.readContainerFile(ctx, files, image, &source)
 	if err != nil || problem != nil {
 		return source, problem, err
 	}
@@ -169,27 +171,27 @@ func (p *project) readImage(ctx context.Context, files *controlFiles, image mani
 	return source, nil, err
 }
 
-func (p *project) readContainerFile(ctx context.Context, files *controlFiles, image manifest.Image, source *llb.Source) ([]byte, *diag.Diagnostic, error) {
+func (d declared) readContainerFile(ctx context.Context, files *controlFiles, image manifest.Image, source *llb.Source) ([]byte, *diag.Diagnostic, error) {
 	for _, file := range candidates(image) {
 		data, err := readFile(ctx, files.tree, file)
 		if isNotFound(err) {
 			continue
 		}
 		if isNoFile(err) {
-			problem := p.mistake(fileKey(image), "put a file there, or name another one with file:", "image %s: %s is %s, not a container file", image.Name, file, kindOf(ctx, files, file))
+			problem := d.mistake(fileKey(image), "put a file there, or name another one with file:", "image %s: %s is %s, not a container file", image.Name, file, kindOf(ctx, files, file))
 			return nil, &problem, nil
 		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("reading %s: %w", file, err)
 		}
 		if len(bytes.TrimSpace(data)) == 0 {
-			problem := p.mistake(fileKey(image), "write at least a FROM", "image %s: %s is empty", image.Name, file)
+			problem := d.mistake(fileKey(image), "write at least a FROM", "image %s: %s is empty", image.Name, file)
 			return nil, &problem, nil
 		}
 		source.File = file
 		return data, nil, nil
 	}
-	problem := p.missingFile(ctx, files, image)
+	problem := d.missingFile(ctx, files, image)
 	return nil, &problem, nil
 }
 

@@ -12,10 +12,14 @@ import (
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/containerd/platforms"
 
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/revision"
+	"github.com/quoitbuild/quoit/versioning"
 )
 
 // HashCommand is the first argument that makes a binary of ours answer a
@@ -34,8 +38,59 @@ const (
 // maxResponse bounds the answer of the hash step, in bytes.
 const maxResponse = 64 << 20
 
+// hash says what the project's files say now: the revision of each image, and the digests
+// of what else is released.
+func hash(ctx context.Context, r run, p project, c compiled) (versioning.Request, error) {
+	hashes, err := p.hashRequest(c.graphs)
+	if err != nil {
+		return versioning.Request{}, err
+	}
+	trees, err := r.hashTrees(ctx, p, hashes)
+	if err != nil {
+		return versioning.Request{}, err
+	}
+	m := p.manifest
+	request := versioning.Request{
+		Project: m.Project, Registry: m.Registry, Root: m.Root,
+		Source: r.opts.Source, Commit: r.opts.Commit,
+	}
+	for _, name := range c.graph.Order() {
+		source, err := r.imageSource(p, c, name, trees[name])
+		if err != nil {
+			return versioning.Request{}, err
+		}
+		request.Images = append(request.Images, source)
+	}
+	request.Externals, err = p.externals(ctx, c.compiler.Externals)
+	return request, err
+}
+
+func (r run) imageSource(p project, c compiled, name string, tree digest.Digest) (versioning.Source, error) {
+	image, _ := p.manifest.Image(name)
+	source := versioning.Source{
+		Name:         name,
+		Revision:     revisionOf(c.graphs[name], tree),
+		Platforms:    formatPlatforms(p.images[name].Platforms),
+		Dependencies: c.graph.Needs(name),
+		Externals:    map[string]string{},
+		Major:        selects(r.opts.Major, name),
+		Rebuild:      selects(r.opts.Rebuild, name),
+	}
+	for _, graph := range c.graphs[name] {
+		maps.Copy(source.Externals, graph.Externals)
+	}
+	if image.Version != "" {
+		floor, err := versioning.Parse(image.Version)
+		if err != nil {
+			return source, fmt.Errorf("image %s: version: %w", name, err)
+		}
+		source.Floor = floor
+	}
+	return source, nil
+}
+
 // hashRequest collects what the images read of the project.
-func (p *project) hashRequest(compiled map[string][]*llb.Compiled) (revision.Request, error) {
+func (p project) hashRequest(compiled map[string][]*llb.Compiled) (revision.Request, error) {
 	req := revision.Request{Scheme: revision.Scheme}
 	for _, name := range p.manifest.ImageNames() {
 		var reads []revision.Read
@@ -57,10 +112,10 @@ func (p *project) hashRequest(compiled map[string][]*llb.Compiled) (revision.Req
 	return req, nil
 }
 
-// hash returns, by image, the digest of what it reads of the tree. The work is
+// hashTrees returns, by image, the digest of what it reads of the tree. The work is
 // a build step with the tree as a read-only mount, so BuildKit caches it on the
 // tree's contents.
-func (p *project) hash(ctx context.Context, c client.Client, runner Runner, tree bk.State, req revision.Request) (map[string]digest.Digest, error) {
+func (r run) hashTrees(ctx context.Context, p project, req revision.Request) (map[string]digest.Digest, error) {
 	needed := revision.Request{Scheme: req.Scheme}
 	trees := map[string]digest.Digest{}
 	for _, image := range req.Images {
@@ -73,7 +128,7 @@ func (p *project) hash(ctx context.Context, c client.Client, runner Runner, tree
 	if len(needed.Images) == 0 {
 		return trees, nil
 	}
-	res, err := runHash(ctx, c, runner, tree, needed)
+	res, err := r.runHash(ctx, p.tree, needed)
 	if err != nil {
 		return nil, fmt.Errorf("hashing the project's files: %w", err)
 	}
@@ -98,7 +153,7 @@ func (p *project) hash(ctx context.Context, c client.Client, runner Runner, tree
 
 // linkedContexts reports contexts that are links: what they lead to is not a
 // part of the project's selected files.
-func (p *project) linkedContexts(links map[string]string) error {
+func (p project) linkedContexts(links map[string]string) error {
 	var mistakes diag.List
 	for name, target := range links {
 		image, _ := p.manifest.Image(name)
@@ -108,12 +163,12 @@ func (p *project) linkedContexts(links map[string]string) error {
 	return inManifest(mistakes.Err(), p.source.SourceMap)
 }
 
-func runHash(ctx context.Context, c client.Client, runner Runner, tree bk.State, req revision.Request) (res revision.Response, err error) {
+func (r run) runHash(ctx context.Context, tree bk.State, req revision.Request) (res revision.Response, err error) {
 	data, err := json.Marshal(req)
 	if err != nil {
 		return res, err
 	}
-	root, binary, err := runner(c)
+	root, binary, err := r.runner()
 	if err != nil {
 		return res, err
 	}
@@ -128,11 +183,11 @@ func runHash(ctx context.Context, c client.Client, runner Runner, tree bk.State,
 		bk.Network(bk.NetModeNone),
 		dockerui.WithInternalName("hash what the images read"),
 	)
-	def, err := step.AddMount("/answer", bk.Scratch()).Marshal(ctx, bk.Platform(defaultPlatform(c)), bk.WithCaps(c.BuildOpts().LLBCaps))
+	def, err := step.AddMount("/answer", bk.Scratch()).Marshal(ctx, bk.Platform(defaultPlatform(r.client)), bk.WithCaps(r.client.BuildOpts().LLBCaps))
 	if err != nil {
 		return res, err
 	}
-	answer, err := c.Solve(ctx, client.SolveRequest{Definition: def.ToPB()})
+	answer, err := r.client.Solve(ctx, client.SolveRequest{Definition: def.ToPB()})
 	if err != nil {
 		return res, err
 	}
@@ -186,6 +241,15 @@ func revisionOf(compiled []*llb.Compiled, tree digest.Digest) string {
 	return revision.Sum(revision.Inputs{
 		ContainerFile: source.Map.Data, Target: source.Target, Args: args, Tree: tree,
 	})
+}
+
+func formatPlatforms(list []ocispecs.Platform) []string {
+	var out []string
+	for _, platform := range list {
+		out = append(out, platforms.FormatAll(platform))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // headOf is the digest of a definition's last real op, for warnings.

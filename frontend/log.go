@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -23,29 +24,25 @@ type log struct {
 	*lookup
 	manifest *manifest.Manifest
 	root     []ocispecs.Platform // the root image's platforms
-	first    bool                // stated: nothing is there yet
-	// named says which record is the newest, as [Options.Record] does.
-	named func(context.Context) (string, error)
-
-	newest records.Sealed // zero if there is none; set by open
-
-	mu       sync.Mutex
-	placed   map[string]*versioning.Placed       // releases that were read, by ring
-	recorded map[uint64]map[string]records.Image // so too, by the record that published them
+	newest   records.Sealed      // zero if there is none
 }
 
 // NoRecord is the value of [Options.Record] for a project without a log.
 const NoRecord = "none"
 
-// open reads the newest record.
-func (l *log) open(ctx context.Context) error {
-	if l.first {
-		return nil
+// openLog reads the newest record of a log, which named says as [Options.Record] does.
+func openLog(ctx context.Context, l log, named func(context.Context) (string, error)) (log, error) {
+	name, err := named(ctx)
+	if err != nil || name == NoRecord {
+		return l, err
 	}
-	named, err := l.named(ctx)
-	if err != nil || named == NoRecord {
-		return err
-	}
+	l.newest, err = l.open(ctx, name)
+	return l, err
+}
+
+// open reads the record with that digest, or if there is none, the one that the hint
+// names; zero if there is no log.
+func (l log) open(ctx context.Context, named string) (records.Sealed, error) {
 	repository := l.manifest.Repository(records.Repository)
 	ref, what := repository+"@"+named, "newest record of the log"
 	if named == "" {
@@ -54,16 +51,15 @@ func (l *log) open(ctx context.Context) error {
 	image, err := l.read(ctx, ref, nil, what)
 	switch {
 	case err != nil:
-		return err
+		return records.Sealed{}, err
 	case image == nil && named == "":
-		return nil // nothing was released yet
+		return records.Sealed{}, nil // nothing was released yet
 	case image == nil:
-		return gone(ref, "check what lies between BuildKit and the registry")
+		return records.Sealed{}, gone(ref, "check what lies between BuildKit and the registry")
 	case named == "" && image.labels[labels.Record] == "" && image.labels[labels.Empty] != "":
-		return fmt.Errorf("%s/%s is a mirror: build at its origin, and run `quoit copy` again", l.manifest.Registry, l.manifest.Project)
+		return records.Sealed{}, fmt.Errorf("%s/%s is a mirror: build at its origin, and run `quoit copy` again", l.manifest.Registry, l.manifest.Project)
 	}
-	l.newest, err = parseRecord(ref, image)
-	return err
+	return parseRecord(ref, image)
 }
 
 // parseRecord reads a record from the label of its config.
@@ -72,11 +68,11 @@ func parseRecord(ref string, image *published) (records.Sealed, error) {
 	if !found {
 		return records.Sealed{}, fmt.Errorf("%s: %w: run `quoit verify`", ref, records.ErrNotRecord)
 	}
-	record, err := records.Parse([]byte(label))
-	if err != nil {
-		return records.Sealed{}, fmt.Errorf("%s: %w", ref, err)
+	image.parse.Do(func() { image.record, image.err = records.Parse([]byte(label)) })
+	if image.err != nil {
+		return records.Sealed{}, fmt.Errorf("%s: %w", ref, image.err)
 	}
-	return records.Sealed{Record: record, Digest: image.digest}, nil
+	return records.Sealed{Record: image.record, Digest: image.digest}, nil
 }
 
 // gone is the error for what the log names by digest and BuildKit does not find: also what
@@ -86,7 +82,7 @@ func gone(ref, next string) error {
 }
 
 // state reads the release that a build for the ring continues, and the next ring's.
-func (l *log) state(ctx context.Context, ring string) (versioning.State, error) {
+func (l log) state(ctx context.Context, ring string) (versioning.State, error) {
 	rings := l.manifest.RingOrder()
 	placed := map[string]*versioning.Placed{}
 	for ring, place := range l.newest.Record.After {
@@ -104,10 +100,13 @@ func (l *log) state(ctx context.Context, ring string) (versioning.State, error) 
 			needed = append(needed, one.Ring)
 		}
 	}
-	eg, ctx := errgroup.WithContext(ctx)
-	eg.Go(func() (err error) {
-		placed, err = l.rings(ctx, needed)
-		return err
+	// That a record is not the one which published a release says more than what is
+	// wrong with that release, so it does not matter which is known first.
+	var unread error
+	var eg errgroup.Group
+	eg.Go(func() error {
+		placed, unread = l.rings(ctx, needed)
+		return nil
 	})
 	for _, ring := range needed {
 		eg.Go(func() error { // so that they are known when digests are looked for
@@ -115,14 +114,14 @@ func (l *log) state(ctx context.Context, ring string) (versioning.State, error) 
 			return err
 		})
 	}
-	if err := eg.Wait(); err != nil {
-		return versioning.State{}, err
+	if err := eg.Wait(); err != nil || unread != nil {
+		return versioning.State{}, cmp.Or(err, unread)
 	}
 	return versioning.Select(rings, ring, placed)
 }
 
 // merged reads the releases that a build is said to contain.
-func (l *log) merged(ctx context.Context, rings []string) ([]versioning.Placed, error) {
+func (l log) merged(ctx context.Context, rings []string) ([]versioning.Placed, error) {
 	order := l.manifest.RingOrder()
 	for _, ring := range rings {
 		switch {
@@ -143,60 +142,54 @@ func (l *log) merged(ctx context.Context, rings []string) ([]versioning.Placed, 
 	return merged, nil
 }
 
-// rings reads the releases of rings that have one, and returns all that were read.
-func (l *log) rings(ctx context.Context, rings []string) (map[string]*versioning.Placed, error) {
+// rings reads the releases of rings that have one.
+func (l log) rings(ctx context.Context, rings []string) (map[string]*versioning.Placed, error) {
+	releases := make([]*versioning.Placed, len(rings))
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.SetLimit(maxParallelLookups)
-	for _, ring := range rings {
-		eg.Go(func() error { return l.ring(ctx, ring) })
+	for i, ring := range rings {
+		eg.Go(func() (err error) {
+			releases[i], err = l.release(ctx, ring)
+			return err
+		})
 	}
 	if err := eg.Wait(); err != nil {
 		return nil, err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return maps.Clone(l.placed), nil
+	placed := map[string]*versioning.Placed{}
+	for _, release := range releases {
+		placed[release.Ring] = release
+	}
+	return placed, nil
 }
 
-// ring reads the release that a ring has.
-func (l *log) ring(ctx context.Context, ring string) error {
+// release reads the release that a ring has.
+func (l log) release(ctx context.Context, ring string) (*versioning.Placed, error) {
 	place := l.newest.Record.After[ring]
 	ref := l.manifest.Repository(place.Root) + "@" + place.Digest
 	image, err := l.read(ctx, ref, l.root, fmt.Sprintf("release %s of ring %s", place.Version, ring))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if image == nil {
-		return gone(ref, fmt.Sprintf("run `quoit repair`, or give ring %s another release than %s with `quoit set`", ring, place.Version))
+		return nil, gone(ref, fmt.Sprintf("run `quoit repair`, or give ring %s another release than %s with `quoit set`", ring, place.Version))
 	}
 	release, err := labels.Parse(image.labels)
 	if err != nil {
-		return fmt.Errorf("ring %s (%s): %w", ring, ref, err)
+		return nil, fmt.Errorf("ring %s (%s): %w", ring, ref, err)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.placed == nil {
-		l.placed = map[string]*versioning.Placed{}
-	}
-	l.placed[ring] = &versioning.Placed{Ring: ring, Digest: place.Digest, Release: release}
-	return nil
+	return &versioning.Placed{Ring: ring, Digest: place.Digest, Release: release}, nil
 }
 
 // images are those of the release that a ring has, as its publish recorded them; nil
 // for a release that is older than the log.
-func (l *log) images(ctx context.Context, ring string) (map[string]records.Image, error) {
+func (l log) images(ctx context.Context, ring string) (map[string]records.Image, error) {
 	place := l.newest.Record.After[ring]
 	switch place.Record {
 	case 0:
 		return nil, nil
 	case l.newest.Record.Sequence:
 		return l.newest.Record.Images, nil
-	}
-	l.mu.Lock()
-	images, read := l.recorded[place.Record]
-	l.mu.Unlock()
-	if read { // it is asked for each image
-		return images, nil
 	}
 	ref := l.manifest.Repository(records.Repository)
 	if digest := l.newest.Record.Digests[place.Record]; digest != "" {
@@ -218,28 +211,15 @@ func (l *log) images(ctx context.Context, ring string) (map[string]records.Image
 	if root := published.Record.Images[place.Root]; published.Record.Sequence != place.Record || root.Digest != place.Digest {
 		return nil, fmt.Errorf("%s is not the record that published %s %s, which %s has: run `quoit verify`", ref, place.Root, place.Version, ring)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.recorded == nil {
-		l.recorded = map[uint64]map[string]records.Image{}
-	}
-	l.recorded[place.Record] = published.Record.Images
 	return published.Record.Images, nil
 }
 
-// digest is the one that the log has assigned to a version, "" if it is only known from
-// a release in the ring that is returned, which is older than the log.
-func (l *log) digest(ctx context.Context, state versioning.State, image string, version versioning.Version) (digest, ring string, err error) {
-	placed, err := l.rings(ctx, nil)
-	if err != nil {
-		return "", "", err
-	}
-	all := []*versioning.Placed{state.Current, state.Next}
-	for _, ring := range slices.Sorted(maps.Keys(placed)) {
-		all = append(all, placed[ring])
-	}
-	for _, placed := range all {
-		if placed == nil || placed.Release.Images[image].Version != version {
+// digest is the one that the log has assigned to a version of an image, by the releases
+// that may have it; "" if one has it that is older than the log, in the ring that is
+// returned then, or if none has it.
+func (l log) digest(ctx context.Context, among []versioning.Placed, image string, version versioning.Version) (digest, ring string, err error) {
+	for _, placed := range among {
+		if placed.Release.Images[image].Version != version {
 			continue
 		}
 		if image == placed.Release.Root {
@@ -257,16 +237,24 @@ func (l *log) digest(ctx context.Context, state versioning.State, image string, 
 	return "", ring, nil
 }
 
-// versions tells which versions are taken. Of a record that does not say what was
-// assigned, the releases of all rings do, which is a forecast.
-func (l *log) versions(ctx context.Context) versioning.Lookup {
-	held := sync.OnceValues(func() ([]versioning.Release, error) { return l.held(ctx) })
+// versions tells which versions are taken, by the releases that rings have if that has
+// to be known. Of a record that does not say what was assigned, these do, which is a
+// forecast.
+func (l log) versions(held func() ([]versioning.Placed, error)) versioning.Lookup {
+	releases := func() ([]versioning.Release, error) {
+		placed, err := held()
+		var all []versioning.Release
+		for _, one := range placed {
+			all = append(all, one.Release)
+		}
+		return all, err
+	}
 	if assigned := l.newest.Record.Assigned; len(assigned) > 0 {
-		return assigned.Lookup(held)
+		return assigned.Lookup(releases)
 	}
 	known := sync.OnceValues(func() (versioning.Lookup, error) {
-		releases, err := held()
-		return forecast(releases).Lookup(held), err
+		all, err := releases()
+		return forecast(all).Lookup(releases), err
 	})
 	return func(image string, version versioning.Version) (string, bool, error) {
 		lookup, err := known()
@@ -277,8 +265,8 @@ func (l *log) versions(ctx context.Context) versioning.Lookup {
 	}
 }
 
-// held are the releases that rings have.
-func (l *log) held(ctx context.Context) ([]versioning.Release, error) {
+// held are the releases that rings have, sorted by ring.
+func (l log) held(ctx context.Context) ([]versioning.Placed, error) {
 	var rings []string
 	for ring, place := range l.newest.Record.After {
 		if !place.Empty() {
@@ -286,11 +274,11 @@ func (l *log) held(ctx context.Context) ([]versioning.Release, error) {
 		}
 	}
 	placed, err := l.rings(ctx, rings)
-	var releases []versioning.Release
+	var all []versioning.Placed
 	for _, ring := range slices.Sorted(maps.Keys(placed)) {
-		releases = append(releases, placed[ring].Release)
+		all = append(all, *placed[ring])
 	}
-	return releases, err
+	return all, err
 }
 
 // forecast is what is known to be assigned from releases alone.

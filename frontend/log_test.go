@@ -127,16 +127,16 @@ func TestManyImagesCostTheirNumber(t *testing.T) {
 	}
 	placed := &versioning.Placed{Ring: "developers", Digest: place.Digest, Release: release}
 	at := registry.DigestOf(label)
-	for name, work := range map[string]func(l *log) error{
-		"which versions the releases of rings have": func(l *log) error {
+	for name, work := range map[string]func(l log) error{
+		"which versions the releases of rings have": func(l log) error {
 			if assigned := forecast([]versioning.Release{release, release}); len(assigned) != many {
 				return fmt.Errorf("%d images", len(assigned))
 			}
 			return nil
 		},
-		"the digests of images that are not built": func(l *log) error {
+		"the digests of images that are not built": func(l log) error {
 			for name := range release.Images {
-				if digest, _, err := l.digest(t.Context(), versioning.State{Current: placed}, name, one); err != nil || digest != record.Images[name].Digest {
+				if digest, _, err := l.digest(t.Context(), []versioning.Placed{*placed}, name, one); err != nil || digest != record.Images[name].Digest {
 					return fmt.Errorf("%s is %s: %v", name, digest, err)
 				}
 			}
@@ -144,7 +144,7 @@ func TestManyImagesCostTheirNumber(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := &log{
+			l := log{
 				lookup:   &lookup{found: map[string]*published{shopRegistry + "/records@" + at: {digest: at, labels: map[string]string{labels.Record: string(label)}}}},
 				manifest: &manifest.Manifest{Registry: strings.TrimSuffix(shopRegistry, "/acme/shop"), Project: "acme/shop"},
 				newest:   records.Sealed{Record: records.Record{Sequence: 2, After: record.After, Digests: map[uint64]string{1: at}}},

@@ -18,7 +18,12 @@ import (
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"google.golang.org/grpc/codes"
+
+	"github.com/quoitbuild/quoit/store/records"
 )
+
+// maxParallelLookups bounds the questions to registries at one time.
+const maxParallelLookups = 32
 
 // lookup reads images of the project's registry through BuildKit. Each reference is
 // asked for once.
@@ -33,6 +38,10 @@ type lookup struct {
 type published struct {
 	digest string
 	labels map[string]string
+
+	parse  sync.Once // of a record, which may be asked for each image
+	record records.Record
+	err    error
 }
 
 // otherPlatforms are tried for an image that was made for none of those that the

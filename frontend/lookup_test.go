@@ -27,13 +27,13 @@ func (g gateway) ResolveSourceMetadata(ctx context.Context, _ *pb.SourceOp, _ so
 	return g.answer(ctx)
 }
 
-func testLog(t *testing.T, answer func(context.Context) (*sourceresolver.MetaResponse, error)) *log {
+func testLog(t *testing.T, answer func(context.Context) (*sourceresolver.MetaResponse, error)) log {
 	t.Helper()
 	m, err := manifest.Parse("quoit.yaml", []byte("project: acme/shop\nregistry: registry.example.com\nimages: {deploy: .}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &log{lookup: &lookup{gateway: gateway{answer: answer}}, manifest: m, named: func(context.Context) (string, error) { return "", nil }}
+	return log{lookup: &lookup{gateway: gateway{answer: answer}}, manifest: m}
 }
 
 func TestALookUpEndsWithoutAnAnswer(t *testing.T) {
@@ -43,7 +43,7 @@ func TestALookUpEndsWithoutAnAnswer(t *testing.T) {
 	})
 	l.gateway = patientClient{l.gateway, time.Millisecond}
 	want := "looking up registry.example.com/acme/shop/records:records: no answer within 1ms: the registry is in trouble, run the same command again later"
-	if err := l.open(t.Context()); err == nil || err.Error() != want {
+	if _, err := l.open(t.Context(), ""); err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
@@ -55,7 +55,7 @@ func TestALookUpEndsWhenItIsInterrupted(t *testing.T) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	})
-	if err := l.open(ctx); !errors.Is(err, context.Canceled) {
+	if _, err := l.open(ctx, ""); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -72,8 +72,8 @@ func TestOnlyAnExactTextIsAnAbsentTag(t *testing.T) {
 		"unexpected status from HEAD request to https://x: 401 Unauthorized": false,
 	} {
 		l := testLog(t, func(context.Context) (*sourceresolver.MetaResponse, error) { return nil, errors.New(text) })
-		if err := l.open(t.Context()); l.newest.Digest != "" || (err == nil) != absent {
-			t.Errorf("%s: %v, %v", text, l.newest, err)
+		if newest, err := l.open(t.Context(), ""); newest.Digest != "" || (err == nil) != absent {
+			t.Errorf("%s: %v, %v", text, newest, err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -24,40 +25,61 @@ const manifestLanguage = "YAML"
 // localName is what clients call the project's files.
 const localName = dockerui.DefaultLocalNameContext
 
-// project is everything that is read of the project's files before a compile.
-type project struct {
+// declared is what the manifest says of the project, and where its files are.
+type declared struct {
 	manifest *manifest.Manifest
 	source   *dockerui.Source // the manifest, for warnings and excerpts
-	images   map[string]llb.Source
-	remote   *bk.State // the project's tree if it is not the client's: git, an archive
-	session  string    // of the client that has the tree
-	folder   string    // the tree's, if this process has it, "" if BuildKit is asked
-	written  string    // the registry as the manifest names it
+	written  string           // the registry as the manifest names it
+	ring     string           // that is built against, or [versioning.None]
+	at       place
+}
+
+// place is where the project's files are.
+type place struct {
+	remote  *bk.State // the tree if it is not the client's: git, an archive
+	session string    // of the client that has the tree
+	folder  string    // the tree's, if this process has it, "" if BuildKit is asked
+}
+
+// project is everything that is read of the project's files before a compile.
+type project struct {
+	declared
+	images map[string]llb.Source
+	// tree is what of the project's files is sent. Its op is the same wherever it is
+	// used in one build, so what is hashed is what is built.
+	tree bk.State
+	// selection says what that is.
+	selection llb.Selection
 }
 
 // readManifest reads and parses the manifest.
-func readManifest(ctx context.Context, c client.Client, ui *dockerui.Client, opts Options, host Host) (*project, error) {
-	source, err := openManifest(ctx, c, ui, opts.Filename, host.Manifest)
+func readManifest(ctx context.Context, r run) (declared, error) {
+	source, err := openManifest(ctx, r.client, r.ui, r.opts.Filename, r.host.Manifest)
 	if err != nil {
-		return nil, fmt.Errorf("reading the manifest: %w", err)
+		return declared{}, fmt.Errorf("reading the manifest: %w", err)
 	}
-	p := &project{source: source, session: localSession(c), folder: host.Folder}
-	p.manifest, err = manifest.Parse(source.Filename, source.Data)
+	written, err := manifest.Parse(source.Filename, source.Data)
 	if err != nil {
-		return nil, inManifest(err, source.SourceMap)
+		return declared{}, inManifest(err, source.SourceMap)
 	}
-	p.written = p.manifest.Registry
-	if p.manifest, err = p.manifest.At(opts.Registry, opts.Project); err != nil {
-		return nil, opts.misplaced(err, source.SourceMap)
+	m, err := written.At(r.opts.Registry, r.opts.Project)
+	if err != nil {
+		return declared{}, r.opts.misplaced(err, source.SourceMap)
 	}
-	for _, warning := range p.manifest.Warnings {
+	for _, warning := range m.Warnings {
 		source.Warn(ctx, warning.Message, client.WarnOpts{
 			Detail: [][]byte{[]byte(warning.Hint)},
 			Range:  []*pb.Range{pbRange(warning.Range)},
 		})
 	}
-	p.remote, err = remoteTree(ctx, c, ui)
-	return p, err
+	remote, err := remoteTree(ctx, r.client, r.ui)
+	if err != nil {
+		return declared{}, err
+	}
+	return declared{
+		manifest: m, source: source, written: written.Registry, ring: cmp.Or(r.opts.Ring, m.Rings[0]),
+		at: place{remote: remote, session: localSession(r.client), folder: r.host.Folder},
+	}, r.opts.check(m)
 }
 
 // openManifest returns the manifest of that name that is given, or else the client's.
@@ -115,15 +137,11 @@ func localSession(c client.Client) string {
 	return opts.SessionID
 }
 
-// tree is the project's tree as far as the selection wants it. Its op is the
-// same wherever it is used in one build, so what is hashed is what is built.
-func (p *project) tree(selection llb.Selection, noCache bool) bk.State {
-	if p.remote != nil {
-		return *p.remote
-	}
+// local is the project's tree at a client, as far as the selection wants it.
+func (p place) local(project string, selection llb.Selection, noCache bool) bk.State {
 	options := []bk.LocalOption{
 		bk.SessionID(p.session),
-		bk.SharedKeyHint("quoit:" + p.manifest.Project),
+		bk.SharedKeyHint("quoit:" + project),
 		bk.IncludePatterns(selection.Include),
 		bk.ExcludePatterns(selection.Exclude),
 		dockerui.WithInternalName("load the project's files"),
@@ -134,21 +152,44 @@ func (p *project) tree(selection llb.Selection, noCache bool) bk.State {
 	return bk.Local(localName, options...)
 }
 
-// selection is what of the tree the build needs. A remote tree comes whole, so
-// nothing is excluded from it.
-func (p *project) selection() llb.Selection {
-	if p.remote != nil {
-		return llb.Selection{}
+// treeFor returns the project's tree with what of it the images need. A remote tree comes
+// whole, so nothing is excluded from it.
+func (d declared) treeFor(images map[string]llb.Source, noCache bool) (bk.State, llb.Selection) {
+	if d.at.remote != nil {
+		return *d.at.remote, llb.Selection{}
 	}
-	return llb.Select(p.images)
+	selection := llb.Select(images)
+	return d.at.local(d.manifest.Project, selection, noCache), selection
+}
+
+// check refuses options that do not fit the manifest.
+func (o Options) check(m *manifest.Manifest) error {
+	return cmp.Or(o.CheckSecrets(m), checkContexts(m, o.Contexts), o.checkSelections(m))
+}
+
+func (o Options) checkSelections(m *manifest.Manifest) error {
+	names := m.ImageNames()
+	for arg, s := range map[string][]string{ArgMajor: o.Major, ArgRebuild: o.Rebuild} {
+		if name := unknownName(s, names); name != "" {
+			return fmt.Errorf("%s names %q, which is not an image of %s%s", arg, name, m.Project, didYouMean(name, names))
+		}
+	}
+	return nil
+}
+
+func didYouMean(word string, among []string) string {
+	if near := diag.Nearest(word, among); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
+	}
+	return ""
 }
 
 // checkContexts refuses named contexts that a build would have to ignore: what
 // is in them is in no revision. Those that are images count as externals.
-func (p *project) checkContexts(contexts map[string]string) error {
+func checkContexts(m *manifest.Manifest, contexts map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(contexts)) {
-		if _, sibling := p.manifest.Image(name); sibling {
-			return fmt.Errorf("the named context %s has the name of an image of %s: choose another name", name, p.manifest.Project)
+		if _, sibling := m.Image(name); sibling {
+			return fmt.Errorf("the named context %s has the name of an image of %s: choose another name", name, m.Project)
 		}
 		if !strings.HasPrefix(contexts[name], "docker-image://") {
 			return fmt.Errorf("the named context %s: only images (docker-image://…) are supported; files belong in the project, where revisions cover them", name)
@@ -159,18 +200,18 @@ func (p *project) checkContexts(contexts map[string]string) error {
 
 // names tells siblings from externals, also where the registry of the manifest
 // was overridden.
-func (p *project) names() llb.Names {
+func (d declared) names() llb.Names {
 	n := llb.Names{Images: map[string]bool{}}
-	for _, name := range p.manifest.ImageNames() {
+	for _, name := range d.manifest.ImageNames() {
 		n.Images[name] = true
 	}
-	for _, registry := range []string{p.manifest.Registry, p.written} {
-		n.Prefixes = append(n.Prefixes, registry+"/"+p.manifest.Project+"/")
+	for _, registry := range []string{d.manifest.Registry, d.written} {
+		n.Prefixes = append(n.Prefixes, registry+"/"+d.manifest.Project+"/")
 	}
 	return n
 }
 
 // mistake is a diagnostic in the manifest.
-func (p *project) mistake(at diag.Range, hint, format string, values ...any) diag.Diagnostic {
-	return diag.Diagnostic{Source: p.manifest.Source, Range: at, Message: fmt.Sprintf(format, values...), Hint: hint}
+func (d declared) mistake(at diag.Range, hint, format string, values ...any) diag.Diagnostic {
+	return diag.Diagnostic{Source: d.manifest.Source, Range: at, Message: fmt.Sprintf(format, values...), Hint: hint}
 }

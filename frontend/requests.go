@@ -28,40 +28,81 @@ const (
 // request is a subrequest that this frontend answers.
 type request struct {
 	subrequests.Request
-	needs needs
-	// answer gets a planner that knows as much as the request needs; nil if that is
-	// nothing.
-	answer func(context.Context, *planner) (*client.Result, error)
+	answer answerer
 }
 
-// needs is what has to be known for an answer. Each includes those before it.
-type needs int
+// answerer answers a request by a run, which it begins if it needs one.
+type answerer func(context.Context, func() (run, error)) (*client.Result, error)
 
-const (
-	needsNothing needs = iota
-	needsFiles         // the manifest, container files and ignore files
-	needsGraph         // the compiled images, so the registries of their bases
-	needsPlan          // the hashed files and the project's registry
-)
-
-// requests are all subrequests. A stock client asks for the list before it asks
-// for one of them.
+// requests are all subrequests, each with the value that it is answered from. A stock
+// client asks for the list before it asks for one of them.
 func requests() []request {
 	return []request{
-		{ownRequest(RequestPlan, "What changes, why, and to which version; builds nothing"), needsPlan, planAnswer},
-		{ownRequest(RequestGraph, "The images and their needs"), needsGraph, graphAnswer},
-		{ownRequest(RequestSchema, "The JSON Schema of the manifest"), needsNothing, schemaAnswer},
-		{outline.SubrequestsOutlineDefinition, needsFiles, outlineAnswer},
-		{targets.SubrequestsTargetsDefinition, needsFiles, targetsAnswer},
-		{subrequests.SubrequestsDescribeDefinition, needsNothing, describeAnswer},
+		{ownRequest(RequestPlan, "What changes, why, and to which version; builds nothing"), fromPlan(planAnswer)},
+		{ownRequest(RequestGraph, "The images and their needs"), fromGraph(graphAnswer)},
+		{ownRequest(RequestSchema, "The JSON Schema of the manifest"), fromNothing(schemaAnswer)},
+		{outline.SubrequestsOutlineDefinition, fromProject(outlineAnswer)},
+		{targets.SubrequestsTargetsDefinition, fromProject(targetsAnswer)},
+		{subrequests.SubrequestsDescribeDefinition, fromNothing(describeAnswer)},
 	}
 }
 
-// findRequest returns the request of that name. A build, which has none, needs the
-// plan and has no answer.
+// fromNothing is for what is always the same.
+func fromNothing(answer func() (*client.Result, error)) answerer {
+	return func(context.Context, func() (run, error)) (*client.Result, error) { return answer() }
+}
+
+// fromProject is for what the manifest, container files and ignore files say.
+func fromProject(answer func(context.Context, run, project) (*client.Result, error)) answerer {
+	return func(ctx context.Context, begin func() (run, error)) (*client.Result, error) {
+		r, err := begin()
+		if err != nil {
+			return nil, err
+		}
+		p, err := r.readProject(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return answer(ctx, r, p)
+	}
+}
+
+// fromGraph is for what the compiled images say too: the registries of their bases are
+// asked.
+func fromGraph(answer func(project, compiled) (*client.Result, error)) answerer {
+	return func(ctx context.Context, begin func() (run, error)) (*client.Result, error) {
+		r, err := begin()
+		if err != nil {
+			return nil, err
+		}
+		p, c, err := r.makeGraph(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return answer(p, c)
+	}
+}
+
+// fromPlan is for what is known when the files are hashed, and the project's registry was
+// asked.
+func fromPlan(answer func(context.Context, run, known) (*client.Result, error)) answerer {
+	return func(ctx context.Context, begin func() (run, error)) (*client.Result, error) {
+		r, err := begin()
+		if err != nil {
+			return nil, err
+		}
+		k, err := r.makePlan(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return answer(ctx, r, k)
+	}
+}
+
+// findRequest returns the request of that name. A build has none.
 func findRequest(name string) (request, error) {
 	if name == "" {
-		return request{needs: needsPlan}, nil
+		return request{answer: fromPlan(buildAnswer)}, nil
 	}
 	for _, r := range requests() {
 		if r.Name == name {
@@ -80,23 +121,23 @@ func ownRequest(name, description string) subrequests.Request {
 	}
 }
 
-func planAnswer(_ context.Context, p *planner) (*client.Result, error) {
-	data, err := json.MarshalIndent(p.plan, "", "  ")
+func planAnswer(_ context.Context, r run, k known) (*client.Result, error) {
+	data, err := json.MarshalIndent(k.Plan, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("writing the plan: %w", err)
 	}
-	res := answer(append(data, '\n'), []byte(show.Block(p.plan.String()+"\n")))
-	if p.opts.ExitCode && len(p.plan.Changed()) > 0 {
+	res := answer(append(data, '\n'), []byte(show.Block(k.Plan.String()+"\n")))
+	if r.opts.ExitCode && len(k.Plan.Changed()) > 0 {
 		res.AddMeta("result.statuscode", []byte("2"))
 	}
 	return res, nil
 }
 
-func schemaAnswer(context.Context, *planner) (*client.Result, error) {
+func schemaAnswer() (*client.Result, error) {
 	return answer(manifest.Schema(), manifest.Schema()), nil
 }
 
-func describeAnswer(context.Context, *planner) (*client.Result, error) {
+func describeAnswer() (*client.Result, error) {
 	var all []subrequests.Request
 	for _, r := range requests() {
 		all = append(all, r.Request)
@@ -112,15 +153,15 @@ func describeAnswer(context.Context, *planner) (*client.Result, error) {
 	return answer(data, text.Bytes()), nil
 }
 
-func outlineAnswer(ctx context.Context, p *planner) (*client.Result, error) {
-	name, _ := p.opts.splitTarget()
+func outlineAnswer(ctx context.Context, r run, p project) (*client.Result, error) {
+	name, _ := r.opts.splitTarget()
 	if name == "" {
-		name = p.project.manifest.Root
+		name = p.manifest.Root
 	}
-	if _, ok := p.project.images[name]; !ok {
+	if _, ok := p.images[name]; !ok {
 		return nil, p.unknownTarget(name)
 	}
-	o, err := p.compiler.Outline(ctx, name)
+	o, err := newCompiler(r, p, nil).Outline(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -128,12 +169,12 @@ func outlineAnswer(ctx context.Context, p *planner) (*client.Result, error) {
 }
 
 // targetsAnswer lists the images as a container file's stages are listed.
-func targetsAnswer(_ context.Context, p *planner) (*client.Result, error) {
-	list := &targets.List{Sources: [][]byte{p.project.source.Data}}
-	for _, image := range p.project.manifest.Images {
+func targetsAnswer(_ context.Context, _ run, p project) (*client.Result, error) {
+	list := &targets.List{Sources: [][]byte{p.source.Data}}
+	for _, image := range p.manifest.Images {
 		list.Targets = append(list.Targets, targets.Target{
 			Name:        image.Name,
-			Default:     image.Name == p.project.manifest.Root,
+			Default:     image.Name == p.manifest.Root,
 			Description: show.Line(image.Context),
 		})
 	}
@@ -148,7 +189,7 @@ func answer(asJSON, asText []byte) *client.Result {
 	return res
 }
 
-func (p *planner) unknownTarget(name string) error {
-	names := p.project.manifest.ImageNames()
-	return fmt.Errorf("there is no image %q in %s%s; images are %s", name, p.project.manifest.Project, didYouMean(name, names), strings.Join(names, ", "))
+func (p project) unknownTarget(name string) error {
+	names := p.manifest.ImageNames()
+	return fmt.Errorf("there is no image %q in %s%s; images are %s", name, p.manifest.Project, didYouMean(name, names), strings.Join(names, ", "))
 }

@@ -2,163 +2,208 @@ package frontend
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
-	"time"
-
-	bk "github.com/moby/buildkit/client/llb"
-	"github.com/moby/buildkit/frontend/dockerui"
-	"github.com/moby/buildkit/frontend/gateway/client"
-	"github.com/moby/buildkit/solver/pb"
-	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
-	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sync/errgroup"
+	"strconv"
+	"strings"
 
 	"github.com/containerd/platforms"
+	bk "github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/client/llb/sourceresolver"
+	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+	commonexptypes "github.com/moby/buildkit/exporter/exptypes"
+	"github.com/moby/buildkit/frontend/attestations/sbom"
+	"github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/solver/pb"
+	"github.com/moby/buildkit/solver/result"
+	"golang.org/x/sync/errgroup"
 
-	"github.com/quoitbuild/quoit/llb"
+	"github.com/quoitbuild/quoit/internal/show"
+	"github.com/quoitbuild/quoit/versioning"
 )
-
-// releaseFile is where a root image carries its release.
-const releaseFile = "/quoit/release.json"
 
 // maxParallelSolves bounds the solves that are handed to BuildKit at once.
 const maxParallelSolves = 16
 
-// solver turns the plan into images.
-type solver struct {
-	*planner
-	ui      *dockerui.Client
-	builder *llb.Builder
-}
-
-// built is one image for one platform, ready to be returned.
-type built struct {
-	image    string
-	platform ocispecs.Platform
-	ref      client.Reference
-	def      *pb.Definition
-	config   []byte
-	base     []byte
-	epoch    *time.Time
-}
-
-// prepare makes sure that the digests of the unchanged images are known that changed
-// ones build on.
-func (s *solver) prepare() error {
-	for _, name := range s.plan.PublishOrder() {
-		for _, c := range s.compiled[name] {
-			if err := s.siblings(c); err != nil {
-				return err
-			}
+// solve solves definitions and returns those that are asked for.
+func solve(ctx context.Context, r run, d definitions) (*client.Result, error) {
+	if d.empty {
+		return client.NewResult(), nil
+	}
+	refs, err := r.refs(ctx, d.images)
+	if err != nil {
+		return nil, err
+	}
+	set := newResult()
+	eg, egCtx := errgroup.WithContext(ctx)
+	for i, image := range d.images {
+		if !image.besides {
+			set.add(image, refs[i])
+		} else if refs[i] != nil {
+			eg.Go(func() error { return refs[i].Evaluate(egCtx) })
 		}
 	}
-	selection := s.project.selection()
-	s.builder = &llb.Builder{
-		Compiler:  s.compiler,
-		Context:   func(source llb.Source) bk.State { return selection.State(s.tree, source) },
-		Published: s.published,
+	if err := eg.Wait(); err != nil {
+		return nil, err
 	}
-	return nil
+	if d.name != "" {
+		set.res.AddMeta("image.name", []byte(d.name))
+	}
+	set.annotate(d.annotations)
+	return set.finish(ctx, r)
 }
 
-// siblings makes sure that the digests of what a graph is made from are known.
-func (s *solver) siblings(compiled *llb.Compiled) error {
-	for _, sibling := range compiled.Siblings {
-		if plan, _ := s.plan.Image(sibling); plan.Built() {
-			continue
-		}
-		if _, err := s.digest(sibling); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// published is the reference of an image that is not built now.
-func (s *solver) published(name string, platform ocispecs.Platform) string {
-	plan, _ := s.plan.Image(name)
-	if plan.Built() || plan.Digest == "" || !slices.Contains(plan.Platforms, platforms.FormatAll(platform)) {
-		return ""
-	}
-	return s.project.manifest.Repository(name) + "@" + plan.Digest
-}
-
-// build solves images with all their platforms.
-func (s *solver) build(ctx context.Context, names []string) ([]built, error) {
-	type job struct {
-		compiled *llb.Compiled
-		def      *pb.Definition
-		config   dockerspec.DockerOCIImage
-	}
-	var jobs []job
-	for _, name := range names {
-		plan, _ := s.plan.Image(name)
-		for _, compiled := range s.own(name) {
-			if len(s.opts.narrow([]ocispecs.Platform{compiled.Platform})) == 0 {
-				continue
-			}
-			stamped, err := s.stamp(ctx, plan, compiled)
-			if err != nil {
-				return nil, err
-			}
-			files, err := s.releaseFiles(name)
-			if err != nil {
-				return nil, err
-			}
-			def, err := s.builder.Image(ctx, compiled, files)
-			if err != nil {
-				return nil, err
-			}
-			jobs = append(jobs, job{compiled, def, stamped})
-		}
-	}
-	results := make([]built, len(jobs))
+// refs solves definitions all at once.
+func (r run) refs(ctx context.Context, all []definition) ([]client.Reference, error) {
+	refs := make([]client.Reference, len(all))
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.SetLimit(maxParallelSolves)
-	for i, j := range jobs {
+	for i, d := range all {
 		eg.Go(func() (err error) {
-			results[i], err = s.solve(ctx, j.compiled, j.def, j.config)
+			refs[i], err = r.ref(ctx, d.graph)
 			return err
 		})
 	}
-	return results, eg.Wait()
+	return refs, eg.Wait()
 }
 
-// own are an image's graphs for its own platforms; others were only compiled
-// because a sibling reads them.
-func (s *solver) own(name string) []*llb.Compiled {
-	return s.compiled[name][:len(s.project.images[name].Platforms)]
-}
-
-func (s *solver) solve(ctx context.Context, compiled *llb.Compiled, def *pb.Definition, config dockerspec.DockerOCIImage) (b built, err error) {
-	b = built{image: compiled.Source.Name, platform: compiled.Platform, epoch: compiled.Epoch}
-	if def == nil {
-		if def, err = s.builder.Image(ctx, compiled, nil); err != nil {
-			return b, err
-		}
-	}
-	b.def = def
-	if b.config, err = json.Marshal(config); err != nil {
-		return b, fmt.Errorf("image %s: writing its config: %w", b.image, err)
-	}
-	if compiled.BaseConfig != nil {
-		if b.base, err = json.Marshal(compiled.BaseConfig); err != nil {
-			return b, fmt.Errorf("image %s: writing its base's config: %w", b.image, err)
-		}
-	}
-	b.ref, err = s.solveDefinition(ctx, def)
-	return b, err
-}
-
-func (s *solver) solveDefinition(ctx context.Context, def *pb.Definition) (client.Reference, error) {
-	if def == nil {
+// ref solves a graph; nil for none.
+func (r run) ref(ctx context.Context, graph *pb.Definition) (client.Reference, error) {
+	if graph == nil {
 		return nil, nil
 	}
-	res, err := s.client.Solve(ctx, client.SolveRequest{Definition: def, CacheImports: s.ui.CacheImports})
+	res, err := r.client.Solve(ctx, client.SolveRequest{Definition: graph, CacheImports: r.ui.CacheImports})
 	if err != nil {
 		return nil, err
 	}
 	return res.SingleRef()
+}
+
+// resultSet collects refs with what exporters need to know of them.
+type resultSet struct {
+	res       *client.Result
+	platforms exptypes.Platforms
+	graphs    map[string]*pb.Definition // by id
+}
+
+func newResult() *resultSet {
+	return &resultSet{res: client.NewResult(), graphs: map[string]*pb.Definition{}}
+}
+
+// add puts an image's ref under its id, or as the only one.
+func (r *resultSet) add(d definition, ref client.Reference) {
+	id, suffix := d.id, "/"+d.id
+	if id == "" {
+		id, suffix = platforms.FormatAll(d.platform), ""
+		r.res.SetRef(ref)
+	} else {
+		r.res.AddRef(id, ref)
+	}
+	r.graphs[id] = d.graph
+	r.platforms.Platforms = append(r.platforms.Platforms, exptypes.Platform{ID: id, Platform: d.platform})
+	r.res.AddMeta(exptypes.ExporterImageConfigKey+suffix, d.config)
+	if d.base != nil {
+		r.res.AddMeta(exptypes.ExporterImageBaseConfigKey+suffix, d.base)
+	}
+	if d.epoch != nil {
+		r.res.AddMeta(commonexptypes.ExporterEpochKey+suffix, []byte(strconv.FormatInt(d.epoch.Unix(), 10)))
+	}
+}
+
+// annotate sets annotations of the image manifests.
+func (r *resultSet) annotate(annotations map[string]string) {
+	for _, key := range slices.Sorted(maps.Keys(annotations)) {
+		r.res.AddMeta(exptypes.AnnotationManifestKey(nil, key), []byte(annotations[key]))
+	}
+}
+
+// finish scans the images if an SBOM was asked for and closes the result.
+func (r *resultSet) finish(ctx context.Context, by run) (*client.Result, error) {
+	if by.ui.SBOM != nil {
+		if err := r.scan(ctx, by); err != nil {
+			return nil, fmt.Errorf("making the SBOM: %w", err)
+		}
+	}
+	data, err := json.Marshal(r.platforms)
+	if err != nil {
+		return nil, fmt.Errorf("writing the result's platforms: %w", err)
+	}
+	r.res.AddMeta(exptypes.ExporterPlatformsKey, data)
+	return r.res, nil
+}
+
+func (r *resultSet) scan(ctx context.Context, by run) error {
+	platform := by.ui.BuildPlatforms[0]
+	scanner, err := sbom.CreateSBOMScanner(ctx, by.client, by.ui.SBOM.Generator, platform, sourceresolver.Opt{
+		ImageOpt: &sourceresolver.ResolveImageOpt{Platform: &platform, ResolveMode: by.client.BuildOpts().Opts["image-resolve-mode"]},
+	}, by.ui.SBOM.Parameters)
+	if err != nil {
+		return err
+	}
+	for _, id := range slices.Sorted(maps.Keys(r.graphs)) {
+		core, err := coreState(r.graphs[id])
+		if err != nil {
+			return err
+		}
+		attestation, err := scanner(ctx, id, core, nil)
+		if err != nil {
+			return err
+		}
+		solved, err := result.ConvertAttestation(&attestation, func(st *bk.State) (client.Reference, error) {
+			def, err := st.Marshal(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return by.ref(ctx, def.ToPB())
+		})
+		if err != nil {
+			return err
+		}
+		r.res.AddAttestation(id, *solved)
+	}
+	return nil
+}
+
+func coreState(def *pb.Definition) (bk.State, error) {
+	if def == nil {
+		return bk.Scratch(), nil
+	}
+	op, err := bk.NewDefinitionOp(def)
+	if err != nil {
+		return bk.State{}, err
+	}
+	return bk.NewState(op), nil
+}
+
+// Keys of a result's metadata that clients see in the exporter's response.
+const (
+	// MetaPlan is the plan, base64 of its JSON.
+	MetaPlan = "frontend.quoit.plan"
+	// metaMessage is printed by buildx after a build.
+	metaMessage = "frontend.result.inlinemessage"
+)
+
+// describe adds what people and tools read about the build to its result.
+func (r run) describe(res *client.Result, plan versioning.Plan) error {
+	data, err := json.Marshal(plan)
+	if err != nil {
+		return fmt.Errorf("writing the plan: %w", err)
+	}
+	res.AddMeta(MetaPlan, []byte(base64.StdEncoding.EncodeToString(data)))
+	if !r.opts.Export {
+		res.AddMeta(metaMessage, []byte(message(plan)))
+	}
+	return nil
+}
+
+// message is what a stock client prints after a build.
+func message(plan versioning.Plan) string {
+	text := show.Block(strings.TrimSuffix(plan.String(), "\n"))
+	if plan.Ring == versioning.None || len(plan.PublishOrder()) == 0 {
+		return text + "\n"
+	}
+	return text + "\nVersions are a forecast until `quoit build --push` publishes them.\n"
 }

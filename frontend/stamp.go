@@ -19,17 +19,20 @@ import (
 	"github.com/quoitbuild/quoit/versioning"
 )
 
+// releaseFile is where a root image carries its release.
+const releaseFile = "/quoit/release.json"
+
 // stamp returns an image's config with its labels.
-func (s *solver) stamp(ctx context.Context, plan versioning.ImagePlan, compiled *llb.Compiled) (dockerspec.DockerOCIImage, error) {
+func (a assembler) stamp(ctx context.Context, plan versioning.ImagePlan, compiled *llb.Compiled) (dockerspec.DockerOCIImage, error) {
 	config := compiled.Config
 	own := maps.Clone(config.Config.Labels)
 	if own == nil {
 		own = map[string]string{}
 	}
-	if overruled := labels.Strip(own); len(overruled) > 0 && compiled == s.compiled[plan.Name][0] {
-		s.project.source.Warn(ctx, fmt.Sprintf("image %s: quoit sets the label %s itself, the given value is not used", plan.Name, strings.Join(overruled, ", ")), client.WarnOpts{})
+	if overruled := labels.Strip(own); len(overruled) > 0 && compiled == a.graphs[plan.Name][0] {
+		a.source.Warn(ctx, fmt.Sprintf("image %s: quoit sets the label %s itself, the given value is not used", plan.Name, strings.Join(overruled, ", ")), client.WarnOpts{})
 	}
-	stamped, err := s.labels(plan, compiled)
+	stamped, err := a.labels(plan, compiled)
 	if err != nil {
 		return config, err
 	}
@@ -38,7 +41,7 @@ func (s *solver) stamp(ctx context.Context, plan versioning.ImagePlan, compiled 
 	}
 	maps.Copy(own, stamped)
 	config.Config.Labels = own
-	if plan.Name == s.plan.Root {
+	if plan.Name == a.Root {
 		config.History = append(slices.Clone(config.History), ocispecs.History{
 			Created: compiled.Epoch, CreatedBy: "quoit release " + plan.Version.String(), Comment: "quoit",
 		})
@@ -59,26 +62,26 @@ func inherited(compiled *llb.Compiled, key string) string {
 }
 
 // labels are those that quoit sets on an image.
-func (s *solver) labels(plan versioning.ImagePlan, compiled *llb.Compiled) (map[string]string, error) {
-	info := labels.Info(s.plan, plan)
-	info.Vendor = s.project.manifest.Vendor
+func (a assembler) labels(plan versioning.ImagePlan, compiled *llb.Compiled) (map[string]string, error) {
+	info := labels.Info(a.Plan, plan)
+	info.Vendor = a.manifest.Vendor
 	var err error
 	if info.BaseName, info.BaseDigest, err = compiled.Base(); err != nil {
 		return nil, err
 	}
-	if plan.Name != s.plan.Root || s.plan.Ring == versioning.None {
+	if plan.Name != a.Root || a.Ring == versioning.None {
 		return labels.Image(info), nil
 	}
-	return labels.Root(info, s.plan.Release())
+	return labels.Root(info, a.Release())
 }
 
 // releaseFiles are the files that quoit adds to an image: to the root image its
 // release.
-func (s *solver) releaseFiles(name string) (map[string][]byte, error) {
-	if name != s.plan.Root || s.plan.Ring == versioning.None {
+func (a assembler) releaseFiles(name string) (map[string][]byte, error) {
+	if name != a.Root || a.Ring == versioning.None {
 		return nil, nil
 	}
-	data, err := labels.FormatRelease(s.plan.Release())
+	data, err := labels.FormatRelease(a.Release())
 	if err != nil {
 		return nil, err
 	}
@@ -87,8 +90,8 @@ func (s *solver) releaseFiles(name string) (map[string][]byte, error) {
 
 // checkExport fails if BuildKit cannot export one image for each id: an older
 // one would export nothing and say nothing.
-func (s *solver) checkExport() error {
-	caps := s.client.BuildOpts().LLBCaps
+func (a assembler) checkExport() error {
+	caps := a.client.BuildOpts().LLBCaps
 	if err := caps.Supports(pb.CapSessionExporter); err != nil {
 		return errors.New("this BuildKit cannot push several images of one build: BuildKit 0.21 or later is needed")
 	}

@@ -49,8 +49,8 @@ func (b builder) ResolveImageConfig(ctx context.Context, ref string, _ sourceres
 	return ref, dgst, config, err
 }
 
-// testPlanner plans for a manifest whose only image has that container file.
-func testPlanner(t *testing.T, b builder, manifestText, containerFile string) *planner {
+// testProject is that of a manifest whose only image has that container file.
+func testProject(t *testing.T, manifestText, containerFile string) project {
 	t.Helper()
 	m, err := manifest.Parse("quoit.yaml", []byte("project: acme/shop\nregistry: registry.example.com\nimages: {deploy: .}\n"+manifestText))
 	if err != nil {
@@ -60,20 +60,19 @@ func testPlanner(t *testing.T, b builder, manifestText, containerFile string) *p
 		Name: "deploy", Context: ".", File: "Dockerfile", Platforms: []ocispecs.Platform{amd64},
 		Map: bk.NewSourceMap(nil, "Dockerfile", "Dockerfile", []byte(containerFile)),
 	}}
-	p := &project{
-		manifest: m, images: sources,
-		source: &dockerui.Source{SourceMap: bk.NewSourceMap(nil, "quoit.yaml", manifestLanguage, m.Source.Data)},
-	}
-	return &planner{
-		client: b, project: p, tree: bk.Local(localName), opts: Options{Ring: m.Rings[0]},
-		compiler: &llb.Compiler{Gateway: b, Options: map[string]string{}, Sources: sources, Names: p.names(), Externals: llb.NewExternals(b, nil)},
+	return project{
+		declared: declared{
+			manifest: m, ring: m.Rings[0],
+			source: &dockerui.Source{SourceMap: bk.NewSourceMap(nil, "quoit.yaml", manifestLanguage, m.Source.Data)},
+		},
+		images: sources, tree: bk.Local(localName),
 	}
 }
 
 func TestATransferThatFailsIsNoInterrupt(t *testing.T) {
 	compiling := make(chan struct{})
 	transfer := errors.New("the client is gone")
-	p := testPlanner(t, builder{
+	r := run{client: builder{
 		solve: func(context.Context) (*client.Result, error) {
 			<-compiling
 			return nil, transfer
@@ -83,8 +82,8 @@ func TestATransferThatFailsIsNoInterrupt(t *testing.T) {
 			<-ctx.Done()
 			return "", nil, ctx.Err()
 		},
-	}, "", "FROM busybox\n")
-	_, err := p.compile(t.Context())
+	}}
+	_, err := r.compileLoading(t.Context(), testProject(t, "", "FROM busybox\n"), nil)
 	if !errors.Is(err, transfer) || errors.Is(err, context.Canceled) || grpcerrors.Code(err) == codes.Canceled {
 		t.Errorf("error %v with code %s", err, grpcerrors.Code(err))
 	}
@@ -92,25 +91,25 @@ func TestATransferThatFailsIsNoInterrupt(t *testing.T) {
 
 func TestAnInterruptedTransferIsAnInterrupt(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	p := testPlanner(t, builder{
+	r := run{client: builder{
 		solve: func(ctx context.Context) (*client.Result, error) {
 			cancel()
 			<-ctx.Done()
 			return nil, ctx.Err()
 		},
-	}, "", "FROM scratch\nCOPY . /\n")
-	if _, err := p.compile(ctx); !errors.Is(err, context.Canceled) {
+	}}
+	if _, err := r.compileLoading(ctx, testProject(t, "", "FROM scratch\nCOPY . /\n"), nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 }
 
 func TestAMistakeDoesNotWaitForTheRings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := testPlanner(t, builder{
+		r := run{client: builder{
 			solve: func(context.Context) (*client.Result, error) { return client.NewResult(), nil },
-		}, "", "FROM scratch\nCPOY . /\n")
-		p.rings = &rings{known: make(chan struct{})} // the registry is silent
-		if err := p.makePlan(t.Context()); err == nil || !strings.Contains(err.Error(), "CPOY") {
+		}}
+		silent := &pending[state]{made: make(chan struct{})}
+		if _, err := r.plan(t.Context(), testProject(t, "", "FROM scratch\nCPOY . /\n"), silent); err == nil || !strings.Contains(err.Error(), "CPOY") {
 			t.Errorf("error %v", err)
 		}
 	})

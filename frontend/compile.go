@@ -15,13 +15,45 @@ import (
 	"github.com/quoitbuild/quoit/llb"
 )
 
-// graph orders the images by their needs: siblings that their container files
+// compiled is what the images are made of, and in which order.
+type compiled struct {
+	compiler *llb.Compiler
+	graphs   map[string][]*llb.Compiled // as [llb.Compiler.All] returns them
+	graph    *graph.Graph
+}
+
+// newCompiler returns one for the project's images. Pins are the digests of externals
+// whose tags are not followed.
+func newCompiler(r run, p project, pins map[string]string) *llb.Compiler {
+	return &llb.Compiler{
+		Gateway:   r.client,
+		Options:   r.client.BuildOpts().Opts,
+		Sources:   p.images,
+		Names:     p.names(),
+		Externals: llb.NewExternals(r.client, pins),
+		Frontends: r.opts.AllowSyntax,
+		Warn: func(ctx context.Context, source llb.Source, message string, warning client.WarnOpts) {
+			// A warning that cannot be delivered harms nobody.
+			_ = r.client.Warn(ctx, headOf(source.Files), message, warning)
+		},
+	}
+}
+
+// compile compiles all images. The error has the mistakes of all of them, and the cycle
+// that may lie behind one.
+func compile(ctx context.Context, p project, compiler *llb.Compiler) (compiled, error) {
+	graphs, mistakes := compiler.All(ctx)
+	g, cycle := p.order(graphs)
+	return compiled{compiler, graphs, g}, errors.Join(mistakes, cycle)
+}
+
+// order orders the images by their needs: siblings that their container files
 // use, what they depend on at run time, and for the root image all others.
-func (p *project) graph(compiled map[string][]*llb.Compiled) (*graph.Graph, error) {
+func (p project) order(graphs map[string][]*llb.Compiled) (*graph.Graph, error) {
 	var vertices []graph.Vertex
 	for _, image := range p.manifest.Images {
 		needs := slices.Clone(image.Depends)
-		for _, c := range compiled[image.Name] {
+		for _, c := range graphs[image.Name] {
 			needs = append(needs, c.Siblings...)
 		}
 		if image.Name == p.manifest.Root {
@@ -43,7 +75,7 @@ func (p *project) graph(compiled map[string][]*llb.Compiled) (*graph.Graph, erro
 }
 
 // cycle reports a cycle where its first image names its second.
-func (p *project) cycle(err *graph.CycleError) error {
+func (p project) cycle(err *graph.CycleError) error {
 	first, _ := p.manifest.Image(err.Path[0])
 	second := err.Path[1]
 	if slices.Contains(first.Depends, second) || first.Name == p.manifest.Root {
@@ -64,11 +96,11 @@ type graphImage struct {
 	Needs []string `json:"needs"`
 }
 
-func graphAnswer(_ context.Context, p *planner) (*client.Result, error) {
-	doc := graphDocument{Schema: 1, Root: p.project.manifest.Root}
+func graphAnswer(p project, c compiled) (*client.Result, error) {
+	doc := graphDocument{Schema: 1, Root: p.manifest.Root}
 	var text strings.Builder
-	for _, name := range p.graph.Order() {
-		needs := p.graph.Needs(name)
+	for _, name := range c.graph.Order() {
+		needs := c.graph.Needs(name)
 		if needs == nil {
 			needs = []string{}
 		}

@@ -1,0 +1,193 @@
+package frontend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	bk "github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/frontend/dockerui"
+	"github.com/moby/buildkit/frontend/gateway/client"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// A build is seven steps. Each makes a value that nothing changes afterwards:
+//
+//	read      the manifest, then the files that it names     declared, project
+//	look      what the log says of the rings                 state
+//	compile   what images are made of, and who needs whom    compiled
+//	hash      what the images read                           [versioning.Request]
+//	decide    what changes, why, and to which version        planned
+//	assemble  what is solved, and how it is returned         definitions
+//	solve                                                    [client.Result]
+//
+// A look needs nothing but the manifest, so it runs beside those that follow, up to
+// the decision.
+
+// run is one run of the frontend: what it is asked, and the BuildKit that it asks.
+type run struct {
+	client client.Client
+	ui     *dockerui.Client
+	runner func() (fs bk.State, path string, err error) // see [Runner]
+	host   Host
+	opts   Options
+}
+
+// known is all that is known once a plan is made.
+type known struct {
+	project
+	compiled
+	planned
+}
+
+// readProject reads the manifest and the files that it names.
+func (r run) readProject(ctx context.Context) (project, error) {
+	d, err := readManifest(ctx, r)
+	if err != nil {
+		return project{}, err
+	}
+	return readFiles(ctx, r, d)
+}
+
+// makeGraph compiles the images and does nothing else: it sends no files but those
+// that have been read, and asks nothing of the project's registry.
+func (r run) makeGraph(ctx context.Context) (p project, c compiled, err error) {
+	if p, err = r.readProject(ctx); err != nil {
+		return p, c, err
+	}
+	c, err = compile(ctx, p, newCompiler(r, p, nil))
+	return p, c, err
+}
+
+// makePlan does everything up to the decision.
+func (r run) makePlan(ctx context.Context) (known, error) {
+	d, err := readManifest(ctx, r)
+	if err != nil {
+		return known{}, err
+	}
+	var looking *pending[state]
+	if d.ring != versioning.None {
+		looking = begin(func() (state, error) { return look(ctx, r, d) })
+	}
+	p, err := readFiles(ctx, r, d)
+	if err != nil {
+		return known{}, err
+	}
+	return r.plan(ctx, p, looking)
+}
+
+// plan makes the plan of a project by what is known of its rings; nil if no ring is
+// looked at.
+func (r run) plan(ctx context.Context, p project, looking *pending[state]) (known, error) {
+	k := known{project: p}
+	var seen state
+	var request versioning.Request
+	eg, egCtx := errgroup.WithContext(ctx)
+	eg.Go(func() (err error) {
+		seen, err = looking.wait(egCtx)
+		return err
+	})
+	eg.Go(func() (err error) {
+		k.compiled, request, err = r.sources(egCtx, p, looking)
+		return err
+	})
+	err := eg.Wait()
+	if err != nil {
+		return known{}, err
+	}
+	if looking == nil {
+		k.Plan, err = versioning.Unpublishable(request)
+	} else {
+		k.planned, err = decide(ctx, request, seen)
+	}
+	return k, err
+}
+
+// sources says what the project's files say now: compiles all images, hashes what they
+// read, and resolves externals.
+func (r run) sources(ctx context.Context, p project, looking *pending[state]) (compiled, versioning.Request, error) {
+	pins, err := r.pins(ctx, p.declared, looking)
+	if err != nil {
+		return compiled{}, versioning.Request{}, err
+	}
+	c, err := r.compileLoading(ctx, p, pins)
+	if err != nil {
+		return compiled{}, versioning.Request{}, err
+	}
+	request, err := hash(ctx, r, p, c)
+	return c, request, err
+}
+
+// pins are the digests that externals had when the current release was built;
+// only the first ring, and whoever asks to pull, follows the tags.
+func (r run) pins(ctx context.Context, d declared, looking *pending[state]) (map[string]string, error) {
+	if r.opts.Pull || looking == nil || slices.Index(d.manifest.RingOrder(), d.ring) <= 1 {
+		return nil, nil
+	}
+	seen, err := looking.wait(ctx)
+	if err != nil || seen.Current == nil {
+		return nil, err
+	}
+	return seen.Current.Release.Digests(), nil
+}
+
+// compileLoading compiles all images while BuildKit loads the tree that they are hashed
+// in, for which nothing of that has to be known.
+func (r run) compileLoading(ctx context.Context, p project, pins map[string]string) (c compiled, err error) {
+	def, err := p.tree.Marshal(ctx, bk.WithCaps(r.client.BuildOpts().LLBCaps))
+	if err != nil {
+		return c, fmt.Errorf("loading the project's files: %w", err)
+	}
+	var mistakes error
+	eg, egCtx := errgroup.WithContext(ctx)
+	eg.Go(func() error {
+		if _, err := r.client.Solve(egCtx, client.SolveRequest{Definition: def.ToPB(), Evaluate: true}); err != nil {
+			return fmt.Errorf("loading the project's files: %w", err)
+		}
+		return nil
+	})
+	eg.Go(func() error {
+		c, mistakes = compile(egCtx, p, newCompiler(r, p, pins))
+		return nil
+	})
+	err = eg.Wait()
+	if err != nil && errors.Is(mistakes, context.Canceled) && ctx.Err() == nil {
+		mistakes = nil // the transfer has ended the compile, and nobody the build
+	}
+	// What is wrong with a container file says more than a transfer that failed.
+	return c, errors.Join(mistakes, err)
+}
+
+// pending is a value that is made while others are.
+type pending[T any] struct {
+	made  chan struct{} // closed when the rest is there
+	value T
+	err   error
+}
+
+// begin begins to make a value.
+func begin[T any](f func() (T, error)) *pending[T] {
+	p := &pending[T]{made: make(chan struct{})}
+	go func() {
+		defer close(p.made)
+		p.value, p.err = f()
+	}()
+	return p
+}
+
+// wait returns the value when it is there, or when the caller has no use for it any
+// more. Of nothing, the zero value is there at once.
+func (p *pending[T]) wait(ctx context.Context) (value T, err error) {
+	if p == nil {
+		return value, nil
+	}
+	select {
+	case <-p.made:
+		return p.value, p.err
+	case <-ctx.Done():
+		return value, context.Cause(ctx)
+	}
+}

@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -56,8 +57,8 @@ func (c *copier) inRing(ctx context.Context, ring string) (records.Place, record
 }
 
 // copiedBy is the record by which a ring was copied to the source, which is a mirror. An
-// older quoit's copies do not say which that is: then it is the newest that gave the ring
-// what its tag names.
+// older quoit's copies do not say which that is, of any ring: then it is the newest that
+// gave the ring what its tag names.
 func (c *copier) copiedBy(ctx context.Context, ring string) (records.Sealed, error) {
 	got, err := source{Repository: c.from.Repository(records.Repository)}.Get(ctx, records.RingName(ring))
 	switch {
@@ -67,6 +68,10 @@ func (c *copier) copiedBy(ctx context.Context, ring string) (records.Sealed, err
 		return got.Sealed, nil
 	case got.Found:
 		return got.Sealed, fmt.Errorf("%s, by which ring %s was copied, cannot be read: %w: run `quoit verify`", c.from.Repository(records.Repository).Reference(records.RingName(ring)), ring, got.Broken)
+	}
+	none := fmt.Errorf("ring %s was not copied to %s", ring, c.from.String())
+	if says, err := c.says(ctx); err != nil || says {
+		return records.Sealed{}, cmp.Or(err, none)
 	}
 	for sealed, err := range c.log.Back(ctx, c.newest) {
 		if err != nil {
@@ -85,7 +90,17 @@ func (c *copier) copiedBy(ctx context.Context, ring string) (records.Sealed, err
 		}
 		return c.gave(ctx, sealed, ring, digest)
 	}
-	return records.Sealed{}, fmt.Errorf("ring %s was not copied to %s", ring, c.from.String())
+	return records.Sealed{}, none
+}
+
+// says reports whether the source, a mirror, says of some ring by which record it was copied.
+func (c *copier) says(ctx context.Context) (bool, error) {
+	var marks []string
+	for ring := range c.newest.Record.After {
+		marks = append(marks, records.RingName(ring))
+	}
+	found, err := source{Repository: c.from.Repository(records.Repository), each: c.each}.Heads(ctx, marks...)
+	return slices.ContainsFunc(found, func(digest string) bool { return digest != "" }), err
 }
 
 // gave is the newest record, from one on, that gave a ring a digest.

@@ -73,6 +73,20 @@ func TestCopyFromAnOlderMirror(t *testing.T) {
 	}
 }
 
+// Where a mirror says of one ring by which record it was copied, another one's tag is
+// somebody else's, also if the ring once had what it names.
+func TestARingThatWasNotCopied(t *testing.T) {
+	source, replica, second := newServer(t), newServer(t), newServer(t)
+	source.Release(storetest.First, "developers")
+	source.Shift()
+	copies(t, source.At(nil), replica.At(nil), "developers")
+	replica.Move("testers", source.Table()["testers"].Digest)
+	_, err := mirror.Copy(context.Background(), replica.At(nil), second.At(nil), mirror.Request{Releases: []string{"testers"}})
+	if err == nil || !strings.Contains(err.Error(), "ring testers was not copied to ") {
+		t.Error(err)
+	}
+}
+
 // unfinished lets a publish die before it says that it is done.
 func (s *server) unfinished(sources storetest.Shop) {
 	s.T.Helper()

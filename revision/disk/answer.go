@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/quoitbuild/quoit/internal/input"
 	"github.com/quoitbuild/quoit/revision"
@@ -14,12 +15,19 @@ import (
 
 // Options are those of [Answer].
 type Options struct {
+	// Cache is the file that remembers digests, "" for none; see [CacheFile]. Whatever
+	// is in it, or happens to it, costs time at most.
+	Cache string
+	// Fresh says that every file is read, whatever the cache knows.
+	Fresh bool
 	// Progress is told, now and then and never twice at a time, how many bytes were
 	// read of how many that have to be.
 	Progress func(read, of int64)
 	// Executable tells which files count as executable, by path in the project. Without
 	// it that is what the disk says, which says it of every file on Windows.
 	Executable func(name string) bool
+
+	now func() time.Time // for tests
 }
 
 // Answer computes a Request's Response from the project's folder on this machine. It is
@@ -37,7 +45,16 @@ func answer(ctx context.Context, dir string, req revision.Request, o Options, se
 		return revision.Response{}, fmt.Errorf("opening the project: %w", err)
 	}
 	defer root.Close()
-	return revision.Answer(ctx, &tree{root: root, Options: o, sent: sent}, req)
+	if o.now == nil {
+		o.now = time.Now
+	}
+	cache := openCache(o.Cache, o.now())
+	if o.Fresh {
+		clear(cache.known)
+	}
+	response, err := revision.Answer(ctx, &tree{root: root, Options: o, sent: sent, cache: cache}, req)
+	_ = cache.save(o.now()) // a full disk, for instance, costs time at most
+	return response, err
 }
 
 // maxRequest bounds a Request, in bytes; that of a thousand images has one million.

@@ -57,6 +57,9 @@ func (t *tree) unknown(folders map[string][]*revision.File) (batches []batch, si
 		var files []*revision.File
 		for _, file := range folders[folder] {
 			if file.Digest == "" {
+				file.Digest = t.cache.get(*file.Sys.(*stamp))
+			}
+			if file.Digest == "" {
 				files = append(files, file)
 				size += file.Sys.(*stamp).Size
 			}
@@ -94,6 +97,7 @@ func (t *tree) read(ctx context.Context, b batch, p *progress) error {
 // there, has what was found last.
 func (t *tree) digest(ctx context.Context, r *reader, file *revision.File) error {
 	for range maxReads {
+		at := t.now()
 		found, err := r.read(ctx, file.Name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -105,8 +109,9 @@ func (t *tree) digest(ctx context.Context, r *reader, file *revision.File) error
 		case err != nil:
 			return err
 		}
-		file.Digest = found.digest
+		file.Digest = digest.NewDigestFromBytes(digest.SHA256, found.sum)
 		if found.before == found.after {
+			t.cache.put(found.after, found.sum, at)
 			return nil
 		}
 	}
@@ -127,8 +132,8 @@ func newReader(folder *os.Root, p *progress) *reader {
 
 // contents are what was found in a file.
 type contents struct {
-	digest        digest.Digest
-	before, after stamp // what the system said of it
+	sum           []byte // sha256
+	before, after stamp  // what the system said of it
 }
 
 func (r *reader) read(ctx context.Context, name string) (contents, error) {
@@ -160,7 +165,7 @@ func (r *reader) read(ctx context.Context, name string) (contents, error) {
 	if err != nil {
 		return contents{}, err
 	}
-	return contents{digest.NewDigest(digest.SHA256, r.hash), stampOf(before), stampOf(after)}, nil
+	return contents{r.hash.Sum(nil), stampOf(before), stampOf(after)}, nil
 }
 
 // progress counts the bytes that were read.

@@ -90,7 +90,7 @@ func TestFilesThatChangeWhileTheyAreRead(t *testing.T) {
 				}
 			}
 			file := &revision.File{Name: "file"}
-			if err := (&tree{root: root}).digest(t.Context(), newReader(root, p), file); err != nil {
+			if err := treeIn(root).digest(t.Context(), newReader(root, p), file); err != nil {
 				t.Fatal(err)
 			}
 			if file.Digest != digest.FromString(c.want) {
@@ -107,7 +107,7 @@ func TestFilesThatGoAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	tr := &tree{root: root}
+	tr := treeIn(root)
 	folders := map[string][]*revision.File{}
 	for _, name := range []string{".", "sub"} {
 		listed, err := tr.List(name)

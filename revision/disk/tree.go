@@ -20,7 +20,8 @@ type tree struct {
 	root *os.Root
 	Options
 	// sent says that the files are a builder's: then each can be read.
-	sent bool
+	sent  bool
+	cache *cache
 }
 
 // emptyFile is the digest of a file without contents.

@@ -95,6 +95,11 @@ func treeOf(t testing.TB, dir string, in revision.ImageInputs, o Options) string
 	return res.Trees["image"].String()
 }
 
+// treeIn is the tree of a folder, without a cache.
+func treeIn(root *os.Root) *tree {
+	return &tree{root: root, Options: Options{now: time.Now}, cache: openCache("", time.Now())}
+}
+
 // copied is the read of a COPY of a path.
 func copied(path string) revision.Read {
 	return revision.Read{Path: path, Wildcard: true, Follow: true}
@@ -145,7 +150,7 @@ func TestList(t *testing.T) {
 	}
 	for _, name := range []string{"none", "plain", "plain/below", "none/below"} {
 		t.Run(name+" is no folder", func(t *testing.T) {
-			if listed, err := (&tree{root: root}).List(name); !os.IsNotExist(err) {
+			if listed, err := treeIn(root).List(name); !os.IsNotExist(err) {
 				t.Errorf("got %v and error %v", listed, err)
 			}
 		})
@@ -163,7 +168,7 @@ func TestListOfManyFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	listed, err := (&tree{root: root}).List(".")
+	listed, err := treeIn(root).List(".")
 	if err != nil {
 		t.Fatal(err)
 	}

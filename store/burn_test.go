@@ -96,8 +96,32 @@ func TestABurnThatFails(t *testing.T) {
 		return true
 	})
 	_, err := s.Open(nil).Publish(context.Background(), publication)
-	if !errors.As(err, new(*store.TakenError)) || !strings.Contains(err.Error(), "this could not be recorded") || !strings.Contains(err.Error(), "nothing was written") {
+	if !errors.As(err, new(*store.TakenError)) || !strings.Contains(err.Error(), "this could not be recorded") || !strings.Contains(err.Error(), "no version or ring was written") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// A burn that others may carry through is not denied, nor one that is in the log.
+func TestABurnOfWhichNobodyKnows(t *testing.T) {
+	s := newServer(t)
+	s.Release(storetest.First, "developers")
+	publication := s.Next(storetest.With(storetest.First, storetest.Shop{"mail": 2}), "developers")
+	s.push("mail", "0.1.1")
+	s.SetFault(func(_ int, w http.ResponseWriter, r *http.Request) bool {
+		vote := r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/record-00000002-r01-yes-")
+		if vote {
+			registrytest.Status(403)(w, r)
+		}
+		return vote
+	})
+	_, err := s.Open(nil).Publish(context.Background(), publication)
+	if !errors.As(err, new(*store.TakenError)) || !errors.As(err, new(*store.UnknownError)) || strings.Contains(err.Error(), "nothing was written") {
+		t.Errorf("error %v", err)
+	}
+	s.SetFault(nil)
+	_, err = s.Open(nil).Publish(context.Background(), publication)
+	if n := len(readLedger(s).records); n != 2 || !errors.As(err, new(*store.TakenError)) || strings.Contains(err.Error(), "nothing was written") {
+		t.Errorf("%d records, error %v", n, err)
 	}
 }
 

@@ -175,11 +175,12 @@ func (e *PublishError) Error() string {
 func (e *PublishError) state() string {
 	var state string
 	var unknown *UnknownError
+	var taken *TakenError
 	doubt := ", and perhaps "
 	switch e.Written {
 	case 0:
 		state, doubt = "nothing was written", ", except perhaps "
-		if errors.As(e.Err, &unknown) {
+		if errors.As(e.Err, &unknown) || errors.As(e.Err, &taken) { // a record says that it is taken
 			state = "no version or ring was written"
 		}
 	case 1:

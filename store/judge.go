@@ -87,7 +87,7 @@ func (p *publisher) burn(ctx context.Context, tags []records.Found, failed error
 	case result.Outcome == records.Foreign:
 		err = p.driver.foreign(ctx, result)
 	default:
-		err = result.Err
+		err = p.driver.unsettled(result, result.Err)
 	}
 	return fmt.Errorf("%w; this could not be recorded: %w", failed, err)
 }

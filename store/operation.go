@@ -11,10 +11,8 @@ import (
 	"github.com/quoitbuild/quoit/versioning"
 )
 
-// Why an operation makes no record.
-var (
-	errHeld = errors.New("the ring has the release")
-)
+// errHeld ends an operation that has nothing to write.
+var errHeld = errors.New("the ring has the release")
 
 // departure is a ring that does not have what the plan has seen.
 type departure struct {

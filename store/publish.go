@@ -31,9 +31,9 @@ const maxHeld = 256 << 20
 //
 // and before these one GET of /v2/ and, where the registry wants tokens, one
 // request for each repository. A registry that does not identify itself in its
-// answers costs a GET for each absent tag, and one that does not say what it
-// registry.Manifest a HEAD for each written one. A project that was published before
-// it had a log gets a record of what its rings have first.
+// answers costs a GET for each absent tag, and one that does not say what it has stored
+// a HEAD for each written one. If a ring of a project without a log has something, nothing
+// is published: that is for store/takeover.
 //
 // When ctx ends before others may carry the publish through, it stops; after
 // that it goes on for a few seconds.

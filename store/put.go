@@ -10,7 +10,7 @@ import (
 )
 
 // put lets a tag name a manifest. Versions and rings are read back, unless the
-// registry says what it has registry.Manifest.
+// registry says what it has stored.
 func (d *driver) put(ctx context.Context, request records.Request) (records.Response, error) {
 	manifest, err := d.contents(ctx, request)
 	if err != nil {

@@ -20,9 +20,10 @@ func (e *SchemaError) Error() string {
 	return fmt.Sprintf("the record was written by a newer quoit (schema %d, this one knows %d): update quoit", e.Got, e.Known)
 }
 
-// Format returns the JSON of a record: compact, and the same bytes for the same
-// record. Its schema is [Schema] unless the record says another one. What it returns can be read again: it is an error if it gets longer
-// than [MaxRecord], or if the record is not what [Parse] promises.
+// Format returns the JSON of a record: compact, and the same bytes for the same record.
+// Its schema is [Schema] unless the record says another one. What it returns can be read
+// again: it is an error if it gets longer than [MaxRecord], or if the record is not what
+// [Parse] promises.
 func Format(record Record) ([]byte, error) {
 	record = whole(record)
 	if err := check(record); err != nil {

@@ -22,6 +22,7 @@ const (
 // if there is none), or refuses: its error ends the [Machine] as Refused. It
 // fills in all but Schema, Sequence, Parent and Before, best on top of
 // [Record.Following]. It may set a Signature, and Digests of what it has read itself, of
-// which those are kept that the record names; what the newest record knows is filled in. It is called again whenever the log has
-// moved, has to be deterministic, and must not change what it is given.
+// which those are kept that the record names; what the newest record knows is filled in.
+// It is called again whenever the log has moved, has to be deterministic, and must not
+// change what it is given.
 type Operation func(newest Record) (Record, error)

@@ -1,0 +1,287 @@
+package disk
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/tonistiigi/fsutil"
+	"github.com/tonistiigi/fsutil/types"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/quoitbuild/quoit/internal/dose"
+	"github.com/quoitbuild/quoit/revision"
+)
+
+// The answer on this disk is that of a builder that was sent the tree by BuildKit's own
+// code, on random trees, and again after each change of them; with a cache, and without
+// one. QUOIT_TEST_SEED replays a run.
+func TestAnswersAreThoseOfABuilder(t *testing.T) {
+	seed := rand.Uint64()
+	if text := os.Getenv("QUOIT_TEST_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("QUOIT_TEST_SEED=%d", seed)
+	answered, distinct := 0, map[string]bool{}
+	for i := range dose.Of(15, 400, 4000) {
+		g := &generator{rand.New(rand.NewPCG(seed, uint64(i)))}
+		dir, cache := t.TempDir(), filepath.Join(t.TempDir(), "cache")
+		all := files{}
+		g.tree(all, "", 3)
+		plantIn(t, dir, all)
+		g.hardLinks(t, dir, all)
+		req := g.request(all)
+		for range 3 {
+			res := compare(t, dir, cache, req)
+			for _, sum := range res.Trees {
+				answered++
+				distinct[sum.String()] = true
+			}
+			if t.Failed() {
+				t.Fatalf("tree %d: %q\n%+v", i, all, req)
+			}
+			g.edit(t, dir, all)
+		}
+	}
+	t.Logf("%d answers, %d of them different", answered, len(distinct))
+	if len(distinct) < answered/10 {
+		t.Errorf("%d answers are %d trees only", answered, len(distinct))
+	}
+}
+
+// compare asks in all ways, and returns the builder's answer.
+func compare(t *testing.T, dir, cache string, req revision.Request) revision.Response {
+	t.Helper()
+	want := onBuilder(t, dir, req)
+	for name, o := range map[string]Options{"without a cache": {}, "with a cache": {Cache: cache, now: later}, "with a cache that knows nothing yet": {Cache: cache, Fresh: true, now: later}} {
+		got, err := Answer(t.Context(), dir, req, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-the builder's +ours):\n%s", name, diff)
+		}
+	}
+	return want
+}
+
+// onBuilder sends a folder as a client of BuildKit does and asks there.
+func onBuilder(t *testing.T, dir string, req revision.Request) (res revision.Response) {
+	t.Helper()
+	there, wire := t.TempDir(), t.TempDir()
+	if err := send(t.Context(), dir, there); err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, response := filepath.Join(wire, "request"), filepath.Join(wire, "response")
+	if err := os.WriteFile(request, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := AnswerFile(t.Context(), there, request, response); err != nil {
+		t.Fatal(err)
+	}
+	if data, err = os.ReadFile(response); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, &res); err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+func send(ctx context.Context, from, to string) error {
+	source, err := fsutil.NewFS(from)
+	if err != nil {
+		return err
+	}
+	a, b := make(chan []byte, 32), make(chan []byte, 32)
+	eg, ctx := errgroup.WithContext(ctx)
+	eg.Go(func() error {
+		defer close(b)
+		return fsutil.Send(ctx, &stream{ctx, a, b}, source, nil)
+	})
+	eg.Go(func() error { return fsutil.Receive(ctx, &stream{ctx, b, a}, to, fsutil.ReceiveOpt{}) })
+	return eg.Wait()
+}
+
+// stream is one end of a connection as BuildKit's, without a network.
+type stream struct {
+	ctx     context.Context
+	in, out chan []byte
+}
+
+func (s *stream) Context() context.Context { return s.ctx }
+
+func (s *stream) SendMsg(m any) error {
+	data, err := m.(*types.Packet).Marshal()
+	if err != nil {
+		return err
+	}
+	select {
+	case s.out <- data:
+		return nil
+	case <-s.ctx.Done():
+		return s.ctx.Err()
+	}
+}
+
+func (s *stream) RecvMsg(m any) error {
+	select {
+	case data, ok := <-s.in:
+		if !ok {
+			return io.EOF
+		}
+		return m.(*types.Packet).Unmarshal(data)
+	case <-s.ctx.Done():
+		return s.ctx.Err()
+	}
+}
+
+type generator struct{ *rand.Rand }
+
+func pick[T any](g *generator, among ...T) T { return among[g.IntN(len(among))] }
+
+var oddNames = []string{
+	"a", "b", "c", "d", "A", "ab", "a b", "[x]", ".h", "x*", "größe", "gro\u0308ße", "caf\xe9", "new\nline", `back\slash`, "-rf", "...", "!y", "#x",
+	strings.Repeat("n", 200), "Dockerfile", ".git", ".dockerignore",
+}
+
+func (g *generator) tree(all files, dir string, depth int) {
+	for range 1 + g.IntN(5) {
+		name := path.Join(dir, pick(g, oddNames...))
+		if _, ok := all[name]; ok || slices.ContainsFunc(slices.Collect(maps.Keys(all)), func(other string) bool { return strings.HasPrefix(other, name+"/") }) {
+			continue
+		}
+		switch kind := g.IntN(20); {
+		case kind < 6 && depth > 1:
+			g.tree(all, name, depth-1)
+		case kind < 8:
+			all[name] = script(name)
+		case kind < 11:
+			all[name] = link(g.target(all))
+		case kind == 11:
+			all[name] = folder{}
+		case kind == 12:
+			all[name] = pipe{}
+		case kind == 13:
+			all[name] = socket{}
+		default:
+			all[name] = strings.Repeat(name, g.IntN(3))
+		}
+	}
+}
+
+func (g *generator) target(all files) string {
+	to := path.Join(pick(g, oddNames...), pick(g, "", pick(g, oddNames...)))
+	if names := slices.Sorted(maps.Keys(all)); len(names) > 0 && g.IntN(3) > 0 {
+		to = pick(g, names...)
+	}
+	return pick(g, "", "", "/", "../", "../../../", "./", "a/../") + to
+}
+
+// hardLinks gives some files a second name.
+func (g *generator) hardLinks(t *testing.T, dir string, all files) {
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		_, isFolder := all[name].(folder)
+		other := path.Join(path.Dir(name), "hard")
+		if _, ok := all[other]; ok || isFolder || g.IntN(8) > 0 {
+			continue
+		}
+		if err := os.Link(filepath.Join(dir, name), filepath.Join(dir, other)); err != nil {
+			t.Fatal(err)
+		}
+		all[other] = all[name]
+	}
+}
+
+func (g *generator) pattern(all files) string {
+	name := pick(g, slices.Sorted(maps.Keys(all))...)
+	switch g.IntN(7) {
+	case 0:
+		return path.Join(path.Dir(name), "*")
+	case 1:
+		return path.Dir(name)
+	case 2:
+		return pick(g, "*", "**", "a*", "*/b", "**/a", "*/*", "[a-c]", "**/.*", "?")
+	case 3:
+		return strings.NewReplacer("[", "[[]", "*", "?", `\`, "?").Replace(name)
+	default:
+		return name
+	}
+}
+
+func (g *generator) patterns(all files, most int) []string {
+	var list []string
+	for range g.IntN(most + 1) {
+		list = append(list, strings.ToValidUTF8(pick(g, "", "", "!")+strings.Trim(g.pattern(all), "/!"), "?"))
+	}
+	return list
+}
+
+func (g *generator) request(all files) revision.Request {
+	req := revision.Request{Scheme: revision.Scheme}
+	for i := range 1 + g.IntN(4) {
+		in := revision.ImageInputs{Name: fmt.Sprint("i", i), Context: pick(g, ".", ".", path.Dir(pick(g, slices.Sorted(maps.Keys(all))...))), Ignore: g.patterns(all, 3)}
+		in.Context = strings.ToValidUTF8(in.Context, "x")
+		for range 1 + g.IntN(3) {
+			in.Reads = append(in.Reads, revision.Read{
+				Path: "/" + strings.ToValidUTF8(pick(g, ".", "", g.pattern(all), g.pattern(all)), "?"), Wildcard: g.IntN(3) > 0, Follow: g.IntN(4) > 0,
+				Exclude: pick(g, nil, g.patterns(all, 2)),
+			})
+		}
+		req.Images = append(req.Images, in)
+	}
+	return req
+}
+
+// edit changes a file of a tree: often so that only its contents tell.
+func (g *generator) edit(t *testing.T, dir string, all files) {
+	t.Helper()
+	name := pick(g, slices.Sorted(maps.Keys(all))...)
+	full := filepath.Join(dir, name)
+	var err error
+	switch what := all[name].(type) {
+	case string, script:
+		info, statErr := os.Stat(full)
+		if statErr != nil {
+			t.Fatal(statErr)
+		}
+		if size := int(info.Size()); size > 0 && g.IntN(3) > 0 {
+			rewrite(t, full, strings.Repeat("!", size))
+			return
+		}
+		err = os.Chmod(full, pick[os.FileMode](g, 0o644, 0o755))
+	case link:
+		if err = os.Remove(full); err == nil {
+			err = os.Symlink(string(what)+"x", full)
+		}
+	case folder:
+		err = os.WriteFile(filepath.Join(full, "new"), nil, 0o644)
+	default:
+		err = os.Remove(full)
+		delete(all, name)
+		if len(all) == 0 {
+			all["."] = folder{}
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}

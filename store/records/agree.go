@@ -193,7 +193,7 @@ func (m *Machine) peeking(r []Response) {
 
 // deciding goes on with the record that this writer has written.
 func (m *Machine) deciding([]Response) {
-	mine, fresh := m.mine, m.round == 1
+	mine, fresh := m.mine, m.round == 1 && !m.side // before a void nobody has looked at the rings
 	m.reached(m.slot(), m.value)
 	if mine.Digest != m.digest {
 		m.ask(loading, getRecord(m.number))

@@ -1,0 +1,71 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/registry/registrytest"
+	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/store/storetest"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// abandoned is a registry where the newest record is a publish to the first ring whose
+// writer has died, where others have taken one of its versions, and have moved the tag of
+// another ring.
+func abandoned(t *testing.T) (s *server, moved string) {
+	s = newServer(t)
+	s.Steps(1)
+	publication := s.Next(storetest.With(storetest.First, storetest.Shop{"mail": 9}), "developers")
+	mail, _ := publication.Plan.Image("mail")
+	dies := &registrytest.Mortal{Inner: &http.Transport{}, After: true, Counts: func(r *http.Request) bool {
+		name, ok := records.ParseName(r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:])
+		return r.Method == http.MethodPut && ok && name.Mark == records.Decided
+	}}
+	_, err := s.Open(func(o *registry.Options) { o.Transport = dies }).Publish(context.Background(), publication)
+	if err == nil {
+		t.Fatal("it did not die")
+	}
+	s.push("mail", mail.Version.String())
+	s.push("deploy", "testers")
+	return s, s.Tags()["deploy"]["testers"]
+}
+
+// Whoever takes a publish back goes on with his own work only after he has looked at the
+// tags of all rings.
+func TestATagThatWasMovedBeforeAVoid(t *testing.T) {
+	for name, test := range map[string]struct {
+		do    func(s *server) error
+		stops bool
+	}{
+		"stops a shift": {func(s *server) error {
+			_, err := s.Open(nil).Shift(context.Background(), storetest.RingOptions(), versioning.ShiftRequest{})
+			return err
+		}, true},
+		"is put back by what mends": {func(s *server) error { return s.Open(nil).Mend(context.Background(), s.Rings) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, moved := abandoned(t)
+			err := test.do(s)
+			if differs := new(store.DifferenceError); errors.As(err, &differs) != test.stops || !test.stops && err != nil {
+				t.Errorf("error %v", err)
+			}
+			l := readLedger(s)
+			if newest := l.records[len(l.records)-1]; newest.Operation != records.OpVoid {
+				t.Errorf("the newest record is a %s", newest.Operation)
+			}
+			want := s.Table()["testers"].Digest
+			if test.stops {
+				want = moved
+			}
+			if got := s.Tags()["deploy"]["testers"]; got != want {
+				t.Errorf("testers is %s, want %s", got, want)
+			}
+		})
+	}
+}

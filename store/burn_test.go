@@ -189,3 +189,32 @@ func TestPublishesKnowWhatWasAssigned(t *testing.T) {
 		t.Errorf("%d requests, more than %d: %+v", n, most, outcome)
 	}
 }
+
+// A publish that was taken back has used the versions of all its images, so all need new
+// ones: also those that nobody had taken are burnt up to what is free.
+func TestAVoidPublishIsBurntWithAllItsImages(t *testing.T) {
+	s := newServer(t)
+	s.Release(storetest.First, "developers")
+	changed := storetest.With(storetest.First, storetest.Shop{"mail": 2, "web": 2})
+	publication := s.Next(changed, "developers")
+	s.push("web", "0.2.0", "0.3.0") // which the plan does not come to
+	s.SetFault(func(_ int, _ http.ResponseWriter, r *http.Request) bool {
+		name, ok := records.ParseName(r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:])
+		if r.Method == http.MethodPut && ok && name.Mark == records.Yes && len(s.Tags()["mail"]) == 1 {
+			s.push("mail", "0.1.1")
+		}
+		return false
+	})
+	_, err := s.Open(nil).Publish(context.Background(), publication)
+	s.SetFault(nil)
+	if !errors.As(err, new(*store.VoidError)) {
+		t.Fatalf("error %v", err)
+	}
+	next := s.Next(changed, "developers")
+	_, err = s.Open(nil).Publish(context.Background(), next)
+	must(t, err)
+	if web, _ := next.Plan.Image("web"); web.Version.String() != "0.4.0" {
+		t.Errorf("web is %s", web.Version)
+	}
+	s.Whole()
+}

@@ -53,24 +53,29 @@ func (p *publisher) taken(tag records.Found) TakenError {
 }
 
 // burn says in the log that others have taken versions, so that the next plan passes over
-// them, and over all that it would come to instead. It returns what the publish failed
-// with.
+// them, and over all that it would come to instead: also of the other images that are
+// built, which need new versions too if the publish was taken back. It returns what the
+// publish failed with.
 func (p *publisher) burn(ctx context.Context, tags []records.Found, failed error) error {
-	var images []string
-	for _, tag := range tags {
-		images = append(images, tag.Repository)
-	}
-	there, err := p.driver.versions(ctx, images...)
+	built := p.publication.Plan.PublishOrder()
+	there, err := p.driver.versions(ctx, built...)
 	if err != nil {
 		return fmt.Errorf("%w; this could not be recorded: %w", failed, err)
 	}
+	found := map[string]bool{} // though a list may not show it yet
+	for _, tag := range tags {
+		found[tag.Repository] = true
+	}
 	operation := func(newest records.Record) (records.Record, error) {
 		record := newest.Following(records.OpBurn)
-		for _, tag := range tags {
-			if version, err := versioning.Parse(tag.Tag); err == nil {
-				record.Assigned = record.Assigned.Burn(tag.Repository, version, there[tag.Repository])
-				record.Taken = append(record.Taken, tag.Content)
+		for _, name := range built {
+			image, _ := p.publication.Plan.Image(name)
+			if found[name] || slices.Contains(there[name], image.Version) || newest.Assigned.Taken(name, image.Version) {
+				record.Assigned = record.Assigned.Burn(name, image.Version, there[name])
 			}
+		}
+		for _, tag := range tags {
+			record.Taken = append(record.Taken, tag.Content)
 		}
 		if maps.EqualFunc(record.Assigned, newest.Assigned, slices.Equal) {
 			return records.Record{}, errHeld // by a burn or the void

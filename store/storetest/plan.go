@@ -2,15 +2,8 @@ package storetest
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"net/http"
-	"slices"
 
-	"github.com/quoitbuild/quoit/labels"
-	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store"
-	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -34,89 +27,21 @@ type Shape struct {
 var Acme = Shape{Rings: Rings, Needs: Needs, Images: Order}
 
 // Plan plans a build of the sources for a ring, that contains the releases of
-// some other rings.
+// some other rings. A log of an older quoit is upgraded first, as by a build that is
+// published.
 func (s *Server) Plan(p *store.Project, sources Shop, ring string, merge ...string) versioning.Plan {
 	s.T.Helper()
 	ctx := context.Background()
-	log, err := p.State(ctx)
+	planner, err := NewPlanner(ctx, p, s.Shape)
 	must(s.T, err)
-	placed := map[string]*versioning.Placed{}
-	for {
-		unread, err := versioning.Unread(s.Rings, ring, placed)
+	if planner.Schema1() {
+		must(s.T, p.Upgrade(ctx, store.Author{Actor: "ann"}, s.Rings))
+		planner, err = NewPlanner(ctx, p, s.Shape)
 		must(s.T, err)
-		if len(unread) == 0 {
-			break
-		}
-		for _, name := range unread {
-			placed[name], err = p.Placed(ctx, name, log.Rings()[name])
-			must(s.T, err)
-		}
 	}
-	state, err := versioning.Select(s.Rings, ring, placed)
-	must(s.T, err)
-	request := versioning.Request{Project: Project, Root: "deploy", State: state, Commit: "c0ffee"}
-	for _, name := range merge {
-		merged, err := p.Placed(ctx, name, log.Rings()[name])
-		must(s.T, err)
-		request.Merge = append(request.Merge, *merged)
-	}
-	for _, name := range s.Images {
-		if revision, present := sources[name]; present {
-			request.Images = append(request.Images, versioning.Source{
-				Name: name, Revision: registry.DigestOf(fmt.Append(nil, revision)), Platforms: []string{"linux/amd64"},
-				Dependencies: slices.DeleteFunc(slices.Clone(s.Needs[name]), func(need string) bool { return sources[need] == 0 }),
-			})
-		}
-	}
-	plan, err := versioning.Resolve(request, s.assigned(p))
+	plan, err := planner.Plan(ctx, sources, ring, merge...)
 	must(s.T, err)
 	return plan
-}
-
-// assigned says what the log has assigned; while that does not say so, what has a tag.
-func (s *Server) assigned(p *store.Project) versioning.Lookup {
-	s.T.Helper()
-	ctx := context.Background()
-	state, err := p.State(ctx)
-	must(s.T, err)
-	if state.Newest.Record.Schema == 1 {
-		return s.lookup
-	}
-	return state.Newest.Record.Assigned.Lookup(func() (releases []versioning.Release, err error) {
-		for ring, place := range state.Rings() {
-			placed, err := p.Placed(ctx, ring, place)
-			if err != nil {
-				return nil, err
-			}
-			if placed != nil {
-				releases = append(releases, placed.Release)
-			}
-		}
-		return releases, nil
-	})
-}
-
-// lookup finds the identity of a version in its label.
-func (s *Server) lookup(image string, version versioning.Version) (string, bool, error) {
-	at := "/v2/" + Project + "/" + image
-	code, index := s.Do("GET", at+"/manifests/"+version.String(), "", nil)
-	if code != http.StatusOK {
-		return "", false, nil
-	}
-	if records.IsTombstone(registry.DigestOf(index)) {
-		return "", true, nil
-	}
-	digest, err := registry.NewManifest(registry.IndexType, index).Image()
-	must(s.T, err)
-	_, manifest := s.Do("GET", at+"/manifests/"+digest, "", nil)
-	blob, err := registry.NewManifest(registry.ManifestType, manifest).Config()
-	must(s.T, err)
-	_, data := s.Do("GET", at+"/blobs/"+blob.Digest, "", nil)
-	var config struct {
-		Config struct{ Labels map[string]string }
-	}
-	must(s.T, json.Unmarshal(data, &config))
-	return config.Config.Labels[labels.Identity], true, nil
 }
 
 // Release publishes the sources to a ring, and returns the publication.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/docker/cli/cli/config"
 	"github.com/moby/buildkit/client"
@@ -37,6 +38,8 @@ type BuildKit struct {
 	CacheFrom, CacheTo []string
 	// Allow are entitlements, like network.host.
 	Allow []string
+	// Timeout is how long one solve may take; 0: as long as it does.
+	Timeout time.Duration
 }
 
 // OptionError says that one of [BuildKit]'s options is not as it is to be written.
@@ -58,10 +61,11 @@ type Client struct {
 	buildkit *client.Client
 	given    client.SolveOpt // what each solve gets
 	progress Progress
+	address  string
 }
 
-// Connect connects to a BuildKit and waits until it answers. The error is an
-// [*OptionError], which no BuildKit was asked for, or says that none answers.
+// Connect connects to a BuildKit and waits until it answers, for a minute at most. The
+// error is an [*OptionError], which no BuildKit was asked for, or says that none answers.
 func Connect(ctx context.Context, b BuildKit) (*Client, error) {
 	given, err := b.given()
 	if err != nil {
@@ -75,11 +79,37 @@ func Connect(ctx context.Context, b BuildKit) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting to BuildKit at %s: %w", address, err)
 	}
-	if _, err := c.Info(ctx); err != nil {
+	connected := &Client{buildkit: c, given: given, progress: b.Progress, address: address}
+	err = connected.soon(ctx, func(ctx context.Context) error {
+		_, err := c.Info(ctx)
+		return err
+	})
+	if err != nil {
 		c.Close()
 		return nil, fmt.Errorf("BuildKit does not answer at %s: start buildkitd, or name another one with --addr or BUILDKIT_HOST: %w", address, err)
 	}
-	return &Client{buildkit: c, given: given, progress: b.Progress}, nil
+	return connected, nil
+}
+
+// How long BuildKit may take for what is no work, and until it is said that it does.
+const (
+	answers = time.Minute
+	quiet   = 5 * time.Second
+)
+
+// soon asks BuildKit something that takes it no work.
+func (c *Client) soon(ctx context.Context, ask func(context.Context) error) error {
+	limited, cancel := context.WithTimeout(ctx, answers)
+	defer cancel()
+	slow := time.AfterFunc(quiet, func() {
+		_, _ = fmt.Fprintf(c.progress.out(), "waiting for BuildKit at %s to answer\n", c.address) // nobody to tell
+	})
+	defer slow.Stop()
+	err := ask(limited)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("no answer within %s", answers)
+	}
+	return err
 }
 
 // Close ends the connection.

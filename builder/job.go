@@ -3,6 +3,7 @@ package builder
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -51,7 +52,7 @@ func (j job) run(ctx context.Context, c *Client) (answer, error) {
 	var out answer
 	var ours error    // the frontend's error, before it went to BuildKit and back
 	var refused error // that of the check
-	err = c.Solve(ctx, Solve{Options: opt, Build: func(ctx context.Context, gw gateway.Client) (*gateway.Result, error) {
+	err = c.Solve(ctx, Solve{Options: opt, Timeout: j.BuildKit.Timeout, Build: func(ctx context.Context, gw gateway.Client) (*gateway.Result, error) {
 		res, err := j.frontend(ctx, gw)
 		if err != nil {
 			ours = err
@@ -75,10 +76,16 @@ func (j job) run(ctx context.Context, c *Client) (answer, error) {
 		if ctx.Err() == nil && ours != nil && (j.Manifest.Syntax == "" || j.log.failed(ours)) {
 			return answer{}, ours
 		}
+		if errors.Is(err, ErrTimeout) {
+			return answer{}, fmt.Errorf("BuildKit was given %s; no image has a tag: %w", j.BuildKit.Timeout, err)
+		}
 		return answer{}, explainPush(err)
 	}
 	if j.Push && len(exp.images) > 0 {
-		out.digests, err = exp.digests(ctx, c.buildkit, opt.Ref)
+		err = c.soon(ctx, func(ctx context.Context) (err error) {
+			out.digests, err = exp.digests(ctx, c.buildkit, opt.Ref)
+			return err
+		})
 	}
 	return out, err
 }

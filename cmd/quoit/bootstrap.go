@@ -49,7 +49,7 @@ its reason. It contacts no cluster and changes nothing; deploy never makes these
 			// reached by the site only.
 			source := releases.Source()
 			images.Root = m.Registry + "/" + m.Project + strings.TrimPrefix(images.Root, source.Project)
-			rules, err := place.Rules(cmd.Context(), images, agent())
+			rules, err := place.Rules(cmd.Context(), images, registryOptions(cmd))
 			if err != nil {
 				return err
 			}

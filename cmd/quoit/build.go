@@ -103,7 +103,7 @@ func (f *buildFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	order := &commits{commitFlags: f.commit, dir: f.project.dir, state: vcs, merge: f.plan.merge, push: f.push, project: project}
+	order := &commits{commitFlags: f.commit, dir: f.project.dir, state: vcs, merge: f.plan.merge, push: f.push, project: project, say: telling(cmd.ErrOrStderr())}
 	out, err := builder.Build(cmd.Context(), builder.Options{
 		Dir: f.project.dir, File: f.project.manifestPath(), Manifest: m, Frontend: options, Commit: vcs,
 		Check: func(ctx context.Context, plan versioning.Plan) (dirty bool, err error) {

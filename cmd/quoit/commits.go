@@ -42,6 +42,7 @@ type commits struct {
 	merge   []string // rings whose releases the sources are said to contain
 	push    bool
 	project *store.Project
+	say     func(what string) // is told what is waited for
 
 	found foundCommits
 }
@@ -58,6 +59,9 @@ type foundCommits struct {
 // [*refusedError], or that of the log.
 func (c *commits) check(ctx context.Context, plan versioning.Plan) error {
 	c.found = foundCommits{}
+	ctx, cancel := context.WithTimeout(ctx, gitLong)
+	defer cancel()
+	defer slowly(c.say, "waiting for git to look at "+c.dir)()
 	commit, source := c.state()
 	if err := c.checkDirty(ctx, commit); err != nil || !c.push || commit == "" {
 		return err

@@ -40,7 +40,7 @@ func (f *siteFlags) remove(cmd *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
-	work, err := openSite(m, p, s)
+	work, err := openSite(cmd, m, p, s)
 	if err != nil {
 		return err
 	}

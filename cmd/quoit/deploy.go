@@ -163,7 +163,7 @@ func summary(results []rollout.Result, dryRun bool) string {
 
 // deploy deploys to one site.
 func (f *deployFlags) deploy(cmd *cobra.Command, m *manifest.Manifest, p *store.Project, s manifest.Site) (rollout.Result, error) {
-	work, err := openSite(m, p, s)
+	work, err := openSite(cmd, m, p, s)
 	if err != nil {
 		return rollout.Result{Site: s.Name}, err
 	}

@@ -33,7 +33,7 @@ belong to somebody else would stop the deploy, and are named.`,
 			if err != nil {
 				return err
 			}
-			work, err := openSite(m, p, s)
+			work, err := openSite(cmd, m, p, s)
 			if err != nil {
 				return err
 			}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/spf13/pflag"
@@ -24,6 +25,7 @@ type buildkitFlags struct {
 	cacheFrom []string
 	cacheTo   []string
 	allow     []string
+	timeout   time.Duration
 }
 
 func (f *buildkitFlags) register(flags *pflag.FlagSet) {
@@ -34,6 +36,7 @@ func (f *buildkitFlags) register(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.cacheFrom, "cache-from", nil, "a build cache to read: type=registry,ref=…")
 	flags.StringArrayVar(&f.cacheTo, "cache-to", nil, "a build cache to write: type=registry,ref=…,mode=max")
 	flags.StringArrayVar(&f.allow, "allow", nil, "an entitlement to grant: network.host, security.insecure")
+	flags.DurationVar(&f.timeout, "timeout", 0, "how long BuildKit may take, the files included (default as long as it does)")
 }
 
 // registerGates registers those that are for running gates.
@@ -47,7 +50,7 @@ func (f *buildkitFlags) registerGates(flags *pflag.FlagSet) {
 func (f *buildkitFlags) buildKit(out io.Writer) builder.BuildKit {
 	return builder.BuildKit{
 		Address: f.addr, Progress: builder.Progress{Out: out, Mode: f.progress},
-		Secrets: f.secrets, SSH: f.ssh, CacheFrom: f.cacheFrom, CacheTo: f.cacheTo, Allow: f.allow,
+		Secrets: f.secrets, SSH: f.ssh, CacheFrom: f.cacheFrom, CacheTo: f.cacheTo, Allow: f.allow, Timeout: f.timeout,
 	}
 }
 

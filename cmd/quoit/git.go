@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"os"
 	"os/exec"
@@ -15,8 +16,8 @@ import (
 	"github.com/quoitbuild/quoit/store/records"
 )
 
-// gitTime bounds each question to git that every command asks, and gitLong those that
-// walk the work tree or the history.
+// gitTime bounds each question to git that every command asks, and gitLong all those
+// that walk the work tree or the history.
 const (
 	gitTime = 5 * time.Second
 	gitLong = time.Minute
@@ -128,7 +129,11 @@ func runGit(ctx context.Context, limit time.Duration, dir string, args ...string
 	cmd.Env = append(os.Environ(), "GIT_TERMINAL_PROMPT=0", "GIT_NO_LAZY_FETCH=1", "LC_ALL=C")
 	var out bytes.Buffer
 	cmd.Stdout = &out
+	cmd.WaitDelay = time.Second // for what it has started, and has not ended
 	err := cmd.Run()
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("git %s has not answered in time: %w", args[0], context.Cause(ctx))
+	}
 	return out.String(), err
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -256,4 +257,18 @@ func TestWhatIsDirty(t *testing.T) {
 			t.Errorf("files (-want +got):\n%s%v", diff, err)
 		}
 	})
+}
+
+// TestAGitThatDoesNotAnswer ends with all that holds its output open.
+func TestAGitThatDoesNotAnswer(t *testing.T) {
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "git"), []byte("#!/bin/sh\nsleep 1000 &\nwait\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	begin := time.Now()
+	_, err := runGit(t.Context(), 100*time.Millisecond, t.TempDir(), "status")
+	if took := time.Since(begin); err == nil || !strings.Contains(err.Error(), "git status has not answered in time") || took > time.Minute {
+		t.Errorf("%v after %s", err, took)
+	}
 }

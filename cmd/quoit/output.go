@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -41,6 +42,15 @@ func telling(out io.Writer) func(what string) {
 			_ = printText(out, what+"\n") // nobody to tell
 		}
 	}
+}
+
+// quiet is how long a command may wait without a word.
+const quiet = 5 * time.Second
+
+// slowly says what is waited for, unless over is called soon.
+func slowly(say func(what string), what string) (over func()) {
+	timer := time.AfterFunc(quiet, func() { say(what) })
+	return func() { timer.Stop() }
 }
 
 func printJSON(out io.Writer, value any) error {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -69,17 +68,18 @@ func makePlan(cmd *cobra.Command, project projectFlags, plan planFlags, build bu
 		Project: p, BuildKit: build.buildKit(cmd.ErrOrStderr()),
 	})
 	if err == nil {
-		err = markPlan(cmd.Context(), project.dir, &made)
+		err = markPlan(cmd, project.dir, &made)
 	}
 	return made, optionMistake(err)
 }
 
 // markPlan says of a plan that changes something whether files differ from the commit.
-func markPlan(ctx context.Context, dir string, plan *versioning.Plan) error {
+func markPlan(cmd *cobra.Command, dir string, plan *versioning.Plan) error {
 	if len(plan.Changed()) == 0 {
 		return nil
 	}
-	c := &commits{dir: dir, state: func() (commit, source string) { return gitState(ctx, dir) }}
+	ctx := cmd.Context()
+	c := &commits{dir: dir, state: func() (commit, source string) { return gitState(ctx, dir) }, say: telling(cmd.ErrOrStderr())}
 	err := c.check(ctx, *plan)
 	c.found.mark(plan)
 	return err

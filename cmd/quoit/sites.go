@@ -65,8 +65,8 @@ func findSite(m *manifest.Manifest, name string) (manifest.Site, error) {
 }
 
 // openSite connects to a site's cluster. No request is made.
-func openSite(m *manifest.Manifest, p *store.Project, s manifest.Site) (rollout.Site, error) {
-	return rollout.Open(m, p, s, agent())
+func openSite(cmd *cobra.Command, m *manifest.Manifest, p *store.Project, s manifest.Site) (rollout.Site, error) {
+	return rollout.Open(m, p, s, site.ClusterOptions{UserAgent: agent(), Say: telling(cmd.ErrOrStderr())})
 }
 
 // carryOut runs what was decided.

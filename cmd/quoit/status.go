@@ -12,6 +12,8 @@ import (
 
 	"github.com/quoitbuild/quoit/board"
 	"github.com/quoitbuild/quoit/deploy"
+	"github.com/quoitbuild/quoit/deploy/rollout"
+	"github.com/quoitbuild/quoit/deploy/site"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/versioning"
@@ -156,7 +158,7 @@ func siteRecord(ctx context.Context, m *manifest.Manifest, p *store.Project, s m
 	var record deploy.Record
 	answered := make(chan error, 1)
 	go func() {
-		work, err := openSite(m, p, s)
+		work, err := rollout.Open(m, p, s, site.ClusterOptions{UserAgent: agent()}) // what does not answer is in the table
 		if err == nil {
 			record, err = work.Cluster.Record(limited, work.Place)
 		}

@@ -2,10 +2,13 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -86,11 +89,32 @@ func (f *takeOverFlags) confirm(cmd *cobra.Command, shown takeover.Outcome) erro
 		return errors.New("there is no terminal to ask on: look at what is above, and say --yes")
 	}
 	fmt.Fprint(cmd.ErrOrStderr(), "Does the log take this over? [y/N] ")
-	answer, _ := bufio.NewReader(in).ReadString('\n') // no answer is a no
-	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
+	return confirmed(cmd.Context(), in)
+}
+
+// answerTime is how long somebody may take to answer a question.
+const answerTime = 10 * time.Minute
+
+// confirmed reads the answer to a question.
+func confirmed(ctx context.Context, in io.Reader) error {
+	answers := make(chan string, 1)
+	go func() {
+		answer, _ := bufio.NewReader(in).ReadString('\n') // no answer is a no
+		answers <- strings.ToLower(strings.TrimSpace(answer))
+	}()
+	late := time.NewTimer(answerTime)
+	defer late.Stop()
+	select {
+	case answer := <-answers:
+		if answer == "y" || answer == "yes" {
+			return nil
+		}
 		return errors.New("it was not confirmed")
+	case <-late.C:
+		return fmt.Errorf("nobody has answered within %s", answerTime)
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
-	return nil
 }
 
 // takeOverResult is the JSON of quoit take-over, with --dry-run or without.

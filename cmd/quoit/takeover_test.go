@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
+	"io"
 	"net/http"
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store/records"
@@ -70,4 +74,44 @@ func TestTakeOver(t *testing.T) {
 	s.says([]string{"take-over", "developers"}, "ring developers has 0.1.0 in the log already\nnothing to do\n")
 	s.says([]string{"verify"}, "is whole")
 	s.publish("developers", "2")
+}
+
+// TestAQuestionIsWaitedFor for some minutes, and until an interrupt.
+func TestAQuestionIsWaitedFor(t *testing.T) {
+	for name, test := range map[string]struct {
+		answer string
+		after  time.Duration // of an interrupt, 0 for none
+		want   string
+		took   time.Duration
+	}{
+		"yes":          {answer: "y\n"},
+		"no":           {answer: "\n", want: "it was not confirmed"},
+		"the end":      {answer: "EOF", want: "it was not confirmed"},
+		"nobody":       {want: "nobody has answered within 10m0s", took: 10 * time.Minute},
+		"an interrupt": {after: time.Second, want: "context canceled", took: time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				in, out := io.Pipe()
+				defer out.Close()
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				switch {
+				case test.answer == "EOF":
+					out.Close()
+				case test.answer != "":
+					go func() { _, _ = io.WriteString(out, test.answer) }()
+				case test.after > 0:
+					time.AfterFunc(test.after, cancel)
+				}
+				begin, said := time.Now(), ""
+				if err := confirmed(ctx, in); err != nil {
+					said = err.Error()
+				}
+				if took := time.Since(begin); said != test.want || took != test.took {
+					t.Errorf("after %s: %s", took, said)
+				}
+			})
+		})
+	}
 }

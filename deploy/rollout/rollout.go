@@ -4,7 +4,7 @@
 // [Open] makes no request. [Site.Prepare] decides what brings the site to what its ring
 // has, [NewResult] shows that, and the [site.Deployment] is run with [Limits.Run]:
 //
-//	s, err := rollout.Open(m, project, entry, "quoit/1")
+//	s, err := rollout.Open(m, project, entry, site.ClusterOptions{UserAgent: "quoit/1"})
 //	d, err := s.Prepare(ctx, deploy.Options{}, false)
 //	fmt.Print(rollout.NewResult(d))
 //	err = d.Run(ctx, rollout.Limits{}.Run("ann", site.Jobs{Cluster: s.Cluster}, say))
@@ -32,9 +32,10 @@ type Site struct {
 }
 
 // Open connects to the cluster of a manifest's site. It makes no request; the error
-// says what is wrong with the kubeconfig. agent is sent to the cluster.
-func Open(m *manifest.Manifest, p *store.Project, s manifest.Site, agent string) (Site, error) {
-	cluster, err := site.Connect(site.ClusterOptions{Context: s.Cluster, UserAgent: agent})
+// says what is wrong with the kubeconfig. The options' context is the site's.
+func Open(m *manifest.Manifest, p *store.Project, s manifest.Site, o site.ClusterOptions) (Site, error) {
+	o.Context = s.Cluster
+	cluster, err := site.Connect(o)
 	if err != nil {
 		return Site{}, fmt.Errorf("site %s: %w", s.Name, err)
 	}

@@ -85,7 +85,7 @@ func TestExternalsComeFromWhereTheSitePulls(t *testing.T) {
 func TestAClusterThatTheKubeconfigLacks(t *testing.T) {
 	t.Setenv("KUBECONFIG", "/nonexistent")
 	m := &manifest.Manifest{Project: "acme/shop", Registry: "registry.example.com", Root: "deploy"}
-	if _, err := Open(m, nil, manifest.Site{Name: "eu", Cluster: "west"}, ""); err == nil || !strings.HasPrefix(err.Error(), "site eu: ") {
+	if _, err := Open(m, nil, manifest.Site{Name: "eu", Cluster: "west"}, site.ClusterOptions{}); err == nil || !strings.HasPrefix(err.Error(), "site eu: ") {
 		t.Error(err)
 	}
 }

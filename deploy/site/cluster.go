@@ -23,6 +23,7 @@ import (
 type Cluster struct {
 	api   kubernetes.Interface
 	times times
+	say   func(what string)
 	// Config is how it is reached. Treat it as read-only.
 	Config *rest.Config
 }
@@ -34,6 +35,9 @@ type ClusterOptions struct {
 	UserAgent string
 	// Timeout is for one request that is not a stream; 0: 30 s.
 	Timeout time.Duration
+	// Say is told what is waited for, if that takes longer than a few seconds; nil:
+	// nobody is. It may be called by several goroutines.
+	Say func(what string)
 	// Wrap may change how requests are carried.
 	Wrap func(http.RoundTripper) http.RoundTripper
 }
@@ -43,8 +47,11 @@ type times struct {
 	lease time.Duration // how long a lease is good without being renewed
 	poll  time.Duration // between two looks at a Job
 	retry time.Duration // for how long an API server may be gone
-	look  time.Duration // for reading a release and comparing it
+	look  time.Duration // for reading a release and comparing it, and for logging in
 }
+
+// quiet is how long may be waited without a word.
+const quiet = 5 * time.Second
 
 var usual = times{lease: 30 * time.Second, poll: 500 * time.Millisecond, retry: 30 * time.Second, look: 5 * time.Minute}
 
@@ -76,15 +83,26 @@ func connect(config *rest.Config, o ClusterOptions) (*Cluster, error) {
 	if timeout <= 0 {
 		timeout = 30 * time.Second
 	}
-	config.Wrap(func(inner http.RoundTripper) http.RoundTripper { return carrier{inner, timeout} })
+	cluster := &Cluster{times: usual, say: o.Say, Config: config}
+	config.Wrap(func(inner http.RoundTripper) http.RoundTripper { return carrier{inner, timeout, cluster} })
 	if o.Wrap != nil {
 		config.Wrap(o.Wrap)
 	}
-	api, err := kubernetes.NewForConfig(config)
-	if err != nil {
+	var err error
+	if cluster.api, err = kubernetes.NewForConfig(config); err != nil {
 		return nil, fmt.Errorf("finding the cluster: %w", err)
 	}
-	return &Cluster{api: api, times: usual, Config: config}, nil
+	return cluster, nil
+}
+
+// slowly says what is waited for, unless over is called soon.
+func (c *Cluster) slowly(what string) (over func()) {
+	timer := time.AfterFunc(quiet, func() {
+		if c.say != nil {
+			c.say("waiting for " + what)
+		}
+	})
+	return func() { timer.Stop() }
 }
 
 // carrier gives every request an end, except those that follow something: an
@@ -92,6 +110,7 @@ func connect(config *rest.Config, o ClusterOptions) (*Cluster, error) {
 type carrier struct {
 	inner   http.RoundTripper
 	timeout time.Duration
+	cluster *Cluster
 }
 
 // RoundTrip carries one request.
@@ -100,23 +119,25 @@ func (c carrier) RoundTrip(r *http.Request) (*http.Response, error) {
 		return c.inner.RoundTrip(r)
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), c.timeout)
+	over := c.cluster.slowly("the cluster at " + r.URL.Host + " to answer")
+	end := func() { over(); cancel() }
 	response, err := c.inner.RoundTrip(r.WithContext(ctx))
 	if err != nil {
-		cancel()
+		end()
 		return nil, err
 	}
-	response.Body = &ending{response.Body, cancel}
+	response.Body = &ending{response.Body, end}
 	return response, nil
 }
 
 // ending ends a request when its answer was read.
 type ending struct {
 	io.ReadCloser
-	cancel context.CancelFunc
+	end func()
 }
 
 func (e *ending) Close() error {
-	defer e.cancel()
+	defer e.end()
 	return e.ReadCloser.Close()
 }
 

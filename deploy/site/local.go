@@ -14,6 +14,7 @@ import (
 	"github.com/quoitbuild/quoit/deploy/render"
 	"github.com/quoitbuild/quoit/internal/scratch"
 	"github.com/quoitbuild/quoit/manifest"
+	"github.com/quoitbuild/quoit/registry"
 )
 
 // Local does in this process what the root image would do in a Job, with the
@@ -68,7 +69,7 @@ func (t Task) apply(ctx context.Context, c *Cluster, log io.Writer, dryRun bool)
 	}
 	defer unpacked.Close()
 	folder := unpacked.Path
-	foreign, err := Unpack(ctx, t.Images.Root, folder, c.Config.UserAgent)
+	foreign, err := Unpack(ctx, t.Images.Root, folder, registry.Options{UserAgent: c.Config.UserAgent, Say: c.say})
 	if err != nil {
 		return apply.Result{}, &unpackError{err}
 	}
@@ -125,11 +126,11 @@ func within(ctx context.Context, limit time.Duration, doing string, look func(co
 }
 
 // Rules are the least rights that the site needs for a release.
-func (s Site) Rules(ctx context.Context, images Images, userAgent string) (Rules, error) {
-	return s.rules(ctx, images, userAgent, usual.look)
+func (s Site) Rules(ctx context.Context, images Images, options registry.Options) (Rules, error) {
+	return s.rules(ctx, images, options, usual.look)
 }
 
-func (s Site) rules(ctx context.Context, images Images, userAgent string, limit time.Duration) (Rules, error) {
+func (s Site) rules(ctx context.Context, images Images, options registry.Options, limit time.Duration) (Rules, error) {
 	unpacked, err := newFolder()
 	if err != nil {
 		return Rules{}, err
@@ -137,7 +138,7 @@ func (s Site) rules(ctx context.Context, images Images, userAgent string, limit 
 	defer unpacked.Close()
 	folder := unpacked.Path
 	if err := within(ctx, limit, "reading what site "+s.Name+" needs", func(ctx context.Context) error {
-		_, err := Unpack(ctx, images.Root, folder, userAgent)
+		_, err := Unpack(ctx, images.Root, folder, options)
 		return err
 	}); err != nil {
 		return Rules{}, err

@@ -18,6 +18,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/quoitbuild/quoit/registry"
 )
 
 // pushed writes an index of an attestation, and of a root image for each
@@ -73,7 +75,7 @@ func TestPlatforms(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			folder := t.TempDir()
-			foreign, err := Unpack(t.Context(), pushed(t, false, test.architectures...), folder, "test")
+			foreign, err := Unpack(t.Context(), pushed(t, false, test.architectures...), folder, registry.Options{})
 			if err != nil || foreign != test.foreign {
 				t.Fatalf("foreign is %q, want %q: %v", foreign, test.foreign, err)
 			}
@@ -85,7 +87,7 @@ func TestPlatforms(t *testing.T) {
 }
 
 func TestAnIndexWithoutAnImage(t *testing.T) {
-	if _, err := Unpack(t.Context(), pushed(t, false), t.TempDir(), "test"); err == nil || !strings.Contains(err.Error(), "its index has no image") {
+	if _, err := Unpack(t.Context(), pushed(t, false), t.TempDir(), registry.Options{}); err == nil || !strings.Contains(err.Error(), "its index has no image") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -41,7 +41,7 @@ func (c *Cluster) Record(ctx context.Context, s Site) (deploy.Record, error) {
 
 func (c *Cluster) read(ctx context.Context, s Site) (kept, error) {
 	doing := fmt.Sprintf("reading the record of site %s (ConfigMap %s/%s)", s.Name, s.Namespace, s.Object())
-	object, err := c.api.CoreV1().ConfigMaps(s.Namespace).Get(ctx, s.Object(), metav1.GetOptions{})
+	object, err := c.greet(ctx, s)
 	if apierrors.IsNotFound(err) {
 		return kept{record: deploy.Record{Project: s.Project, Site: s.Name}}, nil
 	}
@@ -56,6 +56,30 @@ func (c *Cluster) read(ctx context.Context, s Site) (kept, error) {
 		return kept{}, fmt.Errorf("%s: it belongs to site %s of %s: give this site another namespace", doing, record.Site, record.Project)
 	}
 	return kept{record, object}, nil
+}
+
+// greet reads the object that keeps a record. It is the first request to a cluster, so what
+// the kubeconfig runs to log in comes before it, which may wait for somebody and knows of no
+// end.
+func (c *Cluster) greet(ctx context.Context, s Site) (*corev1.ConfigMap, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.times.look, fmt.Errorf("no answer within %s", c.times.look))
+	defer cancel()
+	defer c.slowly("the cluster of site " + s.Name + ", or for a login to it")()
+	type answer struct {
+		object *corev1.ConfigMap
+		err    error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		object, err := c.api.CoreV1().ConfigMaps(s.Namespace).Get(ctx, s.Object(), metav1.GetOptions{})
+		answers <- answer{object, err}
+	}()
+	select {
+	case is := <-answers:
+		return is.object, is.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // write replaces a record that was read. While the API server does not answer

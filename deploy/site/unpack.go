@@ -9,12 +9,15 @@ import (
 	"net"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/containerd/containerd/v2/pkg/archive"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/quoitbuild/quoit/registry"
 )
 
 // Bounds of a root image that is unpacked.
@@ -28,8 +31,9 @@ const (
 // folder. Nothing is written outside of it, but links in it may lead anywhere:
 // mind that when reading the files. Device files and the like are left out,
 // and owners are not kept. Foreign is the platform of an image whose programs are
-// not for this machine, where an index has no other one, else "".
-func Unpack(ctx context.Context, reference, folder, userAgent string) (foreign string, err error) {
+// not for this machine, where an index has no other one, else "". A registry that stands
+// still is waited for a minute.
+func Unpack(ctx context.Context, reference, folder string, options registry.Options) (foreign string, err error) {
 	doing := "unpacking " + reference
 	digest, err := name.NewDigest(reference)
 	if err == nil && loopback(digest.RegistryStr()) {
@@ -38,7 +42,8 @@ func Unpack(ctx context.Context, reference, folder, userAgent string) (foreign s
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", doing, err)
 	}
-	image, foreign, err := pull(digest, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithUserAgent(userAgent))
+	image, foreign, err := pull(digest, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain),
+		remote.WithTransport(options.Carrier()), remote.WithRetryBackoff(remote.Backoff{Duration: time.Second, Factor: 3, Steps: 2}))
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", doing, err)
 	}

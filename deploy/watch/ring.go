@@ -57,7 +57,7 @@ func Rings(m *manifest.Manifest, sites []manifest.Site, agent string) []*Ring {
 			continue
 		}
 		ring.sites = append(ring.sites, &member{site: s, open: func(_ context.Context, p *store.Project) (rollout.Site, error) {
-			return rollout.Open(m, p, s, agent)
+			return rollout.Open(m, p, s, site.ClusterOptions{UserAgent: agent})
 		}})
 	}
 	return rings

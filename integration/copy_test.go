@@ -236,8 +236,14 @@ func TestCopyKilledAtEveryWrite(t *testing.T) {
 				killCopy(t, dir, proxyTo(t, other.Registry), place, k+1, done)
 				target := other.Registry + "/" + place + "/" + repository(prefix)
 				checkWhole(t, target)
-				if out := runQuoit(t.Context(), dir, other.Registry+"/"+place, "verify"); out.code != 0 {
-					t.Errorf("verify: %s%s", out.stdout, out.stderr)
+				now, mark := mirrored(t, target), records.Repository+":"+records.RingName("developers")
+				copied := now[mark] == want[mark]
+				if held := ringAt(t, dir, other.Registry+"/"+place, "developers"); held != map[bool]string{false: "0.1.0", true: "0.1.1"}[copied] {
+					t.Errorf("the ring has %s; it was copied: %v", held, copied)
+				}
+				between := !copied && now["deploy:developers"] == want["deploy:developers"]
+				if out := runQuoit(t.Context(), dir, other.Registry+"/"+place, "verify"); (out.code != 0) != between || between && (strings.Count(out.stdout, "\n") != 1 || !strings.Contains(out.stdout, "/deploy:developers: it is ")) {
+					t.Errorf("verify: exit code %d, between the ring's tag and its mark: %v\n%s%s", out.code, between, out.stdout, out.stderr)
 				}
 				mustQuoit(t, dir, "copy", "developers", other.Registry+"/"+place)
 				if diff := cmp.Diff(want, mirrored(t, target)); diff != "" {
@@ -261,6 +267,24 @@ func mirrored(t *testing.T, prefix string) map[string]string {
 		}
 	}
 	return all
+}
+
+// ringAt is the version that status shows for a ring.
+func ringAt(t *testing.T, dir, registry, ring string) string {
+	t.Helper()
+	var status struct {
+		Rings []struct{ Ring, Version string }
+	}
+	out := runQuoit(t.Context(), dir, registry, "status", "-o", "json")
+	if err := json.Unmarshal([]byte(out.stdout), &status); err != nil {
+		t.Fatalf("status: %v\n%s%s", err, out.stdout, out.stderr)
+	}
+	for _, found := range status.Rings {
+		if found.Ring == ring {
+			return found.Version
+		}
+	}
+	return ""
 }
 
 // killCopy copies, and kills the process at its k-th write.

@@ -155,6 +155,9 @@ func (d *driver) differences(ctx context.Context, s State, differing []records.F
 			Version: s.Newest.Record.After[tag.Tag].Version,
 		}
 		switch {
+		case s.Origin != "" && tag.Wanted == "":
+			mark := d.repository(records.Repository).Reference(records.RingName(tag.Tag))
+			difference.Next = "if the ring was copied, " + mark + " is lost, and `quoit repair` puts it back; else take the tag away"
 		case s.Origin != "":
 			difference.Version = s.Rings()[tag.Tag].Version
 			difference.Next = "copy it again, or put it back with `quoit repair`"

@@ -17,7 +17,7 @@ import (
 // tags of versions and rings are for others.
 type State struct {
 	// Newest is the newest record, one without a digest if there is no log. Of a mirror
-	// it is the newest of those by which the rings were copied.
+	// it is the newest of those by which the rings were copied, or of its log if none was.
 	Newest records.Sealed
 	// Closed says that every tag follows Newest: its writer, or who completed it, has
 	// said so. False says nothing: the hint may be behind.
@@ -141,29 +141,40 @@ func (p *Project) Placed(ctx context.Context, ring string, place records.Place) 
 }
 
 // mirrored is the state of a mirror: each ring has what the record says by which it was
-// copied. An older quoit's copies did not say which that is; then it is the newest
-// that gave the ring what its tag names.
+// copied, and a ring without such a mark was not. The copies of an older quoit have none:
+// while the log is its, a ring has what its tag names, if a record gave it that.
 func mirrored(ctx context.Context, d *driver, log *records.Log, origin string, rings []string) (State, error) {
 	state := State{Origin: origin, Closed: true, table: records.Table{}, sign: map[string]records.Content{}}
-	if err := copied(ctx, d, &state, rings); err != nil || state.Newest.Digest != "" {
+	err := copied(ctx, d, &state, rings)
+	if err != nil || len(rings) > 0 && len(state.table) == len(rings) || state.Newest.Record.Schema == records.Schema {
 		return state, err
 	}
 	newest, err := log.Newest(ctx)
 	if err != nil {
 		return state, err
 	}
-	known := slices.Sorted(maps.Keys(newest.Record.After))
-	if err := copied(ctx, d, &state, known); err != nil || state.Newest.Digest != "" {
-		return state, err
+	if len(rings) == 0 {
+		rings = slices.Sorted(maps.Keys(newest.Record.After))
+		if err := copied(ctx, d, &state, rings); err != nil {
+			return state, err
+		}
 	}
-	state.Newest = newest
-	for _, ring := range known {
-		root := newest.Record.After[ring].Root
-		digest, found, err := d.repository(root).Head(ctx, ring)
+	if state.Newest.Digest == "" {
+		state.Newest = newest
+	}
+	if newest.Record.Schema == records.Schema {
+		return state, nil
+	}
+	for _, ring := range rings {
+		place, known := newest.Record.After[ring]
+		if _, marked := state.table[ring]; marked || !known {
+			continue
+		}
+		digest, found, err := d.repository(place.Root).Head(ctx, ring)
 		if err != nil {
 			return state, err
 		}
-		state.sign[ring] = records.Content{Repository: root, Tag: ring, Digest: digest}
+		state.sign[ring] = records.Content{Repository: place.Root, Tag: ring, Digest: digest}
 		if !found || records.IsNothing(digest) {
 			continue
 		}
@@ -196,7 +207,7 @@ func copied(ctx context.Context, d *driver, state *State, rings []string) error 
 			continue
 		}
 		if err := got[i].Broken; err != nil {
-			return fmt.Errorf("%s, by which ring %s was copied, cannot be read: %w: run `quoit copy` again", source{d}.Reference(records.RingName(ring)), ring, err)
+			return fmt.Errorf("%s, by which ring %s was copied, cannot be read: %w: put it back with `quoit repair`, or copy the ring again", source{d}.Reference(records.RingName(ring)), ring, err)
 		}
 		state.table[ring] = got[i].Record.After[ring]
 		if got[i].Record.Sequence > state.Newest.Record.Sequence {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -125,32 +126,44 @@ func TestAStateThatIsDenied(t *testing.T) {
 	}
 }
 
+// copyOf is a mirror with some releases of a project.
+func copyOf(t *testing.T, from *server, releases ...string) *server {
+	t.Helper()
+	there := newServer(t)
+	_, err := mirror.Copy(t.Context(), from.At(nil), there.At(nil), mirror.Request{Releases: releases})
+	must(t, err)
+	return there
+}
+
+// A ring of a mirror has what the record says by which it was copied: neither its tag nor
+// a newer record of the log there counts.
 func TestTheStateOfAMirror(t *testing.T) {
-	s, there := newServer(t), newServer(t)
+	s := newServer(t)
 	first := s.Release(storetest.First, "developers")
 	s.Shift()
-	copyTo := func(releases ...string) {
-		_, err := mirror.Copy(context.Background(), s.At(nil), there.At(nil), mirror.Request{Releases: releases})
-		must(t, err)
-	}
-	copyTo("testers")
 	s.Release(storetest.With(storetest.First, storetest.Shop{"mail": 2}), "developers")
-	copyTo("0.2.0")
-	// A copy by an older quoit has not said by which records rings were copied.
-	for _, rings := range [][]string{nil, {"testers"}, {"testers", "developers"}} {
-		state, asked := there.stateOf(rings...)
-		if !strings.HasSuffix(state.Origin, "/acme/shop") || !state.Closed || len(state.Rings()) != 1 || state.Rings()["testers"].Digest != first.Digests["deploy"] {
-			t.Errorf("rings %q: %+v, asked %q", rings, state, asked)
-		}
-	}
-
+	there := copyOf(t, s, "testers", "0.2.0")
 	_, second := s.Do("GET", "/v2/"+storetest.Project+"/records/manifests/record-00000002", "", nil)
 	there.Put("records", records.RingName("testers"), records.ManifestType, second)
-	there.Move("testers", there.Push("deploy", map[string]string{"whose": "another's"}))
-	for _, rings := range [][]string{nil, {"testers"}, {"developers"}} {
-		state, asked := there.stateOf(rings...)
-		if got := state.Rings()["testers"].Digest; got != first.Digests["deploy"] && rings == nil || len(state.Rings()) > 1 || state.Rings()["developers"].Digest != "" {
-			t.Errorf("rings %q: %+v, asked %q", rings, state.Rings(), asked)
+	for _, tag := range []string{first.Digests["deploy"], "", "another's"} {
+		if there.Do("DELETE", "/v2/"+storetest.Project+"/deploy/manifests/testers", "", nil); tag == "another's" {
+			tag = there.Push("deploy", map[string]string{"whose": tag})
+		}
+		if tag != "" {
+			there.Move("testers", tag)
+			there.Move("developers", tag)
+		}
+		for _, rings := range [][]string{nil, {"testers"}, {"developers"}, {"testers", "developers"}} {
+			state, asked := there.stateOf(rings...)
+			if got := state.Rings()["testers"].Digest; got != first.Digests["deploy"] && !slices.Equal(rings, []string{"developers"}) || len(state.Rings()) > 1 ||
+				state.Rings()["developers"].Digest != "" || !state.Closed || !strings.HasSuffix(state.Origin, "/acme/shop") {
+				t.Errorf("rings %q: %+v, asked %q", rings, state.Rings(), asked)
+			}
+			for _, request := range asked {
+				if !strings.Contains(request, " records") && request != "GET /v2/" {
+					t.Errorf("rings %q: it asked for %s", rings, request)
+				}
+			}
 		}
 	}
 	state, asked := there.stateOf("testers")
@@ -160,7 +173,31 @@ func TestTheStateOfAMirror(t *testing.T) {
 	}
 
 	there.Put("records", records.RingName("testers"), registry.ManifestType, []byte(`{"schemaVersion":2,"config":{}}`))
-	if _, err := there.Open(nil).State(context.Background(), "testers"); err == nil || errors.As(err, new(*registry.RequestError)) || !strings.Contains(err.Error(), "run `quoit copy` again") {
+	if _, err := there.Open(nil).State(context.Background(), "testers"); err == nil || errors.As(err, new(*registry.RequestError)) || !strings.Contains(err.Error(), "put it back with `quoit repair`, or copy the ring again") {
 		t.Error(err)
+	}
+}
+
+// The copies of an older quoit do not say by which records rings were copied. While there is
+// no record of this one, a ring without a mark has what its tag names, if the log gave it that.
+func TestTheStateOfAnOlderMirror(t *testing.T) {
+	s := frozen(t, "grown")
+	there := copyOf(t, s, "developers", "testers")
+	want := there.settled().Rings()
+	there.Do("DELETE", "/v2/"+storetest.Project+"/records/manifests/ring-testers", "", nil)
+	for _, both := range []bool{false, true} {
+		if both {
+			there.Do("DELETE", "/v2/"+storetest.Project+"/records/manifests/ring-developers", "", nil)
+		}
+		for _, rings := range [][]string{nil, {"testers"}, {"testers", "developers"}, {"testers", "users"}} {
+			state, asked := there.stateOf(rings...)
+			if got := state.Rings(); got["testers"].Digest != want["testers"].Digest || got["users"].Digest != "" || rings == nil && cmp.Diff(got, want) != "" {
+				t.Errorf("rings %q: %+v, asked %q", rings, got, asked)
+			}
+		}
+	}
+	there.Move("testers", there.Push("deploy", map[string]string{"whose": "another's"}))
+	if state, _ := there.stateOf(); !state.Rings()["testers"].Empty() {
+		t.Errorf("a tag that the log does not know counts: %+v", state.Rings()["testers"])
 	}
 }

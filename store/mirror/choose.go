@@ -1,7 +1,6 @@
 package mirror
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -57,60 +56,77 @@ func (c *copier) inRing(ctx context.Context, ring string) (records.Place, record
 }
 
 // copiedBy is the record by which a ring was copied to the source, which is a mirror. An
-// older quoit's copies do not say which that is, of any ring: then it is the newest that
-// gave the ring what its tag names.
+// older quoit's copies do not say which that is: while the log there is by that, it is the
+// newest that gave the ring what its tag names.
 func (c *copier) copiedBy(ctx context.Context, ring string) (records.Sealed, error) {
-	got, err := source{Repository: c.from.Repository(records.Repository)}.Get(ctx, records.RingName(ring))
+	repository := c.from.Repository(records.Repository)
+	mark := repository.Reference(records.RingName(ring))
+	got, err := source{Repository: repository}.Get(ctx, records.RingName(ring))
 	switch {
 	case err != nil:
 		return got.Sealed, err
 	case got.Found && got.Broken == nil:
 		return got.Sealed, nil
 	case got.Found:
-		return got.Sealed, fmt.Errorf("%s, by which ring %s was copied, cannot be read: %w: run `quoit verify`", c.from.Repository(records.Repository).Reference(records.RingName(ring)), ring, got.Broken)
+		return got.Sealed, fmt.Errorf("%s, by which ring %s was copied, cannot be read: %w: run `quoit verify`", mark, ring, got.Broken)
 	}
-	none := fmt.Errorf("ring %s was not copied to %s", ring, c.from.String())
-	if says, err := c.says(ctx); err != nil || says {
-		return records.Sealed{}, cmp.Or(err, none)
+	none := fmt.Errorf("ring %s was not copied to %s, or %s is lost: run `quoit verify`", ring, c.from.String(), mark)
+	if c.newest.Record.Schema == records.Schema {
+		return records.Sealed{}, none
 	}
-	for sealed, err := range c.log.Back(ctx, c.newest) {
-		if err != nil {
-			return sealed, err
-		}
+	digest, by, err := c.gave(ctx, c.from, c.newest, ring)
+	switch {
+	case err != nil:
+		return by, err
+	case digest == "":
+		return by, none
+	case by.Digest == "":
+		return by, fmt.Errorf("ring %s names %s at %s, which it was never given: run `quoit verify`", ring, digest, c.from.String())
+	}
+	return by, nil
+}
+
+// gave is the digest that a ring's tag names, "" for none, and the newest record, from one
+// on, that gave it to the ring, one without a digest if none did.
+func (c *copier) gave(ctx context.Context, at registry.Namespace, from records.Sealed, ring string) (digest string, by records.Sealed, err error) {
+	for sealed, err := range c.log.Back(ctx, from) {
 		place := sealed.Record.After[ring]
-		if place.Root == "" {
+		if err == nil && digest == "" && place.Root != "" {
+			if digest, _, err = at.Repository(place.Root).Head(ctx, ring); err == nil && digest == "" {
+				break
+			}
+		}
+		if err != nil || digest != "" && place.Digest == digest {
+			return digest, sealed, err
+		}
+	}
+	return digest, records.Sealed{}, nil
+}
+
+// keep finds what the rings have of a mirror that an older quoit has made: it has no marks,
+// and once there are records of this one, a ring without a mark has nothing.
+func (c *copier) keep(ctx context.Context) error {
+	if c.common.Digest == "" || c.common.Record.Schema == records.Schema || c.newest.Record.Schema < records.Schema {
+		return nil
+	}
+	for _, ring := range slices.Sorted(maps.Keys(c.common.Record.After)) {
+		mark := store.Tag{Image: records.Repository, Tag: records.RingName(ring)}
+		if _, found, err := c.to.Repository(mark.Image).Head(ctx, mark.Tag); err != nil || found {
+			if err != nil {
+				return err
+			}
 			continue
 		}
-		digest, found, err := c.from.Repository(place.Root).Head(ctx, ring)
+		_, by, err := c.gave(ctx, c.to, c.common, ring)
 		if err != nil {
-			return sealed, err
+			return err
 		}
-		if !found {
-			break
-		}
-		return c.gave(ctx, sealed, ring, digest)
-	}
-	return records.Sealed{}, none
-}
-
-// says reports whether the source, a mirror, says of some ring by which record it was copied.
-func (c *copier) says(ctx context.Context) (bool, error) {
-	var marks []string
-	for ring := range c.newest.Record.After {
-		marks = append(marks, records.RingName(ring))
-	}
-	found, err := source{Repository: c.from.Repository(records.Repository), each: c.each}.Heads(ctx, marks...)
-	return slices.ContainsFunc(found, func(digest string) bool { return digest != "" }), err
-}
-
-// gave is the newest record, from one on, that gave a ring a digest.
-func (c *copier) gave(ctx context.Context, from records.Sealed, ring, digest string) (records.Sealed, error) {
-	for sealed, err := range c.log.Back(ctx, from) {
-		if err != nil || sealed.Record.After[ring].Digest == digest {
-			return sealed, err
+		if by.Digest != "" {
+			mark.Digest = by.Digest
+			c.unmarked = append(c.unmarked, tagCopy{Tag: mark, contents: registry.NewManifest(records.ManifestType, by.Manifest)})
 		}
 	}
-	return records.Sealed{}, fmt.Errorf("ring %s names %s at %s, which it was never given: run `quoit verify`", ring, digest, c.from.String())
+	return nil
 }
 
 // published finds a version of the root image in the log, whatever that is called.

@@ -109,7 +109,7 @@ func (c *copier) copy(ctx context.Context) error {
 	if c.from.String() == c.to.String() {
 		return errors.New("these are the same: name another place to copy to")
 	}
-	for _, step := range []func(context.Context) error{c.read, c.compare, c.choose, c.free, c.walk, c.weigh} {
+	for _, step := range []func(context.Context) error{c.read, c.compare, c.keep, c.choose, c.free, c.walk, c.weigh} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -138,7 +138,8 @@ type copier struct {
 	log     *records.Log   // of the source
 	newest  records.Sealed // so too
 	lacking []records.Sealed
-	marked  bool // the target says that it is a mirror
+	common  records.Sealed // the newest that the target has too
+	marked  bool           // the target says that it is a mirror
 
 	releases  []releaseCopy
 	images    []imageCopy                  // of all of them, each once
@@ -149,6 +150,7 @@ type copier struct {
 	tags      []tagCopy // in order, without the rings'
 	rings     []tagCopy
 	marks     []tagCopy // of the log, which say by which records these were copied
+	unmarked  []tagCopy // so too, by an older quoit
 	signs     []tagCopy // of signatures
 	todo      []manifestCopy
 	wants     []blobCopy

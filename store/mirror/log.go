@@ -272,6 +272,7 @@ func (c *copier) chain(ctx context.Context, known uint64) error {
 			return err
 		}
 		if sequence := sealed.Record.Sequence; sequence == known {
+			c.common = sealed
 			there, err := c.there(ctx, known)
 			if err == nil && there != sealed.Digest {
 				err = c.sameUpTo(ctx, known)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/registry/registrytest"
 	"github.com/quoitbuild/quoit/store/mirror"
 	"github.com/quoitbuild/quoit/store/records"
@@ -53,16 +54,23 @@ func TestARingAtAMirrorHasWhatWasCopied(t *testing.T) {
 	}
 }
 
-// The mirrors of an older quoit do not say by which record a ring was copied.
+// older is a project by an older quoit, and a mirror of it which does not say by which
+// records its rings were copied.
+func older(t *testing.T) (source, replica *server) {
+	source, replica = newServer(t), newServer(t)
+	source.Frozen("grown")
+	copies(t, source.At(nil), replica.At(nil), "developers", "testers")
+	for _, ring := range []string{"developers", "testers"} {
+		replica.Do("DELETE", "/v2/acme/shop/records/manifests/"+records.RingName(ring), "", nil)
+	}
+	return source, replica
+}
+
 func TestCopyFromAnOlderMirror(t *testing.T) {
-	source, replica, second := newServer(t), newServer(t), newServer(t)
-	source.Release(storetest.First, "developers")
-	copies(t, source.At(nil), replica.At(nil), "developers")
-	source.Release(storetest.With(storetest.First, storetest.Shop{"api": 2}), "developers")
-	copies(t, source.At(nil), replica.At(nil), "0.1.1")
-	replica.Do("DELETE", "/v2/acme/shop/records/manifests/ring-developers", "", nil)
+	source, replica := older(t)
+	second := newServer(t)
 	copied := copies(t, replica.At(nil), second.At(nil), "developers")
-	if copied.Releases[0].Version != "0.1.0" || second.digest("ring-developers") != source.digest("record-00000001") {
+	if copied.Releases[0].Version != source.has("developers") || second.digest("ring-developers") != source.digest("record-00000014") {
 		t.Errorf("%+v %v", copied, second.EveryTag()[records.Repository])
 	}
 	eve := replica.Push("deploy", map[string]string{"whose": "eve's"})
@@ -85,6 +93,49 @@ func TestARingThatWasNotCopied(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "ring testers was not copied to ") {
 		t.Error(err)
 	}
+}
+
+// A mark that is lost is no reason to believe a tag.
+func TestCopyFromAMirrorThatHasLostAMark(t *testing.T) {
+	source, replica := newServer(t), newServer(t)
+	source.Release(storetest.First, "developers")
+	copies(t, source.At(nil), replica.At(nil), "developers")
+	replica.Do("DELETE", "/v2/acme/shop/records/manifests/ring-developers", "", nil)
+	_, err := mirror.Copy(context.Background(), replica.At(nil), newServer(t).At(nil), mirror.Request{Releases: []string{"developers"}})
+	if err == nil || !strings.Contains(err.Error(), "/records:ring-developers is lost: run `quoit verify`") {
+		t.Error(err)
+	}
+}
+
+// Once records of this quoit come to a mirror of an older one, its rings have marks: at every
+// moment they have what they had.
+func TestAnOlderMirrorKeepsWhatItsRingsHave(t *testing.T) {
+	prepare := func() (source, replica *server) {
+		source, replica = older(t)
+		source.Release(storetest.With(storetest.First, storetest.Shop{"mail": 9}), "developers")
+		return source, replica
+	}
+	source, replica := prepare()
+	before, testers := replica.has("developers"), replica.has("testers")
+	writes := func(r *http.Request) bool { return r.Method == http.MethodPut || r.Method == http.MethodPost }
+	for n := 0; ; n++ {
+		dying := &registrytest.Mortal{Inner: &http.Transport{}, Left: n, Counts: writes, After: true}
+		_, err := mirror.Copy(context.Background(), source.At(nil), replica.At(func(o *registry.Options) { o.Transport = dying }), mirror.Request{Releases: []string{"developers"}})
+		want := before
+		if err == nil {
+			want = source.has("developers")
+		}
+		if got := replica.has("developers"); got != want || replica.has("testers") != testers {
+			t.Errorf("after write %d (%v) the mirror has %s and %s", n, err, got, replica.has("testers"))
+		}
+		if err == nil {
+			if n < 4 {
+				t.Errorf("%d writes are enough", n)
+			}
+			break
+		}
+	}
+	replica.verified()
 }
 
 // unfinished lets a publish die before it says that it is done.

@@ -155,8 +155,9 @@ type walker struct {
 	existed  int
 }
 
-// manifest walks one and what it names. One that the target has is complete
-// there, as it was written after its parts. Again lets it be written anyway.
+// manifest walks one and what it names. One that the target has is complete there, as it
+// was written after its parts; but its own manifests may have been cleaned up since, as they
+// have no tags. Again lets it be written anyway.
 func (w *walker) manifest(ctx context.Context, digest string, level int, again bool) error {
 	if w.seen[digest] {
 		return nil
@@ -179,8 +180,10 @@ func (w *walker) manifest(ctx context.Context, digest string, level int, again b
 	}
 	if there && !again {
 		w.existed++
-		for _, child := range manifest.Children() { // they may have signatures
-			w.seen[child], w.order = true, append(w.order, child)
+		for _, child := range manifest.Children() { // they may have signatures, or be lost
+			if err := w.manifest(ctx, child, level+1, false); err != nil {
+				return err
+			}
 		}
 		return nil
 	}

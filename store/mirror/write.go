@@ -174,6 +174,11 @@ func (c *copier) sendRecords(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	for _, mark := range c.unmarked {
+		if _, err := c.put(ctx, mark.Image, mark.Tag.Tag, "", mark.contents); err != nil {
+			return err
+		}
+	}
 	for _, sealed := range c.lacking {
 		sequence := sealed.Record.Sequence
 		tag := records.Name{Sequence: sequence}.String()

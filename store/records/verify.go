@@ -20,8 +20,9 @@ type Snapshot struct {
 	// and [Table.Tag] give it, without digest; "" for an absent tag. Tags that are
 	// no key were not looked at, and nothing is said of them.
 	Images map[Content]string
-	// Hintless says that no hint has to be there.
-	Hintless bool
+	// Mirror says that this is a mirror's: it has no hint, and the newest record may have no
+	// tag but that of a ring which was copied by it.
+	Mirror bool
 	// Lost are those versions, with their digests, that are not in the registry either.
 	Lost map[Content]bool
 }
@@ -249,7 +250,7 @@ func (v *verifier) twice() {
 func (v *verifier) hint() {
 	digest, newest := v.Tags[string(Hint)], uint64(len(v.decided))
 	switch {
-	case digest == "" && newest > 2 && !v.Hintless: // the first of them could not be written in time
+	case digest == "" && newest > 2 && !v.Mirror: // the first of them could not be written in time
 		v.tag(Unfinished, Name{Mark: Hint}, "the hint is not there: who reads has to list all tags", nextRepair)
 	case digest == "" || slices.Contains(v.decided, digest):
 	case slices.ContainsFunc(v.names[newest], func(name Name) bool { return name.Mark == Yes && name.Value == digest }):

@@ -1,6 +1,7 @@
 package records
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -76,7 +77,8 @@ func (v *verifier) image(fault Fault, sequence uint64, tag Content, got, what, n
 }
 
 // newest is the newest decided record; zero if there is none, or it cannot be read. The
-// hint's counts if it continues those that have their tags.
+// hint's, and those by which a mirror's rings were copied, count if they continue those
+// that have their tags.
 func (s Snapshot) newest() Sealed {
 	var newest Sealed
 	for tag, digest := range s.Tags {
@@ -89,7 +91,35 @@ func (s Snapshot) newest() Sealed {
 	if record := s.Records[hint]; record.Sequence > newest.Record.Sequence && record.Parent == s.Tags[Name{Sequence: record.Sequence - 1}.String()] {
 		newest = Sealed{Record: record, Digest: hint}
 	}
+	return Continued(newest, s.copied()...)
+}
+
+// Continued returns the newest of some records, by which the rings of a mirror were copied,
+// that continues the newest one that has its tag; that one if none does. If none has its
+// tag, it is the newest of them.
+func Continued(tagged Sealed, copied ...Sealed) Sealed {
+	newest := tagged
+	slices.SortStableFunc(copied, func(a, b Sealed) int { return cmp.Compare(a.Record.Sequence, b.Record.Sequence) })
+	for _, sealed := range copied {
+		switch record, last := sealed.Record, newest.Record.Sequence; {
+		case record.Sequence <= last:
+		case tagged.Digest == "", record.Sequence == last+1 && record.Parent == newest.Digest, record.Digests[last] == newest.Digest:
+			newest = sealed
+		}
+	}
 	return newest
+}
+
+// copied are the records by which the rings of a mirror were copied.
+func (s Snapshot) copied() []Sealed {
+	var all []Sealed
+	for _, tag := range sortedKeys(s.Tags) {
+		name, ok := ParseName(tag)
+		if record, found := s.Records[s.Tags[tag]]; s.Mirror && ok && name.Mark == Ring && found {
+			all = append(all, Sealed{Record: record, Digest: s.Tags[tag]})
+		}
+	}
+	return all
 }
 
 // Kept are the versions, without digest, of all releases that were published and

@@ -6,9 +6,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/quoitbuild/quoit/registry"
-	"github.com/quoitbuild/quoit/store"
-	"github.com/quoitbuild/quoit/store/mirror"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/store/whole"
 )
@@ -17,6 +14,7 @@ import (
 type image struct {
 	name, digest string
 	tag          string // of its version
+	external     string // what it is called where it comes from, of one that the project does not build
 }
 
 // releases finds the images that have to be there, and takes from the copy what is lost
@@ -42,39 +40,6 @@ func (r *repairer) releases(ctx context.Context) error {
 		}
 	}
 	return r.several(len(once), func(i int) error { return r.restore(ctx, once[i]) })
-}
-
-// copiedRings reads, of a mirror, by which records its rings were copied.
-func (r *repairer) copiedRings(ctx context.Context) error {
-	if r.origin == "" {
-		return nil
-	}
-	r.copied = map[string]records.Record{}
-	log := r.at.Repository(records.Repository)
-	for _, ring := range slices.Sorted(maps.Keys(r.newest.Record.After)) {
-		mark, _, err := log.Head(ctx, records.RingName(ring))
-		if err != nil {
-			return err
-		}
-		tag := ""
-		if mark == "" { // lost, or by an older quoit: the newest that gave it what its tag names
-			if tag, _, err = r.at.Repository(r.newest.Record.After[ring].Root).Head(ctx, ring); err != nil {
-				return err
-			}
-		}
-		for sequence := r.newest.Record.Sequence; sequence > 0; sequence-- {
-			record, known := r.log[sequence]
-			by := known && mark != "" && r.vouched[sequence] == mark
-			if by || known && tag != "" && record.After[ring].Digest == tag {
-				r.copied[ring] = record
-				break
-			}
-		}
-		if _, known := r.copied[ring]; !known && mark+tag != "" {
-			r.leave(log.Reference(records.RingName(ring)), "the ring was copied by a record that the log does not know: run `quoit copy` again")
-		}
-	}
-	return nil
 }
 
 // needed are the images of all releases that were published or taken over, and neither
@@ -104,21 +69,20 @@ func (r *repairer) needed(ctx context.Context) ([]image, error) {
 			published := record.Images[name]
 			needs = append(needs, image{name: name, digest: published.Digest, tag: published.Version.String()})
 		}
-		if r.origin == "" {
-			continue
-		}
-		externals, err := r.externals(ctx, record)
+		name, published := root(record)
+		externals, err := r.externals(ctx, name, published)
 		if err != nil {
 			return nil, err
 		}
 		needs = append(needs, externals...)
 	}
-	return append(needs, r.older()...), nil
+	older, err := r.older(ctx)
+	return append(needs, older...), err
 }
 
-// older are the root images of rings whose releases are older than the log. What else is
-// in these, no record says.
-func (r *repairer) older() []image {
+// older are the root images of rings whose releases are older than the log, and their
+// externals. What else is in these, no record says.
+func (r *repairer) older(ctx context.Context) ([]image, error) {
 	table := maps.Clone(r.newest.Record.After)
 	if r.origin != "" {
 		table = records.Table{}
@@ -130,9 +94,14 @@ func (r *repairer) older() []image {
 	for _, ring := range slices.Sorted(maps.Keys(table)) {
 		if place := table[ring]; place.Record == 0 && !place.Empty() {
 			needs = append(needs, image{name: place.Root, digest: place.Digest, tag: place.Version.String()})
+			externals, err := r.externals(ctx, place.Root, records.Image{Version: place.Version, Digest: place.Digest})
+			if err != nil {
+				return nil, err
+			}
+			needs = append(needs, externals...)
 		}
 	}
-	return needs
+	return needs, nil
 }
 
 // root is the root image of the release that a record made.
@@ -146,58 +115,13 @@ func root(record records.Record) (name string, published records.Image) {
 	return "", records.Image{}
 }
 
-// wanted reports whether a release has to be there: all in a project, at a mirror those
-// that rings have, and whose version is there.
-func (r *repairer) wanted(ctx context.Context, record records.Record) (bool, error) {
-	if r.origin == "" {
-		return true, nil
-	}
-	name, published := root(record)
-	if name == "" {
-		return false, nil
-	}
-	for ring, by := range r.copied {
-		if by.After[ring].Digest == published.Digest {
-			return true, nil
-		}
-	}
-	digest, _, err := r.at.Repository(name).Head(ctx, published.Version.String())
-	return digest == published.Digest, err
-}
-
-// externals are the images that a mirror has of others. The root image's label names them;
-// if that is lost here, it is read from the copy.
-func (r *repairer) externals(ctx context.Context, record records.Record) ([]image, error) {
-	name, published := root(record)
-	for _, from := range []registry.Repository{r.at.Repository(name), r.from(name)} {
-		if from == nil {
-			continue
-		}
-		top, found, err := from.Get(ctx, published.Digest)
-		if err = ignoreBroken(err); err != nil || !found {
-			if err != nil {
-				return nil, err
-			}
-			continue
-		}
-		release, err := store.ReleaseOf(ctx, from, top)
-		if err != nil {
-			continue // its parts are lost too
-		}
-		var needs []image
-		for _, external := range slices.Sorted(maps.Keys(release.Externals)) {
-			if digest := release.Externals[external].Digest; registry.IsDigest(digest) {
-				needs = append(needs, image{name: mirror.Externals + "/" + external, digest: digest, tag: published.Version.String()})
-			}
-		}
-		return needs, nil
-	}
-	return nil, nil
-}
-
 // restore takes from the copy what is lost of an image: parts before what names them.
 func (r *repairer) restore(ctx context.Context, need image) error {
-	here, from := r.at.Repository(need.name), r.from(need.name)
+	here := r.at.Repository(need.name)
+	from, err := r.source(need)
+	if err != nil {
+		return err
+	}
 	lost, err := whole.Lost(ctx, here, from, need.digest)
 	if err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 )
 
 // find finds what tags the log has, and its newest record: that of the highest number
-// which a tag names, be it its own, its done tag or the hint.
+// which a tag names, be it its own, its done tag, the hint, or the mark of a mirror's ring.
 func (r *repairer) find(ctx context.Context) error {
 	log := r.at.Repository(records.Repository)
 	tags, err := registry.AllTags(ctx, log)
@@ -41,6 +41,9 @@ func (r *repairer) find(ctx context.Context) error {
 		return err
 	}
 	hint, err := r.readHint(ctx)
+	if err == nil && r.origin != "" {
+		hint, err = r.readMarks(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -79,7 +82,7 @@ func (r *repairer) begin(ctx context.Context, hint records.Sealed, done map[uint
 		last = max(last, sequence)
 	}
 	if h := hint.Record; h.Sequence > last {
-		if h.Parent != r.decided[h.Sequence-1] && !r.voted(h.Sequence, hint.Digest) {
+		if r.origin == "" && h.Parent != r.decided[h.Sequence-1] && !r.voted(h.Sequence, hint.Digest) {
 			return &records.ForkError{What: fmt.Sprintf("the tag %s is %s, which says that it is record %d, and nobody has voted for it", records.Hint, hint.Digest, h.Sequence)}
 		}
 		last = h.Sequence
@@ -102,7 +105,7 @@ func (r *repairer) begin(ctx context.Context, hint records.Sealed, done map[uint
 	if newest.Digest == "" {
 		return fmt.Errorf("record %d of the log, the newest, is gone (%s): %s", last, said, r.lacking())
 	}
-	r.newest, r.closed = newest, done[last] != "" || hint.Record.Sequence == last || newest.Record.Operation != records.OpPublish
+	r.newest, r.closed = newest, r.origin != "" || done[last] != "" || hint.Record.Sequence == last || newest.Record.Operation != records.OpPublish
 	return r.keep(ctx, newest, taken)
 }
 

@@ -35,26 +35,30 @@ func (r *repairer) version(ctx context.Context, need image) error {
 	if err != nil || was == need.digest {
 		return err
 	}
-	return r.tag(ctx, need.name, need.tag, need.digest, was, "version")
+	return r.tag(ctx, need, was, "version")
 }
 
 // tag puts a tag back whose manifest is there, or was just taken from the copy.
-func (r *repairer) tag(ctx context.Context, image, tag, digest, was, what string) error {
-	here := r.at.Repository(image)
-	manifest, found, err := here.Get(ctx, digest)
+func (r *repairer) tag(ctx context.Context, need image, was, what string) error {
+	here := r.at.Repository(need.name)
+	manifest, found, err := here.Get(ctx, need.digest)
 	if err = ignoreBroken(err); err != nil {
 		return err
 	}
 	if !found && r.options.DryRun && r.options.From != nil { // it was not taken
-		if manifest, found, err = r.from(image).Get(ctx, digest); err != nil {
+		from, err := r.source(need)
+		if err == nil && from != nil {
+			manifest, found, err = from.Get(ctx, need.digest)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	if !found {
-		r.leave(here.Reference(tag), fmt.Sprintf("the log says %s, which is gone: %s", digest, r.lacking()))
+		r.leave(here.Reference(need.tag), fmt.Sprintf("the log says %s, which is gone: %s", need.digest, r.lacking()))
 		return nil
 	}
-	return r.do(here.Reference(tag), putBack(what, digest, was), func() error { return r.put(ctx, image, tag, was, manifest) })
+	return r.do(here.Reference(need.tag), putBack(what, need.digest, was), func() error { return r.put(ctx, need.name, need.tag, was, manifest) })
 }
 
 // rings lets the rings' tags name what the log says. In a project that is for the
@@ -98,30 +102,6 @@ func (r *repairer) rings(ctx context.Context) error {
 	return nil
 }
 
-// copies lets the rings of a mirror have what was copied there.
-func (r *repairer) copies(ctx context.Context) error {
-	log := r.at.Repository(records.Repository)
-	for _, ring := range slices.Sorted(maps.Keys(r.copied)) {
-		by := r.copied[ring]
-		place := by.After[ring]
-		was, _, err := r.at.Repository(place.Root).Head(ctx, ring)
-		if err == nil && was != place.Digest && !place.Empty() {
-			err = r.tag(ctx, place.Root, ring, place.Digest, was, "ring")
-		}
-		if err != nil {
-			return err
-		}
-		mark, _, err := log.Head(ctx, records.RingName(ring))
-		if wanted := r.vouched[by.Sequence]; err == nil && mark != wanted {
-			err = r.tag(ctx, records.Repository, records.RingName(ring), wanted, mark, "ring's record")
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // hint lets the hint name a record, if it names none. Every tag follows the newest one by
 // now, which is what the hint says.
 func (r *repairer) hint(ctx context.Context) error {
@@ -150,15 +130,5 @@ func (r *repairer) hint(ctx context.Context) error {
 	if state.Newest.Digest != r.newest.Digest {
 		return nil // others write, and write the hint
 	}
-	return r.tag(ctx, records.Repository, string(records.Hint), r.newest.Digest, r.mark.Digest, "hint")
-}
-
-// wasMirror reports whether rings were copied here.
-func (r *repairer) wasMirror() bool {
-	for tag := range r.tags {
-		if name, ok := records.ParseName(tag); ok && name.Mark == records.Ring {
-			return true
-		}
-	}
-	return false
+	return r.tag(ctx, image{name: records.Repository, tag: string(records.Hint), digest: r.newest.Digest}, r.mark.Digest, "hint")
 }

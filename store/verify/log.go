@@ -60,11 +60,11 @@ func (v *verifier) all(n int, f func(i int) (note func(), err error)) error {
 	})
 }
 
-// open reads the decided records, and what the hint names.
+// open reads the decided records, and what the hint and the marks of a mirror's rings name.
 func (v *verifier) open(ctx context.Context) error {
 	var decided []string
 	for tag := range v.log.Tags {
-		if name, ok := records.ParseName(tag); ok && (name.Mark == records.Decided || name.Mark == records.Hint) {
+		if name, ok := records.ParseName(tag); ok && (name.Mark == records.Decided || name.Mark == records.Hint || name.Mark == records.Ring && v.log.Mirror) {
 			decided = append(decided, tag)
 		}
 	}

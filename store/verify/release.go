@@ -17,8 +17,10 @@ import (
 )
 
 const (
-	nextCopy   = "run `quoit repair --from COPY`, which takes it from a copy, or build it again with --rebuild"
+	nextCopy   = "run `quoit repair --from COPY`, which takes it from a copy"
+	nextBuild  = nextCopy + ", or build it again with --rebuild"
 	nextRepair = "run `quoit repair`, which puts it back"
+	nextMark   = nextRepair + ", or copy the ring again"
 )
 
 // ring checks the release that the log says is in a ring.
@@ -42,14 +44,25 @@ func (v *verifier) release(ctx context.Context, place records.Place, holder stri
 	if failure, broken := contents(err); failure != nil && isRequest(failure) {
 		return failure
 	} else if err != nil {
-		v.find(root.Reference(place.Digest), fmt.Sprintf("its release cannot be read: %v", errors.Join(failure, broken)), nextCopy)
+		v.find(root.Reference(place.Digest), fmt.Sprintf("its release cannot be read: %v", errors.Join(failure, broken)), v.nextLost())
 		return nil
 	}
 	if release.Version() != place.Version {
 		v.find(root.Reference(place.Digest), fmt.Sprintf("its label says release %s, the log says that %s has %s", release.Version(), holder, place.Version), "somebody forged the label: build again with --rebuild "+place.Root)
 	}
+	if err := v.externals(ctx, release); err != nil {
+		return err
+	}
 	names := slices.Sorted(maps.Keys(release.Images))
 	return v.pace.Each(len(names), func(i int) error { return v.member(ctx, release, names[i], place) })
+}
+
+// nextLost says what to do about an image that is not whole. Nobody builds for a mirror.
+func (v *verifier) nextLost() string {
+	if v.report.Mirror != "" {
+		return nextCopy
+	}
+	return nextBuild
 }
 
 func isRequest(err error) bool {
@@ -73,7 +86,7 @@ func (v *verifier) image(ctx context.Context, repository registry.Repository, di
 	v.noted(func() {
 		for _, part := range lost {
 			gone = gone || part.Digest == digest
-			v.find(reference, part.Problem(), nextCopy)
+			v.find(reference, part.Problem(), v.nextLost())
 		}
 	})
 	if gone {
@@ -140,7 +153,7 @@ func (v *verifier) labels(ctx context.Context, repository registry.Repository, t
 	}
 	v.noted(func() {
 		if err != nil {
-			v.find(repository.Reference(top.Digest), "its labels cannot be read: "+err.Error(), nextCopy)
+			v.find(repository.Reference(top.Digest), "its labels cannot be read: "+err.Error(), v.nextLost())
 			return
 		}
 		for _, key := range slices.Sorted(maps.Keys(want)) {

@@ -129,6 +129,12 @@ func once(ctx context.Context, project *store.Project, rings []string) (Report, 
 
 // differences compares the rings' tags with the log, and returns those that differ.
 func (v *verifier) differences(ctx context.Context, rings []string) (differ map[string]bool, err error) {
+	if len(rings) == 0 {
+		rings = v.known()
+	}
+	if v.report.Mirror != "" {
+		return v.copied(ctx, rings)
+	}
 	if v.newest.Sequence == 0 {
 		return nil, nil
 	}
@@ -145,10 +151,24 @@ func (v *verifier) differences(ctx context.Context, rings []string) (differ map[
 		}
 		return nil, errGrown
 	}
-	if len(rings) == 0 {
-		rings = slices.Sorted(maps.Keys(v.newest.After))
-	}
 	v.rings = state.Rings()
+	return v.compare(ctx, state, rings)
+}
+
+// known are all rings of which the log says something.
+func (v *verifier) known() []string {
+	rings := records.Table{}
+	maps.Copy(rings, v.newest.After)
+	for tag := range v.log.Tags {
+		if name, ok := records.ParseName(tag); ok && name.Mark == records.Ring && v.report.Mirror != "" {
+			rings[name.Value] = records.Place{}
+		}
+	}
+	return slices.Sorted(maps.Keys(rings))
+}
+
+// compare finds the tags of rings that differ from what a state says.
+func (v *verifier) compare(ctx context.Context, state store.State, rings []string) (differ map[string]bool, err error) {
 	known, root := []string{}, "" // rings of no release have one root image
 	for _, ring := range rings {
 		if place, found := v.newest.After[ring]; found {

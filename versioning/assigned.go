@@ -81,16 +81,17 @@ func (a Assigned) With(release uint64, versions map[string]Version) Assigned {
 
 // Recall returns a with the version of an image which the release of that number has,
 // when a ring gets it back and a knows the version's line no longer. Of that line the tags
-// of the image show what was assigned; those that others pushed count too.
+// of the image show what was assigned; those that others pushed count too, but for those
+// that [Assigned.WithTags] leaves out.
 func (a Assigned) Recall(release uint64, image string, v Version, tags []Version) Assigned {
 	with := maps.Clone(a)
 	if with == nil {
 		with = Assigned{}
 	}
 	last := v
-	for _, tag := range tags {
-		if tag.line() == v.line() {
-			last = latest(last, tag)
+	for _, tag := range slices.SortedFunc(slices.Values(tags), Version.Compare) {
+		if tag.line() == v.line() && tag.Compare(last) > 0 && tag.Patch-last.Patch <= reach {
+			last = tag
 		}
 	}
 	with[image] = a.with(release, image, last)
@@ -113,9 +114,11 @@ func (a Assigned) with(release uint64, image string, v Version) []Line {
 
 // WithTags returns a with what the tags of an image show: the highest version of each
 // line that a knows, and of each major. It is for images of which the log does not know
-// all that was assigned. Tags that others pushed count too, so numbers may be passed over.
+// all that was assigned. Tags that others pushed count too, so numbers may be passed over,
+// but not so many that none would be left: a tag that is more than 1,000 minors, or patches,
+// above the one before it is left out.
 func (a Assigned) WithTags(image string, tags []Version) Assigned {
-	sorted := slices.SortedFunc(slices.Values(tags), Version.Compare)
+	sorted := a.within(image, tags)
 	for i, v := range sorted {
 		_, found := a.find(image, v)
 		if highest := i+1 == len(sorted) || sorted[i+1].Major != v.Major; found || highest {
@@ -123,6 +126,32 @@ func (a Assigned) WithTags(image string, tags []Version) Assigned {
 		}
 	}
 	return a
+}
+
+// reach is how far above what is there a tag counts.
+const reach = 1000
+
+// within are the tags that are within reach, and the versions that a knows, sorted.
+func (a Assigned) within(image string, tags []Version) []Version {
+	all := slices.Clone(tags)
+	for _, line := range a[image] {
+		all = append(all, line.Version)
+	}
+	slices.SortFunc(all, Version.Compare)
+	near, last := all[:0], Version{}
+	for _, v := range all {
+		if v.Major != last.Major {
+			last = Version{Major: v.Major}
+		}
+		minors, patches := v.Minor-last.Minor, v.Patch
+		if minors == 0 {
+			patches -= last.Patch
+		}
+		if minors <= reach && patches <= reach || a.Taken(image, v) {
+			near, last = append(near, v), v
+		}
+	}
+	return near
 }
 
 // Burn returns a in which a version counts as assigned that was free but has a tag, by

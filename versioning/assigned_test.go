@@ -41,3 +41,28 @@ func TestAssigned(t *testing.T) {
 		t.Errorf("kept %v", lines)
 	}
 }
+
+// A tag that somebody has pushed leaves numbers above it: what is far beyond all others
+// does not count.
+func TestATagThatLeavesNoNumbers(t *testing.T) {
+	a := Assigned{}.With(1, map[string]Version{"api": v("0.2000.5")})
+	far := []Version{v("0.999999999999999.0"), v("0.2000.999999999999999"), v("0.2002.999999999999999"), v("1.999999999999999.0"), v("1.5.0"), v("0.2001.0")}
+	for name, a := range map[string]Assigned{
+		"all that was assigned is unknown": a.WithTags("api", far),
+		"a line is unknown":                a.Recall(2, "api", v("0.2000.5"), far).WithTags("api", far),
+	} {
+		for text, want := range map[string]bool{
+			"0.2000.5": true, "0.2000.6": false, "0.2001.0": true, "0.2002.0": false, "1.5.0": true, "1.6.0": false,
+		} {
+			if got := a.Taken("api", v(text)); got != want {
+				t.Errorf("%s: %s: taken %v, want %v", name, text, got, want)
+			}
+		}
+		c := chooser{"api", "", false, a.Lookup(func() ([]Release, error) { return nil, nil })}
+		for _, wanted := range []string{"0.2000.6", "0.2001.0", "1.0.0"} {
+			if _, _, err := c.choose(v(wanted), Version{}); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}

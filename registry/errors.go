@@ -59,7 +59,7 @@ func Undone(err error) bool {
 		return false
 	}
 	if failed.Status == 0 && !failed.unsent {
-		return failed.Err != nil && lasting(failed.Err)
+		return failed.Err != nil && unreached(failed.Err)
 	}
 	return failed.unsent || failed.Status >= 400 && failed.Status < 500 && failed.Status != http.StatusRequestTimeout
 }

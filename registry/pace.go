@@ -198,28 +198,31 @@ func Interrupted(ctx context.Context, last error) error {
 	return &stopped
 }
 
-// lasting reports whether an error below HTTP would come again: nothing listens, there
-// is no such name, one side wants TLS and the other does not, a certificate is refused,
-// a registry leads round. Of all others, which have too many types to name, another
-// attempt shows.
+// lasting reports whether an error below HTTP would come again: what was not sent will
+// not be, one side wants TLS and the other does not, a registry leads round. Of all others,
+// which have too many types to name, another attempt shows.
 func lasting(err error) bool {
+	var (
+		header tls.RecordHeaderError
+		alert  tls.AlertError
+	)
+	return unreached(err) || errors.Is(err, errRound) || errors.As(err, &header) || errors.As(err, &alert)
+}
+
+// unreached reports whether an error below HTTP says that no request was sent: nothing
+// listens, there is no such name, a certificate is refused, or the scheme. An alert says
+// no such thing: the other side may send it when it has read all.
+func unreached(err error) bool {
 	var (
 		plain       *plainError
 		certificate *tls.CertificateVerificationError
 		authority   x509.UnknownAuthorityError
 		host        x509.HostnameError
 		invalid     x509.CertificateInvalidError
-		header      tls.RecordHeaderError
-		alert       tls.AlertError
 		resolving   *net.DNSError
 	)
-	for _, kind := range []error{syscall.ECONNREFUSED, http.ErrSchemeMismatch, errRound} {
-		if errors.Is(err, kind) {
-			return true
-		}
-	}
-	return errors.As(err, &plain) || errors.As(err, &certificate) || errors.As(err, &authority) || errors.As(err, &host) ||
-		errors.As(err, &invalid) || errors.As(err, &header) || errors.As(err, &alert) ||
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &plain) ||
+		errors.As(err, &certificate) || errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid) ||
 		errors.As(err, &resolving) && resolving.IsNotFound
 }
 

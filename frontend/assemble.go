@@ -44,14 +44,14 @@ type definition struct {
 
 // assembler makes definitions of what is known.
 type assembler struct {
-	run
+	gateway
 	known
 	builder *llb.Builder
 }
 
 // assemble makes the definitions of what the options ask for.
-func assemble(ctx context.Context, r run, k known) (definitions, error) {
-	a := assembler{run: r, known: k}
+func assemble(ctx context.Context, g gateway, k known) (definitions, error) {
+	a := assembler{gateway: g, known: k}
 	a.builder = &llb.Builder{
 		Compiler:  k.compiler,
 		Context:   func(source llb.Source) bk.State { return k.selection.State(k.tree, source) },
@@ -60,10 +60,10 @@ func assemble(ctx context.Context, r run, k known) (definitions, error) {
 	if err := a.checkSiblings(); err != nil {
 		return definitions{}, err
 	}
-	if r.opts.Export || r.opts.Target == AllImages {
+	if g.opts.Export || g.opts.Target == AllImages {
 		return a.all(ctx)
 	}
-	image, stage := r.opts.splitTarget()
+	image, stage := g.opts.splitTarget()
 	if image == "" {
 		image = k.Root
 	}
@@ -183,7 +183,7 @@ func (a assembler) unchanged(ctx context.Context, image string) (definitions, er
 	ref := a.manifest.Repository(image) + "@" + dgst
 	var made definitions
 	for _, platform := range selected {
-		_, _, config, err := a.client.ResolveImageConfig(ctx, ref, sourceresolver.Opt{
+		_, _, config, err := a.ResolveImageConfig(ctx, ref, sourceresolver.Opt{
 			LogName:  "[quoit] load metadata for " + ref,
 			ImageOpt: &sourceresolver.ResolveImageOpt{Platform: &platform},
 		})
@@ -191,7 +191,7 @@ func (a assembler) unchanged(ctx context.Context, image string) (definitions, er
 			return definitions{}, fmt.Errorf("reading %s: %w", ref, err)
 		}
 		def, err := bk.Image(ref, bk.Platform(platform), bk.WithCustomName("["+image+"] unchanged: "+ref)).
-			Marshal(ctx, bk.Platform(platform), bk.WithCaps(a.client.BuildOpts().LLBCaps))
+			Marshal(ctx, bk.Platform(platform), bk.WithCaps(a.BuildOpts().LLBCaps))
 		if err != nil {
 			return definitions{}, fmt.Errorf("writing the graph: %w", err)
 		}

@@ -66,25 +66,25 @@ func build(ctx context.Context, c client.Client, host Host) (*client.Result, err
 	if err != nil {
 		return nil, err
 	}
-	return asked.answer(ctx, func() (run, error) {
+	return asked.answer(ctx, func() (gateway, error) {
 		patient := patientClient{c, maxPatience}
 		ui, err := dockerui.NewClient(patient)
 		runner := func() (bk.State, string, error) { return host.Runner(c) }
-		return run{client: patient, ui: ui, runner: runner, host: host, opts: opts}, err
+		return gateway{patient, ui, runner, host, opts}, err
 	})
 }
 
 // buildAnswer builds what the options ask for.
-func buildAnswer(ctx context.Context, r run, k known) (*client.Result, error) {
-	made, err := assemble(ctx, r, k)
+func buildAnswer(ctx context.Context, g gateway, k known) (*client.Result, error) {
+	made, err := assemble(ctx, g, k)
 	if err != nil {
 		return nil, err
 	}
-	res, err := solve(ctx, r, made)
+	res, err := solve(ctx, g, made)
 	if err != nil {
 		return nil, err
 	}
-	return res, r.describe(res, k.Plan)
+	return res, g.describe(res, k.Plan)
 }
 
 // MaxPart is how many images a part has at most. BuildKit asks for the layers of

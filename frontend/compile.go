@@ -26,15 +26,15 @@ type compiled struct {
 // whose tags are not followed.
 func newCompiler(r run, p project, pins map[string]string) *llb.Compiler {
 	return &llb.Compiler{
-		Gateway:   r.client,
-		Options:   r.client.BuildOpts().Opts,
+		Gateway:   r.gateway,
+		Options:   r.gateway.BuildOpts().Opts,
 		Sources:   p.images,
 		Names:     p.names(),
-		Externals: llb.NewExternals(r.client, pins),
+		Externals: llb.NewExternals(r.configs, pins),
 		Frontends: r.opts.AllowSyntax,
 		Warn: func(ctx context.Context, source llb.Source, message string, warning client.WarnOpts) {
 			// A warning that cannot be delivered harms nobody.
-			_ = r.client.Warn(ctx, headOf(source.Files), message, warning)
+			_ = r.warn(ctx, headOf(source.Files), message, warning)
 		},
 	}
 }

@@ -10,7 +10,6 @@ import (
 
 	cacheutil "github.com/moby/buildkit/cache/util"
 	bk "github.com/moby/buildkit/client/llb"
-	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/patternmatcher/ignorefile"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
@@ -42,25 +41,25 @@ type reader interface {
 	ReadDir(context.Context, client.ReadDirRequest) ([]*fstypes.Stat, error)
 }
 
-// disk is a folder of this machine, read as BuildKit reads what it was sent:
+// folder is one of this machine, read as BuildKit reads what it was sent:
 // links are followed inside of it, and nothing but files is opened.
-type disk string
+type folder string
 
-func (d disk) ReadFile(ctx context.Context, r client.ReadRequest) ([]byte, error) {
+func (d folder) ReadFile(ctx context.Context, r client.ReadRequest) ([]byte, error) {
 	return cacheutil.ReadFile(ctx, string(d), cacheutil.ReadRequest{
 		Filename: r.Filename, Range: &cacheutil.FileRange{Offset: r.Range.Offset, Length: r.Range.Length},
 	}, maxControlFile)
 }
 
-func (d disk) ReadDir(ctx context.Context, r client.ReadDirRequest) ([]*fstypes.Stat, error) {
+func (d folder) ReadDir(ctx context.Context, r client.ReadDirRequest) ([]*fstypes.Stat, error) {
 	return cacheutil.ReadDir(ctx, string(d), cacheutil.ReadDirRequest{Path: r.Path, IncludePattern: r.IncludePattern})
 }
 
 // readFiles reads every image's container file and ignore file, in one transfer.
 func readFiles(ctx context.Context, r run, d declared) (project, error) {
-	files, err := d.loadControlFiles(ctx, r.client)
+	files, err := r.files.control(ctx, d)
 	if err != nil {
-		return project{}, err
+		return project{}, fmt.Errorf("loading container files: %w", err)
 	}
 	all := d.manifest.Images
 	sources := make([]llb.Source, len(all))
@@ -69,7 +68,7 @@ func readFiles(ctx context.Context, r run, d declared) (project, error) {
 	eg.SetLimit(maxParallelReads)
 	for i, image := range all {
 		eg.Go(func() (err error) {
-			sources[i], problems[i], err = d.readImage(ctx, files, image, r.opts, defaultPlatform(r.client))
+			sources[i], problems[i], err = d.readImage(ctx, files, image, r.opts, defaultPlatform(r.gateway.BuildOpts()))
 			return err
 		})
 	}
@@ -86,36 +85,6 @@ func readFiles(ctx context.Context, r run, d declared) (project, error) {
 	}
 	tree, selection := d.treeFor(images, r.opts.NoCache)
 	return project{d, images, tree, selection}, inManifest(mistakes.Err(), d.source.SourceMap)
-}
-
-func (d declared) loadControlFiles(ctx context.Context, c client.Client) (*controlFiles, error) {
-	st := d.at.remote
-	if st == nil {
-		local := bk.Local(localName,
-			bk.SessionID(d.at.session),
-			bk.FollowPaths(d.controlPaths()),
-			bk.SharedKeyHint("quoit:"+d.manifest.Project+":control"),
-			bk.Differ(bk.DiffNone, false),
-			dockerui.WithInternalName("load container files and ignore files"),
-		)
-		st = &local
-	}
-	def, err := st.Marshal(ctx, bk.WithCaps(c.BuildOpts().LLBCaps))
-	if err != nil {
-		return nil, fmt.Errorf("loading container files: %w", err)
-	}
-	if d.at.folder != "" && d.at.remote == nil {
-		return &controlFiles{tree: disk(d.at.folder), def: def}, nil
-	}
-	res, err := c.Solve(ctx, client.SolveRequest{Definition: def.ToPB()})
-	if err != nil {
-		return nil, fmt.Errorf("loading container files: %w", err)
-	}
-	ref, err := res.SingleRef()
-	if err != nil {
-		return nil, fmt.Errorf("loading container files: %w", err)
-	}
-	return &controlFiles{tree: ref, def: def}, nil
 }
 
 // controlPaths are all paths at which a container or an ignore file may lie, as
@@ -252,8 +221,8 @@ func imagePlatforms(image manifest.Image, builder ocispecs.Platform) ([]ocispecs
 }
 
 // defaultPlatform is the builder's.
-func defaultPlatform(c client.Client) ocispecs.Platform {
-	if workers := c.BuildOpts().Workers; len(workers) > 0 && len(workers[0].Platforms) > 0 {
+func defaultPlatform(o client.BuildOpts) ocispecs.Platform {
+	if workers := o.Workers; len(workers) > 0 && len(workers[0].Platforms) > 0 {
 		return platforms.Normalize(workers[0].Platforms[0])
 	}
 	return platforms.Normalize(platforms.DefaultSpec())

@@ -2,22 +2,22 @@ package frontend
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
 	bk "github.com/moby/buildkit/client/llb"
-	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/containerd/platforms"
 
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/llb"
+	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/revision"
 	"github.com/quoitbuild/quoit/versioning"
 )
@@ -128,7 +128,10 @@ func (r run) hashTrees(ctx context.Context, p project, req revision.Request) (ma
 	if len(needed.Images) == 0 {
 		return trees, nil
 	}
-	res, err := r.runHash(ctx, p.tree, needed)
+	res, err := r.hasher.hash(ctx, p, needed)
+	if err == nil && res.Scheme != revision.Scheme {
+		err = fmt.Errorf("the answer has scheme %d, expected %d", res.Scheme, revision.Scheme)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("hashing the project's files: %w", err)
 	}
@@ -163,70 +166,6 @@ func (p project) linkedContexts(links map[string]string) error {
 	return inManifest(mistakes.Err(), p.source.SourceMap)
 }
 
-func (r run) runHash(ctx context.Context, tree bk.State, req revision.Request) (res revision.Response, err error) {
-	data, err := json.Marshal(req)
-	if err != nil {
-		return res, err
-	}
-	root, binary, err := r.runner()
-	if err != nil {
-		return res, err
-	}
-	request := bk.Scratch().File(bk.Mkfile(requestFile, 0o444, data), dockerui.WithInternalName("what the images read"))
-	// The runner is a mount, as BuildKit knows those by their contents, and a
-	// local source in the place of the root by its session.
-	step := bk.Scratch().Run(
-		bk.Args([]string{"/runner" + binary, HashCommand, "/project", "/request/" + requestFile, "/answer/" + responseFile}),
-		bk.AddMount("/runner", root, bk.Readonly),
-		bk.AddMount("/project", tree, bk.Readonly),
-		bk.AddMount("/request", request, bk.Readonly),
-		bk.Network(bk.NetModeNone),
-		dockerui.WithInternalName("hash what the images read"),
-	)
-	def, err := step.AddMount("/answer", bk.Scratch()).Marshal(ctx, bk.Platform(defaultPlatform(r.client)), bk.WithCaps(r.client.BuildOpts().LLBCaps))
-	if err != nil {
-		return res, err
-	}
-	answer, err := r.client.Solve(ctx, client.SolveRequest{Definition: def.ToPB()})
-	if err != nil {
-		return res, err
-	}
-	ref, err := answer.SingleRef()
-	if err != nil {
-		return res, err
-	}
-	return readResponse(ctx, ref)
-}
-
-// readResponse reads the answer in pieces: one message of the gateway may be
-// too small for it.
-func readResponse(ctx context.Context, ref client.Reference) (res revision.Response, err error) {
-	const piece = 2 << 20
-	var data []byte
-	for {
-		part, err := ref.ReadFile(ctx, client.ReadRequest{
-			Filename: responseFile, Range: &client.FileRange{Offset: len(data), Length: piece},
-		})
-		if err != nil {
-			return res, err
-		}
-		data = append(data, part...)
-		if len(part) < piece {
-			break
-		}
-		if len(data) > maxResponse {
-			return res, fmt.Errorf("the answer is larger than %d MiB", maxResponse>>20)
-		}
-	}
-	if err := json.Unmarshal(data, &res); err != nil {
-		return res, fmt.Errorf("reading the answer: %w", err)
-	}
-	if res.Scheme != revision.Scheme {
-		return res, fmt.Errorf("the answer has scheme %d, expected %d", res.Scheme, revision.Scheme)
-	}
-	return res, nil
-}
-
 // revisionOf is an image's revision: over all its platforms one.
 func revisionOf(compiled []*llb.Compiled, tree digest.Digest) string {
 	source := compiled[0].Source
@@ -259,4 +198,41 @@ func headOf(def *bk.Definition) digest.Digest {
 		return ""
 	}
 	return head
+}
+
+// externals resolves those that the manifest names, all at once. One that is not
+// there is a mistake in the manifest.
+func (p project) externals(ctx context.Context, resolver *llb.Externals) (map[string]versioning.External, error) {
+	all := p.manifest.Externals
+	platform := p.images[p.manifest.Root].Platforms[0]
+	digests := make([]digest.Digest, len(all))
+	absent := make([]bool, len(all))
+	eg, ctx := errgroup.WithContext(ctx)
+	eg.SetLimit(maxParallelLookups)
+	for i, external := range all {
+		eg.Go(func() (err error) {
+			digests[i], err = resolver.Digest(ctx, external.Reference, platform)
+			if absent[i] = isAbsent(err, external.Reference); err != nil && !absent[i] {
+				return fmt.Errorf("external %s: %w", external.Name, err)
+			}
+			return nil
+		})
+	}
+	if err := eg.Wait(); err != nil {
+		return nil, err
+	}
+	var mistakes diag.List
+	found := map[string]versioning.External{}
+	for i, external := range all {
+		if absent[i] {
+			mistakes.Add(p.absentExternal(external))
+		}
+		found[external.Name] = versioning.External{Reference: external.Reference, Digest: digests[i].String()}
+	}
+	return found, inManifest(mistakes.Err(), p.source.SourceMap)
+}
+
+func (p project) absentExternal(external manifest.External) diag.Diagnostic {
+	return p.mistake(external.Value, "check its name and tag, or push it there first",
+		"external %s: the registry has no %s", external.Name, external.Reference)
 }

@@ -56,7 +56,7 @@ func (l log) open(ctx context.Context, named string) (records.Sealed, error) {
 		return records.Sealed{}, nil // nothing was released yet
 	case image == nil:
 		return records.Sealed{}, gone(ref, "check what lies between BuildKit and the registry")
-	case named == "" && image.labels[labels.Record] == "" && image.labels[labels.Empty] != "":
+	case named == "" && image.Labels[labels.Record] == "" && image.Labels[labels.Empty] != "":
 		return records.Sealed{}, fmt.Errorf("%s/%s is a mirror: build at its origin, and run `quoit copy` again", l.manifest.Registry, l.manifest.Project)
 	}
 	return parseRecord(ref, image)
@@ -64,7 +64,7 @@ func (l log) open(ctx context.Context, named string) (records.Sealed, error) {
 
 // parseRecord reads a record from the label of its config.
 func parseRecord(ref string, image *published) (records.Sealed, error) {
-	label, found := image.labels[labels.Record]
+	label, found := image.Labels[labels.Record]
 	if !found {
 		return records.Sealed{}, fmt.Errorf("%s: %w: run `quoit verify`", ref, records.ErrNotRecord)
 	}
@@ -72,7 +72,7 @@ func parseRecord(ref string, image *published) (records.Sealed, error) {
 	if image.err != nil {
 		return records.Sealed{}, fmt.Errorf("%s: %w", ref, image.err)
 	}
-	return records.Sealed{Record: image.record, Digest: image.digest}, nil
+	return records.Sealed{Record: image.record, Digest: image.Digest}, nil
 }
 
 // gone is the error for what the log names by digest and BuildKit does not find: also what
@@ -174,7 +174,7 @@ func (l log) release(ctx context.Context, ring string) (*versioning.Placed, erro
 	if image == nil {
 		return nil, gone(ref, fmt.Sprintf("run `quoit repair`, or give ring %s another release than %s with `quoit set`", ring, place.Version))
 	}
-	release, err := labels.Parse(image.labels)
+	release, err := labels.Parse(image.Labels)
 	if err != nil {
 		return nil, fmt.Errorf("ring %s (%s): %w", ring, ref, err)
 	}

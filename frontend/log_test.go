@@ -145,7 +145,7 @@ func TestManyImagesCostTheirNumber(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := log{
-				lookup:   &lookup{found: map[string]*published{shopRegistry + "/records@" + at: {digest: at, labels: map[string]string{labels.Record: string(label)}}}},
+				lookup:   &lookup{found: map[string]*published{shopRegistry + "/records@" + at: {Image: Image{Digest: at, Labels: map[string]string{labels.Record: string(label)}}}}},
 				manifest: &manifest.Manifest{Registry: strings.TrimSuffix(shopRegistry, "/acme/shop"), Project: "acme/shop"},
 				newest:   records.Sealed{Record: records.Record{Sequence: 2, After: record.After, Digests: map[uint64]string{1: at}}},
 			}

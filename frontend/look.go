@@ -22,11 +22,11 @@ type state struct {
 // to be known for it is the manifest.
 func look(ctx context.Context, r run, d declared) (state, error) {
 	root, _ := d.manifest.Image(d.manifest.Root)
-	platforms, err := imagePlatforms(root, defaultPlatform(r.client))
+	platforms, err := imagePlatforms(root, defaultPlatform(r.gateway.BuildOpts()))
 	if err != nil {
 		return state{}, err
 	}
-	l, err := openLog(ctx, log{lookup: &lookup{gateway: r.client}, manifest: d.manifest, root: platforms}, r.newest)
+	l, err := openLog(ctx, log{lookup: &lookup{from: r.images}, manifest: d.manifest, root: platforms}, r.record)
 	if err != nil {
 		return state{}, err
 	}
@@ -43,15 +43,12 @@ func look(ctx context.Context, r run, d declared) (state, error) {
 	return s, ringProblem(eg.Wait())
 }
 
-// newest says which record is the newest, as [Options.Record] does.
-func (r run) newest(ctx context.Context) (string, error) {
-	switch {
-	case r.opts.First:
+// record says which record is the newest, as [Options.Record] does.
+func (r run) record(ctx context.Context) (string, error) {
+	if r.opts.First {
 		return NoRecord, nil
-	case r.host.Record != nil:
-		return r.host.Record(ctx)
 	}
-	return r.opts.Record, nil
+	return r.newest(ctx)
 }
 
 func ringProblem(err error) error {

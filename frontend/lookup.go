@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -17,7 +15,6 @@ import (
 	"github.com/moby/buildkit/util/grpcerrors"
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
-	"google.golang.org/grpc/codes"
 
 	"github.com/quoitbuild/quoit/store/records"
 )
@@ -25,10 +22,23 @@ import (
 // maxParallelLookups bounds the questions to registries at one time.
 const maxParallelLookups = 32
 
-// lookup reads images of the project's registry through BuildKit. Each reference is
-// asked for once.
+// Images reads images of the project's registry, for what their labels say.
+type Images interface {
+	// Image returns an image as it is for the first of the platforms that it has, or for
+	// any: its labels say the same for each. It is nil if the registry says, without any
+	// doubt, that it is not there. What says in a few words what it is asked for.
+	Image(ctx context.Context, ref, what string, platforms []ocispecs.Platform) (*Image, error)
+}
+
+// Image is an image in a registry.
+type Image struct {
+	Digest string // of what the reference names
+	Labels map[string]string
+}
+
+// lookup reads images of the project's registry. Each reference is asked for once.
 type lookup struct {
-	gateway client.Client
+	from Images
 
 	mu    sync.Mutex
 	found map[string]*published
@@ -36,13 +46,37 @@ type lookup struct {
 
 // published is an image in the registry; nil stands for one that is not there.
 type published struct {
-	digest string
-	labels map[string]string
+	Image
 
 	parse  sync.Once // of a record, which may be asked for each image
 	record records.Record
 	err    error
 }
+
+func (l *lookup) read(ctx context.Context, ref string, platforms []ocispecs.Platform, what string) (*published, error) {
+	l.mu.Lock()
+	known, ok := l.found[ref]
+	l.mu.Unlock()
+	if ok {
+		return known, nil
+	}
+	image, err := l.from.Image(ctx, ref, what, platforms)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.found == nil {
+		l.found = map[string]*published{}
+	}
+	if l.found[ref] = nil; image != nil {
+		l.found[ref] = &published{Image: *image}
+	}
+	return l.found[ref], nil
+}
+
+// gatewayImages reads them through BuildKit.
+type gatewayImages struct{ client.Client }
 
 // otherPlatforms are tried for an image that was made for none of those that the
 // manifest has now: its labels say the same for each.
@@ -52,18 +86,10 @@ var otherPlatforms = []ocispecs.Platform{
 	{OS: "linux", Architecture: "ppc64le"}, {OS: "linux", Architecture: "s390x"}, {OS: "linux", Architecture: "386"},
 }
 
-// read resolves a reference and its config for the first of the platforms that
-// it has.
-func (l *lookup) read(ctx context.Context, ref string, platforms []ocispecs.Platform, what string) (*published, error) {
-	l.mu.Lock()
-	image, ok := l.found[ref]
-	l.mu.Unlock()
-	if ok {
-		return image, nil
-	}
-	var err error
+// Image resolves a reference and its config.
+func (g gatewayImages) Image(ctx context.Context, ref, what string, platforms []ocispecs.Platform) (image *Image, err error) {
 	for _, platform := range slices.Concat(platforms, otherPlatforms) {
-		image, err = l.resolve(ctx, ref, &platform, what)
+		image, err = g.resolve(ctx, ref, &platform, what)
 		if err == nil || !isOtherPlatform(err) {
 			break
 		}
@@ -71,17 +97,11 @@ func (l *lookup) read(ctx context.Context, ref string, platforms []ocispecs.Plat
 	if err != nil {
 		return nil, lookingUp(ref, err)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.found == nil {
-		l.found = map[string]*published{}
-	}
-	l.found[ref] = image
 	return image, nil
 }
 
-func (l *lookup) resolve(ctx context.Context, ref string, platform *ocispecs.Platform, what string) (*published, error) {
-	meta, err := l.ask(ctx, ref, what, sourceresolver.ResolveImageOpt{Platform: platform})
+func (g gatewayImages) resolve(ctx context.Context, ref string, platform *ocispecs.Platform, what string) (*Image, error) {
+	meta, err := g.ask(ctx, ref, what, sourceresolver.ResolveImageOpt{Platform: platform})
 	if isAbsent(err, ref) {
 		return nil, nil
 	}
@@ -92,13 +112,13 @@ func (l *lookup) resolve(ctx context.Context, ref string, platform *ocispecs.Pla
 	if err := json.Unmarshal(meta.Image.Config, &config); err != nil {
 		return nil, fmt.Errorf("reading its config: %w", err)
 	}
-	return &published{digest: meta.Image.Digest.String(), labels: config.Config.Labels}, nil
+	return &Image{Digest: meta.Image.Digest.String(), Labels: config.Config.Labels}, nil
 }
 
 // ask resolves a reference anew, whatever BuildKit knows of its tag.
-func (l *lookup) ask(ctx context.Context, ref, what string, opt sourceresolver.ResolveImageOpt) (*sourceresolver.MetaResponse, error) {
+func (g gatewayImages) ask(ctx context.Context, ref, what string, opt sourceresolver.ResolveImageOpt) (*sourceresolver.MetaResponse, error) {
 	opt.ResolveMode = "pull"
-	meta, err := l.gateway.ResolveSourceMetadata(ctx, &pb.SourceOp{Identifier: "docker-image://" + ref}, sourceresolver.Opt{
+	meta, err := g.ResolveSourceMetadata(ctx, &pb.SourceOp{Identifier: "docker-image://" + ref}, sourceresolver.Opt{
 		LogName: "[quoit] " + what, ImageOpt: &opt,
 	})
 	if err == nil && meta.Image == nil {
@@ -111,8 +131,8 @@ func (l *lookup) ask(ctx context.Context, ref, what string, opt sourceresolver.R
 // does not exist. Other texts that end in "not found" speak of a platform or a
 // blob of an image that is there.
 func isAbsent(err error, ref string) bool {
-	if err == nil {
-		return false
+	if err == nil || isAbsentError(err) {
+		return err != nil
 	}
 	text := err.Error()
 	if status, ok := grpcerrors.AsGRPCStatus(err); ok {
@@ -123,13 +143,4 @@ func isAbsent(err error, ref string) bool {
 
 func isOtherPlatform(err error) bool {
 	return strings.Contains(err.Error(), "no match for platform")
-}
-
-// isNotFound tells whether a file is not there.
-func isNotFound(err error) bool {
-	if err == nil {
-		return false
-	}
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, os.ErrNotExist) || grpcerrors.Code(err) == codes.NotFound ||
-		strings.Contains(err.Error(), "no such file or directory") || strings.Contains(err.Error(), "not a directory")
 }

@@ -17,13 +17,13 @@ import (
 	"github.com/quoitbuild/quoit/manifest"
 )
 
-// gateway is a BuildKit that answers look-ups.
-type gateway struct {
+// answers is a BuildKit that answers look-ups.
+type answers struct {
 	client.Client
 	answer func(context.Context) (*sourceresolver.MetaResponse, error)
 }
 
-func (g gateway) ResolveSourceMetadata(ctx context.Context, _ *pb.SourceOp, _ sourceresolver.Opt) (*sourceresolver.MetaResponse, error) {
+func (g answers) ResolveSourceMetadata(ctx context.Context, _ *pb.SourceOp, _ sourceresolver.Opt) (*sourceresolver.MetaResponse, error) {
 	return g.answer(ctx)
 }
 
@@ -33,7 +33,7 @@ func testLog(t *testing.T, answer func(context.Context) (*sourceresolver.MetaRes
 	if err != nil {
 		t.Fatal(err)
 	}
-	return log{lookup: &lookup{gateway: gateway{answer: answer}}, manifest: m}
+	return log{lookup: &lookup{from: gatewayImages{answers{answer: answer}}}, manifest: m}
 }
 
 func TestALookUpEndsWithoutAnAnswer(t *testing.T) {
@@ -41,7 +41,7 @@ func TestALookUpEndsWithoutAnAnswer(t *testing.T) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	})
-	l.gateway = patientClient{l.gateway, time.Millisecond}
+	l.from = gatewayImages{patientClient{l.from.(gatewayImages).Client, time.Millisecond}}
 	want := "looking up registry.example.com/acme/shop/records:records: no answer within 1ms: the registry is in trouble, run the same command again later"
 	if _, err := l.open(t.Context(), ""); err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)

@@ -54,7 +54,7 @@ func TestControlFilesHaveABound(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.fails(Options{}, "reading api/Dockerfile", "16 MiB")
-	if _, err := readFile(t.Context(), disk(w.Folder), "api/Dockerfile"); err == nil || !strings.Contains(err.Error(), "16 MiB") {
+	if _, err := readFile(t.Context(), folder(w.Folder), "api/Dockerfile"); err == nil || !strings.Contains(err.Error(), "16 MiB") {
 		t.Errorf("from the disk: error %v", err)
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
-	"github.com/opencontainers/go-digest"
 
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/llb"
@@ -38,7 +37,6 @@ type declared struct {
 type place struct {
 	remote  *bk.State // the tree if it is not the client's: git, an archive
 	session string    // of the client that has the tree
-	folder  string    // the tree's, if this process has it, "" if BuildKit is asked
 }
 
 // project is everything that is read of the project's files before a compile.
@@ -54,9 +52,9 @@ type project struct {
 
 // readManifest reads and parses the manifest.
 func readManifest(ctx context.Context, r run) (declared, error) {
-	source, err := openManifest(ctx, r.client, r.ui, r.opts.Filename, r.host.Manifest)
+	source, at, err := r.files.open(ctx)
 	if err != nil {
-		return declared{}, fmt.Errorf("reading the manifest: %w", err)
+		return declared{}, err
 	}
 	written, err := manifest.Parse(source.Filename, source.Data)
 	if err != nil {
@@ -72,69 +70,7 @@ func readManifest(ctx context.Context, r run) (declared, error) {
 			Range:  []*pb.Range{pbRange(warning.Range)},
 		})
 	}
-	remote, err := remoteTree(ctx, r.client, r.ui)
-	if err != nil {
-		return declared{}, err
-	}
-	return declared{
-		manifest: m, source: source, written: written.Registry, ring: cmp.Or(r.opts.Ring, m.Rings[0]),
-		at: place{remote: remote, session: localSession(r.client), folder: r.host.Folder},
-	}, r.opts.check(m)
-}
-
-// openManifest returns the manifest of that name that is given, or else the client's.
-func openManifest(ctx context.Context, c client.Client, ui *dockerui.Client, name string, given []byte) (*dockerui.Source, error) {
-	if given == nil {
-		return ui.ReadEntrypoint(ctx, manifestLanguage)
-	}
-	info := &pb.SourceInfo{Filename: name, Language: manifestLanguage, Data: given}
-	return &dockerui.Source{
-		SourceMap: bk.NewSourceMap(nil, name, manifestLanguage, given),
-		Warn: func(ctx context.Context, message string, opts client.WarnOpts) {
-			opts.Level, opts.SourceInfo = max(opts.Level, 1), info
-			// A warning that cannot be delivered harms nobody.
-			_ = c.Warn(ctx, digest.FromBytes(given), message, opts)
-		},
-	}, nil
-}
-
-// remoteTree returns the project's tree if the client does not send it.
-func remoteTree(ctx context.Context, c client.Client, ui *dockerui.Client) (*bk.State, error) {
-	ref := c.BuildOpts().Opts[contextKey(c)]
-	_, isGit, err := dockerui.DetectGitContext(ref, nil)
-	if isGit && err != nil {
-		return nil, fmt.Errorf("reading the context %q: %w", ref, err)
-	}
-	_, _, isHTTP := dockerui.DetectHTTPContext(ref)
-	if !isGit && !isHTTP {
-		inputs, err := c.Inputs(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("reading the build's inputs: %w", err)
-		}
-		if _, ok := inputs[localName]; !ok {
-			return nil, nil
-		}
-	}
-	st, err := ui.MainContext(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("loading the context: %w", err)
-	}
-	return st, nil
-}
-
-func contextKey(c client.Client) string {
-	if key := c.BuildOpts().Opts["contextkey"]; key != "" {
-		return key
-	}
-	return localName
-}
-
-func localSession(c client.Client) string {
-	opts := c.BuildOpts()
-	if id := opts.Opts["local-sessionid:"+localName]; id != "" {
-		return id
-	}
-	return opts.SessionID
+	return declared{manifest: m, source: source, written: written.Registry, ring: cmp.Or(r.opts.Ring, m.Rings[0]), at: at}, r.opts.check(m)
 }
 
 // local is the project's tree at a client, as far as the selection wants it.

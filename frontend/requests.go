@@ -32,7 +32,7 @@ type request struct {
 }
 
 // answerer answers a request by a run, which it begins if it needs one.
-type answerer func(context.Context, func() (run, error)) (*client.Result, error)
+type answerer func(context.Context, func() (gateway, error)) (*client.Result, error)
 
 // requests are all subrequests, each with the value that it is answered from. A stock
 // client asks for the list before it asks for one of them.
@@ -49,16 +49,17 @@ func requests() []request {
 
 // fromNothing is for what is always the same.
 func fromNothing(answer func() (*client.Result, error)) answerer {
-	return func(context.Context, func() (run, error)) (*client.Result, error) { return answer() }
+	return func(context.Context, func() (gateway, error)) (*client.Result, error) { return answer() }
 }
 
 // fromProject is for what the manifest, container files and ignore files say.
 func fromProject(answer func(context.Context, run, project) (*client.Result, error)) answerer {
-	return func(ctx context.Context, begin func() (run, error)) (*client.Result, error) {
-		r, err := begin()
+	return func(ctx context.Context, begin func() (gateway, error)) (*client.Result, error) {
+		g, err := begin()
 		if err != nil {
 			return nil, err
 		}
+		r := g.run()
 		p, err := r.readProject(ctx)
 		if err != nil {
 			return nil, err
@@ -70,12 +71,12 @@ func fromProject(answer func(context.Context, run, project) (*client.Result, err
 // fromGraph is for what the compiled images say too: the registries of their bases are
 // asked.
 func fromGraph(answer func(project, compiled) (*client.Result, error)) answerer {
-	return func(ctx context.Context, begin func() (run, error)) (*client.Result, error) {
-		r, err := begin()
+	return func(ctx context.Context, begin func() (gateway, error)) (*client.Result, error) {
+		g, err := begin()
 		if err != nil {
 			return nil, err
 		}
-		p, c, err := r.makeGraph(ctx)
+		p, c, err := g.run().makeGraph(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -85,17 +86,17 @@ func fromGraph(answer func(project, compiled) (*client.Result, error)) answerer 
 
 // fromPlan is for what is known when the files are hashed, and the project's registry was
 // asked.
-func fromPlan(answer func(context.Context, run, known) (*client.Result, error)) answerer {
-	return func(ctx context.Context, begin func() (run, error)) (*client.Result, error) {
-		r, err := begin()
+func fromPlan(answer func(context.Context, gateway, known) (*client.Result, error)) answerer {
+	return func(ctx context.Context, begin func() (gateway, error)) (*client.Result, error) {
+		g, err := begin()
 		if err != nil {
 			return nil, err
 		}
-		k, err := r.makePlan(ctx)
+		k, err := g.run().makePlan(ctx)
 		if err != nil {
 			return nil, err
 		}
-		return answer(ctx, r, k)
+		return answer(ctx, g, k)
 	}
 }
 
@@ -121,13 +122,13 @@ func ownRequest(name, description string) subrequests.Request {
 	}
 }
 
-func planAnswer(_ context.Context, r run, k known) (*client.Result, error) {
+func planAnswer(_ context.Context, g gateway, k known) (*client.Result, error) {
 	data, err := json.MarshalIndent(k.Plan, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("writing the plan: %w", err)
 	}
 	res := answer(append(data, '\n'), []byte(show.Block(k.Plan.String()+"\n")))
-	if r.opts.ExitCode && len(k.Plan.Changed()) > 0 {
+	if g.opts.ExitCode && len(k.Plan.Changed()) > 0 {
 		res.AddMeta("result.statuscode", []byte("2"))
 	}
 	return res, nil

@@ -29,11 +29,11 @@ import (
 const maxParallelSolves = 16
 
 // solve solves definitions and returns those that are asked for.
-func solve(ctx context.Context, r run, d definitions) (*client.Result, error) {
+func solve(ctx context.Context, g gateway, d definitions) (*client.Result, error) {
 	if d.empty {
 		return client.NewResult(), nil
 	}
-	refs, err := r.refs(ctx, d.images)
+	refs, err := g.refs(ctx, d.images)
 	if err != nil {
 		return nil, err
 	}
@@ -53,17 +53,17 @@ func solve(ctx context.Context, r run, d definitions) (*client.Result, error) {
 		set.res.AddMeta("image.name", []byte(d.name))
 	}
 	set.annotate(d.annotations)
-	return set.finish(ctx, r)
+	return set.finish(ctx, g)
 }
 
 // refs solves definitions all at once.
-func (r run) refs(ctx context.Context, all []definition) ([]client.Reference, error) {
+func (g gateway) refs(ctx context.Context, all []definition) ([]client.Reference, error) {
 	refs := make([]client.Reference, len(all))
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.SetLimit(maxParallelSolves)
 	for i, d := range all {
 		eg.Go(func() (err error) {
-			refs[i], err = r.ref(ctx, d.graph)
+			refs[i], err = g.ref(ctx, d.graph)
 			return err
 		})
 	}
@@ -71,11 +71,11 @@ func (r run) refs(ctx context.Context, all []definition) ([]client.Reference, er
 }
 
 // ref solves a graph; nil for none.
-func (r run) ref(ctx context.Context, graph *pb.Definition) (client.Reference, error) {
+func (g gateway) ref(ctx context.Context, graph *pb.Definition) (client.Reference, error) {
 	if graph == nil {
 		return nil, nil
 	}
-	res, err := r.client.Solve(ctx, client.SolveRequest{Definition: graph, CacheImports: r.ui.CacheImports})
+	res, err := g.Solve(ctx, client.SolveRequest{Definition: graph, CacheImports: g.ui.CacheImports})
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func (r *resultSet) annotate(annotations map[string]string) {
 }
 
 // finish scans the images if an SBOM was asked for and closes the result.
-func (r *resultSet) finish(ctx context.Context, by run) (*client.Result, error) {
+func (r *resultSet) finish(ctx context.Context, by gateway) (*client.Result, error) {
 	if by.ui.SBOM != nil {
 		if err := r.scan(ctx, by); err != nil {
 			return nil, fmt.Errorf("making the SBOM: %w", err)
@@ -135,10 +135,10 @@ func (r *resultSet) finish(ctx context.Context, by run) (*client.Result, error) 
 	return r.res, nil
 }
 
-func (r *resultSet) scan(ctx context.Context, by run) error {
+func (r *resultSet) scan(ctx context.Context, by gateway) error {
 	platform := by.ui.BuildPlatforms[0]
-	scanner, err := sbom.CreateSBOMScanner(ctx, by.client, by.ui.SBOM.Generator, platform, sourceresolver.Opt{
-		ImageOpt: &sourceresolver.ResolveImageOpt{Platform: &platform, ResolveMode: by.client.BuildOpts().Opts["image-resolve-mode"]},
+	scanner, err := sbom.CreateSBOMScanner(ctx, by, by.ui.SBOM.Generator, platform, sourceresolver.Opt{
+		ImageOpt: &sourceresolver.ResolveImageOpt{Platform: &platform, ResolveMode: by.BuildOpts().Opts["image-resolve-mode"]},
 	}, by.ui.SBOM.Parameters)
 	if err != nil {
 		return err
@@ -187,13 +187,13 @@ const (
 )
 
 // describe adds what people and tools read about the build to its result.
-func (r run) describe(res *client.Result, plan versioning.Plan) error {
+func (g gateway) describe(res *client.Result, plan versioning.Plan) error {
 	data, err := json.Marshal(plan)
 	if err != nil {
 		return fmt.Errorf("writing the plan: %w", err)
 	}
 	res.AddMeta(MetaPlan, []byte(base64.StdEncoding.EncodeToString(data)))
-	if !r.opts.Export {
+	if !g.opts.Export {
 		res.AddMeta(metaMessage, []byte(message(plan)))
 	}
 	return nil

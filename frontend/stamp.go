@@ -91,7 +91,7 @@ func (a assembler) releaseFiles(name string) (map[string][]byte, error) {
 // checkExport fails if BuildKit cannot export one image for each id: an older
 // one would export nothing and say nothing.
 func (a assembler) checkExport() error {
-	caps := a.client.BuildOpts().LLBCaps
+	caps := a.BuildOpts().LLBCaps
 	if err := caps.Supports(pb.CapSessionExporter); err != nil {
 		return errors.New("this BuildKit cannot push several images of one build: BuildKit 0.21 or later is needed")
 	}

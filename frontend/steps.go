@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"slices"
 
-	bk "github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/quoitbuild/quoit/llb"
+	"github.com/quoitbuild/quoit/revision"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -27,14 +30,37 @@ import (
 // A look needs nothing but the manifest, so it runs beside those that follow, up to
 // the decision.
 
-// run is one run of the frontend: what it is asked, and the BuildKit that it asks.
+// run is one run of the steps up to a plan: what it is asked, and what these ask of the
+// outside.
 type run struct {
-	client client.Client
-	ui     *dockerui.Client
-	runner func() (fs bk.State, path string, err error) // see [Runner]
-	host   Host
-	opts   Options
+	gateway llb.Gateway
+	files   files
+	configs sourceresolver.ImageMetaResolver // of images that the project does not build
+	images  Images                           // of the project
+	hasher  hasher
+	newest  func(context.Context) (string, error) // see [Options.Record]
+	warn    warner
+	opts    Options
 }
+
+// files has those of the project that say how it is built.
+type files interface {
+	// open returns the manifest, and where the others are.
+	open(context.Context) (*dockerui.Source, place, error)
+	// control are the container files and ignore files.
+	control(context.Context, declared) (*controlFiles, error)
+}
+
+// hasher has all of the project's files.
+type hasher interface {
+	// load makes them ready while images are compiled.
+	load(context.Context, project) error
+	// hash answers by the digest of what each image reads.
+	hash(context.Context, project, revision.Request) (revision.Response, error)
+}
+
+// warner delivers a warning, as [client.Client.Warn] does.
+type warner func(context.Context, digest.Digest, string, client.WarnOpts) error
 
 // known is all that is known once a plan is made.
 type known struct {
@@ -134,17 +160,12 @@ func (r run) pins(ctx context.Context, d declared, looking *pending[state]) (map
 	return seen.Current.Release.Digests(), nil
 }
 
-// compileLoading compiles all images while BuildKit loads the tree that they are hashed
-// in, for which nothing of that has to be known.
+// compileLoading compiles all images while the tree is loaded that they are hashed in.
 func (r run) compileLoading(ctx context.Context, p project, pins map[string]string) (c compiled, err error) {
-	def, err := p.tree.Marshal(ctx, bk.WithCaps(r.client.BuildOpts().LLBCaps))
-	if err != nil {
-		return c, fmt.Errorf("loading the project's files: %w", err)
-	}
 	var mistakes error
 	eg, egCtx := errgroup.WithContext(ctx)
 	eg.Go(func() error {
-		if _, err := r.client.Solve(egCtx, client.SolveRequest{Definition: def.ToPB(), Evaluate: true}); err != nil {
+		if err := r.hasher.load(egCtx, p); err != nil {
 			return fmt.Errorf("loading the project's files: %w", err)
 		}
 		return nil

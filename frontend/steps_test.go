@@ -69,10 +69,13 @@ func testProject(t *testing.T, manifestText, containerFile string) project {
 	}
 }
 
+// runOf is a run that asks a BuildKit.
+func runOf(b builder) run { return gateway{Client: b}.run() }
+
 func TestATransferThatFailsIsNoInterrupt(t *testing.T) {
 	compiling := make(chan struct{})
 	transfer := errors.New("the client is gone")
-	r := run{client: builder{
+	r := runOf(builder{
 		solve: func(context.Context) (*client.Result, error) {
 			<-compiling
 			return nil, transfer
@@ -82,7 +85,7 @@ func TestATransferThatFailsIsNoInterrupt(t *testing.T) {
 			<-ctx.Done()
 			return "", nil, ctx.Err()
 		},
-	}}
+	})
 	_, err := r.compileLoading(t.Context(), testProject(t, "", "FROM busybox\n"), nil)
 	if !errors.Is(err, transfer) || errors.Is(err, context.Canceled) || grpcerrors.Code(err) == codes.Canceled {
 		t.Errorf("error %v with code %s", err, grpcerrors.Code(err))
@@ -91,13 +94,13 @@ func TestATransferThatFailsIsNoInterrupt(t *testing.T) {
 
 func TestAnInterruptedTransferIsAnInterrupt(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	r := run{client: builder{
+	r := runOf(builder{
 		solve: func(ctx context.Context) (*client.Result, error) {
 			cancel()
 			<-ctx.Done()
 			return nil, ctx.Err()
 		},
-	}}
+	})
 	if _, err := r.compileLoading(ctx, testProject(t, "", "FROM scratch\nCOPY . /\n"), nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
@@ -105,9 +108,9 @@ func TestAnInterruptedTransferIsAnInterrupt(t *testing.T) {
 
 func TestAMistakeDoesNotWaitForTheRings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run{client: builder{
+		r := runOf(builder{
 			solve: func(context.Context) (*client.Result, error) { return client.NewResult(), nil },
-		}}
+		})
 		silent := &pending[state]{made: make(chan struct{})}
 		if _, err := r.plan(t.Context(), testProject(t, "", "FROM scratch\nCPOY . /\n"), silent); err == nil || !strings.Contains(err.Error(), "CPOY") {
 			t.Errorf("error %v", err)

@@ -2,7 +2,12 @@ package llb
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
+	"strings"
+
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	"github.com/moby/buildkit/solver/errdefs"
 
 	"github.com/quoitbuild/quoit/graph"
 )
@@ -58,4 +63,26 @@ func falseCircle(circles [][]*unit, results map[string][]*Compiled) error {
 	err := fmt.Errorf("%w; no layer comes from %s, but the file's own frontend was told about it: remove it from the file",
 		&graph.CycleError{Path: append(path, first)}, second)
 	return InReference(err, results[first][0].Source, second)
+}
+
+// InReference gives an error the excerpt of the line of an image's container
+// file that names a sibling, or of none if no line does.
+func InReference(err error, source Source, sibling string) error {
+	err = fmt.Errorf("image %s: %w", source.Name, err)
+	parsed, parseErr := parser.Parse(strings.NewReader(string(source.Map.Data)))
+	if parseErr != nil {
+		return err
+	}
+	word := wordPattern(sibling)
+	for _, node := range parsed.AST.Children {
+		if word.MatchString(node.Original) {
+			return errdefs.WithSource(err, &errdefs.Source{Info: sourceInfo(source), Ranges: pbRanges(node.Location())})
+		}
+	}
+	return err
+}
+
+// wordPattern matches an image's name where a container file can name an image.
+func wordPattern(name string) *regexp.Regexp {
+	return regexp.MustCompile(`(^|[\s=/,])` + regexp.QuoteMeta(name) + `($|[\s:@,/])`)
 }

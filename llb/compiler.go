@@ -45,8 +45,8 @@ type Compiled struct {
 // compiled once, and so are equal container files of several images; an image that
 // builds on a sibling waits for it.
 type Compiler struct {
-	// Gateway is BuildKit.
-	Gateway client.Client
+	// Gateway is BuildKit, or [Alone].
+	Gateway Gateway
 	// Options are the build's options for every image, as a frontend gets them.
 	Options map[string]string
 	// Sources are the images by name.

@@ -8,7 +8,6 @@ import (
 
 	"github.com/distribution/reference"
 	"github.com/moby/buildkit/client/llb/sourceresolver"
-	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -21,7 +20,7 @@ import (
 // platform once however many images use it. A reference has one digest, whatever
 // the platform. It is safe for concurrent use.
 type Externals struct {
-	gateway client.Client
+	configs sourceresolver.ImageMetaResolver
 	pins    map[string]string
 	mu      sync.Mutex
 	found   map[string]*lookup
@@ -41,10 +40,10 @@ type lookup struct {
 	err    error
 }
 
-// NewExternals returns a resolver that asks the registries through gateway.
+// NewExternals returns a resolver that asks for configs, a BuildKit or the registries.
 // Pins, by reference with tag, are used instead of what a tag says now.
-func NewExternals(gateway client.Client, pins map[string]string) *Externals {
-	return &Externals{gateway: gateway, pins: pins, found: map[string]*lookup{}, names: map[string]*named{}}
+func NewExternals(configs sourceresolver.ImageMetaResolver, pins map[string]string) *Externals {
+	return &Externals{configs: configs, pins: pins, found: map[string]*lookup{}, names: map[string]*named{}}
 }
 
 // Resolve returns the digest and the config of an image without the labels that
@@ -110,7 +109,7 @@ func (e *Externals) named(ref string) *named {
 }
 
 func (e *Externals) ask(ctx context.Context, ref string, opt sourceresolver.Opt) (digest.Digest, []byte, error) {
-	_, dgst, config, err := e.gateway.ResolveImageConfig(ctx, ref, opt)
+	_, dgst, config, err := e.configs.ResolveImageConfig(ctx, ref, opt)
 	if err != nil {
 		return "", nil, err
 	}

@@ -2,6 +2,7 @@ package llb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	bk "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/solver/pb"
 	"github.com/opencontainers/go-digest"
 	fstypes "github.com/tonistiigi/fsutil/types"
 )
@@ -18,7 +20,7 @@ import (
 // imageClient is BuildKit as the compile of one image sees it: its own options,
 // its own context, and siblings that answer as if they were in a registry.
 type imageClient struct {
-	client.Client
+	gateway  Gateway
 	ctx      context.Context // the build's: what others share must not end with one stage
 	compiler *Compiler
 	unit     *unit
@@ -36,7 +38,7 @@ func newImageClient(ctx context.Context, c *Compiler, u *unit) *imageClient {
 	opts := c.Gateway.BuildOpts()
 	opts.Opts = innerOptions(c.Options, source)
 	return &imageClient{
-		Client:    c.Gateway,
+		gateway:   c.Gateway,
 		ctx:       ctx,
 		compiler:  c,
 		unit:      u,
@@ -103,6 +105,19 @@ func (c *imageClient) ResolveImageConfig(_ context.Context, ref string, opt sour
 	}
 	return siblingHost + name + ":latest", "", config, err
 }
+
+// ResolveSourceMetadata asks BuildKit.
+func (c *imageClient) ResolveSourceMetadata(ctx context.Context, op *pb.SourceOp, opt sourceresolver.Opt) (*sourceresolver.MetaResponse, error) {
+	return c.gateway.ResolveSourceMetadata(ctx, op, opt)
+}
+
+// NewContainer fails: a compile runs nothing.
+func (c *imageClient) NewContainer(context.Context, client.NewContainerRequest) (client.Container, error) {
+	return nil, errors.New("a compile runs no container")
+}
+
+// Warn does nothing: warnings go to [Compiler.Warn].
+func (c *imageClient) Warn(context.Context, digest.Digest, string, client.WarnOpts) error { return nil }
 
 func (c *imageClient) noteExternal(ref string, dgst digest.Digest) {
 	c.mu.Lock()

@@ -1,0 +1,243 @@
+package frontend
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	bk "github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/client/llb/sourceresolver"
+	"github.com/moby/buildkit/frontend/dockerui"
+	"github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/solver/pb"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/quoitbuild/quoit/revision"
+)
+
+// gateway is BuildKit as all steps ask it: it has the project's files and registries,
+// and solves.
+type gateway struct {
+	client.Client
+	ui     *dockerui.Client
+	runner func() (fs bk.State, path string, err error) // see [Runner]
+	host   Host
+	opts   Options
+}
+
+// run is a run that asks BuildKit for everything.
+func (g gateway) run() run {
+	return run{gateway: g, files: g, configs: g, images: gatewayImages{g}, hasher: g, newest: g.newest, opts: g.opts, warn: g.Warn}
+}
+
+// newest says which record is the newest, as [Options.Record] does.
+func (g gateway) newest(ctx context.Context) (string, error) {
+	if g.host.Record == nil {
+		return g.opts.Record, nil
+	}
+	return g.host.Record(ctx)
+}
+
+func (g gateway) open(ctx context.Context) (source *dockerui.Source, at place, err error) {
+	if g.host.Manifest != nil {
+		source = given(g.opts.Filename, g.host.Manifest, g.Warn)
+	} else if source, err = g.ui.ReadEntrypoint(ctx, manifestLanguage); err != nil {
+		return nil, place{}, fmt.Errorf("reading the manifest: %w", err)
+	}
+	remote, err := g.remoteTree(ctx)
+	return source, place{remote: remote, session: localSession(g)}, err
+}
+
+// remoteTree returns the project's tree if the client does not send it.
+func (g gateway) remoteTree(ctx context.Context) (*bk.State, error) {
+	ref := g.BuildOpts().Opts[contextKey(g)]
+	_, isGit, err := dockerui.DetectGitContext(ref, nil)
+	if isGit && err != nil {
+		return nil, fmt.Errorf("reading the context %q: %w", ref, err)
+	}
+	_, _, isHTTP := dockerui.DetectHTTPContext(ref)
+	if !isGit && !isHTTP {
+		inputs, err := g.Inputs(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("reading the build's inputs: %w", err)
+		}
+		if _, ok := inputs[localName]; !ok {
+			return nil, nil
+		}
+	}
+	st, err := g.ui.MainContext(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("loading the context: %w", err)
+	}
+	return st, nil
+}
+
+func contextKey(c client.Client) string {
+	if key := c.BuildOpts().Opts["contextkey"]; key != "" {
+		return key
+	}
+	return localName
+}
+
+func localSession(c client.Client) string {
+	opts := c.BuildOpts()
+	if id := opts.Opts["local-sessionid:"+localName]; id != "" {
+		return id
+	}
+	return opts.SessionID
+}
+
+func (g gateway) control(ctx context.Context, d declared) (*controlFiles, error) {
+	st := d.at.remote
+	if st == nil {
+		local := bk.Local(localName,
+			bk.SessionID(d.at.session),
+			bk.FollowPaths(d.controlPaths()),
+			bk.SharedKeyHint("quoit:"+d.manifest.Project+":control"),
+			bk.Differ(bk.DiffNone, false),
+			dockerui.WithInternalName("load container files and ignore files"),
+		)
+		st = &local
+	}
+	def, err := st.Marshal(ctx, bk.WithCaps(g.BuildOpts().LLBCaps))
+	if err != nil {
+		return nil, err
+	}
+	if g.host.Folder != "" && d.at.remote == nil {
+		return &controlFiles{tree: folder(g.host.Folder), def: def}, nil
+	}
+	res, err := g.Solve(ctx, client.SolveRequest{Definition: def.ToPB()})
+	if err != nil {
+		return nil, err
+	}
+	ref, err := res.SingleRef()
+	return &controlFiles{tree: ref, def: def}, err
+}
+
+// load has BuildKit load the tree, for which nothing has to be known of what is read.
+func (g gateway) load(ctx context.Context, p project) error {
+	def, err := p.tree.Marshal(ctx, bk.WithCaps(g.BuildOpts().LLBCaps))
+	if err != nil {
+		return err
+	}
+	_, err = g.Solve(ctx, client.SolveRequest{Definition: def.ToPB(), Evaluate: true})
+	return err
+}
+
+// hash digests in a build step with the tree as a read-only mount, so BuildKit caches it
+// on the tree's contents.
+func (g gateway) hash(ctx context.Context, p project, req revision.Request) (res revision.Response, err error) {
+	data, err := json.Marshal(req)
+	if err != nil {
+		return res, err
+	}
+	root, binary, err := g.runner()
+	if err != nil {
+		return res, err
+	}
+	request := bk.Scratch().File(bk.Mkfile(requestFile, 0o444, data), dockerui.WithInternalName("what the images read"))
+	// The runner is a mount, as BuildKit knows those by their contents, and a
+	// local source in the place of the root by its session.
+	step := bk.Scratch().Run(
+		bk.Args([]string{"/runner" + binary, HashCommand, "/project", "/request/" + requestFile, "/answer/" + responseFile}),
+		bk.AddMount("/runner", root, bk.Readonly),
+		bk.AddMount("/project", p.tree, bk.Readonly),
+		bk.AddMount("/request", request, bk.Readonly),
+		bk.Network(bk.NetModeNone),
+		dockerui.WithInternalName("hash what the images read"),
+	)
+	def, err := step.AddMount("/answer", bk.Scratch()).Marshal(ctx, bk.Platform(defaultPlatform(g.BuildOpts())), bk.WithCaps(g.BuildOpts().LLBCaps))
+	if err != nil {
+		return res, err
+	}
+	answer, err := g.Solve(ctx, client.SolveRequest{Definition: def.ToPB()})
+	if err != nil {
+		return res, err
+	}
+	ref, err := answer.SingleRef()
+	if err != nil {
+		return res, err
+	}
+	return readResponse(ctx, ref)
+}
+
+// readResponse reads the answer in pieces: one message of the gateway may be
+// too small for it.
+func readResponse(ctx context.Context, ref client.Reference) (res revision.Response, err error) {
+	const piece = 2 << 20
+	var data []byte
+	for {
+		part, err := ref.ReadFile(ctx, client.ReadRequest{
+			Filename: responseFile, Range: &client.FileRange{Offset: len(data), Length: piece},
+		})
+		if err != nil {
+			return res, err
+		}
+		data = append(data, part...)
+		if len(part) < piece {
+			break
+		}
+		if len(data) > maxResponse {
+			return res, fmt.Errorf("the answer is larger than %d MiB", maxResponse>>20)
+		}
+	}
+	if err := json.Unmarshal(data, &res); err != nil {
+		return res, fmt.Errorf("reading the answer: %w", err)
+	}
+	return res, nil
+}
+
+// given is a manifest that is read already.
+func given(name string, data []byte, warn warner) *dockerui.Source {
+	info := &pb.SourceInfo{Filename: name, Language: manifestLanguage, Data: data}
+	return &dockerui.Source{
+		SourceMap: bk.NewSourceMap(nil, name, manifestLanguage, data),
+		Warn: func(ctx context.Context, message string, opts client.WarnOpts) {
+			opts.Level, opts.SourceInfo = max(opts.Level, 1), info
+			// A warning that cannot be delivered harms nobody.
+			_ = warn(ctx, digest.FromBytes(data), message, opts)
+		},
+	}
+}
+
+// maxPatience is how long a look-up may take, BuildKit's own attempts included.
+const maxPatience = time.Minute
+
+// patientClient is BuildKit with a deadline for each look-up of an image: by
+// itself it would wait for a silent registry for ever.
+type patientClient struct {
+	client.Client
+	patience time.Duration
+}
+
+// ResolveImageConfig is the embedded client's; the error has a next step.
+func (c patientClient) ResolveImageConfig(ctx context.Context, ref string, opt sourceresolver.Opt) (resolved string, dgst digest.Digest, config []byte, err error) {
+	err = c.limit(ctx, func(ctx context.Context) (err error) {
+		resolved, dgst, config, err = c.Client.ResolveImageConfig(ctx, ref, opt)
+		return err
+	})
+	if err != nil {
+		return "", "", nil, explained(err)
+	}
+	return resolved, dgst, config, nil
+}
+
+// ResolveSourceMetadata is the embedded client's.
+func (c patientClient) ResolveSourceMetadata(ctx context.Context, op *pb.SourceOp, opt sourceresolver.Opt) (meta *sourceresolver.MetaResponse, err error) {
+	err = c.limit(ctx, func(ctx context.Context) (err error) {
+		meta, err = c.Client.ResolveSourceMetadata(ctx, op, opt)
+		return err
+	})
+	return meta, err
+}
+
+func (c patientClient) limit(ctx context.Context, ask func(context.Context) error) error {
+	limited, cancel := context.WithTimeout(ctx, c.patience)
+	defer cancel()
+	err := ask(limited)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("no answer within %s", c.patience)
+	}
+	return err
+}

@@ -1,0 +1,119 @@
+package frontend
+
+import (
+	"context"
+	"errors"
+
+	bk "github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/client/llb/sourceresolver"
+	"github.com/moby/buildkit/frontend/dockerui"
+	"github.com/moby/buildkit/frontend/gateway/client"
+	gatewaypb "github.com/moby/buildkit/frontend/gateway/pb"
+	"github.com/moby/buildkit/solver/pb"
+	"github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quoitbuild/quoit/llb"
+	"github.com/quoitbuild/quoit/revision"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// Hasher digests what images read of the project's files, as [revision.Answer] does.
+type Hasher interface {
+	Hash(context.Context, revision.Request) (revision.Response, error)
+}
+
+// Local is a project that lies on this machine, with what a plan of it is made by where no
+// BuildKit is asked.
+type Local struct {
+	// Folder is the project's root folder.
+	Folder string
+	// Manifest is the manifest's text.
+	Manifest []byte
+	// Platform is what an image is built for whose manifest does not say it.
+	Platform ocispecs.Platform
+	// Configs has digests and configs of images that the project does not build. Of a
+	// reference that a registry says it does not have, the error is an [*AbsentError].
+	Configs sourceresolver.ImageMetaResolver
+	// Images has the images of the project's registry.
+	Images Images
+	// Hasher knows the project's files.
+	Hasher Hasher
+	// Record says what [Options.Record] is, as [Host.Record] does; nil: what they say.
+	Record func(context.Context) (string, error)
+	// Warn gets the warnings of manifest and container files; nil: nobody does.
+	Warn func(message string)
+}
+
+// Plan says what a build with these options would do, as BuildKit's answer to
+// [RequestPlan] does. What BuildKit would have to be asked for ends it with a
+// [*llb.BuilderError]: the container file of another frontend.
+func Plan(ctx context.Context, l Local, o Options) (versioning.Plan, error) {
+	// As they come to a frontend, so that nothing is understood otherwise than there.
+	attrs := o.Attrs()
+	o, err := ParseOptions(attrs)
+	if err != nil {
+		return versioning.Plan{}, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	k, err := l.run(attrs, o).makePlan(ctx)
+	return k.Plan, forClients(err)
+}
+
+func (l Local) run(attrs map[string]string, o Options) run {
+	alone := llb.Alone(client.BuildOpts{
+		Opts: attrs, LLBCaps: pb.Caps.CapSet(pb.Caps.All()), Caps: gatewaypb.Caps.CapSet(gatewaypb.Caps.All()),
+		Workers: []client.WorkerInfo{{Platforms: []ocispecs.Platform{l.Platform}}},
+	})
+	files := localFiles{l, o.Filename}
+	return run{gateway: alone, files: files, configs: l.Configs, images: l.Images, hasher: files, opts: o, warn: files.warn,
+		newest: func(ctx context.Context) (string, error) {
+			if l.Record == nil {
+				return o.Record, nil
+			}
+			return l.Record(ctx)
+		}}
+}
+
+// localFiles are the files of a project on this machine.
+type localFiles struct {
+	Local
+	name string // the manifest's
+}
+
+func (l localFiles) warn(_ context.Context, _ digest.Digest, message string, _ client.WarnOpts) error {
+	if l.Warn != nil {
+		l.Warn(message)
+	}
+	return nil
+}
+
+func (l localFiles) open(context.Context) (*dockerui.Source, place, error) {
+	return given(l.name, l.Manifest, l.warn), place{}, nil
+}
+
+func (l localFiles) control(context.Context, declared) (*controlFiles, error) {
+	return &controlFiles{tree: folder(l.Folder), def: &bk.Definition{}}, nil
+}
+
+// load has nothing to do: the files are there.
+func (l localFiles) load(context.Context, project) error { return nil }
+
+func (l localFiles) hash(ctx context.Context, _ project, req revision.Request) (revision.Response, error) {
+	return l.Hasher.Hash(ctx, req)
+}
+
+// AbsentError says that a registry does not have an image.
+type AbsentError struct {
+	Reference string // that was asked for
+}
+
+// Error is what BuildKit says.
+func (e *AbsentError) Error() string { return e.Reference + ": not found" }
+
+// isAbsentError tells whether an error says so.
+func isAbsentError(err error) bool {
+	var absent *AbsentError
+	return errors.As(err, &absent)
+}

@@ -1,0 +1,116 @@
+package frontend
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/quoitbuild/quoit/internal/gatewaytest"
+	"github.com/quoitbuild/quoit/llb"
+	"github.com/quoitbuild/quoit/revision"
+	"github.com/quoitbuild/quoit/revision/disk"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// folderHasher hashes a folder of this machine.
+type folderHasher string
+
+func (f folderHasher) Hash(ctx context.Context, req revision.Request) (revision.Response, error) {
+	return disk.Answer(ctx, string(f), req, disk.Options{})
+}
+
+// local plans without a BuildKit, by the same registries.
+func (w *world) local(o Options) (versioning.Plan, error) {
+	w.t.Helper()
+	o.Filename = DefaultManifest
+	manifest, err := os.ReadFile(filepath.Join(w.Folder, DefaultManifest))
+	w.must(err)
+	before := len(w.Solved())
+	plan, err := Plan(w.t.Context(), Local{
+		Folder: w.Folder, Manifest: manifest, Platform: gatewaytest.AMD64,
+		Configs: w.Gateway, Images: gatewayImages{w.Gateway}, Hasher: folderHasher(w.Folder),
+	}, o)
+	if len(w.Solved()) != before {
+		w.t.Error("BuildKit was asked to solve something")
+	}
+	return plan, err
+}
+
+// TestALocalPlanIsThatOfBuildKit: in its reasons, versions and digests, and it asks the
+// registries for nothing else.
+func TestALocalPlanIsThatOfBuildKit(t *testing.T) {
+	w := newWorld(t, with("api/.dockerignore", "*.md\n"))
+	compare := func(state string, options ...Options) {
+		t.Helper()
+		for _, o := range append(options, Options{}, Options{Ring: versioning.None}) {
+			w.Gateway = w.again()
+			_, remote := w.build(o)
+			asked := w.Asked()
+			w.Gateway = w.again()
+			local, err := w.local(o)
+			if diff := cmp.Diff(remote, local); err != nil || diff != "" {
+				t.Errorf("%s, %+v: error %v (-remote +local):\n%s", state, o, err, diff)
+			}
+			if o.Export { // which reads nothing after its plan
+				if diff := cmp.Diff(asked, w.Asked()); diff != "" {
+					t.Errorf("%s: references that are asked for (-remote +local):\n%s", state, diff)
+				}
+			}
+		}
+	}
+	compare("nothing is published", Options{Export: true}, Options{Args: map[string]string{"GO": "2"}})
+	w.publish(Options{})
+	compare("nothing changed", Options{Export: true}, Options{Major: []string{"api"}, Rebuild: []string{AllImages}})
+	w.write("api/NOTES.md", "ignored")
+	w.write("web/f", "another web")
+	compare("a change", Options{Export: true}, Options{Ring: "users"}, Options{Ring: "ante"}, Options{First: true}, Options{Pull: true})
+	w.publish(Options{Ring: "users"})
+	w.write("base/f", "another base")
+	compare("a hotfix", Options{Export: true}, Options{Merge: []string{"users"}}, Options{Ring: "users"}, Options{Ring: "testers"})
+}
+
+func TestALocalPlanHasTheSameMistakes(t *testing.T) {
+	for name, files := range map[string]map[string]string{
+		"the manifest":       with("quoit.yaml", "project: acme/shop\nregistry: registry.example.com\nimages: {deploy: deploy, api: nowhere}\nroot: deploy\nmore: 1\n"),
+		"no container file":  with("quoit.yaml", "project: acme/shop\nregistry: registry.example.com\nimages: {deploy: deploy, api: nowhere}\nroot: deploy\n"),
+		"container files":    with("api/Dockerfile", "FROM base\nCPOY f /\n"),
+		"a file that is not": with("api/Dockerfile", "FROM base\nCOPY g /\n"),
+		"a cycle":            with("base/Dockerfile", "FROM api\nCOPY f /\n"),
+		"an ignore file":     with("api/.dockerignore", "a[\n"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, files)
+			_, remote := w.run(Options{Request: RequestPlan})
+			_, local := w.local(Options{})
+			if (remote == nil) != (local == nil) || remote != nil && remote.Error() != local.Error() {
+				t.Errorf("remote %v\nlocal  %v", remote, local)
+			}
+		})
+	}
+}
+
+func TestAnotherFrontendNeedsABuilder(t *testing.T) {
+	w := newWorld(t, with("api/Dockerfile", "# syntax=registry.corp/team/frontend:1\nanything\n"))
+	_, err := w.local(Options{})
+	var needed *llb.BuilderError
+	if !errors.As(err, &needed) || needed.Error() != "only a BuildKit runs the frontend registry.corp/team/frontend:1" {
+		t.Errorf("error %v", err)
+	}
+	if _, err := w.local(Options{AllowSyntax: llb.Frontends{}}); err == nil || errors.As(err, &needed) {
+		t.Errorf("a frontend that may not be run: error %v", err)
+	}
+}
+
+func TestTheTimeOfARemoteSourceNeedsABuilder(t *testing.T) {
+	w := newWorld(t, with("api/Dockerfile", "FROM scratch AS source\nADD https://example.com/x /\nFROM base\nCOPY f /\n"))
+	_, err := w.local(Options{Args: map[string]string{ArgEpoch: "source"}})
+	var needed *llb.BuilderError
+	if !errors.As(err, &needed) || !strings.Contains(err.Error(), "only a BuildKit knows the time of https://example.com/x") {
+		t.Errorf("error %v", err)
+	}
+}

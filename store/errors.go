@@ -161,6 +161,7 @@ type PublishError struct {
 	Ring    string
 	Written int      // tags that were written
 	Unclear []string // tags whose last write had no answer
+	Others  bool     // something else was written, as [Project.Wrote] says
 	Err     error
 }
 
@@ -169,17 +170,18 @@ func (e *PublishError) Unwrap() error { return e.Err }
 
 // Error names the release, the cause, and what was written.
 func (e *PublishError) Error() string {
-	return fmt.Sprintf("publishing %s %s to %s: %v (%s)", e.Project, e.Version, e.Ring, e.Err, e.state())
+	return fmt.Sprintf("publishing %s %s to %s: %v (%s)", e.Project, e.Version, e.Ring, e.Err, e.Becomes())
 }
 
-func (e *PublishError) state() string {
+// Becomes says what was written, and what to do.
+func (e *PublishError) Becomes() string {
 	var state string
 	var unknown *UnknownError
 	var taken *TakenError
 	doubt := ", and perhaps "
 	switch e.Written {
 	case 0:
-		state, doubt = "nothing was written", ", except perhaps "
+		state, doubt = nothing(e.Others), ", except perhaps "
 		if errors.As(e.Err, &unknown) || errors.As(e.Err, &taken) { // a record says that it is taken
 			state = "no version or ring was written"
 		}
@@ -201,7 +203,8 @@ func (e *PublishError) state() string {
 type OperationError struct {
 	Project   string
 	Operation string
-	Records   int // of its own that are in the log all the same
+	Records   int  // of its own that are in the log all the same
+	Others    bool // something else was written, as [Project.Wrote] says
 	Err       error
 }
 
@@ -218,6 +221,14 @@ func (e *OperationError) Error() string {
 func (e *OperationError) Becomes() string {
 	if e.Records > 0 {
 		return "a part of it is in the log: run the same command again, it does the rest"
+	}
+	return nothing(e.Others)
+}
+
+// nothing says that nothing was written, or not of what was asked for.
+func nothing(others bool) string {
+	if others {
+		return "nothing of it was written"
 	}
 	return "nothing was written"
 }

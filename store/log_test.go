@@ -19,6 +19,7 @@ import (
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/store/storetest"
+	"github.com/quoitbuild/quoit/versioning"
 )
 
 func TestListsInSmallPages(t *testing.T) {
@@ -269,5 +270,43 @@ func TestHistory(t *testing.T) {
 	must(t, err)
 	if diff := cmp.Diff(history, again); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Who is refused after he has upgraded the log, or has completed what another one left, is
+// not told that nothing was written.
+func TestWhatWasWrittenForOthersIsNotDenied(t *testing.T) {
+	for name, prepare := range map[string]func(t *testing.T) *server{
+		"the log was upgraded": func(t *testing.T) *server { return frozen(t, "grown") },
+		"another one's publish was completed": func(t *testing.T) *server {
+			s := newServer(t)
+			s.Release(storetest.First, "developers")
+			s.Do("DELETE", "/v2/"+storetest.Project+"/deploy/manifests/developers", "", nil)
+			for tag := range s.EveryTag()[records.Repository] {
+				if strings.Contains(tag, "-done-") {
+					s.Do("DELETE", "/v2/"+storetest.Project+"/records/manifests/"+tag, "", nil)
+				}
+			}
+			return s
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := prepare(t)
+			_, err := s.Open(nil).Set(t.Context(), storetest.RingOptions(), "post", storetest.VersionOf("7.0.0"), false)
+			if err == nil || !strings.HasSuffix(err.Error(), " (nothing of it was written)") {
+				t.Errorf("the set: %v", err)
+			}
+			s = prepare(t)
+			publication := s.Next(storetest.With(storetest.First, storetest.Shop{"mail": 9}), "developers")
+			publication.Plan.Current = &versioning.Held{Version: storetest.VersionOf("0.1.0"), Digest: "sha256:" + strings.Repeat("0", 64)}
+			_, err = s.Open(nil).Publish(t.Context(), publication)
+			if err == nil || !strings.HasSuffix(err.Error(), " (nothing of it was written)") {
+				t.Errorf("the publish: %v", err)
+			}
+			_, err = s.Open(nil).Set(t.Context(), storetest.RingOptions(), "post", storetest.VersionOf("7.0.0"), false)
+			if err == nil || !strings.HasSuffix(err.Error(), " (nothing was written)") {
+				t.Errorf("the same again: %v", err)
+			}
+		})
 	}
 }

@@ -51,7 +51,7 @@ func (p *Project) Publish(ctx context.Context, publication Publication) (Outcome
 	if err != nil {
 		return pub.outcome, &PublishError{
 			Project: plan.Project, Version: plan.Version(), Ring: plan.Ring,
-			Written: len(pub.outcome.Written), Unclear: pub.references(), Err: err,
+			Written: len(pub.outcome.Written), Unclear: pub.references(), Others: p.Wrote(), Err: err,
 		}
 	}
 	pub.outcome.Done = true

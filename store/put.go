@@ -36,8 +36,12 @@ func (d *driver) put(ctx context.Context, request records.Request) (records.Resp
 		d.mu.Lock()
 		d.wrote = true
 		d.mu.Unlock()
+		if name, _ := records.ParseName(request.Tag); name.Round == 0 { // no vote
+			d.project.wrote.Store(true)
+		}
 		return records.Response{}, nil
 	}
+	d.project.wrote.Store(true)
 	d.tell(request, records.Response{})
 	if said == request.Digest {
 		return records.Response{}, nil

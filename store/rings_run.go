@@ -58,7 +58,7 @@ func operate(ctx context.Context, p *Project, options RingOptions, name string, 
 	}
 	err := r.run(ctx)
 	if err != nil {
-		return r.outcome, &OperationError{Project: p.name, Operation: name, Err: err}
+		return r.outcome, &OperationError{Project: p.name, Operation: name, Others: p.Wrote(), Err: err}
 	}
 	return r.outcome, nil
 }

@@ -68,7 +68,9 @@ func interruption(err error) string {
 		return text + ": " + publishing.Error()
 	case errors.As(err, &operation):
 		return text + ": " + operation.Becomes()
-	case errors.As(err, &copying), errors.As(err, &publishing), errors.As(err, &unwritten):
+	case errors.As(err, &publishing):
+		return text + ": " + publishing.Becomes()
+	case errors.As(err, &copying), errors.As(err, &unwritten):
 		return text + ": nothing was written"
 	}
 	return text

@@ -67,7 +67,7 @@ func Prune(ctx context.Context, project *store.Project, options Options) (Outcom
 	if err != nil && r.begun {
 		err = &UnfinishedError{Project: project.Name(), Record: r.outcome.Record, Err: err}
 	} else if err != nil {
-		err = &store.OperationError{Project: project.Name(), Operation: records.OpPrune, Err: err}
+		err = &store.OperationError{Project: project.Name(), Operation: records.OpPrune, Others: project.Wrote(), Err: err}
 	}
 	return r.outcome, err
 }

@@ -47,7 +47,7 @@ func TakeOver(ctx context.Context, project *store.Project, options Options) (Out
 	}
 	err := t.run(ctx)
 	if err != nil {
-		err = &store.OperationError{Project: project.Name(), Operation: "take-over", Records: t.written, Err: err}
+		err = &store.OperationError{Project: project.Name(), Operation: "take-over", Records: t.written, Others: project.Wrote(), Err: err}
 	}
 	return t.outcome, err
 }

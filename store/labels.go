@@ -11,7 +11,7 @@ import (
 )
 
 // ReleaseOf reads what a root image says of its release, in its label. All its
-// platforms have the same. Errors are those of [Project.Ring].
+// platforms have the same. Errors are those of [Project.Release].
 func ReleaseOf(ctx context.Context, from registry.Repository, top registry.Manifest) (versioning.Release, error) {
 	found, err := LabelsOf(ctx, from, top)
 	if err != nil {

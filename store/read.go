@@ -6,34 +6,15 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/quoitbuild/quoit/labels"
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
-// Ring reads which release a ring has, nil for an empty ring. Root is the name
-// of the root image. It is three GETs for a root image with an index, two for one without,
-// one for an empty ring. Errors are a [*registry.RequestError], or say what is wrong with
-// the root image, which [labels.ErrNotOurs] and [*labels.SchemaError] may be.
-func (p *Project) Ring(ctx context.Context, root, ring string) (*versioning.Placed, error) {
-	repository := p.at.Repository(root)
-	top, found, err := repository.Get(ctx, ring)
-	if err != nil || !found {
-		return nil, err
-	}
-	release, err := ReleaseOf(ctx, repository, top)
-	if errors.Is(err, labels.ErrEmpty) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("ring %s (%s): %w", ring, repository.Reference(ring), err)
-	}
-	return &versioning.Placed{Ring: ring, Digest: top.Digest, Release: release}, nil
-}
-
 // Release reads what a root image says of its release; digest is that of the
-// root image. Errors are those of [Project.Ring], or say that it is gone.
+// root image. It is three GETs for one with an index, two for one without. Errors are a
+// [*registry.RequestError], or say that it is gone or what is wrong with it, which
+// [labels.ErrNotOurs], [labels.ErrEmpty] and [*labels.SchemaError] may be.
 func (p *Project) Release(ctx context.Context, root, digest string) (versioning.Release, error) {
 	repository := p.at.Repository(root)
 	top, found, err := repository.Get(ctx, digest)

@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,14 +11,26 @@ import (
 
 	"github.com/quoitbuild/quoit/labels"
 	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/storetest"
+	"github.com/quoitbuild/quoit/versioning"
 )
+
+// inRing is what a ring has by the log.
+func inRing(t *testing.T, p *store.Project, ring string) (*versioning.Placed, error) {
+	t.Helper()
+	state, err := p.State(t.Context(), ring)
+	if err != nil {
+		return nil, err
+	}
+	return p.Placed(t.Context(), ring, state.Rings()[ring])
+}
 
 func TestRing(t *testing.T) {
 	s := newServer(t)
 	publication := s.Release(storetest.First, "developers")
 	p := s.Open(nil)
-	placed, err := p.Ring(context.Background(), "deploy", "developers")
+	placed, err := inRing(t, p, "developers")
 	must(t, err)
 	if placed.Ring != "developers" || placed.Digest != publication.Digests["deploy"] {
 		t.Errorf("placed %+v", placed)
@@ -28,47 +39,44 @@ func TestRing(t *testing.T) {
 	if diff := cmp.Diff(string(formatted(t, want)), string(formatted(t, placed.Release))); diff != "" {
 		t.Error(diff)
 	}
-	empty, err := p.Ring(context.Background(), "deploy", "users")
-	if empty != nil || err != nil {
-		t.Errorf("an empty ring: %v, %v", empty, err)
-	}
-	requests := []string{"GET /v2/", "GET deploy developers", "GET deploy by digest", "GET deploy blob", "GET deploy users"}
+	requests := []string{"GET /v2/", "GET records records", "GET records blob", "HEAD records record-00000002", "GET deploy by digest", "GET deploy by digest", "GET deploy blob"}
 	if diff := cmp.Diff(requests, s.Requests()); diff != "" {
 		t.Error(diff)
+	}
+	empty, err := inRing(t, p, "users")
+	if empty != nil || err != nil {
+		t.Errorf("an empty ring: %v, %v", empty, err)
 	}
 }
 
 func TestRingOfAProjectThatIsNotThere(t *testing.T) {
 	s := newServer(t)
-	placed, err := s.Open(nil).Ring(context.Background(), "deploy", "developers")
+	placed, err := inRing(t, s.Open(nil), "developers")
 	if placed != nil || err != nil {
 		t.Errorf("%v, %v", placed, err)
 	}
 }
 
-func TestRingWithoutAnIndex(t *testing.T) {
+func TestReleaseWithoutAnIndex(t *testing.T) {
 	s := newServer(t)
 	publication := s.Release(storetest.First, "developers")
 	_, index := s.Do("GET", "/v2/"+storetest.Project+"/deploy/manifests/"+publication.Digests["deploy"], "", nil)
 	digest, err := registry.NewManifest(registry.IndexType, index).Image()
 	must(t, err)
-	_, manifest := s.Do("GET", "/v2/"+storetest.Project+"/deploy/manifests/"+digest, "", nil)
-	s.Put("deploy", "users", registry.ManifestType, manifest)
-	placed, err := s.Open(nil).Ring(context.Background(), "deploy", "users")
+	release, err := s.Open(nil).Release(t.Context(), "deploy", digest)
 	must(t, err)
-	if placed.Digest != digest || len(placed.Release.Images) != len(storetest.First) {
-		t.Errorf("placed %+v", placed)
+	if len(release.Images) != len(storetest.First) {
+		t.Errorf("release %+v", release)
 	}
 }
 
 func formatted(t *testing.T, release any) []byte { t.Helper(); return jsonOf(t, release) }
 
-func TestAForeignImageInARing(t *testing.T) {
+func TestAForeignImageIsNoRelease(t *testing.T) {
 	s := newServer(t)
 	digest := s.Push("deploy", map[string]string{"a": "b"})
-	s.Move("developers", digest)
-	_, err := s.Open(nil).Ring(context.Background(), "deploy", "developers")
-	want := "ring developers (HOST/acme/shop/deploy:developers): an image without our labels: it carries no release"
+	_, err := s.Open(nil).Release(t.Context(), "deploy", digest)
+	want := "HOST/acme/shop/deploy@" + digest + ": an image without our labels: it carries no release"
 	if !errors.Is(err, labels.ErrNotOurs) || s.Text(err) != want {
 		t.Errorf("error %v", err)
 	}
@@ -117,28 +125,51 @@ func TestAHostileRing(t *testing.T) {
 				}
 				return true
 			})
-			_, err := s.Open(nil).Ring(context.Background(), "deploy", "developers")
+			_, err := s.Open(nil).Release(t.Context(), "deploy", registry.DigestOf([]byte(test.body)))
 			if err == nil || !strings.Contains(err.Error(), test.want) || len(err.Error()) > 600 {
-				t.Errorf("got %v, want %s", err, test.want)
+				t.Errorf("a release: got %v, want %s", err, test.want)
+			}
+			if _, err = s.Open(nil).State(t.Context(), "developers"); err == nil || len(err.Error()) > 600 {
+				t.Errorf("the log: got %v", err)
 			}
 		})
 	}
 }
 
+// What is named by digest is that, whatever the registry says of it.
 func TestADigestThatTheContentsDoNotHave(t *testing.T) {
 	s := newServer(t)
-	s.Release(storetest.First, "developers")
-	s.SetFault(func(_ int, w http.ResponseWriter, r *http.Request) bool {
-		if !strings.HasSuffix(r.URL.Path, "/manifests/developers") {
-			return false
-		}
-		w.Header().Set("Content-Type", registry.ManifestType)
-		w.Header().Set("Docker-Content-Digest", registry.DigestOf(nil))
-		fmt.Fprint(w, "{}")
-		return true
-	})
-	_, err := s.Open(nil).Ring(context.Background(), "deploy", "developers")
-	if err == nil || !strings.Contains(err.Error(), "the contents have the digest") {
-		t.Errorf("error %v", err)
+	publication := s.Release(storetest.First, "developers")
+	root := publication.Digests["deploy"]
+	for name, test := range map[string]struct {
+		path string // ends so
+		body string
+		read func() error
+	}{
+		"the log's hint": {"/records/manifests/records", "{}", func() error {
+			_, err := s.Open(nil).State(t.Context(), "developers")
+			return err
+		}},
+		"a release": {"/deploy/manifests/" + root, "{}", func() error {
+			_, err := inRing(t, s.Open(nil), "developers")
+			return err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := false
+			s.SetFault(func(_ int, w http.ResponseWriter, r *http.Request) bool {
+				if !strings.HasSuffix(r.URL.Path, test.path) {
+					return false
+				}
+				asked = true
+				w.Header().Set("Content-Type", registry.ManifestType)
+				w.Header().Set("Docker-Content-Digest", root)
+				fmt.Fprint(w, test.body)
+				return true
+			})
+			if err := test.read(); err == nil || !asked || !strings.Contains(err.Error(), "the contents have the digest") {
+				t.Errorf("error %v", err)
+			}
+		})
 	}
 }

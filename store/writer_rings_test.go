@@ -48,7 +48,7 @@ func (w *writer) unshift(d draw) (writerReport, error) {
 
 // place sets a ring to what the first one holds.
 func (w *writer) place(d draw) (writerReport, error) {
-	first, err := w.open().Ring(context.Background(), "deploy", "developers")
+	first, err := storetest.Ring(context.Background(), w.open(), "developers")
 	if err != nil {
 		return writerReport{}, err
 	}

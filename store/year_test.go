@@ -134,7 +134,7 @@ func (y *year) build(sources storetest.Shop, ring string, merge ...string) {
 	y.tell("build", "%s to %s, merging %v", publication.Plan.Version(), ring, merge)
 	_, err := y.project.Publish(context.Background(), publication)
 	must(y.T, err)
-	placed, err := y.project.Ring(context.Background(), "deploy", ring)
+	placed, err := storetest.Ring(context.Background(), y.project, ring)
 	must(y.T, err)
 	y.sources[placed.Digest] = sources
 	y.published(publication, *placed)

@@ -29,6 +29,7 @@ import (
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/store/storetest"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -127,7 +128,7 @@ func (s *shop) plan(p *store.Project, ring, content string) versioning.Plan {
 			break
 		}
 		for _, name := range unread {
-			if placed[name], err = p.Ring(s.t.Context(), "deploy", name); err != nil {
+			if placed[name], err = storetest.Ring(s.t.Context(), p, name); err != nil {
 				s.t.Fatal(err)
 			}
 		}

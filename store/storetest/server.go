@@ -4,6 +4,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -113,9 +114,23 @@ func (s *Server) Ring(ring string) *versioning.Placed {
 	defer clean.Close()
 	p, err := store.Open(strings.TrimPrefix(clean.URL, "http://"), Project, registry.Options{Keychain: authn.NewMultiKeychain(), Transport: &http.Transport{}})
 	must(s.T, err)
-	placed, err := p.Ring(context.Background(), "deploy", ring)
+	placed, err := Ring(context.Background(), p, ring)
 	must(s.T, err)
 	return placed
+}
+
+// Ring is what a ring's tag names, whatever the log says; nil for nothing.
+func Ring(ctx context.Context, p *store.Project, ring string) (*versioning.Placed, error) {
+	repository := p.Namespace().Repository("deploy")
+	top, found, err := repository.Get(ctx, ring)
+	if err != nil || !found {
+		return nil, err
+	}
+	release, err := store.ReleaseOf(ctx, repository, top)
+	if errors.Is(err, labels.ErrEmpty) {
+		return nil, nil
+	}
+	return &versioning.Placed{Ring: ring, Digest: top.Digest, Release: release}, err
 }
 
 // Move makes a ring name a digest, as a shift would.

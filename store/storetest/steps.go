@@ -86,7 +86,7 @@ func (s *Server) Holds() string {
 	s.T.Helper()
 	var all []string
 	for _, ring := range Rings {
-		placed, err := s.Open(nil).Ring(context.Background(), "deploy", ring)
+		placed, err := Ring(context.Background(), s.Open(nil), ring)
 		must(s.T, err)
 		if placed == nil {
 			all = append(all, "-")

@@ -157,7 +157,7 @@ func (d *driver) differences(ctx context.Context, s State, differing []records.F
 		switch {
 		case s.Origin != "" && tag.Wanted == "":
 			mark := d.repository(records.Repository).Reference(records.RingName(tag.Tag))
-			difference.Next = "if the ring was copied, " + mark + " is lost, and `quoit repair` puts it back; else take the tag away"
+			difference.Next = "if the ring was copied, " + mark + " is lost: copy it again, or put it back with `quoit repair --from COPY`; else take the tag away"
 		case s.Origin != "":
 			difference.Version = s.Rings()[tag.Tag].Version
 			difference.Next = "copy it again, or put it back with `quoit repair`"

@@ -161,7 +161,8 @@ func TestARepairOfAMirror(t *testing.T) {
 	whole := replica.EveryTag()
 	s.Release(storetest.With(storetest.First, storetest.Shop{"api": 2}), "developers")
 	_, manifest, _ := replica.parts("api", replica.digest("api", "0.1.0"))
-	replica.loses("records:ring-developers", "deploy:testers", "mail:0.1.0", "records:record-00000001")
+	replica.marks("developers", []byte(`{"schemaVersion":2,"config":{}}`))
+	replica.loses("deploy:testers", "mail:0.1.0", "records:record-00000001")
 	replica.lacks(manifest)
 	done, left := replica.repairs(s.At(nil))
 	if replica.SetFault(nil); left != "" || !equal(whole, replica.EveryTag()) {

@@ -50,14 +50,20 @@ func (r *repairer) copiedRings(ctx context.Context) error {
 	}
 	r.copied = map[string]records.Record{}
 	log := r.at.Repository(records.Repository)
-	for _, ring := range slices.Sorted(maps.Keys(r.newest.Record.After)) {
+	rings, marks, some := slices.Sorted(maps.Keys(r.newest.Record.After)), map[string]string{}, false
+	for _, ring := range rings {
 		mark, _, err := log.Head(ctx, records.RingName(ring))
 		if err != nil {
 			return err
 		}
+		marks[ring], some = mark, some || mark != ""
+	}
+	for _, ring := range rings {
+		mark := marks[ring]
 		by, known := r.giving(ring, func(sequence uint64, _ records.Place) bool { return r.vouched[sequence] == mark })
 		if !known {
-			if by, known, err = r.unmarked(ctx, ring, mark); err != nil {
+			var err error
+			if by, known, err = r.unmarked(ctx, ring, mark, some); err != nil {
 				return err
 			}
 		}
@@ -71,13 +77,16 @@ func (r *repairer) copiedRings(ctx context.Context) error {
 // unmarked finds the record by which a ring of a mirror was copied whose mark is lost, or
 // by an older quoit, or names no record of the log: the newest that gave the ring what its
 // tag names, or else what the copy says. If there is neither a mark nor a tag, the ring was
-// not copied.
-func (r *repairer) unmarked(ctx context.Context, ring, mark string) (by records.Record, known bool, err error) {
+// not copied. Nor may it have been if only others have marks: then somebody else may have
+// written its tag, and only the copy counts, unless the log there is an older quoit's.
+func (r *repairer) unmarked(ctx context.Context, ring, mark string, others bool) (by records.Record, known bool, err error) {
 	tag, _, err := r.at.Repository(r.newest.Record.After[ring].Root).Head(ctx, ring)
 	if err != nil || mark+tag == "" {
 		return by, false, err
 	}
-	by, known = r.giving(ring, func(_ uint64, place records.Place) bool { return place.Digest == tag })
+	if mark != "" || !others || r.newest.Record.Schema < records.Schema {
+		by, known = r.giving(ring, func(_ uint64, place records.Place) bool { return place.Digest == tag })
+	}
 	if from := r.from(records.Repository); !known && from != nil {
 		if mark, _, err = from.Head(ctx, records.RingName(ring)); err != nil {
 			return by, false, err

@@ -88,9 +88,9 @@ func TestWhatAMirrorLoses(t *testing.T) {
 	}{
 		"nothing": {func(*testing.T, *server) {}, "", nil, "0.3.0"},
 		"a mark": {func(_ *testing.T, s *server) { s.loses("records:ring-developers") },
-			"deploy:developers: it is DEVELOPERS, and ring developers has nothing by the log: if the ring was copied, records:ring-developers is lost, and `quoit repair` puts it back", nil, "-"},
+			"deploy:developers: it is DEVELOPERS, and ring developers has nothing by the log: if the ring was copied, records:ring-developers is lost: copy it again, or put it back with `quoit repair --from COPY`", []string{alone, project}, "-"},
 		"every mark": {func(_ *testing.T, s *server) { s.loses("records:ring-developers", "records:ring-testers") },
-			"records:ring-testers is lost, and `quoit repair` puts it back", nil, "-"},
+			"records:ring-testers is lost: copy it again, or put it back with `quoit repair --from COPY`", nil, "-"},
 		"a mark that names no record": {func(_ *testing.T, s *server) { s.marks("developers", []byte(`{"schemaVersion":2,"config":{}}`)) },
 			"records:ring-developers: it is MARK: it names no record: ", nil, ""},
 		"a mark that names an image": {func(_ *testing.T, s *server) { s.puts("records", "ring-developers") },
@@ -240,15 +240,22 @@ func TestARepairOfAMirrorThatHasAPublishOnly(t *testing.T) {
 // A ring that was never copied gets no mark, whatever somebody has pushed for it.
 func TestARingThatWasNotCopied(t *testing.T) {
 	_, copied := chain(t)
-	s := mirrorOf(t, copied)
-	s.puts("deploy", "users")
-	before := s.EveryTag()
-	done, left := s.repairs(nil)
-	if done != "" || left != "records:ring-users: nothing says by which record of the log the ring was copied: copy it again with `quoit copy`" || !equal(before, s.EveryTag()) {
-		t.Errorf("done:\n%s\nleft:\n%s", done, left)
-	}
-	if done, _ := s.repairs(copied.At(nil)); done != "" || s.has("users") != "-" {
-		t.Errorf("done:\n%s", done)
+	for name, push := range map[string]func(s *server){
+		"an image of others":          func(s *server) { s.puts("deploy", "users") },
+		"a release that the ring had": func(s *server) { s.Put("deploy", "users", registry.IndexType, s.contents("deploy", "0.1.0")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := mirrorOf(t, copied)
+			push(s)
+			before := s.EveryTag()
+			done, left := s.repairs(nil)
+			if done != "" || left != "records:ring-users: nothing says by which record of the log the ring was copied: copy it again with `quoit copy`" || !equal(before, s.EveryTag()) {
+				t.Errorf("done:\n%s\nleft:\n%s", done, left)
+			}
+			if done, _ := s.repairs(copied.At(nil)); done != "" || s.has("users") != "-" {
+				t.Errorf("done:\n%s", done)
+			}
+		})
 	}
 }
 

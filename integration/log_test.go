@@ -100,10 +100,10 @@ var tampering = map[string]struct {
 		do:   func(t *testing.T, ref, _ string) { putLabels(t, ref, map[string]string{"whose": "another's"}) },
 		next: "`quoit repair`",
 	},
-	"a version's tag that another image is built on is overwritten": {
+	"a version's tag that another image is built on is overwritten": { // which comes by the log's digest
 		tag:  "base:0.1.0",
 		do:   func(t *testing.T, ref, _ string) { putLabels(t, ref, map[string]string{"whose": "another's"}) },
-		next: "`quoit repair`", publish: "put it back with `quoit repair`",
+		next: "`quoit repair`",
 	},
 	"an older version's tag is deleted": {
 		tag:  "s000:0.1.0",

@@ -52,6 +52,9 @@ func TakeOver(ctx context.Context, project *store.Project, options Options) (Out
 	return t.outcome, err
 }
 
+// looksAgain is how often it is looked anew because somebody else has written.
+const looksAgain = 20
+
 // taker is one take-over.
 type taker struct {
 	project *store.Project
@@ -77,15 +80,17 @@ func (t *taker) run(ctx context.Context) error {
 			return err
 		}
 	}
-	for shown := t.outcome; ; {
+	shown := t.outcome
+	for again := 0; ; again++ {
 		err := t.append(ctx)
 		overtaken := new(store.OvertakenError)
-		if !errors.As(err, &overtaken) {
+		if !errors.As(err, &overtaken) || again >= looksAgain {
 			return err
 		}
 		// What an interrupted take-over has left may have been completed first.
 		done := t.outcome
 		if err := t.look(ctx); err != nil {
+			t.outcome = done
 			return err
 		}
 		if !t.outcome.within(shown) {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -200,6 +201,57 @@ func TestATakeOverThatDidAPart(t *testing.T) {
 	s.wants("adopt testers")
 	if err == nil || !strings.HasSuffix(err.Error(), "(a part of it is in the log: run the same command again, it does the rest)") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// meanwhile lets another one write to the log before each proposal of a record of this
+// one's, from the number of a record on.
+func (s *server) meanwhile(from string, fault func(w http.ResponseWriter, r *http.Request) bool) *atomic.Int64 {
+	var busy atomic.Bool
+	count := new(atomic.Int64)
+	s.SetFault(func(_ int, w http.ResponseWriter, r *http.Request) bool {
+		tag := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
+		name, ok := records.ParseName(tag)
+		if r.Method == http.MethodPut && ok && name.Mark == records.Try && tag >= from && busy.CompareAndSwap(false, true) {
+			_, err := s.Open(nil).Append(context.Background(), store.Author{Actor: "bob"}, s.Rings, func(newest records.Record) (records.Record, error) {
+				return newest.Following("copy"), nil
+			})
+			if count.Add(1); err != nil {
+				s.T.Error(err)
+			}
+			busy.Store(false)
+		}
+		return count.Load() > 0 && !busy.Load() && fault(w, r)
+	})
+	return count
+}
+
+// A take-over that is overtaken again and again comes to an end.
+func TestATakeOverThatIsOvertaken(t *testing.T) {
+	s := newServer(t)
+	s.Older("users")
+	count := s.meanwhile("", func(http.ResponseWriter, *http.Request) bool { return false })
+	_, err := s.takes(s.Open(nil), s.options("users"))
+	if !errors.As(err, new(*store.OvertakenError)) || count.Load() < 5 {
+		t.Errorf("after %d writes of others: %v", count.Load(), err)
+	}
+}
+
+// What was taken over before another one wrote is in the outcome, also if what is there
+// then cannot be read.
+func TestWhatWasTakenOverBeforeALookThatFails(t *testing.T) {
+	s := newServer(t)
+	s.twoReleases()
+	s.meanwhile("record-00000002", func(w http.ResponseWriter, r *http.Request) bool {
+		look := strings.HasSuffix(r.URL.Path, "/mail/tags/list")
+		if look {
+			registrytest.Status(403)(w, r)
+		}
+		return look
+	})
+	taken, err := s.takes(s.Open(nil), s.options("developers", "testers"))
+	if err == nil || errors.As(err, new(*store.OvertakenError)) || len(taken.Releases) != 2 || taken.Releases[0].Record != 1 {
+		t.Errorf("error %v, taken over: %+v", err, taken)
 	}
 }
 

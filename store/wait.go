@@ -23,7 +23,7 @@ type waits struct {
 	next time.Duration
 	on   time.Duration // for how long
 	told bool
-	all  time.Duration // for whatever
+	all  time.Duration // for others that write
 }
 
 // How long is waited, in units.
@@ -66,20 +66,23 @@ func (d *driver) wait(ctx context.Context, request records.Request) (records.Res
 		}
 		pause = min(w.longer(5*w.unit), stale*w.unit-w.on)
 	}
+	if request.Reason == records.Polite || request.Reason == records.Backoff {
+		if w.all >= crowded*w.unit {
+			return records.Response{}, errCrowded
+		}
+		w.all += pause
+	}
 	return records.Response{}, d.pause(ctx, pause)
 }
 
 // pause makes a pause, and says what it is for if it has taken long.
 func (d *driver) pause(ctx context.Context, pause time.Duration) error {
 	w := &d.waits
-	if w.all >= crowded*w.unit {
-		return errCrowded
-	}
 	if w.on >= quiet*w.unit && !w.told {
 		w.told = true
 		d.project.pace.Tell("waiting for " + w.what)
 	}
-	w.on, w.all = w.on+pause, w.all+pause
+	w.on += pause
 	return registry.Rest(ctx, pause)
 }
 

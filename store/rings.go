@@ -108,6 +108,11 @@ func (p *Project) Unhold(ctx context.Context, options RingOptions, rings []strin
 		record := newest.Following(records.OpUnhold)
 		record.Unheld = map[string]records.Hold{}
 		for _, ring := range rings {
+			if _, used := newest.After[ring]; !used && newest.Holds[ring] == (records.Hold{}) {
+				if err := knownRing(options.Rings, ring); err != nil {
+					return change{}, err
+				}
+			}
 			if hold, held := newest.Holds[ring]; held {
 				record.Unheld[ring] = hold
 			}

@@ -253,6 +253,23 @@ func TestHoldsNameRingAndReason(t *testing.T) {
 	}
 }
 
+// A ring that neither the manifest nor the log knows is not passed over; one that the
+// manifest has lost can be let go.
+func TestUnholdOfARingThatIsNotThere(t *testing.T) {
+	s := newServer(t)
+	s.Steps(1)
+	_, err := s.Open(nil).Hold(t.Context(), storetest.RingOptions(), "users", "an audit")
+	must(t, err)
+	options := storetest.RingOptions()
+	options.Rings = versioning.Rings([]string{"developers"})
+	for ring, unknown := range map[string]bool{"users": false, "developers": false, "usrs": true} {
+		_, err := s.Open(nil).Unhold(t.Context(), options, []string{"developers", ring})
+		if is := new(versioning.RingError); errors.As(err, &is) != unknown || err != nil != unknown || unknown && is.Ring != ring {
+			t.Errorf("%s: %v", ring, err)
+		}
+	}
+}
+
 // Stacks that were begun by schema 1 are undone to their ends.
 func TestUnshiftOfShiftsOfSchema1(t *testing.T) {
 	for _, name := range []string{"grown", "older"} {

@@ -101,6 +101,7 @@ func TestMistakesWithRings(t *testing.T) {
 		{64, "hold users", "--reason"},
 		{64, "hold", "quoit hold wants RING"},
 		{64, "unhold", "`quoit status` shows which are held"},
+		{64, "unhold usrs", `there is no ring "usrs": choose one of ante, developers, testers, users, post; did you mean "users"?`},
 		{1, "unshift", "there is no shift to undo"},
 		{64, "verify usrs", "usrs"},
 		{64, "history -n 0", "-n 0"},

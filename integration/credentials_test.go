@@ -95,7 +95,7 @@ func TestCredentialsStayWhereTheyBelong(t *testing.T) {
 	t.Run("when the registry repeats them in its errors", func(t *testing.T) {
 		edit(t, dir, "2")
 		told := proxy.Status(403, "DENIED", "you sent Authorization: Bearer "+secretToken)
-		for at, args := range map[string][]string{"the ring's tag": {"build", "--push"}, "the status of a ring": {"status"}} {
+		for at, args := range map[string][]string{"the ring's tag": {"build", "--push"}, "the look at the log": {"status"}} {
 			p.Use(proxy.Rule{Match: proxy.All(places[at].match, func(r proxy.Request) bool { return r.Method != "HEAD" }), Fault: told})
 			if got := loggedIn(t, dir, p.Host, secretPassword, args...); got.code != 1 {
 				t.Errorf("%v: exit code %d\n%s", args, got.code, got.stderr)

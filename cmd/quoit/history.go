@@ -23,6 +23,10 @@ func newHistoryCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "history",
 		Short: "Show what was done to the project's rings, newest first",
+		Long: `History shows what was done to the project's rings, newest first.
+
+In JSON the moves of a record say what each ring had before and has after, by version (from,
+to) and by the digest of the root image (fromDigest, toDigest); for nothing these are not there.`,
 		Example: `  quoit history
   quoit history -n 100 -o json`,
 		Args: noArgs,
@@ -99,11 +103,14 @@ type historyEntry struct {
 	Required []records.Required `json:"required,omitempty"`
 }
 
-// historyMove says what a ring had before and has after; "" is nothing.
+// historyMove says what a ring had before and has after: the version of the release, and
+// the digest of its root image; "" is nothing.
 type historyMove struct {
-	Ring string `json:"ring"`
-	From string `json:"from,omitempty"`
-	To   string `json:"to,omitempty"`
+	Ring       string `json:"ring"`
+	From       string `json:"from,omitempty"`
+	To         string `json:"to,omitempty"`
+	FromDigest string `json:"fromDigest,omitempty"`
+	ToDigest   string `json:"toDigest,omitempty"`
 }
 
 // historyImage is one image of a release.
@@ -133,7 +140,8 @@ func newHistoryResult(project string, history []records.Sealed, most int) histor
 			entry.Held = heldBy(r.Holds, r.Sequence)
 		}
 		for _, ring := range r.Moved() {
-			entry.Moves = append(entry.Moves, historyMove{ring, versionIn(r.Before[ring]), versionIn(r.After[ring])})
+			before, after := r.Before[ring], r.After[ring]
+			entry.Moves = append(entry.Moves, historyMove{ring, versionIn(before), versionIn(after), before.Digest, after.Digest})
 		}
 		for name, image := range r.Images {
 			if entry.Images == nil {

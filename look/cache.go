@@ -1,0 +1,97 @@
+package look
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/quoitbuild/quoit/internal/input"
+	"github.com/quoitbuild/quoit/registry"
+)
+
+// The bounds of the cache: a manifest or config has a few kilobytes.
+const (
+	maxCached     = 4096    // files
+	maxCachedSize = 4 << 20 // of one, in bytes
+)
+
+// cache remembers manifests and configs by digest in a folder, "" for none. What is in it
+// is verified, and what goes wrong with it costs a request.
+type cache string
+
+// openCache is the one in the user's folder for caches. Its bound is kept when it is opened.
+func openCache() cache {
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	c := cache(filepath.Join(base, "quoit", "images"))
+	c.trim()
+	return c
+}
+
+func (c cache) file(digest string) string {
+	return filepath.Join(string(c), strings.ReplaceAll(digest, ":", "-"))
+}
+
+// get returns what has a digest, and its media type.
+func (c cache) get(digest string) (mediaType string, data []byte, ok bool) {
+	if c == "" || !registry.IsDigest(digest) {
+		return "", nil, false
+	}
+	all, err := input.Read(c.file(digest), maxCachedSize+1<<10)
+	if err != nil {
+		return "", nil, false
+	}
+	head, data, cut := bytes.Cut(all, []byte("\n"))
+	if !cut || registry.DigestOf(data) != digest {
+		return "", nil, false
+	}
+	now := time.Now()
+	_ = os.Chtimes(c.file(digest), now, now) // so that it goes later
+	return string(head), data, true
+}
+
+// put remembers it. A file is complete or not there, whoever else writes it.
+func (c cache) put(digest, mediaType string, data []byte) {
+	if c == "" || !registry.IsDigest(digest) || registry.DigestOf(data) != digest || len(data) > maxCachedSize || strings.Contains(mediaType, "\n") {
+		return
+	}
+	if os.MkdirAll(string(c), 0o700) != nil {
+		return
+	}
+	temporary, err := os.CreateTemp(string(c), "new-")
+	if err != nil {
+		return
+	}
+	_, err = temporary.Write(append([]byte(mediaType+"\n"), data...))
+	if closed := temporary.Close(); err != nil || closed != nil || os.Rename(temporary.Name(), c.file(digest)) != nil {
+		_ = os.Remove(temporary.Name())
+	}
+}
+
+// trim removes the half that was not used longest if there are too many.
+func (c cache) trim() {
+	entries, err := os.ReadDir(string(c))
+	if err != nil || len(entries) <= maxCached {
+		return
+	}
+	used := func(e os.DirEntry) time.Time {
+		info, err := e.Info()
+		if err != nil {
+			return time.Time{}
+		}
+		return info.ModTime()
+	}
+	times := map[string]time.Time{}
+	for _, e := range entries {
+		times[e.Name()] = used(e)
+	}
+	slices.SortFunc(entries, func(a, b os.DirEntry) int { return times[a.Name()].Compare(times[b.Name()]) })
+	for _, e := range entries[:len(entries)/2] {
+		_ = os.Remove(filepath.Join(string(c), e.Name()))
+	}
+}

@@ -1,0 +1,200 @@
+package look
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/containerd/platforms"
+	"github.com/distribution/reference"
+	"github.com/moby/buildkit/client/llb/sourceresolver"
+	"github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/llb"
+	"github.com/quoitbuild/quoit/registry"
+)
+
+// images asks registries for images.
+type images struct {
+	at    registry.Namespace // of the project
+	cache cache
+}
+
+// found is what a reference names.
+type found struct {
+	registry.Manifest
+	from registry.Repository
+}
+
+// ResolveImageConfig implements [sourceresolver.ImageMetaResolver]: digest and config of a
+// reference for a platform.
+func (i images) ResolveImageConfig(ctx context.Context, ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
+	top, err := i.find(ctx, ref)
+	if err == nil && top == nil {
+		err = &frontend.AbsentError{Reference: ref}
+	}
+	if err != nil {
+		return "", "", nil, err
+	}
+	var wanted []ocispecs.Platform
+	if opt.ImageOpt != nil && opt.ImageOpt.Platform != nil {
+		wanted = append(wanted, *opt.ImageOpt.Platform)
+	}
+	image, err := top.choose(wanted)
+	if err != nil {
+		return "", "", nil, fmt.Errorf("reading %s: %w", ref, err)
+	}
+	config, err := i.config(ctx, top, image)
+	return ref, digest.Digest(top.Digest), config, err
+}
+
+// Image implements [frontend.Images].
+func (i images) Image(ctx context.Context, ref, _ string, wanted []ocispecs.Platform) (*frontend.Image, error) {
+	top, err := i.find(ctx, ref)
+	if err != nil || top == nil {
+		return nil, err
+	}
+	image, err := top.choose(wanted)
+	if err != nil {
+		image, err = top.first()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", ref, err)
+	}
+	data, err := i.config(ctx, top, image)
+	if err != nil {
+		return nil, err
+	}
+	var config ocispecs.Image
+	if err := json.Unmarshal(data, &config); err != nil {
+		return nil, fmt.Errorf("reading the config of %s: %w", ref, err)
+	}
+	return &frontend.Image{Digest: top.Digest, Labels: config.Config.Labels}, nil
+}
+
+// find returns what a reference names, nil if the registry does not have it.
+func (i images) find(ctx context.Context, ref string) (*found, error) {
+	named, err := reference.ParseNormalizedNamed(ref)
+	if err != nil {
+		return nil, fmt.Errorf("reading reference %q: %w", ref, err)
+	}
+	identifier := "latest"
+	if tagged, ok := named.(reference.Tagged); ok {
+		identifier = tagged.Tag()
+	}
+	if digested, ok := named.(reference.Digested); ok {
+		identifier = digested.Digest().String()
+	}
+	if name, ours := strings.CutPrefix(named.Name(), i.at.String()+"/"); ours {
+		return i.get(ctx, i.at.Repository(name), identifier)
+	}
+	from, err := i.at.Elsewhere(named.Name())
+	if err != nil {
+		return nil, err
+	}
+	if from == nil {
+		return nil, &llb.BuilderError{Why: "may reach " + named.Name()}
+	}
+	top, err := i.get(ctx, from, identifier)
+	if err != nil && !registry.Answered(err) && !registry.Broken(err) && ctx.Err() == nil {
+		return nil, fmt.Errorf("%w: %w", &llb.BuilderError{Why: "may reach " + reference.Domain(named)}, err)
+	}
+	return top, err
+}
+
+// get returns what a tag or digest of a repository names, nil if it is not there.
+func (i images) get(ctx context.Context, from registry.Repository, identifier string) (*found, error) {
+	if !registry.IsDigest(identifier) {
+		named, there, err := from.Head(ctx, identifier)
+		if err != nil || !there {
+			return nil, err
+		}
+		identifier = named
+	}
+	if mediaType, data, ok := i.cache.get(identifier); ok {
+		return &found{registry.NewManifest(mediaType, data), from}, nil
+	}
+	manifest, there, err := from.Get(ctx, identifier)
+	if err != nil || !there {
+		return nil, err
+	}
+	i.cache.put(manifest.Digest, manifest.MediaType, manifest.Bytes)
+	return &found{manifest, from}, nil
+}
+
+// choose returns the digest of the image for the first of the platforms that there is one
+// for; for no platform, of any.
+func (f *found) choose(wanted []ocispecs.Platform) (string, error) {
+	if !f.IsIndex() {
+		return f.Digest, nil
+	}
+	if len(wanted) == 0 {
+		return f.first()
+	}
+	var index ocispecs.Index
+	if err := json.Unmarshal(f.Bytes, &index); err != nil {
+		return "", fmt.Errorf("its index is broken: %w", err)
+	}
+	for _, platform := range wanted {
+		matcher := platforms.Only(platform)
+		var fitting []ocispecs.Descriptor
+		for _, image := range index.Manifests {
+			if image.Platform != nil && matcher.Match(*image.Platform) {
+				fitting = append(fitting, image)
+			}
+		}
+		slices.SortStableFunc(fitting, func(a, b ocispecs.Descriptor) int {
+			switch {
+			case matcher.Less(*a.Platform, *b.Platform):
+				return -1
+			case matcher.Less(*b.Platform, *a.Platform):
+				return 1
+			}
+			return 0
+		})
+		if len(fitting) > 0 {
+			return fitting[0].Digest.String(), nil
+		}
+	}
+	return "", fmt.Errorf("no match for platform %s in its index: the image is not made for a platform of the manifest, check platforms:", platforms.FormatAll(wanted[0]))
+}
+
+// first returns the digest of an image for any platform.
+func (f *found) first() (string, error) {
+	if !f.IsIndex() {
+		return f.Digest, nil
+	}
+	return f.Manifest.Image()
+}
+
+// config returns the config of an image that an index names, or which it is itself.
+func (i images) config(ctx context.Context, top *found, image string) ([]byte, error) {
+	manifest := top.Manifest
+	if image != top.Digest {
+		below, err := i.get(ctx, top.from, image)
+		if err == nil && below == nil {
+			err = fmt.Errorf("%s: the registry lost a part of the image, push it again", top.from.Reference(image))
+		}
+		if err != nil {
+			return nil, err
+		}
+		manifest = below.Manifest
+	}
+	config, err := manifest.Config()
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", top.from.Reference(image), err)
+	}
+	if _, data, ok := i.cache.get(config.Digest); ok {
+		return data, nil
+	}
+	data, err := top.from.Blob(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	i.cache.put(config.Digest, config.MediaType, data)
+	return data, nil
+}

@@ -1,0 +1,77 @@
+// Package look says what a build of a project would do, where the project lies: it reads
+// its files on this machine and asks the registries itself. No builder is needed, unless
+// a container file names a frontend of its own ([llb.BuilderError]).
+//
+// What it says is what the frontend says in a BuildKit: both run [frontend.Plan]'s steps.
+package look
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"runtime"
+
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/manifest"
+	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/revision"
+	"github.com/quoitbuild/quoit/revision/disk"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// Options say what is looked at.
+type Options struct {
+	// Dir is the project's root folder, File the path of its manifest.
+	Dir, File string
+	// Manifest is what File says.
+	Manifest *manifest.Manifest
+	// Frontend are the frontend's options.
+	Frontend frontend.Options
+	// At is where the project's images and its log are. Other registries are asked as
+	// that one is.
+	At registry.Namespace
+	// Record says what [frontend.Options.Record] is, once that is known; nil: what they say.
+	Record func(context.Context) (string, error)
+	// Warn gets the warnings of manifest and container files; nil: nobody does.
+	Warn func(message string)
+}
+
+// Plan says what a build would do. It remembers what has one content for ever, configs by
+// digest and digests of files, in the user's folder for caches; without that folder it
+// takes longer. Errors are those of [frontend.Plan]; an [*llb.BuilderError] also says that a
+// registry cannot be reached from here.
+func Plan(ctx context.Context, o Options) (versioning.Plan, error) {
+	images := images{at: o.At, cache: openCache()}
+	o.Frontend.Filename = filepath.Base(o.File)
+	plan, err := frontend.Plan(ctx, frontend.Local{
+		Folder: o.Dir, Manifest: o.Manifest.Source.Data,
+		Platform: ocispecs.Platform{OS: "linux", Architecture: runtime.GOARCH},
+		Configs:  images, Images: images,
+		Hasher: hasher{o.Dir, o.Frontend.NoCache}, Record: o.Record, Warn: o.Warn,
+	}, o.Frontend)
+	if err != nil {
+		return versioning.Plan{}, err
+	}
+	return plan, nil
+}
+
+// hasher hashes a folder of this machine.
+type hasher struct {
+	dir   string
+	fresh bool
+}
+
+// Hash implements [frontend.Hasher].
+func (h hasher) Hash(ctx context.Context, req revision.Request) (revision.Response, error) {
+	file, err := disk.CacheFile(h.dir)
+	if err != nil {
+		file = "" // there is no folder for caches
+	}
+	res, err := disk.Answer(ctx, h.dir, req, disk.Options{Cache: file, Fresh: h.fresh})
+	if err != nil {
+		return res, fmt.Errorf("reading %s: %w", h.dir, err)
+	}
+	return res, nil
+}

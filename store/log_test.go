@@ -296,9 +296,9 @@ func TestWhatWasWrittenForOthersIsNotDenied(t *testing.T) {
 			if err == nil || !strings.HasSuffix(err.Error(), " (nothing of it was written)") {
 				t.Errorf("the set: %v", err)
 			}
-			s = prepare(t)
-			publication := s.Next(storetest.With(storetest.First, storetest.Shop{"mail": 9}), "developers")
+			publication := prepare(t).Next(storetest.With(storetest.First, storetest.Shop{"mail": 9}), "developers")
 			publication.Plan.Current = &versioning.Held{Version: storetest.VersionOf("0.1.0"), Digest: "sha256:" + strings.Repeat("0", 64)}
+			s = prepare(t) // who plans upgrades the log too
 			_, err = s.Open(nil).Publish(t.Context(), publication)
 			if err == nil || !strings.HasSuffix(err.Error(), " (nothing of it was written)") {
 				t.Errorf("the publish: %v", err)

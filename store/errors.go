@@ -86,14 +86,18 @@ func describe(held *versioning.Held) string {
 type TakenError struct {
 	Image   string
 	Version string
-	Digest  string // what has the version
+	Digest  string // what has the version, "" if the log has assigned it and nothing has its tag
 	Wanted  string // what should have got it
 }
 
 // Error says what to do about it.
 func (e *TakenError) Error() string {
-	return fmt.Sprintf("%s %s is taken by %s, and versions are never overwritten: run the build again, and it takes the next free version",
-		e.Image, e.Version, e.Digest)
+	what := "is taken by " + e.Digest
+	if e.Digest == "" {
+		what = "was assigned by the log meanwhile"
+	}
+	return fmt.Sprintf("%s %s %s, and versions are never overwritten: run the build again, and it takes the next free version",
+		e.Image, e.Version, what)
 }
 
 // VoidError says that a publish was taken back, because somebody who does not

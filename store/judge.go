@@ -75,7 +75,9 @@ func (p *publisher) burn(ctx context.Context, tags []records.Found, failed error
 			}
 		}
 		for _, tag := range tags {
-			record.Taken = append(record.Taken, tag.Content)
+			if tag.Digest != "" {
+				record.Taken = append(record.Taken, tag.Content)
+			}
 		}
 		if maps.EqualFunc(record.Assigned, newest.Assigned, slices.Equal) {
 			return records.Record{}, errHeld // by a burn or the void

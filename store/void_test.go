@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/registry/registrytest"
 	"github.com/quoitbuild/quoit/store"
@@ -68,4 +70,32 @@ func TestATagThatWasMovedBeforeAVoid(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What the log has assigned is taken, also if somebody has deleted the version's tag.
+func TestAVersionIsAssignedOnce(t *testing.T) {
+	s := newServer(t)
+	s.Release(storetest.First, "developers")
+	s.Set("testers", s.Ring("developers"))
+	mine := s.Next(storetest.With(storetest.First, storetest.Shop{"mail": 2}), "users")
+	other := s.Next(storetest.With(storetest.First, storetest.Shop{"mail": 3}), "testers")
+	_, err := s.Open(nil).Publish(context.Background(), other)
+	must(t, err)
+	for _, image := range []string{"mail", "deploy"} {
+		if mine.Plan.Version() != other.Plan.Version() || s.Tags()[image]["0.1.1"] == "" {
+			t.Fatalf("the plans do not want one version: %s and %s", mine.Plan.Version(), other.Plan.Version())
+		}
+		s.Do("DELETE", "/v2/"+storetest.Project+"/"+image+"/manifests/0.1.1", "", nil)
+	}
+	before := s.Tags()
+	_, err = s.Open(nil).Publish(context.Background(), mine)
+	taken := new(store.TakenError)
+	if !errors.As(err, &taken) || !strings.Contains(err.Error(), "deploy 0.1.1 was assigned by the log meanwhile, and versions are never overwritten: run the build again") {
+		t.Errorf("error %v", err)
+	}
+	if diff := cmp.Diff(before, s.Tags()); diff != "" {
+		t.Error(diff)
+	}
+	_, err = s.Open(nil).Publish(context.Background(), s.Next(storetest.With(storetest.First, storetest.Shop{"mail": 2}), "users"))
+	must(t, err)
 }

@@ -130,9 +130,23 @@ func (m *Machine) judgeChecks(record Record, missing []Content, taken, foreign [
 		m.finish(Result{Outcome: Foreign, Tags: foreign, Err: &TagError{foreign, "the ring was never used, and somebody wrote its tag: delete that, or use another ring"}}, true)
 	case len(taken) > 0:
 		m.finish(Result{Outcome: Refused, Err: &TakenError{taken}}, true)
+	case len(m.assigned(record)) > 0:
+		m.finish(Result{Outcome: Refused, Err: &TakenError{m.assigned(record)}}, true)
 	default:
 		m.propose(record, false)
 	}
+}
+
+// assigned are the versions of a record that the log has assigned already, though nothing
+// has their tags: somebody has deleted these.
+func (m *Machine) assigned(record Record) []Found {
+	var taken []Found
+	for _, tag := range record.Versions() {
+		if version := record.Images[tag.Repository].Version; m.newest.Record.Assigned.Taken(tag.Repository, version) {
+			taken = append(taken, Found{Content{Repository: tag.Repository, Tag: tag.Tag}, tag.Digest})
+		}
+	}
+	return taken
 }
 
 var errForgotten = errors.New("the operation made a record that cannot be written")

@@ -1,6 +1,7 @@
 package records
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -101,14 +102,15 @@ func (e *MissingError) Error() string {
 	return "not in the registry: " + strings.Join(said, ", ") + ": run the build again, it pushes them"
 }
 
-// TakenError says that versions that the operation assigns have other contents.
+// TakenError says that versions that the operation assigns have other contents; or, without
+// a digest, that the log has assigned them and they have no tag.
 type TakenError struct{ Tags []Found }
 
 // Error names them, and what to do.
 func (e *TakenError) Error() string {
 	var said []string
 	for _, tag := range e.Tags {
-		said = append(said, fmt.Sprintf("%s %s by %s", tag.Repository, tag.Tag, tag.Digest))
+		said = append(said, fmt.Sprintf("%s %s by %s", tag.Repository, tag.Tag, cmp.Or(tag.Digest, "the log")))
 	}
 	return "versions are taken, and never overwritten: " + strings.Join(said, ", ") + ": run the build again, and it takes the next free ones"
 }

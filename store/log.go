@@ -103,9 +103,10 @@ func (d *driver) upgrade(ctx context.Context, options records.Options, newest re
 // upgraded reads a log of an older schema, and makes the record that follows it.
 func (d *driver) upgraded(ctx context.Context, newest records.Sealed) (records.Record, error) {
 	upgrader := &records.Upgrader{}
-	if err := d.walk(ctx, newest, upgrader); err != nil {
+	if err := d.walk(ctx, 1, newest.Record.Sequence-1, upgrader.Add); err != nil {
 		return records.Record{}, err
 	}
+	upgrader.Add(newest)
 	for _, place := range upgrader.Older(newest.Record) {
 		manifest, found, err := d.manifest(ctx, place.Root, place.Digest)
 		if err != nil {
@@ -135,11 +136,11 @@ func (d *driver) upgraded(ctx context.Context, newest records.Sealed) (records.R
 // atOnce is how many records are held at a time.
 const atOnce = 64
 
-// walk reads all records up to the newest one that are there, oldest first.
-func (d *driver) walk(ctx context.Context, newest records.Sealed, upgrader *records.Upgrader) error {
-	for first := uint64(1); first < newest.Record.Sequence; first += atOnce {
+// walk reads the records of some numbers, as far as they are there, oldest first.
+func (d *driver) walk(ctx context.Context, first, last uint64, add func(records.Sealed)) error {
+	for ; first <= last; first += atOnce {
 		log := newReader(d.project).log
-		read := make([]*records.Sealed, min(atOnce, newest.Record.Sequence-first))
+		read := make([]*records.Sealed, min(atOnce, last+1-first))
 		err := d.project.pace.Each(len(read), func(i int) error {
 			sealed, err := log.Record(ctx, first+uint64(i))
 			if err == nil {
@@ -154,11 +155,10 @@ func (d *driver) walk(ctx context.Context, newest records.Sealed, upgrader *reco
 		}
 		for _, sealed := range read {
 			if sealed != nil {
-				upgrader.Add(*sealed)
+				add(*sealed)
 			}
 		}
 	}
-	upgrader.Add(newest)
 	return nil
 }
 

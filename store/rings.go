@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
@@ -67,8 +66,9 @@ func (p *Project) Unshift(ctx context.Context, options RingOptions, rings []stri
 	})
 }
 
-// Set places the release of a version in one ring, as [versioning.Set] says.
-// Errors are as of [Project.Shift], or say that the log has no such release.
+// Set places the release of a version in one ring, as [versioning.Set] says. Of one whose
+// versions the newest record does not know any more it reads the records since its publish,
+// and the tags of these images. Errors are as of [Project.Shift], or say that the log has no such release.
 func (p *Project) Set(ctx context.Context, options RingOptions, ring string, version versioning.Version, discard bool) (RingOutcome, error) {
 	return operate(ctx, p, options, records.OpSet, func(ctx context.Context, r *ringer, newest records.Record) (change, error) {
 		place, found, err := r.driver.log.Find(ctx, newest, options.Root, version)
@@ -235,7 +235,8 @@ func (r *ringer) blame(ctx context.Context, newest records.Record, refused *vers
 }
 
 // recall lets the log know the versions of what rings get back. Of lines that it does not
-// know any more the tags show which versions were assigned.
+// know any more the records since then say which versions were assigned; and the tags, if
+// such a record is gone.
 func (r *ringer) recall(ctx context.Context, newest records.Record, c *change) error {
 	if len(newest.Assigned) == 0 || r.options.DryRun {
 		return nil
@@ -248,30 +249,34 @@ func (r *ringer) recall(ctx context.Context, newest records.Record, c *change) e
 				unknown = append(unknown, image)
 			}
 		}
-		tags := make([][]versioning.Version, len(unknown))
-		err := r.project.pace.Each(len(unknown), func(i int) (err error) {
-			tags[i], err = r.tagged(ctx, unknown[i])
-			return err
-		})
+		assigned, err := r.assigned(ctx, newest, place, unknown)
 		if err != nil {
 			return err
 		}
-		for i, image := range unknown {
-			c.record.Assigned = c.record.Assigned.Recall(place.Release, image, versions[image], tags[i])
+		for _, image := range unknown {
+			c.record.Assigned = c.record.Assigned.Recall(place.Release, image, versions[image], assigned[image])
 		}
 		c.record.Assigned = c.record.Assigned.With(place.Release, versions)
 	}
 	return nil
 }
 
-// tagged are the versions of an image that have a tag.
-func (r *ringer) tagged(ctx context.Context, image string) ([]versioning.Version, error) {
-	tags, err := registry.AllTags(ctx, r.driver.repository(image))
-	var versions []versioning.Version
-	for _, tag := range tags {
-		if version, err := versioning.Parse(tag); err == nil {
-			versions = append(versions, version)
+// assigned are versions of some images, with all that were assigned since a release was
+// published, in no order. A line's versions rise, so others do not matter. Tags alone would
+// not do: whoever may push may also delete one, and its version would be free.
+func (r *ringer) assigned(ctx context.Context, newest records.Record, place records.Place, images []string) (map[string][]versioning.Version, error) {
+	if len(images) == 0 {
+		return nil, nil
+	}
+	all, err := r.driver.versions(ctx, images...)
+	if err != nil {
+		return nil, err
+	}
+	add := func(sealed records.Sealed) {
+		for _, tag := range sealed.Record.Versions() {
+			all[tag.Repository] = append(all[tag.Repository], sealed.Record.Images[tag.Repository].Version)
 		}
 	}
-	return versions, err
+	add(records.Sealed{Record: newest})
+	return all, r.driver.walk(ctx, max(place.Record, 1), newest.Sequence-1, add)
 }

@@ -24,7 +24,7 @@ type found struct {
 	release versioning.Release
 	claims  Claims
 	images  map[string]records.Image
-	tags    map[string][]versioning.Version // of the images
+	tags    map[string][]versioning.Version // of the images, and what the log has assigned
 }
 
 // look finds what there is to take over.
@@ -211,6 +211,17 @@ type loggedImage struct {
 	record uint64
 }
 
+// versions are those of an image.
+func (l logged) versions(name string) []versioning.Version {
+	var all []versioning.Version
+	for image := range l.images {
+		if version, err := versioning.Parse(image.Tag); err == nil && image.Repository == name {
+			all = append(all, version)
+		}
+	}
+	return all
+}
+
 // logged reads the log back to its beginning, or to where a record is gone: what it has
 // before that it does not know.
 func (t *taker) logged(ctx context.Context, newest records.Sealed) (logged, error) {
@@ -263,6 +274,7 @@ func (t *taker) collect(ctx context.Context, l logged, f *found) error {
 				f.tags[names[i]] = append(f.tags[names[i]], version)
 			}
 		}
+		f.tags[names[i]] = append(f.tags[names[i]], l.versions(names[i])...) // though somebody has deleted the tag
 		return err
 	})
 	t.outcome.Releases = append(t.outcome.Releases, Release{

@@ -160,7 +160,7 @@ func (f *found) choose(wanted []ocispecs.Platform) (string, error) {
 			return fitting[0].Digest.String(), nil
 		}
 	}
-	return "", fmt.Errorf("no match for platform %s in its index: the image is not made for a platform of the manifest, check platforms:", platforms.FormatAll(wanted[0]))
+	return "", fmt.Errorf("no match for platform %s in its index: the image is not made for a platform of the manifest, see its platforms", platforms.FormatAll(wanted[0]))
 }
 
 // first returns the digest of an image for any platform.

@@ -168,7 +168,7 @@ func TestWhatIsLostIsTakenFromACopy(t *testing.T) {
 		t.Errorf("history says %+v", history.Records[0].Images)
 	}
 	s.loses("api", lost.Digest)
-	s.fails(exitFailed, []string{"copy", "--from", media, "developers", s.host}, "to bring back what it has lost run `quoit repair --from "+media+"`")
+	s.fails(exitFailed, []string{"copy", "--from", media, "developers", s.host}, "to bring back what it has lost run `quoit repair --from COPY`, where COPY is "+media)
 	s.fails(exitFailed, []string{"repair", "--from", s.host}, "are the same")
 	s.says([]string{"repair", "--dry-run", "--from", media}, "api@"+lost.Digest+": the manifest was taken from oci:"+media, "would be put back")
 	s.mends(media)

@@ -19,7 +19,7 @@ type NotMirrorError struct {
 func (e *NotMirrorError) Error() string {
 	switch {
 	case e.Record == 0 && e.Origin == e.Target:
-		return fmt.Sprintf("%s is the project that this is a copy of: to bring back what it has lost run `quoit repair --from %s`", e.Target, strings.TrimPrefix(e.From, "oci:"))
+		return fmt.Sprintf("%s is the project that this is a copy of: to bring back what it has lost run `quoit repair --from COPY`, where COPY is %s", e.Target, strings.TrimPrefix(e.From, "oci:"))
 	case e.Record == 0:
 		return e.Target + " has a log and is not a mirror: it is a project that is published there; copy to another place"
 	case e.Here == "":

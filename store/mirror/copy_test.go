@@ -101,7 +101,7 @@ func copyCrash(t *testing.T, source, target *server, dying *registrytest.Mortal,
 	report, err := verify.Verify(context.Background(), target.Open(nil), nil)
 	must(t, err)
 	for _, finding := range report.Findings { // but for a tag that was moved before the mark
-		if copied || target.EveryTag()["deploy"]["developers"] != want["deploy"]["developers"] || !strings.Contains(finding.Reference, "/deploy:developers") || !strings.Contains(finding.Next, "`quoit repair`") {
+		if copied || target.EveryTag()["deploy"]["developers"] != want["deploy"]["developers"] || !strings.Contains(finding.Reference, "/deploy:developers") || !strings.Contains(finding.Next, "`quoit repair") {
 			t.Errorf("verify: %v", finding)
 		}
 	}

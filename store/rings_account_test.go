@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -160,15 +161,18 @@ func truthful(t testing.TB, err error, inLog int) {
 // meanwhile does something before the nth request of a process.
 type meanwhile struct {
 	inner http.RoundTripper
+	mu    sync.Mutex
 	left  int
 	do    func()
 }
 
 func (b *meanwhile) RoundTrip(r *http.Request) (*http.Response, error) {
+	b.mu.Lock()
 	if b.left == 0 {
 		b.do()
 	}
 	b.left--
+	b.mu.Unlock()
 	return b.inner.RoundTrip(r)
 }
 

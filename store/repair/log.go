@@ -13,8 +13,14 @@ import (
 
 // find finds what tags the log has, and its newest record: that of the highest number
 // which a tag names, be it its own, its done tag, the hint, or the mark of a mirror's ring.
+// The hint is read before the tags are listed: so what others write meanwhile is not taken
+// for a record that nobody has voted for.
 func (r *repairer) find(ctx context.Context) error {
 	log := r.at.Repository(records.Repository)
+	hint, err := r.readHint(ctx)
+	if err != nil {
+		return err
+	}
 	tags, err := registry.AllTags(ctx, log)
 	if err != nil {
 		return err
@@ -40,12 +46,10 @@ func (r *repairer) find(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	hint, err := r.readHint(ctx)
-	if err == nil && r.origin != "" {
-		hint, err = r.readMarks(ctx)
-	}
-	if err != nil {
-		return err
+	if r.origin != "" {
+		if hint, err = r.readMarks(ctx); err != nil {
+			return err
+		}
 	}
 	return r.begin(ctx, hint, done)
 }

@@ -2,9 +2,14 @@ package repair_test
 
 import (
 	"context"
+	"maps"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"github.com/quoitbuild/quoit/registry/registrytest"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/store/storetest"
 )
@@ -169,5 +174,31 @@ func TestARepairOfAnUnfinishedPublish(t *testing.T) {
 	must(t, err)
 	if operation := history[0].Record.Operation; operation != records.OpVoid || s.digest("mail", mail) != eve {
 		t.Errorf("the newest record is a %s", operation)
+	}
+}
+
+// What others write between the requests of a repair is no fork.
+func TestOthersWriteWhileARepairLooks(t *testing.T) {
+	s := newServer(t)
+	s.Steps(2)
+	var written atomic.Bool
+	s.SetFault(func(_ int, w http.ResponseWriter, r *http.Request) bool {
+		if registrytest.Line(r) != "GET records list" || !written.CompareAndSwap(false, true) {
+			return false
+		}
+		list := httptest.NewRecorder()
+		s.Inner.ServeHTTP(list, r)
+		s.Shift()
+		s.Release(storetest.With(storetest.First, storetest.Shop{"mail": 7}), "developers")
+		maps.Copy(w.Header(), list.Header())
+		_, err := w.Write(list.Body.Bytes())
+		return err == nil
+	})
+	outcome, err := repairOf(s)
+	if err != nil || len(outcome.Left) > 0 || !written.Load() {
+		t.Errorf("left %v, %v", outcome.Left, err)
+	}
+	if found := s.finds(); found != "" {
+		t.Errorf("verify finds:\n%s", found)
 	}
 }

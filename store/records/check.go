@@ -123,6 +123,7 @@ func (m *Machine) checking(r []Response) {
 }
 
 func (m *Machine) judgeChecks(record Record, missing []Content, taken, foreign []Found) {
+	assigned := m.assigned(record)
 	switch {
 	case len(missing) > 0:
 		m.finish(Result{Outcome: Refused, Err: &MissingError{missing}}, true)
@@ -130,8 +131,8 @@ func (m *Machine) judgeChecks(record Record, missing []Content, taken, foreign [
 		m.finish(Result{Outcome: Foreign, Tags: foreign, Err: &TagError{foreign, "the ring was never used, and somebody wrote its tag: delete that, or use another ring"}}, true)
 	case len(taken) > 0:
 		m.finish(Result{Outcome: Refused, Err: &TakenError{taken}}, true)
-	case len(m.assigned(record)) > 0:
-		m.finish(Result{Outcome: Refused, Err: &TakenError{m.assigned(record)}}, true)
+	case len(assigned) > 0:
+		m.finish(Result{Outcome: Refused, Err: &TakenError{assigned}}, true)
 	default:
 		m.propose(record, false)
 	}

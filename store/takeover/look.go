@@ -204,6 +204,7 @@ func (f found) origin() (source, commit string) {
 type logged struct {
 	releases map[string]records.Place // by digest
 	images   map[records.Content]loggedImage
+	versions map[string][]versioning.Version // of each image, those of publishes that were taken back too
 }
 
 type loggedImage struct {
@@ -211,22 +212,11 @@ type loggedImage struct {
 	record uint64
 }
 
-// versions are those of an image.
-func (l logged) versions(name string) []versioning.Version {
-	var all []versioning.Version
-	for image := range l.images {
-		if version, err := versioning.Parse(image.Tag); err == nil && image.Repository == name {
-			all = append(all, version)
-		}
-	}
-	return all
-}
-
 // logged reads the log back to its beginning, or to where a record is gone: what it has
 // before that it does not know.
 func (t *taker) logged(ctx context.Context, newest records.Sealed) (logged, error) {
-	l := logged{map[string]records.Place{}, map[records.Content]loggedImage{}}
-	void := false
+	l := logged{map[string]records.Place{}, map[records.Content]loggedImage{}, map[string][]versioning.Version{}}
+	seen, void := map[records.Content]bool{}, false
 	for sealed, err := range t.log.Back(ctx, newest) {
 		if failed := new(registry.RequestError); errors.As(err, &failed) {
 			return l, err
@@ -241,8 +231,12 @@ func (t *taker) logged(ctx context.Context, newest records.Sealed) (logged, erro
 			}
 		}
 		for name, image := range record.Images {
+			tag := records.Content{Repository: name, Tag: image.Version.String()}
 			if !void {
-				l.images[records.Content{Repository: name, Tag: image.Version.String()}] = loggedImage{image.Digest, record.Sequence}
+				l.images[tag] = loggedImage{image.Digest, record.Sequence}
+			}
+			if !seen[tag] {
+				seen[tag], l.versions[name] = true, append(l.versions[name], image.Version)
 			}
 		}
 		void = record.Operation == records.OpVoid
@@ -274,7 +268,7 @@ func (t *taker) collect(ctx context.Context, l logged, f *found) error {
 				f.tags[names[i]] = append(f.tags[names[i]], version)
 			}
 		}
-		f.tags[names[i]] = append(f.tags[names[i]], l.versions(names[i])...) // though somebody has deleted the tag
+		f.tags[names[i]] = append(f.tags[names[i]], l.versions[names[i]]...) // though somebody has deleted the tag
 		return err
 	})
 	t.outcome.Releases = append(t.outcome.Releases, Release{

@@ -255,6 +255,40 @@ func TestWhatWasTakenOverBeforeALookThatFails(t *testing.T) {
 	}
 }
 
+// A version that a publish has assigned which was taken back is not assigned again, though
+// nothing has its tag, and the log does not know its line any more.
+func TestVersionsThatWereTakenBack(t *testing.T) {
+	s := newServer(t)
+	s.Older("users")
+	s.placed("users")
+	all := storetest.Shop{}
+	for name := range storetest.First {
+		all[name] = 2
+	}
+	hotfix := s.Next(all, "users")
+	dies := &registrytest.Mortal{Inner: &http.Transport{}, After: true, Counts: func(r *http.Request) bool {
+		name, ok := records.ParseName(r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:])
+		return r.Method == http.MethodPut && ok && name.Mark == records.Decided
+	}}
+	if _, err := s.Open(func(o *registry.Options) { o.Transport = dies }).Publish(context.Background(), hotfix); err == nil {
+		t.Fatal("it did not die")
+	}
+	s.Put("deploy", hotfix.Plan.Version().String(), records.ManifestType, []byte(`{"schemaVersion":2}`))
+	must(t, s.Open(nil).Mend(context.Background(), s.Rings))
+	s.Release(all, "developers")
+	s.wants("adopt users", "publish users", "void users", "publish developers")
+	mail, _ := hotfix.Plan.Image("mail")
+	s.Do(http.MethodDelete, "/v2/"+storetest.Project+"/mail/manifests/"+mail.Version.String(), "", nil)
+	s.TakeOver("users")
+	history, err := s.Open(nil).History(context.Background(), 1)
+	must(t, err)
+	assigned, next := history[0].Record.Assigned, mail.Version
+	next.Patch++
+	if !assigned.Taken("mail", mail.Version) || assigned.Taken("mail", next) {
+		t.Errorf("mail %s was assigned, known are %v", mail.Version, assigned["mail"])
+	}
+}
+
 // forge makes a ring's tag name a release of another version than the one that a ring
 // has, as whoever may push to the root image could.
 func (s *server) forge(of, ring, version string) (digest string) {

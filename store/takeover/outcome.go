@@ -71,6 +71,22 @@ func (o Outcome) within(shown Outcome) bool {
 	return true
 }
 
+// after is what is left to take over, with what the same take-over has recorded before.
+func (o Outcome) after(done Outcome) Outcome {
+	var recorded []Release
+	for _, release := range done.Releases {
+		if release.Record == 0 {
+			continue
+		}
+		recorded = append(recorded, release)
+		o.Known = slices.DeleteFunc(o.Known, func(known Ring) bool {
+			return known.Version == release.Version && slices.Contains(release.Rings, known.Ring)
+		})
+	}
+	o.Releases = append(recorded, o.Releases...)
+	return o
+}
+
 // same reports whether two images have one name, version and digest.
 func (i Image) same(other Image) bool {
 	i.Record = other.Record

@@ -97,11 +97,13 @@ func (t *taker) run(ctx context.Context) error {
 			t.outcome = done
 			return overtaken
 		}
+		t.outcome = t.outcome.after(done)
 	}
 }
 
 // append writes the records.
 func (t *taker) append(ctx context.Context) error {
+	left := t.outcome.Releases[len(t.outcome.Releases)-len(t.found):]
 	for i, found := range t.found {
 		author := t.options.Author
 		author.Source, author.Commit = found.origin()
@@ -114,7 +116,7 @@ func (t *taker) append(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		t.newest, t.outcome.Releases[i].Record = sealed.Record, sealed.Record.Sequence
+		t.newest, left[i].Record = sealed.Record, sealed.Record.Sequence
 		t.written++
 	}
 	return nil

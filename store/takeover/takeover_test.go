@@ -3,6 +3,7 @@ package takeover_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -253,6 +254,37 @@ func TestWhatWasTakenOverBeforeALookThatFails(t *testing.T) {
 	if err == nil || errors.As(err, new(*store.OvertakenError)) || len(taken.Releases) != 2 || taken.Releases[0].Record != 1 {
 		t.Errorf("error %v, taken over: %+v", err, taken)
 	}
+}
+
+// What was taken over before another one wrote is in the outcome, also if it goes on.
+func TestATakeOverThatGoesOn(t *testing.T) {
+	s := newServer(t)
+	s.twoReleases()
+	var count atomic.Int64
+	s.SetFault(func(_ int, _ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/record-00000002-r01-try-") && count.CompareAndSwap(0, 1) {
+			_, err := s.Open(nil).Append(context.Background(), store.Author{Actor: "bob"}, s.Rings, func(newest records.Record) (records.Record, error) {
+				return newest.Following("copy"), nil
+			})
+			if err != nil {
+				s.T.Error(err)
+			}
+		}
+		return false
+	})
+	taken, err := s.takes(s.Open(nil), s.options("developers", "testers"))
+	must(t, err)
+	if count.Load() != 1 || len(taken.Known) > 0 {
+		t.Errorf("others wrote %d times, known: %v", count.Load(), taken.Known)
+	}
+	var of []string
+	for _, release := range taken.Releases {
+		of = append(of, fmt.Sprintf("%s by record %d", strings.Join(release.Rings, " "), release.Record))
+	}
+	if diff := cmp.Diff([]string{"testers by record 1", "developers by record 3"}, of); diff != "" {
+		t.Errorf("taken over (-want +got):\n%s", diff)
+	}
+	s.wants("adopt testers", "copy ", "adopt developers")
 }
 
 // A version that a publish has assigned which was taken back is not assigned again, though

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -258,7 +259,7 @@ const mend = "put it back with `quoit repair`"
 func (d *driver) putBack(tag records.Found) error {
 	repository := d.repository(tag.Repository)
 	return &ForeignError{
-		Reference: repository.Reference(tag.Tag), Wanted: tag.Wanted, Got: or(tag.Digest, "nothing"),
+		Reference: repository.Reference(tag.Tag), Wanted: tag.Wanted, Got: cmp.Or(tag.Digest, "nothing"),
 		Hint: mend,
 	}
 }

@@ -159,10 +159,3 @@ func (p *publisher) foreign(ctx context.Context, result records.Result) error {
 	}
 	return p.driver.foreign(ctx, result)
 }
-
-func or(text, other string) string {
-	if text == "" {
-		return other
-	}
-	return text
-}

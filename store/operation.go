@@ -177,7 +177,7 @@ func (p *publisher) recorded(ctx context.Context, newest records.Record, wanted 
 		case place.Empty() || place.Record > 0 && read[place.Record]:
 			continue
 		case place.Record == 0:
-			unlisted = or(unlisted, ring)
+			unlisted = cmp.Or(unlisted, ring)
 			continue
 		}
 		read[place.Record] = true

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -123,7 +124,7 @@ type UnlistedError struct {
 // Error says what to do.
 func (e *UnlistedError) Error() string {
 	return fmt.Sprintf("no record of the log says what the images of release %s (%s) are: run `quoit take-over %s`%s, which records them",
-		e.Version, e.Digest, or(e.Ring, "RING"), map[bool]string{true: " for a ring that has it"}[e.Ring == ""])
+		e.Version, e.Digest, cmp.Or(e.Ring, "RING"), map[bool]string{true: " for a ring that has it"}[e.Ring == ""])
 }
 
 // Places finds releases in the log by the digests of their root images. What the log

@@ -1,6 +1,7 @@
 package repair_test
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"net/http"
@@ -23,6 +24,10 @@ func (s *server) has(ring string) string {
 	s.T.Helper()
 	state, err := s.Open(nil).State(context.Background(), ring)
 	must(s.T, err)
+	return version(state, ring)
+}
+
+func version(state store.State, ring string) string {
 	if place := state.Rings()[ring]; !place.Empty() {
 		return place.Version.String()
 	}
@@ -135,12 +140,12 @@ func TestWhatAMirrorLoses(t *testing.T) {
 				s := mirrorOf(t, copied)
 				whole := s.EveryTag()
 				test.lose(t, s)
-				wants := strings.NewReplacer("MARK", s.digest("records", "ring-"+markedOf(test.finds)), "DEVELOPERS", or(s.digest("deploy", "developers"), whole["deploy"]["developers"]),
+				wants := strings.NewReplacer("MARK", s.digest("records", "ring-"+markedOf(test.finds)), "DEVELOPERS", cmp.Or(s.digest("deploy", "developers"), whole["deploy"]["developers"]),
 					"BOX", whole["externals/box"]["0.3.0"], "API", whole["api"]["0.3.0"])
 				if found := s.finds() + "\n"; !strings.Contains("\n"+found, wants.Replace(test.finds)) || test.finds != "" && !strings.Contains(found, "`quoit repair") {
 					t.Errorf("verify finds:\n%swant\n%s", found, wants.Replace(test.finds))
 				}
-				if state, err := s.Open(nil).State(t.Context(), "developers"); err == nil && test.reads != or(state.Rings()["developers"].Version.String(), "-") || err != nil && test.reads != "" {
+				if state, err := s.Open(nil).State(t.Context(), "developers"); err == nil && test.reads != version(state, "developers") || err != nil && test.reads != "" {
 					t.Errorf("developers has %v, %v", state.Rings()["developers"], err)
 				}
 				from := map[string]registry.Namespace{project: origin.At(nil), media: copied.At(nil)}[way]
@@ -183,13 +188,6 @@ func TestWhatAMirrorLoses(t *testing.T) {
 			})
 		}
 	}
-}
-
-func or(a, b string) string {
-	if a == "" || a == "0.0.0" {
-		return b
-	}
-	return a
 }
 
 // markedOf is the ring whose mark a finding is about.

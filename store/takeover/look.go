@@ -1,6 +1,7 @@
 package takeover
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,7 +80,7 @@ func (t *taker) rings(ctx context.Context) error {
 		switch {
 		case used && (place.Empty() || place.Digest != tags[i]):
 			return fmt.Errorf("ring %s has %s by the log, and %s is %s: a ring that the log knows is not taken over, put its tag back with `quoit repair %[1]s`",
-				ring, has(place), reference, or(tags[i], "not there"))
+				ring, has(place), reference, cmp.Or(tags[i], "not there"))
 		case place.Record > 0:
 			t.outcome.Known = append(t.outcome.Known, Ring{ring, place.Version})
 		case used:
@@ -98,13 +99,6 @@ func has(place records.Place) string {
 		return "nothing"
 	}
 	return fmt.Sprintf("%s (%s)", place.Version, place.Digest)
-}
-
-func or(text, other string) string {
-	if text == "" {
-		return other
-	}
-	return text
 }
 
 // having are the rings that have a release by the log.

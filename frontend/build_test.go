@@ -241,6 +241,13 @@ func TestImagesSayWhereTheyComeFrom(t *testing.T) {
 			if image, _ := plan.Image(name); image.Identity != before.Identity {
 				t.Errorf("%s has another identity because of its labels", name)
 			}
+			one, _ := w.build(Options{
+				Target: name, Source: test.source, Commit: test.commit,
+				Contexts: map[string]string{"labelled": "docker-image://" + shopRegistry + "/labelled"},
+			})
+			if said := string(one.Metadata[exptypes.AnnotationManifestKey(nil, labels.Source)]); said != got[labels.Source] {
+				t.Errorf("%s: the annotation says %q, the label %q", name, said, got[labels.Source])
+			}
 		}
 	}
 }

@@ -36,9 +36,6 @@ func (a assembler) stamp(ctx context.Context, plan versioning.ImagePlan, compile
 	if err != nil {
 		return config, err
 	}
-	if source := own[labels.Source]; source != "" && source != inherited(compiled, labels.Source) {
-		stamped[labels.Source] = source // the project's own word, not its base's
-	}
 	maps.Copy(own, stamped)
 	config.Config.Labels = own
 	if plan.Name == a.Root {
@@ -61,7 +58,8 @@ func inherited(compiled *llb.Compiled, key string) string {
 	return compiled.BaseConfig.Config.Labels[key]
 }
 
-// labels are those that quoit sets on an image.
+// labels are those that quoit sets on an image. Where it comes from is what its container
+// file says, if that does, else what git says; what its base says stays where neither does.
 func (a assembler) labels(plan versioning.ImagePlan, compiled *llb.Compiled) (map[string]string, error) {
 	info := labels.Info(a.Plan, plan)
 	info.Vendor = a.manifest.Vendor
@@ -69,10 +67,16 @@ func (a assembler) labels(plan versioning.ImagePlan, compiled *llb.Compiled) (ma
 	if info.BaseName, info.BaseDigest, err = compiled.Base(); err != nil {
 		return nil, err
 	}
-	if plan.Name != a.Root || a.Ring == versioning.None {
-		return labels.Image(info), nil
+	all := labels.Image(info)
+	if plan.Name == a.Root && a.Ring != versioning.None {
+		if all, err = labels.Root(info, a.Release()); err != nil {
+			return nil, err
+		}
 	}
-	return labels.Root(info, a.Release())
+	if source := compiled.Config.Config.Labels[labels.Source]; source != "" && (info.Source == "" || source != inherited(compiled, labels.Source)) {
+		all[labels.Source] = source
+	}
+	return all, nil
 }
 
 // releaseFiles are the files that quoit adds to an image: to the root image its

@@ -16,7 +16,8 @@ import (
 
 // plan finds what nothing needs, by the records that were read.
 func (r *pruner) plan(ctx context.Context) error {
-	needed, err := r.needed(ctx)
+	oldest := r.oldest()
+	needed, err := r.needed(ctx, oldest)
 	if err != nil {
 		return err
 	}
@@ -38,7 +39,7 @@ func (r *pruner) plan(ctx context.Context) error {
 	if err := r.versions(ctx, needed, releases); err != nil {
 		return err
 	}
-	return r.votes(ctx)
+	return r.votes(ctx, oldest)
 }
 
 // releases are all that rings ever had, by number.
@@ -69,8 +70,8 @@ func (r *pruner) oldest() uint64 {
 	return 1
 }
 
-// needed are the digests of releases that stay.
-func (r *pruner) needed(ctx context.Context) (map[string]bool, error) {
+// needed are the digests of releases that stay; the records from the oldest on count.
+func (r *pruner) needed(ctx context.Context, oldest uint64) (map[string]bool, error) {
 	needed := map[string]bool{}
 	keep := func(tables ...records.Table) {
 		for _, table := range tables {
@@ -79,7 +80,7 @@ func (r *pruner) needed(ctx context.Context) (map[string]bool, error) {
 			}
 		}
 	}
-	for sequence := r.newest.Record.Sequence; sequence >= r.oldest(); sequence-- {
+	for sequence := r.newest.Record.Sequence; sequence >= oldest; sequence-- {
 		keep(r.log[sequence].Record.Before, r.log[sequence].Record.After)
 	}
 	for ring, top := range r.newest.Record.Tops {
@@ -188,10 +189,10 @@ func (r *pruner) tagged(ctx context.Context, tags []store.Tag) error {
 	return err
 }
 
-// votes finds what the log needs no longer: votes for old records whose slot has
-// nothing odd. The tag that says that a record was completed stays: it is a second
+// votes finds what the log needs no longer: votes for records before the oldest that
+// counts, whose slot has nothing odd. The tag that says that a record was completed stays: it is a second
 // one that names it.
-func (r *pruner) votes(ctx context.Context) error {
+func (r *pruner) votes(ctx context.Context, oldest uint64) error {
 	tags, err := registry.AllTags(ctx, r.at.Repository(records.Repository))
 	if err != nil {
 		return err
@@ -200,7 +201,7 @@ func (r *pruner) votes(ctx context.Context) error {
 	var votes []records.Name
 	for _, tag := range tags {
 		name, ok := records.ParseName(tag)
-		if _, there := r.log[name.Sequence]; !ok || !there || name.Sequence >= r.oldest() {
+		if _, there := r.log[name.Sequence]; !ok || !there || name.Sequence >= oldest {
 			continue
 		}
 		switch name.Mark {

@@ -27,7 +27,7 @@ type Project struct {
 	pace registry.Pace
 	// reader is a driver that writes nothing; what it has read of the log it knows.
 	reader func() *driver
-	wrote  atomic.Bool // more than votes
+	wrote  atomic.Bool // more than votes, or perhaps
 }
 
 // Open returns the project of that name ("acme/shop") in a registry. It makes no
@@ -50,8 +50,8 @@ func New(at registry.Namespace, project string) *Project {
 // Name is the project's, like acme/shop.
 func (p *Project) Name() string { return p.name }
 
-// Wrote reports whether anything but votes was written through p: what it was asked for,
-// what a record of others says, or an upgrade of the log.
+// Wrote reports whether anything but votes was written through p, or perhaps: what it was
+// asked for, what a record of others says, or an upgrade of the log.
 func (p *Project) Wrote() bool { return p.wrote.Load() }
 
 // Namespace is where the project is.

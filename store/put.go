@@ -17,6 +17,9 @@ func (d *driver) put(ctx context.Context, request records.Request) (records.Resp
 		return records.Response{}, &undoneError{err}
 	}
 	said, err := d.write(ctx, request, manifest)
+	if !undone(request, err) && !vote(request) {
+		d.project.wrote.Store(true)
+	}
 	switch {
 	case registry.Immutable(err):
 		d.mu.Lock()
@@ -36,17 +39,24 @@ func (d *driver) put(ctx context.Context, request records.Request) (records.Resp
 		d.mu.Lock()
 		d.wrote = true
 		d.mu.Unlock()
-		if name, _ := records.ParseName(request.Tag); name.Round == 0 { // no vote
-			d.project.wrote.Store(true)
-		}
 		return records.Response{}, nil
 	}
-	d.project.wrote.Store(true)
 	d.tell(request, records.Response{})
 	if said == request.Digest {
 		return records.Response{}, nil
 	}
 	return d.readBack(ctx, request)
+}
+
+// undone reports whether a write was certainly not carried out.
+func undone(request records.Request, err error) bool {
+	return errors.As(err, new(*undoneError)) || request.Register && registry.Undone(err)
+}
+
+// vote reports whether a write is a vote, which by itself does nothing.
+func vote(request records.Request) bool {
+	name, _ := records.ParseName(request.Tag)
+	return request.Repository == records.Repository && name.Round > 0
 }
 
 // undoneError says that a write was certainly not carried out.

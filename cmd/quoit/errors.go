@@ -14,8 +14,6 @@ import (
 	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/store"
-	"github.com/quoitbuild/quoit/store/mirror"
-	"github.com/quoitbuild/quoit/store/prune"
 )
 
 // report prints an error with the excerpts that it carries to out, and returns the
@@ -50,28 +48,17 @@ func report(out io.Writer, err error) int {
 
 // interruption says in one line what became of a command that was interrupted.
 func interruption(err error) string {
-	var unknown *store.UnknownError
-	var copying *mirror.CopyError
-	var pruning *prune.UnfinishedError
-	var publishing *store.PublishError
-	var operation *store.OperationError
-	var unwritten *unwrittenError
 	const text = "interrupted"
+	var unknown *store.UnknownError
+	var publishing *store.PublishError
+	var known interface{ Becomes() string }
 	switch {
 	case errors.As(err, &unknown):
 		return text + ": " + unknown.Becomes()
-	case errors.As(err, &pruning):
-		return text + ": " + pruning.Becomes()
-	case errors.As(err, &copying) && copying.Written:
-		return text + ": run the same command again, it continues the copy"
 	case errors.As(err, &publishing) && publishing.Written > 0: // and taken back
 		return text + ": " + publishing.Error()
-	case errors.As(err, &operation):
-		return text + ": " + operation.Becomes()
-	case errors.As(err, &publishing):
-		return text + ": " + publishing.Becomes()
-	case errors.As(err, &copying), errors.As(err, &unwritten):
-		return text + ": nothing was written"
+	case errors.As(err, &known):
+		return text + ": " + known.Becomes()
 	}
 	return text
 }
@@ -80,6 +67,9 @@ func interruption(err error) string {
 type unwrittenError struct{ error }
 
 func (e *unwrittenError) Unwrap() error { return e.error }
+
+// Becomes says so.
+func (*unwrittenError) Becomes() string { return "nothing was written" }
 
 // printError shows each mistake with its place. Mistakes in a manifest are
 // shown together; every other error of a join by itself.

@@ -303,6 +303,36 @@ func TestAnInterruptedPruneSaysThatItContinues(t *testing.T) {
 	}
 }
 
+func TestAnInterruptedRepairSaysThatItContinues(t *testing.T) {
+	s, w := filled(t)
+	lost, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, "http://localhost/v2/acme/shop/api/manifests/0.1.0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.RoundTrip(lost); err != nil {
+		t.Fatal(err)
+	}
+	for method, want := range map[string]string{
+		http.MethodGet: "interrupted: nothing was written\n",
+		http.MethodPut: "interrupted: run `quoit repair` again, it continues\n",
+	} {
+		var cancel context.CancelFunc
+		e := timed(t, w, func(_ int, _ http.ResponseWriter, r *http.Request) bool {
+			if r.Method == method {
+				cancel()
+			}
+			return false
+		}, func(ctx context.Context, errOut io.Writer) int {
+			ctx, cancel = context.WithCancel(ctx)
+			defer cancel()
+			return run(ctx, s.args([]string{"repair"}), strings.NewReader(""), io.Discard, errOut)
+		})
+		if e.code != exitInterrupted || e.said != want {
+			t.Errorf("interrupted at a %s: exit code %d; it says\n%swant\n%s", method, e.code, e.said, want)
+		}
+	}
+}
+
 // linger is how long an interrupted command may go on.
 const linger = 7 * time.Second
 

@@ -37,11 +37,15 @@ type CopyError struct {
 
 // Error names both ends, the cause, and what became of it.
 func (e *CopyError) Error() string {
-	state := "nothing was written"
+	return fmt.Sprintf("copying from %s to %s: %v (%s)", e.From, e.To, e.Err, e.Becomes())
+}
+
+// Becomes says whether something was written, and what to do then.
+func (e *CopyError) Becomes() string {
 	if e.Written {
-		state = "run the same command again, it continues"
+		return "run the same command again, it continues the copy"
 	}
-	return fmt.Sprintf("copying from %s to %s: %v (%s)", e.From, e.To, e.Err, state)
+	return "nothing was written"
 }
 
 // Unwrap returns the cause.

@@ -135,7 +135,7 @@ func (r *repairer) restore(ctx context.Context, need image) error {
 		if part.Blob != nil {
 			reference, what = here.Reference(part.Of), "the blob "+part.Digest+" was taken from "+r.outcome.From
 		}
-		err := r.do(reference, what, func() error {
+		err := r.do(ctx, reference, what, func() error {
 			if part.Blob != nil {
 				_, err := here.Upload(ctx, *part.Blob, "", opener(from, *part.Blob))
 				return err

@@ -240,7 +240,7 @@ func (r *repairer) keep(ctx context.Context, sealed records.Sealed, taken bool) 
 	manifest := registry.NewManifest(records.ManifestType, sealed.Manifest)
 	if taken {
 		what := "the record was taken from " + r.outcome.From
-		if err := r.do(log.Reference(sealed.Digest), what, func() error { return r.send(ctx, sealed, manifest) }); err != nil {
+		if err := r.do(ctx, log.Reference(sealed.Digest), what, func() error { return r.send(ctx, sealed, manifest) }); err != nil {
 			return err
 		}
 	}
@@ -251,7 +251,7 @@ func (r *repairer) keep(ctx context.Context, sealed records.Sealed, taken bool) 
 	case was != "" && r.voted(record.Sequence, was):
 		return &records.ForkError{What: fmt.Sprintf("record %d is %s, and there are votes for it; the next one says %s", record.Sequence, was, sealed.Digest)}
 	}
-	return r.do(log.Reference(tag), putBack("record", sealed.Digest, was), func() error { return r.put(ctx, records.Repository, tag, was, manifest) })
+	return r.do(ctx, log.Reference(tag), putBack("record", sealed.Digest, was), func() error { return r.put(ctx, records.Repository, tag, was, manifest) })
 }
 
 func putBack(what, digest, was string) string {

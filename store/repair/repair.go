@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store"
@@ -60,9 +61,9 @@ func (s Step) String() string { return s.Reference + ": " + s.What }
 // those. A version that the log does not know is left alone, and so is one whose publish
 // was taken back because others had it first, or was given up, or is not done yet.
 //
-// A mirror is repaired like a project, by what was copied there. Errors are a
-// [*registry.RequestError], a [*records.ForkError] if records contradict each other, or
-// say that there is no log.
+// A mirror is repaired like a project, by what was copied there. The error is an
+// [*UnfinishedError]. It wraps a [*registry.RequestError], a [*records.ForkError] if records
+// contradict each other, or says that there is no log.
 func Repair(ctx context.Context, project *store.Project, options Options) (Outcome, error) {
 	r := &repairer{
 		project: project, options: options, at: project.Namespace(), pace: project.Namespace().Pace().Filled(),
@@ -72,16 +73,43 @@ func Repair(ctx context.Context, project *store.Project, options Options) (Outco
 	if options.From != nil {
 		r.outcome.From = options.From.String()
 		if r.outcome.From == r.at.String() {
-			return r.outcome, errors.New("what is repaired and what is copied from are the same: name another registry or folder")
+			err := errors.New("what is repaired and what is copied from are the same: name another registry or folder")
+			return r.outcome, &UnfinishedError{At: r.at.String(), Err: err}
 		}
 	}
 	for _, step := range []func(context.Context) error{r.find, r.chain, r.releases, r.versions, r.rings, r.hint} {
 		if err := step(ctx); err != nil {
-			return r.outcome, fmt.Errorf("repairing %s: %w", r.at.String(), err)
+			return r.outcome, &UnfinishedError{At: r.at.String(), Written: r.written.Load() || project.Wrote(), Err: err}
 		}
 	}
 	return r.outcome, nil
 }
+
+// UnfinishedError says that a repair did not come to its end.
+type UnfinishedError struct {
+	At      string // what was repaired
+	Written bool   // something was put back, or perhaps
+	Err     error
+}
+
+// Error is the cause, and what became of it.
+func (e *UnfinishedError) Error() string {
+	if e.Written && errors.As(e.Err, new(*records.ForkError)) {
+		return fmt.Sprintf("repairing %s: %v", e.At, e.Err) // it cannot continue
+	}
+	return fmt.Sprintf("repairing %s: %v (%s)", e.At, e.Err, e.Becomes())
+}
+
+// Becomes says whether something was written, and what to do then.
+func (e *UnfinishedError) Becomes() string {
+	if e.Written {
+		return "run `quoit repair` again, it continues"
+	}
+	return "nothing was written"
+}
+
+// Unwrap returns the cause.
+func (e *UnfinishedError) Unwrap() error { return e.Err }
 
 // several does something for 0 … n-1 at once, and notes what it does by reference.
 func (r *repairer) several(n int, f func(i int) error) error {
@@ -111,15 +139,23 @@ type repairer struct {
 	closed  bool                      // every tag should follow the newest record
 	needs   []image
 
+	written atomic.Bool // something by this repair itself, or perhaps
+
 	mu      sync.Mutex                // of what follows, while several run
 	read    map[string]records.Sealed // records, by digest
 	outcome Outcome
 }
 
 // do does something, unless this is a dry run, and notes it.
-func (r *repairer) do(reference, what string, act func() error) error {
+func (r *repairer) do(ctx context.Context, reference, what string, act func() error) error {
 	if !r.options.DryRun {
+		if ctx.Err() != nil {
+			return registry.Interrupted(ctx, nil)
+		}
 		err := act()
+		if !registry.Undone(err) {
+			r.written.Store(true)
+		}
 		if other := new(registry.OtherError); errors.As(err, &other) {
 			r.leave(reference, fmt.Sprintf("it is %s, and the registry does not let %s take its place", other.Got, other.Wanted))
 			return nil

@@ -58,7 +58,7 @@ func (r *repairer) tag(ctx context.Context, need image, was, what string) error 
 		r.leave(here.Reference(need.tag), fmt.Sprintf("the log says %s, which is gone: %s", need.digest, r.lacking()))
 		return nil
 	}
-	return r.do(here.Reference(need.tag), putBack(what, need.digest, was), func() error { return r.put(ctx, need.name, need.tag, was, manifest) })
+	return r.do(ctx, here.Reference(need.tag), putBack(what, need.digest, was), func() error { return r.put(ctx, need.name, need.tag, was, manifest) })
 }
 
 // rings lets the rings' tags name what the log says. In a project that is for the

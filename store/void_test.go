@@ -99,3 +99,34 @@ func TestAVersionIsAssignedOnce(t *testing.T) {
 	_, err = s.Open(nil).Publish(context.Background(), s.Next(storetest.With(storetest.First, storetest.Shop{"mail": 2}), "users"))
 	must(t, err)
 }
+
+// So it is where the log has forgotten the version's line, and what was assigned there is
+// only in earlier records.
+func TestAVersionIsAssignedOnceAlsoWhereTheLogHasForgotten(t *testing.T) {
+	s := newServer(t)
+	next := func(revision int, ring string) versioning.Version {
+		t.Helper()
+		mail, _ := s.Release(storetest.With(storetest.First, storetest.Shop{"mail": revision}), ring).Plan.Image("mail")
+		return mail.Version
+	}
+	first := next(1, "developers")
+	s.Set("testers", s.Ring("developers"))
+	hotfix := next(2, "testers")
+	next(3, "developers")
+	s.Set("testers", s.Ring("developers"))
+	next(4, "developers")
+	l := readLedger(s)
+	if assigned := l.records[len(l.records)-1].Assigned; assigned.Knows("mail", hotfix) || assigned.Knows("deploy", hotfix) || hotfix.Minor != first.Minor {
+		t.Fatalf("after %s the hotfix is %s, and %v is known", first, hotfix, assigned)
+	}
+	for _, image := range []string{"mail", "deploy"} {
+		s.Do("DELETE", "/v2/"+storetest.Project+"/"+image+"/manifests/"+hotfix.String(), "", nil)
+	}
+	_, err := s.Open(nil).Set(context.Background(), storetest.RingOptions(), "testers", first, true)
+	must(t, err)
+	again := next(5, "testers")
+	tags := s.Tags()
+	if again == hotfix || tags["mail"][hotfix.String()] != "" || tags["deploy"][hotfix.String()] != "" {
+		t.Errorf("%s was assigned again: mail is %s, tags %v", hotfix, again, tags)
+	}
+}

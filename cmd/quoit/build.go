@@ -112,7 +112,7 @@ func (f *buildFlags) run(cmd *cobra.Command) error {
 		}, Push: f.push, Author: store.Author{Actor: actor()}, Project: project, BuildKit: f.build.buildKit(cmd.ErrOrStderr()),
 	})
 	if err != nil && f.push {
-		err = &unwrittenError{err}
+		err = &endedError{err, project.Wrote()}
 	}
 	if err != nil {
 		return optionMistake(err)

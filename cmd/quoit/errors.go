@@ -63,19 +63,28 @@ func interruption(err error) string {
 	return text
 }
 
-// unwrittenError is one of a command that writes, from before its first write.
-type unwrittenError struct{ error }
+// endedError is one of a command that writes, from before anything of what it is to write.
+type endedError struct {
+	error
+	others bool // something else was written, as [store.Project.Wrote] says
+}
 
-func (e *unwrittenError) Unwrap() error { return e.error }
+func (e *endedError) Unwrap() error { return e.error }
 
-// Becomes says so.
-func (*unwrittenError) Becomes() string { return "nothing was written" }
+// Becomes says what was written.
+func (e *endedError) Becomes() string {
+	if e.others {
+		return "nothing of it was written"
+	}
+	return "nothing was written"
+}
 
 // printError shows each mistake with its place. Mistakes in a manifest are
 // shown together; every other error of a join by itself.
 func printError(out io.Writer, err error) {
-	if unwritten := new(unwrittenError); errors.As(err, &unwritten) {
-		err = unwritten.error
+	became := ""
+	if ended := new(endedError); errors.As(err, &ended) {
+		err, became = ended.error, " ("+ended.Becomes()+")"
 	}
 	if len(diag.All(err)) > 0 {
 		diag.Render(out, err)
@@ -88,6 +97,9 @@ func printError(out io.Writer, err error) {
 		return
 	}
 	var text strings.Builder
+	if len(errdefs.Sources(err)) > 0 {
+		became = "" // it is a mistake in a file
+	}
 	for _, source := range errdefs.Sources(err) {
 		// A failure to print an excerpt must not hide the error itself.
 		_ = source.Print(&text)
@@ -100,7 +112,7 @@ func printError(out io.Writer, err error) {
 	if errors.As(err, &step) && len(step.Lines) > 0 {
 		fmt.Fprintf(&text, "%s printed at last:\n  %s\n", step.Step, strings.Join(step.Lines, "\n  "))
 	}
-	fmt.Fprintln(&text, "error:", strings.TrimPrefix(err.Error(), "failed to solve: "))
+	fmt.Fprintln(&text, "error:", strings.TrimPrefix(err.Error(), "failed to solve: ")+became)
 	_ = printText(out, text.String()) // nobody to tell
 }
 

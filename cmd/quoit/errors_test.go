@@ -49,11 +49,27 @@ func TestFailedGatesShowTheirLastLines(t *testing.T) {
 	}
 }
 
-// TestMistakesOfAPublishAreAllShown: also if it is said besides that nothing was written.
-func TestMistakesOfAPublishAreAllShown(t *testing.T) {
-	var out strings.Builder
-	printError(&out, &unwrittenError{errors.Join(errors.New("one"), errors.New("two"))})
-	if want := "error: one\nerror: two\n"; out.String() != want {
-		t.Errorf("got  %s\nwant %s", out.String(), want)
+// TestABuildThatEndsBeforeItPublishes: its mistakes are all shown as they are, and of what
+// could not be done it is said that nothing was written, or nothing of it if what others
+// have left undone was.
+func TestABuildThatEndsBeforeItPublishes(t *testing.T) {
+	for _, test := range []struct {
+		err         *endedError
+		prints, end string
+	}{
+		{&endedError{errors.Join(errors.New("one"), errors.New("two")), false}, "error: one\nerror: two\n", "interrupted: nothing was written"},
+		{&endedError{errors.New("one"), false}, "error: one (nothing was written)\n", "interrupted: nothing was written"},
+		{&endedError{errors.New("one"), true}, "error: one (nothing of it was written)\n", "interrupted: nothing of it was written"},
+	} {
+		var out strings.Builder
+		printError(&out, test.err)
+		if out.String() != test.prints {
+			t.Errorf("got  %s\nwant %s", out.String(), test.prints)
+		}
+		if end := interruption(test.err); end != test.end {
+			t.Errorf("got  %s\nwant %s", end, test.end)
+		}
 	}
+	s := newShop(t, "")
+	s.fails(exitFailed, []string{"build", "--push"}, "BuildKit does not answer at unix:///nowhere.sock", " (nothing was written)\n")
 }

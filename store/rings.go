@@ -253,10 +253,7 @@ func (r *ringer) recall(ctx context.Context, newest records.Record, c *change) e
 		if err != nil {
 			return err
 		}
-		for _, image := range unknown {
-			c.record.Assigned = c.record.Assigned.Recall(place.Release, image, versions[image], assigned[image])
-		}
-		c.record.Assigned = c.record.Assigned.With(place.Release, versions)
+		c.record.Assigned = c.record.Assigned.Recall(place.Release, versions, assigned)
 	}
 	return nil
 }

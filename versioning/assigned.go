@@ -67,10 +67,7 @@ func (a Assigned) Lookup(held func() ([]Release, error)) Lookup {
 // has; 0 if none does. A version of a line that a does not know ([Assigned.Knows]) is left
 // out, as what is above it would be free then: see [Assigned.Recall].
 func (a Assigned) With(release uint64, versions map[string]Version) Assigned {
-	with := maps.Clone(a)
-	if with == nil {
-		with = Assigned{}
-	}
+	with := a.clone()
 	for image, v := range versions {
 		if a.Knows(image, v) {
 			with[image] = a.with(release, image, v)
@@ -79,23 +76,37 @@ func (a Assigned) With(release uint64, versions map[string]Version) Assigned {
 	return with
 }
 
-// Recall returns a with the version of an image which the release of that number has,
-// when a ring gets it back and a knows the version's line no longer. Of that line the tags
-// of the image show what was assigned; those that others pushed count too, but for those
-// that [Assigned.WithTags] leaves out.
-func (a Assigned) Recall(release uint64, image string, v Version, tags []Version) Assigned {
-	with := maps.Clone(a)
-	if with == nil {
-		with = Assigned{}
+// Recall returns a with versions of images, by name, which the release of that number has,
+// when a ring gets it back. Of a line that a knows no longer the tags of its image show what
+// was assigned; those that others pushed count too, but for those that
+// [Assigned.WithTags] leaves out.
+func (a Assigned) Recall(release uint64, versions map[string]Version, tags map[string][]Version) Assigned {
+	with := a.clone()
+	for image, v := range versions {
+		if !a.Knows(image, v) {
+			v = v.last(tags[image])
+		}
+		with[image] = a.with(release, image, v)
 	}
+	return with
+}
+
+// last is the highest of a version and of those tags of its line that are within reach.
+func (v Version) last(tags []Version) Version {
 	last := v
 	for _, tag := range slices.SortedFunc(slices.Values(tags), Version.Compare) {
 		if tag.line() == v.line() && tag.Compare(last) > 0 && tag.Patch-last.Patch <= reach {
 			last = tag
 		}
 	}
-	with[image] = a.with(release, image, last)
-	return with
+	return last
+}
+
+func (a Assigned) clone() Assigned {
+	if a == nil {
+		return Assigned{}
+	}
+	return maps.Clone(a)
 }
 
 func (a Assigned) with(release uint64, image string, v Version) []Line {
@@ -112,20 +123,23 @@ func (a Assigned) with(release uint64, image string, v Version) []Line {
 	return lines
 }
 
-// WithTags returns a with what the tags of an image show: the highest version of each
+// WithTags returns a with what the tags of images show: the highest version of each
 // line that a knows, and of each major. It is for images of which the log does not know
 // all that was assigned. Tags that others pushed count too, so numbers may be passed over,
 // but not so many that none would be left: a tag that is more than 1,000 minors, or patches,
 // above the one before it is left out.
-func (a Assigned) WithTags(image string, tags []Version) Assigned {
-	sorted := a.within(image, tags)
-	for i, v := range sorted {
-		_, found := a.find(image, v)
-		if highest := i+1 == len(sorted) || sorted[i+1].Major != v.Major; found || highest {
-			a = a.With(0, map[string]Version{image: v})
+func (a Assigned) WithTags(tags map[string][]Version) Assigned {
+	with := a.clone()
+	for image := range tags {
+		sorted := a.within(image, tags[image])
+		for i, v := range sorted {
+			_, found := with.find(image, v)
+			if highest := i+1 == len(sorted) || sorted[i+1].Major != v.Major; found || highest && with.Knows(image, v) {
+				with[image] = with.with(0, image, v)
+			}
 		}
 	}
-	return a
+	return with
 }
 
 // reach is how far above what is there a tag counts.

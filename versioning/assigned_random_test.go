@@ -32,12 +32,11 @@ func (a *assignment) hold(numbers ...uint64) {
 		if slices.Contains(a.held, number) {
 			continue
 		}
-		for image, v := range a.releases[number-1] {
-			if !a.assigned.Knows(image, v) {
-				a.assigned = a.assigned.Recall(number, image, v, a.ever(image))
-			}
+		ever := map[string][]Version{}
+		for image := range a.releases[number-1] {
+			ever[image] = a.ever(image)
 		}
-		a.assigned = a.assigned.With(number, a.releases[number-1])
+		a.assigned = a.assigned.Recall(number, a.releases[number-1], ever)
 	}
 	a.held = numbers
 	a.assigned = a.assigned.Of(a.held...)
@@ -200,7 +199,7 @@ func TestAfterABurnTheChoiceIsFree(t *testing.T) {
 // Tags count as assigned, and what lies below the highest of their major.
 func TestAssignedByTags(t *testing.T) {
 	a := Assigned{}.With(1, map[string]Version{"api": v("0.1.1")}).With(2, map[string]Version{"api": v("0.3.0")})
-	a = a.WithTags("api", []Version{v("0.1.4"), v("0.2.7"), v("1.2.0"), v("1.1.9"), v("0.3.2")}).WithTags("web", []Version{v("0.2.0")})
+	a = a.WithTags(map[string][]Version{"api": {v("0.1.4"), v("0.2.7"), v("1.2.0"), v("1.1.9"), v("0.3.2")}, "web": {v("0.2.0")}})
 	for text, want := range map[string]bool{
 		"0.1.4": true, "0.1.5": false, "0.2.9": true, "0.3.2": true, "0.3.3": false, "0.4.0": false,
 		"1.1.10": true, "1.2.0": true, "1.2.1": false, "2.0.0": false,

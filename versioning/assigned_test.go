@@ -46,10 +46,10 @@ func TestAssigned(t *testing.T) {
 // does not count.
 func TestATagThatLeavesNoNumbers(t *testing.T) {
 	a := Assigned{}.With(1, map[string]Version{"api": v("0.2000.5")})
-	far := []Version{v("0.999999999999999.0"), v("0.2000.999999999999999"), v("0.2002.999999999999999"), v("1.999999999999999.0"), v("1.5.0"), v("0.2001.0")}
+	far := map[string][]Version{"api": {v("0.999999999999999.0"), v("0.2000.999999999999999"), v("0.2002.999999999999999"), v("1.999999999999999.0"), v("1.5.0"), v("0.2001.0")}}
 	for name, a := range map[string]Assigned{
-		"all that was assigned is unknown": a.WithTags("api", far),
-		"a line is unknown":                a.Recall(2, "api", v("0.2000.5"), far).WithTags("api", far),
+		"all that was assigned is unknown": a.WithTags(far),
+		"a line is unknown":                a.Recall(2, map[string]Version{"api": v("0.2000.5")}, far).WithTags(far),
 	} {
 		for text, want := range map[string]bool{
 			"0.2000.5": true, "0.2000.6": false, "0.2001.0": true, "0.2002.0": false, "1.5.0": true, "1.6.0": false,

@@ -11,14 +11,11 @@ import (
 // set places a release, which may be one that no ring has had for long.
 func (w *world) set(ring string, version Version) {
 	w.held[ring] = version
-	versions, number := map[string]Version{}, w.releases[version]
+	versions, tags := map[string]Version{}, map[string][]Version{}
 	for name, image := range w.registry[rootImage][version].release.Images {
-		versions[name] = image.Version
-		if !w.assigned.Knows(name, image.Version) {
-			w.assigned = w.assigned.Recall(number, name, image.Version, w.tags(name))
-		}
+		versions[name], tags[name] = image.Version, w.tags(name)
 	}
-	w.assigned = w.assigned.With(number, versions)
+	w.assigned = w.assigned.Recall(w.releases[version], versions, tags)
 	w.forget()
 }
 

@@ -1,7 +1,6 @@
 package records
 
 import (
-	"maps"
 	"slices"
 
 	"github.com/quoitbuild/quoit/versioning"
@@ -89,19 +88,9 @@ func (u *Upgrader) Record(newest Record, tags map[string][]versioning.Version) R
 	record.Tops = undoable(newest.Undo, u.read)
 	assigned := versioning.Assigned{}
 	for _, release := range u.added {
-		known := maps.Clone(release.versions)
-		for name, version := range release.versions {
-			if !assigned.Knows(name, version) {
-				assigned = assigned.Recall(release.number, name, version, tags[name])
-				delete(known, name)
-			}
-		}
-		assigned = assigned.With(release.number, known)
+		assigned = assigned.Recall(release.number, release.versions, tags)
 	}
-	for _, name := range sortedKeys(tags) {
-		assigned = assigned.WithTags(name, tags[name])
-	}
-	record.Assigned = assigned
+	record.Assigned = assigned.WithTags(tags)
 	record.forget(newest)
 	return record
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
+	"github.com/quoitbuild/quoit/versioning"
 )
 
 // Options say what to take over.
@@ -143,12 +144,13 @@ func (t *taker) record(newest records.Record, found found) records.Record {
 	}
 	record.Images = maps.Clone(found.images)
 	record.Assign(newest, place.Release)
-	for _, name := range slices.Sorted(maps.Keys(found.images)) {
-		version, tags := found.images[name].Version, found.tags[name]
-		if !newest.Assigned.Knows(name, version) {
-			record.Assigned = record.Assigned.Recall(place.Release, name, version, tags)
-		}
-		record.Assigned = record.Assigned.Burn(name, version, tags)
+	versions := map[string]versioning.Version{}
+	for name, image := range found.images {
+		versions[name] = image.Version
+	}
+	record.Assigned = record.Assigned.Recall(place.Release, versions, found.tags)
+	for name, version := range versions {
+		record.Assigned = record.Assigned.Burn(name, version, found.tags[name])
 	}
 	return record
 }

@@ -29,11 +29,18 @@ func (r *repairer) find(ctx context.Context) error {
 	done := map[uint64]string{}
 	for _, tag := range tags {
 		r.tags[tag] = true
-		switch name, ok := records.ParseName(tag); {
-		case ok && name.Mark == records.Decided:
+		name, ok := records.ParseName(tag)
+		if !ok {
+			continue
+		}
+		switch name.Mark {
+		case records.Decided:
 			names = append(names, name)
-		case ok && name.Mark == records.Done:
+		case records.Done:
 			done[name.Sequence] = name.Value
+			r.votes[vote{name.Sequence, name.Value}] = true
+		case records.Yes:
+			r.votes[vote{name.Sequence, name.Value}] = true
 		}
 	}
 	err = r.pace.Each(len(names), func(i int) error {
@@ -273,11 +280,11 @@ func (r *repairer) send(ctx context.Context, sealed records.Sealed, manifest reg
 // voted reports whether writers of the log have decided for a digest: then there are two
 // histories, of which nobody but people can choose one.
 func (r *repairer) voted(sequence uint64, digest string) bool {
-	for tag := range r.tags {
-		name, ok := records.ParseName(tag)
-		if ok && name.Sequence == sequence && name.Value == digest && (name.Mark == records.Yes || name.Mark == records.Done) {
-			return true
-		}
-	}
-	return false
+	return r.votes[vote{sequence, digest}]
+}
+
+// vote is one for a digest as the record of a number.
+type vote struct {
+	sequence uint64
+	digest   string
 }

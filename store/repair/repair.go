@@ -67,7 +67,7 @@ func (s Step) String() string { return s.Reference + ": " + s.What }
 func Repair(ctx context.Context, project *store.Project, options Options) (Outcome, error) {
 	r := &repairer{
 		project: project, options: options, at: project.Namespace(), pace: project.Namespace().Pace().Filled(),
-		read: map[string]records.Sealed{}, decided: map[uint64]string{}, tags: map[string]bool{}, vouched: map[uint64]string{}, log: map[uint64]records.Record{},
+		read: map[string]records.Sealed{}, decided: map[uint64]string{}, tags: map[string]bool{}, votes: map[vote]bool{}, vouched: map[uint64]string{}, log: map[uint64]records.Record{},
 		outcome: Outcome{Project: project.Name(), DryRun: options.DryRun, Done: []Step{}, Left: []Step{}},
 	}
 	if options.From != nil {
@@ -129,6 +129,7 @@ type repairer struct {
 	pace    registry.Pace
 
 	tags    map[string]bool           // all of the log
+	votes   map[vote]bool             // those that decided, by its tags
 	decided map[uint64]string         // what the tags of records name
 	mark    registry.Manifest         // what the hint names
 	origin  string                    // of a mirror

@@ -46,7 +46,7 @@ func (f *siteFlags) remove(cmd *cobra.Command, name string) error {
 	}
 	d, err := work.Cluster.Prepare(cmd.Context(), work.Place, site.Goal{Releases: work.Releases})
 	if err != nil {
-		return err
+		return &site.UnfinishedError{Site: s.Name, Err: err}
 	}
 	result := rollout.NewResult(d)
 	if err := f.show(cmd, result); err != nil {

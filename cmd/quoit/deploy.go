@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/quoitbuild/quoit/deploy"
 	"github.com/quoitbuild/quoit/deploy/rollout"
+	"github.com/quoitbuild/quoit/deploy/site"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/store"
 )
@@ -120,8 +120,8 @@ func (f *deployFlags) deployAll(cmd *cobra.Command, m *manifest.Manifest, p *sto
 	code, failed := exitMoved, 0
 	for _, s := range sites {
 		result, err := f.deploy(cmd, m, p, s)
-		if ctx := cmd.Context(); ctx.Err() != nil {
-			return context.Cause(ctx)
+		if err != nil && cmd.Context().Err() != nil {
+			return err
 		}
 		result.Site = s.Name
 		if err != nil {
@@ -171,7 +171,7 @@ func (f *deployFlags) deploy(cmd *cobra.Command, m *manifest.Manifest, p *store.
 	options.Discard = slices.Contains(f.discard, s.Name)
 	d, err := work.Prepare(cmd.Context(), options, f.takeOver)
 	if err != nil {
-		return rollout.Result{Site: s.Name}, err
+		return rollout.Result{Site: s.Name}, &site.UnfinishedError{Site: s.Name, Err: err}
 	}
 	result := rollout.NewResult(d)
 	result.Differences = byTheLog(cmd, work)

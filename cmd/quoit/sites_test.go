@@ -54,8 +54,9 @@ func TestSitesWhoseClusterDoesNotAnswer(t *testing.T) {
 	s := newShop(t, shopSites)
 	s.publish("developers", "first")
 	s.does("set", "users", "0.1.0")
-	for _, args := range []string{"deploy eu", "deploy eu --dry-run", "deploy eu -o json", "diff eu", "delete eu", "deploy eu --take-over", "deploy eu --adopt"} {
-		s.fails(1, strings.Fields(args), "reading the record of site eu", "connection refused")
+	s.fails(1, []string{"diff", "eu"}, "reading the record of site eu", "connection refused")
+	for _, args := range []string{"deploy eu", "deploy eu --dry-run", "deploy eu -o json", "delete eu", "deploy eu --take-over", "deploy eu --adopt"} {
+		s.fails(1, strings.Fields(args), "reading the record of site eu", "connection refused", "(nothing was written to site eu)")
 	}
 	a := s.quoit("deploy", "--ring", "users")
 	if a.code != 1 || !strings.HasPrefix(a.out, "eu: failed: reading the record of site eu") {

@@ -37,6 +37,8 @@ type Deployment struct {
 	goal     Goal
 	kept     kept
 	descends deploy.Descends
+	written  bool   // a request that writes was sent, and not refused
+	state    string // of the newest step, as in [UnfinishedError]
 }
 
 // Prepare reads a site's record and decides what has to be done. It changes
@@ -95,17 +97,27 @@ type Run struct {
 // and after it. It is over at the first step that fails. If ctx ends, the step
 // that runs goes on, and the next deploy to the same target goes on with it.
 //
-// Errors are a [*HeldError], a [*MovedError], a [*LostError], a [*StepError], or
-// of the requests.
-func (d *Deployment) Run(ctx context.Context, run Run) (err error) {
+// Errors are a [*HeldError], a [*MovedError], a [*LostError] or a [*StepError]. All others,
+// and every one once ctx has ended, are in an [*UnfinishedError].
+func (d *Deployment) Run(ctx context.Context, run Run) error {
+	err := d.run(ctx, run)
+	known := errors.As(err, new(*HeldError)) || errors.As(err, new(*MovedError)) || errors.As(err, new(*LostError)) || errors.As(err, new(*StepError))
+	if err == nil || known && ctx.Err() == nil {
+		return err
+	}
+	return &UnfinishedError{Site: d.Site.Name, Removes: d.Plan.Target == nil, Written: d.written, State: d.state, Err: err}
+}
+
+func (d *Deployment) run(ctx context.Context, run Run) (err error) {
 	if run.Say == nil {
 		run.Say = func(string) {}
 	}
 	if d.Plan.Nothing() && d.Plan.Target != nil {
 		return nil
 	}
-	held, err := d.cluster.acquire(ctx, d.Site, run.Actor)
+	held, err := d.cluster.acquire(ctx, d.Site, run.Actor, func() { d.written = true })
 	if err != nil {
+		d.written = d.written && passing(err) // a lease that was refused is none
 		return err
 	}
 	released := context.WithoutCancel(ctx)
@@ -148,7 +160,12 @@ func (d *Deployment) step(ctx context.Context, run Run, i int) error {
 		return err
 	}
 	task := Task{Site: d.Site, Step: step, Images: images, TakeOver: d.goal.TakeOver, Timeout: run.Timeout, Start: run.Start, Wait: run.Wait, Attempt: attempt}
+	last := d.state
+	d.state = step.String() + " was begun, and how it ends is not known"
 	if d.kept, err = d.cluster.write(ctx, d.Site, d.kept, begun, run.Actor); err != nil {
+		if !passing(err) {
+			d.state = last
+		}
 		return err
 	}
 	if err := d.cluster.sweep(ctx, d.Site, run.Runner.Resumes(task), run.Say); err != nil {
@@ -171,6 +188,7 @@ func (d *Deployment) step(ctx context.Context, run Run, i int) error {
 	if err != nil {
 		return errors.Join(failure, err)
 	}
+	d.state = step.String() + " has ended"
 	d.cluster.tell(ctx, d.Site, d.kept, run.Actor, reason, message)
 	return failure
 }

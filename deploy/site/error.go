@@ -83,3 +83,34 @@ func (e *StepError) Outcome() deploy.Outcome {
 	}
 	return deploy.Failed
 }
+
+// UnfinishedError says that a deploy, or what removes a site, did not come to its end, and
+// that no step is to blame.
+type UnfinishedError struct {
+	Site    string
+	Removes bool
+	Written bool   // something was written to the cluster, or perhaps
+	State   string // of the newest step that was begun, "" for none
+	Err     error
+}
+
+// Error is the cause, and what became of the site.
+func (e *UnfinishedError) Error() string { return fmt.Sprintf("%v (%s)", e.Err, e.Becomes()) }
+
+// Becomes says what state the site is in, and what to do.
+func (e *UnfinishedError) Becomes() string {
+	again := "deploy again"
+	if e.Removes {
+		again = "delete again"
+	}
+	switch {
+	case !e.Written:
+		return "nothing was written to site " + e.Site
+	case e.State == "":
+		return fmt.Sprintf("site %s is as it was: %s", e.Site, again)
+	}
+	return fmt.Sprintf("site %s: %s: %s, it continues", e.Site, e.State, again)
+}
+
+// Unwrap returns the cause.
+func (e *UnfinishedError) Unwrap() error { return e.Err }

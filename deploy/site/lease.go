@@ -53,8 +53,8 @@ type lease struct {
 }
 
 // acquire takes the site's lease. The error is a [*HeldError] if another one
-// has it.
-func (c *Cluster) acquire(ctx context.Context, s Site, actor string) (*lease, error) {
+// has it. Writes is called before the first request that writes.
+func (c *Cluster) acquire(ctx context.Context, s Site, actor string, writes func()) (*lease, error) {
 	doing := fmt.Sprintf("taking the lease of site %s (Lease %s/%s)", s.Name, s.Namespace, s.Object())
 	leases := c.api.CoordinationV1().Leases(s.Namespace)
 	object, err := leases.Get(ctx, s.Object(), metav1.GetOptions{})
@@ -75,6 +75,7 @@ func (c *Cluster) acquire(ctx context.Context, s Site, actor string) (*lease, er
 	}
 	object.Spec = coordinationv1.LeaseSpec{HolderIdentity: &actor, LeaseDurationSeconds: &seconds, AcquireTime: &at, RenewTime: &at, LeaseTransitions: &transitions}
 	taken := object
+	writes()
 	if absent {
 		taken, err = leases.Create(ctx, object, metav1.CreateOptions{FieldManager: manager})
 	} else {

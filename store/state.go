@@ -207,7 +207,7 @@ func copied(ctx context.Context, d *driver, state *State, rings []string) error 
 			continue
 		}
 		if err := got[i].Broken; err != nil {
-			return fmt.Errorf("%s, by which ring %s was copied, cannot be read: %w: put it back with `quoit repair`, or copy the ring again", source{d}.Reference(records.RingName(ring)), ring, err)
+			return fmt.Errorf("%s, by which ring %s was copied, cannot be read: %w: copy the ring again, or put it back with `quoit repair --from COPY`", source{d}.Reference(records.RingName(ring)), ring, err)
 		}
 		state.table[ring] = got[i].Record.After[ring]
 		if got[i].Record.Sequence > state.Newest.Record.Sequence {

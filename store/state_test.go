@@ -173,7 +173,7 @@ func TestTheStateOfAMirror(t *testing.T) {
 	}
 
 	there.Put("records", records.RingName("testers"), registry.ManifestType, []byte(`{"schemaVersion":2,"config":{}}`))
-	if _, err := there.Open(nil).State(context.Background(), "testers"); err == nil || errors.As(err, new(*registry.RequestError)) || !strings.Contains(err.Error(), "put it back with `quoit repair`, or copy the ring again") {
+	if _, err := there.Open(nil).State(context.Background(), "testers"); err == nil || errors.As(err, new(*registry.RequestError)) || !strings.Contains(err.Error(), "copy the ring again, or put it back with `quoit repair --from COPY`") {
 		t.Error(err)
 	}
 }

@@ -151,7 +151,7 @@ func TestLostRecordsAreTakenFromACopy(t *testing.T) {
 	}
 }
 
-// A mirror is repaired from where it was copied from, with its externals, marks and rings.
+// A mirror is repaired from where it was copied from, with its externals and rings.
 func TestARepairOfAMirror(t *testing.T) {
 	s, replica := newServer(t), newServer(t)
 	s.Release(storetest.First, "developers")
@@ -161,7 +161,6 @@ func TestARepairOfAMirror(t *testing.T) {
 	whole := replica.EveryTag()
 	s.Release(storetest.With(storetest.First, storetest.Shop{"api": 2}), "developers")
 	_, manifest, _ := replica.parts("api", replica.digest("api", "0.1.0"))
-	replica.marks("developers", []byte(`{"schemaVersion":2,"config":{}}`))
 	replica.loses("deploy:testers", "mail:0.1.0", "records:record-00000001")
 	replica.lacks(manifest)
 	done, left := replica.repairs(s.At(nil))

@@ -75,16 +75,16 @@ func (r *repairer) copiedRings(ctx context.Context) error {
 }
 
 // unmarked finds the record by which a ring of a mirror was copied whose mark is lost, or
-// by an older quoit, or names no record of the log: the newest that gave the ring what its
-// tag names, or else what the copy says. If there is neither a mark nor a tag, the ring was
-// not copied. Nor may it have been if only others have marks: then somebody else may have
-// written its tag, and only the copy counts, unless the log there is an older quoit's.
-func (r *repairer) unmarked(ctx context.Context, ring, mark string, others bool) (by records.Record, known bool, err error) {
+// names no record of the log: only the copy says so, as somebody else may have written the
+// ring's tag. Where no ring has a mark, or the log is an older quoit's, which wrote none,
+// it is the newest record that gave the ring what its tag names. If there is neither a mark
+// nor a tag, the ring was not copied.
+func (r *repairer) unmarked(ctx context.Context, ring, mark string, some bool) (by records.Record, known bool, err error) {
 	tag, _, err := r.at.Repository(r.newest.Record.After[ring].Root).Head(ctx, ring)
 	if err != nil || mark+tag == "" {
 		return by, false, err
 	}
-	if mark != "" || !others || r.newest.Record.Schema < records.Schema {
+	if !some || mark == "" && r.newest.Record.Schema < records.Schema {
 		by, known = r.giving(ring, func(_ uint64, place records.Place) bool { return place.Digest == tag })
 	}
 	if from := r.from(records.Repository); !known && from != nil {

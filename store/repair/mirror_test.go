@@ -97,16 +97,16 @@ func TestWhatAMirrorLoses(t *testing.T) {
 		"every mark": {func(_ *testing.T, s *server) { s.loses("records:ring-developers", "records:ring-testers") },
 			"records:ring-testers is lost: copy it again, or put it back with `quoit repair --from COPY`", nil, "-"},
 		"a mark that names no record": {func(_ *testing.T, s *server) { s.marks("developers", []byte(`{"schemaVersion":2,"config":{}}`)) },
-			"records:ring-developers: it is MARK: it names no record: ", nil, ""},
+			"records:ring-developers: it is MARK: it names no record: ", []string{alone, project}, ""},
 		"a mark that names an image": {func(_ *testing.T, s *server) { s.puts("records", "ring-developers") },
-			"records:ring-developers: it is MARK: it names no record: ", nil, ""},
+			"records:ring-developers: it is MARK: it names no record: ", []string{alone, project}, ""},
 		"a mark that names a record of another log": {func(t *testing.T, s *server) {
 			other := newServer(t)
 			other.Release(storetest.First, "developers")
 			_, config := other.Do("GET", "/v2/"+storetest.Project+"/records/blobs/"+other.configOf("record-00000001"), "", nil)
 			s.PushBlob(records.Repository, config)
 			s.marks("developers", other.contents(records.Repository, "record-00000001"))
-		}, "records:ring-developers: it is MARK: it names a record 1 that is not the log's: run `quoit repair`", nil, "0.1.0"},
+		}, "records:ring-developers: it is MARK: it names a record 1 that is not the log's: copy the ring again, or put it back with `quoit repair --from COPY`", []string{alone, project}, "0.1.0"},
 		"a mark that names a record which gives the ring nothing": {func(_ *testing.T, s *server) {
 			s.loses("records:ring-testers", "deploy:testers")
 			s.marks("testers", s.contents(records.Repository, "record-00000001"))
@@ -252,6 +252,31 @@ func TestARingThatWasNotCopied(t *testing.T) {
 			}
 			if done, _ := s.repairs(copied.At(nil)); done != "" || s.has("users") != "-" {
 				t.Errorf("done:\n%s", done)
+			}
+		})
+	}
+}
+
+// A tag does not decide what a ring has whose mark is broken, also if the ring once had what
+// it names, and nothing else has a mark.
+func TestATagDoesNotDecideABrokenMark(t *testing.T) {
+	_, copied := chain(t)
+	for name, others := range map[string]bool{"others have marks": true, "it is the only one": false} {
+		t.Run(name, func(t *testing.T) {
+			s := mirrorOf(t, copied)
+			s.Put("deploy", "developers", registry.IndexType, s.contents("deploy", "0.1.0"))
+			s.puts("records", "ring-developers")
+			if !others {
+				s.loses("records:ring-testers", "deploy:testers")
+			}
+			before := s.EveryTag()
+			done, left := s.repairs(nil)
+			if done != "" || left != "records:ring-developers: nothing says by which record of the log the ring was copied: copy it again with `quoit copy`" || !equal(before, s.EveryTag()) {
+				t.Errorf("done:\n%s\nleft:\n%s", done, left)
+			}
+			s.repairs(copied.At(nil))
+			if got := s.has("developers"); got != "0.3.0" || s.digest("deploy", "developers") != copied.digest("deploy", "developers") {
+				t.Errorf("developers has %s", got)
 			}
 		})
 	}

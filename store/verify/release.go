@@ -20,7 +20,7 @@ const (
 	nextCopy   = "run `quoit repair --from COPY`, which takes it from a copy"
 	nextBuild  = nextCopy + ", or build it again with --rebuild"
 	nextRepair = "run `quoit repair`, which puts it back"
-	nextMark   = nextRepair + ", or copy the ring again"
+	nextMark   = "copy the ring again, or put it back with `quoit repair --from COPY`"
 )
 
 // ring checks the release that the log says is in a ring.

@@ -4,14 +4,19 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
 
 	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/registry/memory"
+	"github.com/quoitbuild/quoit/registry/registrytest"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/store/storetest"
@@ -103,6 +108,39 @@ func TestTheNewestRecordIsNamed(t *testing.T) {
 	stop()
 	if _, err := (&reading{done: make(chan struct{})}).record(stopped, ""); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestASilentRegistryEndsABuild, or a plan: what they read of the log has an end, by itself
+// and by an interrupt, and nothing was written then.
+func TestASilentRegistryEndsABuild(t *testing.T) {
+	for name, interrupted := range map[string]bool{"by itself": false, "by an interrupt": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				silent := registrytest.RoundTripper(func(r *http.Request) (*http.Response, error) {
+					<-r.Context().Done()
+					return nil, r.Context().Err()
+				})
+				p, err := store.Open("registry.example.com", "acme/shop", registry.Options{Transport: silent, Keychain: authn.NewMultiKeychain()})
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				begin, longest := time.Now(), time.Minute
+				if interrupted {
+					time.AfterFunc(time.Second, cancel)
+					longest = time.Second
+				}
+				var silence *registry.RequestError
+				o := Options{Project: p, Push: true}
+				_, err = o.readLog(ctx, "").record(ctx, "")
+				if took := time.Since(begin); took > longest || p.Wrote() || !interrupted && !errors.As(err, &silence) || interrupted && !errors.Is(err, context.Canceled) {
+					t.Errorf("after %s, it wrote: %t: %v", took, p.Wrote(), err)
+				}
+				time.Sleep(5 * time.Minute) // until a request that several share has come to its own end
+			})
+		})
 	}
 }
 

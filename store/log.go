@@ -215,6 +215,9 @@ func (s source) Get(ctx context.Context, tag string) (records.Got, error) {
 	return s.driver.get(ctx, tag)
 }
 
+// Several implements [records.Source].
+func (s source) Several(n int, f func(i int) error) error { return s.driver.project.pace.Each(n, f) }
+
 // Reference implements [records.Source].
 func (s source) Reference(tag string) string {
 	return s.driver.repository(records.Repository).Reference(tag)

@@ -68,6 +68,9 @@ func (s source) Get(ctx context.Context, tag string) (records.Got, error) {
 	return records.Got{Found: true, Sealed: sealed, Broken: err}, nil
 }
 
+// Several implements [records.Source].
+func (s source) Several(n int, f func(i int) error) error { return s.each(n, f) }
+
 // record reads a record from its manifest.
 func (s source) record(ctx context.Context, manifest registry.Manifest) (records.Sealed, error) {
 	nothing := records.Sealed{Digest: manifest.Digest}

@@ -70,7 +70,7 @@ func (m memory) append(id string, operation records.Operation) records.Result {
 	}
 }
 
-// Heads, Tags, Get and Reference make it a [records.Source].
+// Heads, Tags, Get, Several and Reference make it a [records.Source].
 func (m memory) Heads(_ context.Context, tags ...string) ([]string, error) {
 	var digests []string
 	for _, tag := range tags {
@@ -95,6 +95,15 @@ func (m memory) Get(_ context.Context, identifier string) (records.Got, error) {
 	}
 	sealed, found := m.records[digest]
 	return records.Got{Found: found, Sealed: sealed}, nil
+}
+
+func (m memory) Several(n int, f func(i int) error) error {
+	for i := range n {
+		if err := f(i); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (m memory) Reference(identifier string) string { return records.Repository + ":" + identifier }

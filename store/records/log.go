@@ -24,6 +24,8 @@ type Source interface {
 	Tags(ctx context.Context, page string) (tags []string, next string, err error)
 	// Get reads what a tag names, or the manifest of a digest.
 	Get(ctx context.Context, identifier string) (Got, error)
+	// Several calls f for 0 … n-1, as many at once as is good for the source.
+	Several(n int, f func(i int) error) error
 	// Reference is a tag or a digest for people, with where it is.
 	Reference(identifier string) string
 }
@@ -276,7 +278,8 @@ func (l *Log) Named(ctx context.Context, sequence uint64, digest string) (Sealed
 
 // Back goes from a record, mostly the newest one, to the first: that record as it is
 // given, and then each the parent of the one before, by its digest: no tag of theirs has
-// to be there. Nothing comes after an error, which are those of [Log.Named].
+// to be there. Nothing comes after an error, which are those of [Log.Named]. Who goes far
+// has records read ahead by their tags, 8 at most.
 func (l *Log) Back(ctx context.Context, from Sealed) iter.Seq2[Sealed, error] {
 	return func(yield func(Sealed, error) bool) {
 		if from.Record.Operation == "" {
@@ -285,8 +288,19 @@ func (l *Log) Back(ctx context.Context, from Sealed) iter.Seq2[Sealed, error] {
 		l.mu.Lock()
 		l.name(from.Record)
 		l.mu.Unlock()
-		for sealed := from; yield(sealed, nil) && sealed.Record.Sequence > 1; {
-			before, err := l.Named(ctx, sealed.Record.Sequence-1, sealed.Record.Parent)
+		ahead, lowest := map[string]Sealed{}, from.Record.Sequence
+		for sealed, seen := from, uint64(1); yield(sealed, nil) && sealed.Record.Sequence > 1; seen++ {
+			next, parent := sealed.Record.Sequence-1, sealed.Record.Parent
+			if next < lowest && seen >= 4 {
+				n := min(seen, next, 8)
+				ahead, lowest = l.ahead(ctx, next, n), next+1-n
+			}
+			if before, read := ahead[parent]; read && before.Record.Sequence == next {
+				l.Know(before)
+				sealed = before
+				continue
+			}
+			before, err := l.Named(ctx, next, parent)
 			if err != nil {
 				yield(Sealed{}, err)
 				return
@@ -294,6 +308,29 @@ func (l *Log) Back(ctx context.Context, from Sealed) iter.Seq2[Sealed, error] {
 			sealed = before
 		}
 	}
+}
+
+// ahead reads what the tags of the last n records up to a number name, by digest; nothing
+// if that number's is known. Whoever needs what could not be read finds out why.
+func (l *Log) ahead(ctx context.Context, last, n uint64) map[string]Sealed {
+	l.mu.Lock()
+	_, known := l.known[last]
+	l.mu.Unlock()
+	if known {
+		return nil
+	}
+	got := make([]Got, n)
+	_ = l.source.Several(len(got), func(i int) error { // f has none
+		if read, err := l.source.Get(ctx, Name{Sequence: last - uint64(i)}.String()); err == nil && read.Broken == nil {
+			got[i] = read
+		}
+		return nil
+	})
+	ahead := map[string]Sealed{}
+	for _, read := range got {
+		ahead[read.Digest] = read.Sealed
+	}
+	return ahead
 }
 
 // Find returns the release of a version of a root image ("": whatever it is called):

@@ -15,6 +15,7 @@ type registry struct {
 	world       world
 	gets, heads int
 	lists       int
+	several     int
 	lost        map[string]bool // digests that are no longer there
 	every       bool            // a HEAD finds whatever it asks for
 	err         error           // of everything
@@ -55,6 +56,16 @@ func (r *registry) Get(_ context.Context, identifier string) (Got, error) {
 		return Got{Found: true, Sealed: *sealed}, r.err
 	}
 	return Got{Found: digest != "", Sealed: Sealed{Digest: digest}, Broken: ErrNotRecord}, r.err
+}
+
+func (r *registry) Several(n int, f func(i int) error) error {
+	r.several++
+	for i := range n {
+		if err := f(i); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *registry) Reference(tag string) string { return Repository + ":" + tag }
@@ -237,6 +248,39 @@ func TestBack(t *testing.T) {
 	}
 	for range NewLog(r).Back(t.Context(), Sealed{}) {
 		t.Error("an empty log has a record")
+	}
+}
+
+// Who goes far gets several records at a time, each once, and the log's own though tags are
+// gone or name others.
+func TestBackReadsAhead(t *testing.T) {
+	r := &registry{numbers: newNumbers()}
+	var operations []Operation
+	for i := range 40 {
+		operations = append(operations, set("dev", fmt.Sprintf("0.%d.0", i+1)))
+	}
+	r.write(t, operations...)
+	r.numbers.write(&r.world, Content{Repository, "record-00000020", ""})
+	r.numbers.write(&r.world, Content{Repository, "record-00000010", r.look(r.world, Repository, "record-00000011")})
+	log := NewLog(r)
+	newest, err := log.Newest(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ most, gets, several int }{{4, 3, 0}, {8, 4, 1}, {40, 34, 4}, {40, 0, 0}} {
+		r.gets, r.several = 0, 0
+		next := newest.Record.Sequence
+		for sealed, err := range log.Back(t.Context(), newest) {
+			if err != nil || sealed.Record.Sequence != next {
+				t.Fatalf("record %d, want %d: %v", sealed.Record.Sequence, next, err)
+			}
+			if next--; int(newest.Record.Sequence-next) == test.most {
+				break
+			}
+		}
+		if r.gets != test.gets || r.several != test.several {
+			t.Errorf("%d records: %d gets, %d times several", test.most, r.gets, r.several)
+		}
 	}
 }
 

@@ -45,7 +45,7 @@ func (j Jobs) Run(ctx context.Context, task Task) error {
 	}
 	err := r.watch(ctx)
 	if ctx.Err() != nil {
-		r.Say(fmt.Sprintf("Job %s/%s keeps running: deploy again to rejoin it", r.job.Namespace, r.job.Name))
+		r.Say(fmt.Sprintf("Job %s/%s keeps running", r.job.Namespace, r.job.Name))
 	}
 	return err
 }

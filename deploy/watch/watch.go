@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/quoitbuild/quoit/deploy/rollout"
+	"github.com/quoitbuild/quoit/deploy/site"
 	"github.com/quoitbuild/quoit/internal/show"
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store"
@@ -101,12 +102,20 @@ func (w *Watcher) follow(ctx context.Context, ring *Ring) error {
 		f.Sites = append(f.Sites, func(ctx context.Context, compare bool) string {
 			digest, err := w.bring(ctx, ring, s, compare)
 			if ctx.Err() != nil {
+				w.leave(err)
 				return ""
 			}
 			return w.settle(s, digest, err)
 		})
 	}
 	return f.Follow(ctx)
+}
+
+// leave says in what state a site is of which a deploy was interrupted.
+func (w *Watcher) leave(err error) {
+	if unfinished := new(site.UnfinishedError); errors.As(err, &unfinished) && unfinished.Written {
+		w.Say("%s", unfinished.Becomes())
+	}
 }
 
 // complain says an error, but not the same one again.

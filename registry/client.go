@@ -18,18 +18,21 @@ type Client struct {
 	server  name.Registry
 	path    string // "" for all repositories
 	options Options
+	given   Options // for other registries
 	pace    Pace
 	carrier http.RoundTripper
 
 	greeting  shared[greeting]
 	mu        sync.Mutex
 	sessions  map[scope]*session
-	unlisting bool // the registry has no list of referrers
+	others    map[string][]*Client // of other registries, by their names
+	unlisting bool                 // the registry has no list of referrers
 }
 
 // Open returns the repositories below a path ("acme/shop") in a registry: a host,
 // optionally with a port and a path of its own. It makes no request; the error says
-// that one of the two is not a name. Plain http is spoken to loopback hosts only.
+// that one of the two is not a name, or is that of [Options.Hosts]. Without those, plain
+// http is spoken to loopback hosts only.
 func Open(registry, path string, options Options) (*Client, error) {
 	if strings.Contains(registry, "@") {
 		return nil, errors.New("opening a registry: its name contains credentials: leave them out and use docker login")
@@ -43,12 +46,23 @@ func Open(registry, path string, options Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening registry %.80q: %w", registry, err)
 	}
-	return newClient(server, full, options.filled()), nil
+	options = options.filled()
+	its := options
+	own, known, err := options.Hosts.itself(server.RegistryStr())
+	if known && err == nil {
+		server, its, err = own.apply(options)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c := newClient(server, full, its)
+	c.given = options
+	return c, nil
 }
 
 func newClient(server name.Registry, path string, options Options) *Client {
 	return &Client{
-		server: server, path: path, options: options, pace: options.pace(), carrier: options.Carrier(), sessions: map[scope]*session{},
+		server: server, path: path, options: options, pace: options.pace(), carrier: options.Carrier(), sessions: map[scope]*session{}, others: map[string][]*Client{},
 	}
 }
 
@@ -76,12 +90,52 @@ func (c *Client) Elsewhere(reference string) (Repository, error) {
 		return nil, fmt.Errorf("%.80q is not a reference", clean(reference))
 	}
 	server := parsed.Context().Registry
-	if options := encryption(server.RegistryStr()); len(options) > 0 {
-		if server, err = name.NewRegistry(server.RegistryStr(), options...); err != nil {
+	clients, err := c.reached(server)
+	if err != nil {
+		return nil, err
+	}
+	var at mirrored
+	for _, client := range clients {
+		at = append(at, client.Repository(parsed.Context().RepositoryStr()))
+	}
+	if len(at) == 1 {
+		return at[0], nil
+	}
+	return at, nil
+}
+
+// reached are the clients of another registry's hosts.
+func (c *Client) reached(server name.Registry) ([]*Client, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known := c.others[server.RegistryStr()]; known != nil {
+		return known, nil
+	}
+	hosts, err := c.given.Hosts.of(server.RegistryStr())
+	if err != nil {
+		return nil, err
+	}
+	var clients []*Client
+	for _, host := range hosts {
+		one, options, err := host.apply(c.given)
+		if err != nil {
 			return nil, err
 		}
+		if one.RegistryStr() != server.RegistryStr() {
+			options.Transport = asksFor{options.Transport, strings.Replace(server.RegistryStr(), dockerHubName, dockerHub, 1)}
+		}
+		clients = append(clients, newClient(one, "", options))
 	}
-	return newClient(server, "", c.options).Repository(parsed.Context().RepositoryStr()), nil
+	if len(clients) == 0 {
+		if options := encryption(server.RegistryStr()); len(options) > 0 {
+			if server, err = name.NewRegistry(server.RegistryStr(), options...); err != nil {
+				return nil, err
+			}
+		}
+		clients = append(clients, newClient(server, "", c.given))
+	}
+	c.others[server.RegistryStr()] = clients
+	return clients, nil
 }
 
 func (c *Client) host() string { return c.server.RegistryStr() }

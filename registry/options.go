@@ -28,6 +28,11 @@ type Options struct {
 	Jobs int
 	// Say is told what is waited for, as in [Pace].
 	Say func(what string)
+	// Hosts says how other registries are reached, and this one, which has no mirrors: its
+	// tags count. Nil: as their names say.
+	Hosts Hosts
+
+	plain string // the host that is asked without encryption
 }
 
 func (o Options) filled() Options {

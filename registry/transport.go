@@ -12,19 +12,20 @@ type carrier struct {
 	inner http.RoundTripper
 	agent string
 	pace  Pace
+	plain string // a host that is asked without encryption
 }
 
 // Carrier carries the requests of clients of other packages as those of this one are
 // carried.
 func (o Options) Carrier() http.RoundTripper {
 	o = o.filled()
-	return &carrier{inner: o.Transport, agent: o.UserAgent, pace: o.pace()}
+	return &carrier{inner: o.Transport, agent: o.UserAgent, pace: o.pace(), plain: o.plain}
 }
 
 // RoundTrip implements [http.RoundTripper]. A body is sent from its beginning,
 // also when a layer above repeats the request with a fresh token.
 func (c *carrier) RoundTrip(in *http.Request) (*http.Response, error) {
-	if in.URL.Scheme != "https" && !loopback(in.URL.Host) {
+	if in.URL.Scheme != "https" && !loopback(in.URL.Host) && in.URL.Host != c.plain {
 		if in.Body != nil {
 			in.Body.Close()
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/quoitbuild/quoit/internal/input"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/registry/hosts"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/versioning"
 )
@@ -113,7 +114,7 @@ func open(cmd *cobra.Command, m *manifest.Manifest) (*store.Project, error) {
 }
 
 func registryOptions(cmd *cobra.Command) registry.Options {
-	return registry.Options{UserAgent: agent(), Say: telling(cmd.ErrOrStderr())}
+	return registry.Options{UserAgent: agent(), Say: telling(cmd.ErrOrStderr()), Hosts: hosts.Of()}
 }
 
 // agent is what this command calls itself to registries and clusters.

@@ -23,6 +23,7 @@ func (s *Stack) Env() []string {
 		"QUOIT_REGISTRY_LOG=" + s.RegistryLog,
 		"DOCKER_CONFIG=" + filepath.Join(s.configDir, "docker"),
 		"BUILDX_CONFIG=" + filepath.Join(s.configDir, "buildx"),
+		"QUOIT_REGISTRY_HOSTS=" + filepath.Join(s.configDir, "hosts"),
 		"PATH=" + strings.Join(s.BinDirs, ":") + ":" + os.Getenv("PATH"),
 	}
 	if s.BuildkitHost != "" {
@@ -57,6 +58,16 @@ func (s *Stack) configureClients(ctx context.Context) error {
 		}
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return fmt.Errorf("configuring %s: %w", name, err)
+		}
+	}
+	for _, registry := range []string{"docker.io", "ghcr.io"} {
+		dir := filepath.Join(s.configDir, "hosts", registry)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("configuring mirrors: %w", err)
+		}
+		text := fmt.Sprintf("server = %q\n", "http://"+s.Registry)
+		if err := os.WriteFile(filepath.Join(dir, "hosts.toml"), []byte(text), 0o644); err != nil {
+			return fmt.Errorf("configuring mirrors: %w", err)
 		}
 	}
 	cmd := s.Command(ctx, "buildx", "create", "--name", builderName, "--driver", "remote", "--use", s.BuildkitHost)

@@ -9,8 +9,11 @@
 //	…
 //	_, err = p.Publish(ctx, store.Publication{Plan: out.Plan, Digests: out.Digests, Rings: m.RingOrder(), …})
 //
-// [Plan] only says what a build would do. Whatever else is to run on the same BuildKit,
-// like a gate, begins with [Connect].
+// [Plan] only says what a build would do. Both look where the project lies first (package
+// look), so a BuildKit is called only if something is to be built, or if nothing else can
+// make the plan; then the build makes the plan once more, of what BuildKit got, and both
+// have to agree. Whatever else is to run on the same BuildKit, like a gate, begins with
+// [Connect].
 //
 // Without a frontend image, the executable of this process is also a step of the build;
 // so its main function begins with [AnswerStep].
@@ -40,18 +43,21 @@ type Options struct {
 	// parts and from which file are set by Build and Plan.
 	Frontend frontend.Options
 	// Commit says what is built and where it comes from, "" if that is unknown; nil
-	// for no commit. It is called once BuildKit has answered.
+	// for no commit.
 	Commit func() (commit, source string)
 	// Check is asked by Build, if something changes, once the plan is known and before
 	// anything is built; its error ends the build as it is. It says whether the files
 	// differ from the commit. Nil: nobody is asked. It may be asked again, about another
 	// plan.
 	Check func(context.Context, versioning.Plan) (dirty bool, err error)
+	// Planned is told by Build what the plan is, after the Check and before anything is
+	// built; nil: nobody is.
+	Planned func(versioning.Plan)
 	// Push exports the images that are built to their repositories, by digest.
 	Push bool
 	// Project is the state store, whose newest record says what the rings have; nil:
-	// BuildKit reads the log's hint. With Push, what another command has left undone is
-	// completed first.
+	// BuildKit is asked for the plan, and reads the log's hint. With Push, what another
+	// command has left undone is completed first.
 	Project *store.Project
 	// Author signs what has to be written to the log before a publish.
 	Author store.Author
@@ -72,24 +78,22 @@ type Outcome struct {
 // take several solves of the same plan.
 //
 // Errors are those of the frontend with their places in the manifest, an
-// [*OptionError], a [*frontend.SecretArgsError], a [*PushError], a [*ReplannedError], that
-// of the Check, with Push a [*store.DifferenceError], or say what BuildKit or the store could
-// not do. If one is returned, no image has a tag yet, so the same call can be made again.
+// [*OptionError], a [*frontend.SecretArgsError], a [*PushError], a [*ReplannedError], an
+// [*IncomparableError], that of the Check, with Push a [*store.DifferenceError], or say what
+// BuildKit or the store could not do. If one is returned, no image has a tag yet, so the same call can be made again.
 func Build(ctx context.Context, o Options) (Outcome, error) {
 	o.Frontend.Export = true
 	if err := cmp.Or(o.checkSyntax(), o.Frontend.CheckSecrets(o.Manifest)); err != nil {
 		return Outcome{}, err
 	}
+	if err := o.BuildKit.check(); err != nil {
+		return Outcome{}, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	log := o.readLog(ctx, "")
-	c, err := Connect(ctx, o.BuildKit)
-	if err != nil {
-		return Outcome{}, err
-	}
-	defer c.Close()
 	for {
-		out, err := o.parts(ctx, c, log)
+		out, err := o.build(ctx, log)
 		var unready *unreadyError
 		if !errors.As(err, &unready) {
 			return out, err
@@ -101,40 +105,84 @@ func Build(ctx context.Context, o Options) (Outcome, error) {
 	}
 }
 
+// build is Build by a log that is ready, else it is an [*unreadyError].
+func (o Options) build(ctx context.Context, log *reading) (Outcome, error) {
+	found, err := o.look(ctx, log)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if found.plan != nil {
+		if found.dirty, err = o.check(ctx, log, *found.plan); err != nil {
+			return Outcome{}, err
+		}
+		if len(found.plan.PublishOrder()) == 0 {
+			found.warn(o.BuildKit.Progress)
+			return Outcome{Plan: *found.plan}, nil
+		}
+	}
+	c, err := found.connect(ctx, o.BuildKit)
+	if err != nil {
+		return Outcome{}, err
+	}
+	defer c.Close()
+	out, err := o.parts(ctx, c, log, found)
+	if errors.Is(err, errStale) {
+		found.fresh = true
+		out, err = o.parts(ctx, c, log, found)
+	}
+	return out, err
+}
+
 // Plan says what [Build] would do, and builds nothing. Errors are those of Build.
 func Plan(ctx context.Context, o Options) (versioning.Plan, error) {
 	o.Frontend.Request, o.Push = frontend.RequestPlan, false
 	if err := o.checkSyntax(); err != nil {
 		return versioning.Plan{}, err
 	}
+	if err := o.BuildKit.check(); err != nil {
+		return versioning.Plan{}, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	log := o.readLog(ctx, "")
-	c, err := Connect(ctx, o.BuildKit)
+	found, err := o.look(ctx, log)
 	if err != nil {
 		return versioning.Plan{}, err
+	}
+	found.warn(o.BuildKit.Progress)
+	plan := found.plan
+	if plan == nil {
+		if plan, err = o.ask(ctx, log, found); err != nil {
+			return versioning.Plan{}, err
+		}
+	}
+	return *plan, log.warn(ctx, o, plan)
+}
+
+// ask asks a BuildKit for the plan.
+func (o Options) ask(ctx context.Context, log *reading, found looked) (*versioning.Plan, error) {
+	c, err := found.connect(ctx, o.BuildKit)
+	if err != nil {
+		return nil, err
 	}
 	defer c.Close()
 	answer, err := job{Options: o, log: log}.run(ctx, c)
 	if err != nil {
-		return versioning.Plan{}, err
+		return nil, err
 	}
 	plan, err := versioning.ParsePlan(answer.json)
-	if err != nil {
-		return versioning.Plan{}, err
-	}
-	return plan, log.warn(ctx, o, &plan)
+	return &plan, err
 }
 
 // parts builds, as one solve, or as one for each part if very many images are pushed.
-func (o Options) parts(ctx context.Context, c *Client, log *reading) (Outcome, error) {
-	first, err := job{Options: o, log: log}.run(ctx, c)
+func (o Options) parts(ctx context.Context, c *Client, log *reading, found looked) (Outcome, error) {
+	first, err := job{Options: o, log: log, looked: found}.run(ctx, c)
 	if err != nil {
 		return Outcome{}, err
 	}
 	out := Outcome{Plan: first.plan, Digests: first.digests}
 	for part := 1; len(out.Digests) > 0 && len(frontend.Part(out.Plan, part)) > 0; part++ {
-		next, err := job{Options: o, log: log, part: part, dirty: first.dirty}.run(ctx, c)
+		next, err := job{Options: o, log: log, looked: found, part: part, dirty: first.dirty}.run(ctx, c)
 		if err != nil {
 			return Outcome{}, err
 		}
@@ -149,7 +197,8 @@ func (o Options) parts(ctx context.Context, c *Client, log *reading) (Outcome, e
 	return out, nil
 }
 
-// ReplannedError says that two parts of a build were planned differently.
+// ReplannedError says that a build was planned differently than before it began, or two parts
+// of it.
 type ReplannedError struct{}
 
 // Error says that the same build can be made again.

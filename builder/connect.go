@@ -67,11 +67,11 @@ type Client struct {
 // Connect connects to a BuildKit and waits until it answers, for a minute at most. The
 // error is an [*OptionError], which no BuildKit was asked for, or says that none answers.
 func Connect(ctx context.Context, b BuildKit) (*Client, error) {
-	given, err := b.given()
-	if err != nil {
+	if err := b.check(); err != nil {
 		return nil, err
 	}
-	if _, err := b.Progress.display(); err != nil {
+	given, err := b.given()
+	if err != nil {
 		return nil, err
 	}
 	address := b.address()
@@ -89,6 +89,15 @@ func Connect(ctx context.Context, b BuildKit) (*Client, error) {
 		return nil, fmt.Errorf("BuildKit does not answer at %s: start buildkitd, or name another one with --addr or BUILDKIT_HOST: %w", address, err)
 	}
 	return connected, nil
+}
+
+// check refuses options that are not as they are to be written.
+func (b BuildKit) check() error {
+	if _, err := b.given(); err != nil {
+		return err
+	}
+	_, err := b.Progress.display()
+	return err
 }
 
 // How long BuildKit may take for what is no work, and until it is said that it does.

@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -8,6 +9,8 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
+	"runtime"
 
 	"github.com/moby/buildkit/client"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
@@ -25,7 +28,8 @@ import (
 // job is one solve of a project.
 type job struct {
 	Options
-	log   *reading
+	log *reading
+	looked
 	part  int  // of the images that are pushed, from 0
 	dirty bool // what the check has said of the first part
 }
@@ -108,17 +112,25 @@ func (o Options) checkSyntax() error {
 
 // check asks whether a plan may be built; all parts have the same.
 func (j job) check(ctx context.Context, plan versioning.Plan) (dirty bool, err error) {
-	if j.part > 0 || j.Frontend.Request != "" {
+	switch {
+	case j.part > 0 || j.Frontend.Request != "":
 		return j.dirty, nil
+	case j.plan != nil:
+		return j.looked.dirty, j.compare(ctx, plan)
 	}
-	if err := j.log.agrees(plan); err != nil {
+	return j.Options.check(ctx, j.log, plan)
+}
+
+// check asks whether a plan may be built, and tells that it is.
+func (o Options) check(ctx context.Context, log *reading, plan versioning.Plan) (dirty bool, err error) {
+	if err := log.agrees(plan); err != nil {
 		return false, err
 	}
-	if err := j.log.ready(plan); err != nil && j.Push {
+	if err := log.ready(plan); err != nil && o.Push {
 		return false, err
 	}
-	if j.Push && publishes(plan) {
-		differences, err := j.log.differences(ctx, j.Options, plan)
+	if o.Push && publishes(plan) {
+		differences, err := log.differences(ctx, o, plan)
 		if err == nil && len(differences) > 0 {
 			err = &store.DifferenceError{Differences: differences}
 		}
@@ -126,11 +138,39 @@ func (j job) check(ctx context.Context, plan versioning.Plan) (dirty bool, err e
 			return false, err
 		}
 	}
-	if j.Check == nil || len(plan.Changed()) == 0 {
-		return false, nil
+	if o.Check != nil && len(plan.Changed()) > 0 {
+		if dirty, err = o.Check(ctx, plan); err != nil {
+			return false, err
+		}
 	}
-	return j.Check(ctx, plan)
+	if o.Planned != nil {
+		o.Planned(plan)
+	}
+	return dirty, nil
 }
+
+// compare compares the plan of a frontend in BuildKit with the one that was made before.
+func (j job) compare(ctx context.Context, plan versioning.Plan) error {
+	if reflect.DeepEqual(plan, *j.plan) {
+		return nil
+	}
+	again, err := j.look(ctx, j.log)
+	switch {
+	case err != nil:
+		return err
+	case again.plan == nil || !reflect.DeepEqual(again.plan, j.plan):
+		return &ReplannedError{}
+	case j.Manifest.Syntax != "":
+		return &IncomparableError{j.Manifest.Syntax}
+	case !j.fresh:
+		return errStale
+	}
+	return &ReplannedError{}
+}
+
+// errStale says that BuildKit has other files than this machine: it knows a file again by
+// its size and its time.
+var errStale = errors.New("BuildKit has other contents of the project's files")
 
 func (j job) exporters() *exporters {
 	return &exporters{
@@ -145,9 +185,13 @@ func (j job) frontend(ctx context.Context, gw gateway.Client) (*gateway.Result, 
 		if err := checkArchitecture(gw.BuildOpts().Workers); err != nil {
 			return nil, err
 		}
-		return frontend.New(frontend.Host{Runner: runSelf, Folder: j.Dir, Manifest: j.Manifest.Source.Data, Record: func(ctx context.Context) (string, error) {
+		host := frontend.Host{Runner: runSelf, Folder: j.Dir, Manifest: j.Manifest.Source.Data, Fresh: j.fresh, Record: func(ctx context.Context) (string, error) {
 			return j.log.record(ctx, j.Frontend.Record)
-		}})(ctx, gw)
+		}}
+		if j.plan != nil {
+			host.Pins = j.plan.Release().Digests()
+		}
+		return frontend.New(host)(ctx, gw)
 	}
 	record, err := j.log.record(ctx, j.Frontend.Record)
 	if err != nil {
@@ -202,6 +246,7 @@ func (j job) solveOpt() (client.SolveOpt, error) {
 func (j job) options() frontend.Options {
 	o := j.Frontend
 	o.Filename = filepath.Base(j.File)
+	o.Default = cmp.Or(o.Default, "linux/"+runtime.GOARCH)
 	if j.Commit != nil {
 		if commit, source := j.Commit(); commit != "" {
 			o.Commit, o.Source = commit, source

@@ -31,6 +31,11 @@ type Host struct {
 	// Record says what [Options.Record] is once that is known: it is asked when the
 	// manifest was read. Nil: what the options say.
 	Record func(context.Context) (string, error)
+	// Fresh says to send the project's files whatever BuildKit has of them.
+	Fresh bool
+	// Pins are the digests that a plan has found externals to have, by reference, so that
+	// they are not asked for again; nil without one.
+	Pins map[string]string
 }
 
 // New returns the frontend's build function.

@@ -68,7 +68,7 @@ func readFiles(ctx context.Context, r run, d declared) (project, error) {
 	eg.SetLimit(maxParallelReads)
 	for i, image := range all {
 		eg.Go(func() (err error) {
-			sources[i], problems[i], err = d.readImage(ctx, files, image, r.opts, defaultPlatform(r.gateway.BuildOpts()))
+			sources[i], problems[i], err = d.readImage(ctx, files, image, r.opts, r.defaultPlatform())
 			return err
 		})
 	}
@@ -83,7 +83,7 @@ func readFiles(ctx context.Context, r run, d declared) (project, error) {
 			mistakes.Add(*problems[i])
 		}
 	}
-	tree, selection := d.treeFor(images, r.opts.NoCache)
+	tree, selection := d.treeFor(images, r.opts.NoCache || r.fresh)
 	return project{d, images, tree, selection}, inManifest(mistakes.Err(), d.source.SourceMap)
 }
 
@@ -112,7 +112,7 @@ func candidates(image manifest.Image) []string {
 	return files
 }
 
-func (d declared) readImage(ctx context.Context, files *controlFiles, image manifest.Image, opts Options, builder ocispecs.Platform) (llb.Source, *diag.Diagnostic, error) {
+func (d declared) readImage(ctx context.Context, files *controlFiles, image manifest.Image, opts Options, byDefault ocispecs.Platform) (llb.Source, *diag.Diagnostic, error) {
 	source := llb.Source{
 		Name:    image.Name,
 		Context: image.Context,
@@ -136,7 +136,7 @@ func (d declared) readImage(ctx context.Context, files *controlFiles, image mani
 	if problem := brokenPattern(ignoreFile, source.IgnoreFile); problem != nil {
 		return source, problem, nil
 	}
-	source.Platforms, err = imagePlatforms(image, builder)
+	source.Platforms, err = imagePlatforms(image, byDefault)
 	return source, nil, err
 }
 
@@ -206,9 +206,9 @@ func imageLabels(image manifest.Image, given map[string]string) map[string]strin
 	return all
 }
 
-func imagePlatforms(image manifest.Image, builder ocispecs.Platform) ([]ocispecs.Platform, error) {
+func imagePlatforms(image manifest.Image, byDefault ocispecs.Platform) ([]ocispecs.Platform, error) {
 	if len(image.Platforms) == 0 {
-		return []ocispecs.Platform{builder}, nil
+		return []ocispecs.Platform{byDefault}, nil
 	}
 	list, err := platforms.ParseAll(image.Platforms)
 	if err != nil {
@@ -220,8 +220,16 @@ func imagePlatforms(image manifest.Image, builder ocispecs.Platform) ([]ocispecs
 	return list, nil
 }
 
-// defaultPlatform is the builder's.
-func defaultPlatform(o client.BuildOpts) ocispecs.Platform {
+// defaultPlatform is the platform of images whose manifest says none.
+func (r run) defaultPlatform() ocispecs.Platform {
+	if p, err := platforms.Parse(r.opts.Default); err == nil {
+		return platforms.Normalize(p)
+	}
+	return buildPlatform(r.gateway.BuildOpts())
+}
+
+// buildPlatform is the builder's.
+func buildPlatform(o client.BuildOpts) ocispecs.Platform {
 	if workers := o.Workers; len(workers) > 0 && len(workers[0].Platforms) > 0 {
 		return platforms.Normalize(workers[0].Platforms[0])
 	}

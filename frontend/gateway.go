@@ -28,7 +28,7 @@ type gateway struct {
 
 // run is a run that asks BuildKit for everything.
 func (g gateway) run() run {
-	return run{gateway: g, files: g, configs: g, images: gatewayImages{g}, hasher: g, newest: g.newest, opts: g.opts, warn: g.Warn}
+	return run{gateway: g, files: g, configs: g, images: gatewayImages{g}, hasher: g, newest: g.newest, opts: g.opts, warn: g.Warn, pinned: g.host.Pins, fresh: g.host.Fresh}
 }
 
 // newest says which record is the newest, as [Options.Record] does.
@@ -147,7 +147,7 @@ func (g gateway) hash(ctx context.Context, p project, req revision.Request) (res
 		bk.Network(bk.NetModeNone),
 		dockerui.WithInternalName("hash what the images read"),
 	)
-	def, err := step.AddMount("/answer", bk.Scratch()).Marshal(ctx, bk.Platform(defaultPlatform(g.BuildOpts())), bk.WithCaps(g.BuildOpts().LLBCaps))
+	def, err := step.AddMount("/answer", bk.Scratch()).Marshal(ctx, bk.Platform(buildPlatform(g.BuildOpts())), bk.WithCaps(g.BuildOpts().LLBCaps))
 	if err != nil {
 		return res, err
 	}

@@ -41,8 +41,9 @@ type Local struct {
 	Hasher Hasher
 	// Record says what [Options.Record] is, as [Host.Record] does; nil: what they say.
 	Record func(context.Context) (string, error)
-	// Warn gets the warnings of manifest and container files; nil: nobody does.
-	Warn func(message string)
+	// Warn gets the warnings of manifest and container files, with the file's name; nil:
+	// nobody does.
+	Warn func(file, message string)
 }
 
 // Plan says what a build with these options would do, as BuildKit's answer to
@@ -82,9 +83,9 @@ type localFiles struct {
 	name string // the manifest's
 }
 
-func (l localFiles) warn(_ context.Context, _ digest.Digest, message string, _ client.WarnOpts) error {
+func (l localFiles) warn(_ context.Context, _ digest.Digest, message string, opts client.WarnOpts) error {
 	if l.Warn != nil {
-		l.Warn(message)
+		l.Warn(opts.SourceInfo.GetFilename(), message)
 	}
 	return nil
 }

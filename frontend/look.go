@@ -22,7 +22,7 @@ type state struct {
 // to be known for it is the manifest.
 func look(ctx context.Context, r run, d declared) (state, error) {
 	root, _ := d.manifest.Image(d.manifest.Root)
-	platforms, err := imagePlatforms(root, defaultPlatform(r.gateway.BuildOpts()))
+	platforms, err := imagePlatforms(root, r.defaultPlatform())
 	if err != nil {
 		return state{}, err
 	}

@@ -36,6 +36,7 @@ const (
 	attrSource   = "vcs:source"
 	attrCommit   = "vcs:revision"
 	attrExport   = "quoit.export"
+	attrDefault  = "quoit.platform"
 	attrPart     = "quoit.part"
 )
 
@@ -62,6 +63,8 @@ type Options struct {
 	Target         string   // IMAGE, IMAGE/STAGE, [AllImages], or "" for the root image
 	Platforms      []string // of the manifest's, those to build; none for all
 	Request        string   // the subrequest, "" for a build
+	// Default is the platform of images whose manifest says none; "": the builder's first.
+	Default string
 	// Args are the build arguments that are not Quoit's own, Labels are for every
 	// image, Contexts are named contexts, Attestations are parameters by kind.
 	Args, Labels, Contexts, Attestations map[string]string
@@ -88,7 +91,7 @@ func (o Options) Attrs() map[string]string {
 		attrFilename: o.Filename, attrTarget: o.Target, attrRequest: o.Request,
 		attrPlatform: strings.Join(o.Platforms, ","),
 		attrSource:   o.Source, attrCommit: o.Commit,
-		attrExport:        flagValue(o.Export),
+		attrExport: flagValue(o.Export), attrDefault: o.Default,
 		attrArg + ArgRing: o.Ring, attrArg + ArgRegistry: o.Registry, attrArg + ArgProject: o.Project, attrArg + ArgRecord: o.Record,
 		attrArg + ArgMajor:    strings.Join(o.Major, ","),
 		attrArg + ArgRebuild:  strings.Join(o.Rebuild, ","),
@@ -138,7 +141,7 @@ func ParseOptions(attrs map[string]string) (Options, error) {
 		Contexts: withPrefix(attrs, attrContext), Attestations: withPrefix(attrs, attrAttest),
 		Source: withoutCredentials(attrs[attrSource]),
 		Commit: attrs[attrCommit],
-		Export: attrs[attrExport] != "",
+		Export: attrs[attrExport] != "", Default: attrs[attrDefault],
 	}
 	maps.DeleteFunc(o.Args, func(name, _ string) bool { return strings.HasPrefix(name, ownArgs) })
 	for name, to := range map[string]*bool{ArgFirst: &o.First, ArgPull: &o.Pull, ArgExitCode: &o.ExitCode} {
@@ -154,8 +157,13 @@ func ParseOptions(attrs map[string]string) (Options, error) {
 	if o.Part, err = readPart(attrs[attrPart]); err != nil {
 		return Options{}, err
 	}
-	o.Platforms, err = readPlatforms(attrs[attrPlatform])
-	return o, err
+	if o.Platforms, err = readPlatforms(attrs[attrPlatform]); err != nil {
+		return Options{}, err
+	}
+	if _, err := platforms.Parse(cmp.Or(o.Default, "linux/amd64")); err != nil {
+		return Options{}, fmt.Errorf("reading platform %q: %w", o.Default, err)
+	}
+	return o, nil
 }
 
 func named(attrs map[string]string, prefix string, values map[string]string) {

@@ -41,6 +41,9 @@ type run struct {
 	newest  func(context.Context) (string, error) // see [Options.Record]
 	warn    warner
 	opts    Options
+	// pinned are the digests of externals, by reference, if they are known already.
+	pinned map[string]string
+	fresh  bool // see [Host.Fresh]
 }
 
 // files has those of the project that say how it is built.
@@ -147,9 +150,12 @@ func (r run) sources(ctx context.Context, p project, looking *pending[state]) (c
 	return c, request, err
 }
 
-// pins are the digests that externals had when the current release was built;
-// only the first ring, and whoever asks to pull, follows the tags.
+// pins are the digests that externals are known to have, else those that they had when the
+// current release was built; only the first ring, and whoever asks to pull, follows the tags.
 func (r run) pins(ctx context.Context, d declared, looking *pending[state]) (map[string]string, error) {
+	if r.pinned != nil {
+		return r.pinned, nil
+	}
 	if r.opts.Pull || looking == nil || slices.Index(d.manifest.RingOrder(), d.ring) <= 1 {
 		return nil, nil
 	}

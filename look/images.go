@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/containerd/platforms"
 	"github.com/distribution/reference"
@@ -17,6 +18,10 @@ import (
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/registry"
 )
+
+// patience is how long another registry than the project's may take, as a builder can be
+// asked instead.
+const patience = 15 * time.Second
 
 // images asks registries for images.
 type images struct {
@@ -99,11 +104,19 @@ func (i images) find(ctx context.Context, ref string) (*found, error) {
 	if from == nil {
 		return nil, &llb.BuilderError{Why: "may reach " + named.Name()}
 	}
-	top, err := i.get(ctx, from, identifier)
-	if err != nil && !registry.Answered(err) && !registry.Broken(err) && ctx.Err() == nil {
+	// A builder may have images of its own, other mirrors and other credentials.
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	top, err := i.get(limited, from, identifier)
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil:
 		return nil, fmt.Errorf("%w: %w", &llb.BuilderError{Why: "may reach " + reference.Domain(named)}, err)
+	case top == nil:
+		return nil, fmt.Errorf("%w: %w", &llb.BuilderError{Why: "may have what a registry has not"}, &frontend.AbsentError{Reference: ref})
 	}
-	return top, err
+	return top, nil
 }
 
 // get returns what a tag or digest of a repository names, nil if it is not there.

@@ -34,8 +34,9 @@ type Options struct {
 	At registry.Namespace
 	// Record says what [frontend.Options.Record] is, once that is known; nil: what they say.
 	Record func(context.Context) (string, error)
-	// Warn gets the warnings of manifest and container files; nil: nobody does.
-	Warn func(message string)
+	// Warn gets the warnings of manifest and container files, with the file's name; nil:
+	// nobody does.
+	Warn func(file, message string)
 }
 
 // Plan says what a build would do. It remembers what has one content for ever, configs by

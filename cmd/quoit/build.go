@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -104,13 +105,19 @@ func (f *buildFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	order := &commits{commitFlags: f.commit, dir: f.project.dir, state: vcs, merge: f.plan.merge, push: f.push, project: project, say: telling(cmd.ErrOrStderr())}
+	var planned error // that of saying what the plan is
 	out, err := builder.Build(cmd.Context(), builder.Options{
 		Dir: f.project.dir, File: f.project.manifestPath(), Manifest: m, Frontend: options, Commit: vcs,
 		Check: func(ctx context.Context, plan versioning.Plan) (dirty bool, err error) {
 			err = order.check(ctx, plan)
 			return order.found.dirty, err
+		}, Planned: func(plan versioning.Plan) {
+			if order.found.mark(&plan); f.output != "json" {
+				planned = printText(cmd.OutOrStdout(), plan.String()+"\n")
+			}
 		}, Push: f.push, Author: store.Author{Actor: actor()}, Project: project, BuildKit: f.build.buildKit(cmd.ErrOrStderr()),
 	})
+	err = cmp.Or(err, planned)
 	if err != nil && f.push {
 		err = &endedError{err, project.Wrote()}
 	}
@@ -163,11 +170,10 @@ func (r buildResult) print(out io.Writer, format string) error {
 	if format == "json" {
 		return printJSON(out, r)
 	}
-	text := r.Plan.String() + "\n"
-	if r.Published != nil && len(r.Published.Written) > 0 {
-		text += r.Published.String() + "\n"
+	if r.Published == nil || len(r.Published.Written) == 0 {
+		return nil // the plan was said before
 	}
-	return printText(out, text)
+	return printText(out, r.Published.String()+"\n")
 }
 
 // often is how long long work may be silent.

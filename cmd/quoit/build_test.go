@@ -1,9 +1,15 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store"
+	"github.com/quoitbuild/quoit/versioning"
 )
 
 func TestMistakesWithBuilds(t *testing.T) {
@@ -38,12 +44,72 @@ func TestMistakesWithBuilds(t *testing.T) {
 	s.fails(1, []string{"plan", "--registry", "https://x"}, "a registry is written without a scheme")
 }
 
+// files gives the shop something to build.
+func (s *shop) files() {
+	s.t.Helper()
+	for _, image := range []string{"api", "deploy"} {
+		if err := os.MkdirAll(filepath.Join(s.dir, image), 0o700); err != nil {
+			s.t.Fatal(err)
+		}
+		s.write(image+"/Dockerfile", "FROM scratch\nCOPY f /\n")
+		s.write(image+"/f", image)
+	}
+}
+
+// TestAPlanNeedsNoBuildKit: nor does a build that finds nothing to do. There is none here.
+func TestAPlanNeedsNoBuildKit(t *testing.T) {
+	s := newShop(t, "")
+	s.files()
+	s.says([]string{"plan"}, "api", "0.1.0", "deploy")
+	s.says([]string{"plan", "--first"}, "api", "0.1.0", "deploy")
+	plan, err := versioning.ParsePlan([]byte(s.does("plan", "-o", "json")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := store.Open(s.host, "acme/shop", registry.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.publishPlan(p, plan, "first"); err != nil {
+		t.Fatal(err)
+	}
+	unchanged := func() {
+		t.Helper()
+		for _, args := range [][]string{{"plan"}, {"plan", "--detailed-exitcode"}, {"build"}, {"build", "--push"}, {"build", "--push", "--no-cache"}} {
+			s.says(args, "nothing to do")
+		}
+		var built struct{ Plan versioning.Plan }
+		if err := json.Unmarshal([]byte(s.does("build", "--push", "-o", "json")), &built); err != nil || len(built.Plan.Changed()) > 0 || len(built.Plan.Images) != 2 {
+			t.Errorf("error %v, the plan is %+v", err, built.Plan)
+		}
+		for _, image := range built.Plan.Images {
+			if !registry.IsDigest(image.Digest) {
+				t.Errorf("image %s has the digest %q", image.Name, image.Digest)
+			}
+		}
+	}
+	unchanged()
+
+	const none = "BuildKit does not answer at unix:///nowhere.sock: start buildkitd"
+	s.write("api/f", "other")
+	s.says([]string{"plan"}, "0.1.1", "api")
+	got := s.quoit("build", "--push")
+	if got.code != 1 || !strings.Contains(got.err, none) || !strings.Contains(got.out, "0.1.1") {
+		t.Errorf("a change: exit code %d, and the plan is to come first:\n%s%s", got.code, got.out, got.err)
+	}
+	s.write("api/f", "api")
+	unchanged()
+
+	s.write("api/Dockerfile", "# syntax=example.com/other/frontend\nFROM scratch\nCOPY f /\n")
+	s.fails(1, []string{"plan"}, none, "only a BuildKit runs the frontend example.com/other/frontend")
+}
+
 func TestBuildsNeedABuildKit(t *testing.T) {
 	s := newShop(t, "")
+	s.files()
 	t.Setenv("SOURCE_DATE_EPOCH", "0")
 	t.Setenv("FEATURES", "all")
 	const none = "BuildKit does not answer at unix:///nowhere.sock: start buildkitd"
-	s.fails(1, []string{"plan", "--first"}, none)
 	s.fails(1, []string{"build", "--push", "--sbom", "true", "--build-arg", "FEATURES", "--label", "a=b"}, none)
 	s.fails(1, []string{"build", "--addr", "unix:///elsewhere.sock"}, "BuildKit does not answer at unix:///elsewhere.sock")
 }
@@ -53,7 +119,7 @@ func TestBuildsNeedABuildKit(t *testing.T) {
 func TestAManifestsFrontendHasToBeAllowed(t *testing.T) {
 	s := newShop(t, "")
 	s.write("quoit.yaml", "# syntax=ghcr.io/evil/quoit:1\nproject: acme/shop\nregistry: "+s.host+"\nroot: deploy\nimages: {api: api, deploy: deploy}\n")
-	const refused, none = `the frontend "ghcr.io/evil/quoit:1" is not among those that may be run`, "BuildKit does not answer"
+	const refused, none = `the frontend "ghcr.io/evil/quoit:1" is not among those that may be run`, "image api has no container file"
 	for _, command := range []string{"plan", "build"} {
 		for _, test := range []struct {
 			variable string // - if it is not set

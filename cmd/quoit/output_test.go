@@ -64,7 +64,7 @@ func TestNothingThatIsPrintedTurnsTextAround(t *testing.T) {
 		},
 		"plan":         func(out io.Writer) error { return printPlan(out, plan, "text") },
 		"plan in JSON": func(out io.Writer) error { return printPlan(out, plan, "json") },
-		"build":        func(out io.Writer) error { return buildResult{Plan: plan}.print(out, "text") },
+		"build":        func(out io.Writer) error { return buildResult{Plan: plan}.print(out, "json") },
 		"deploy's summary": func(out io.Writer) error {
 			return printText(out, summary([]rollout.Result{{Site: evil, Error: evil}}, false))
 		},

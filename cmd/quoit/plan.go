@@ -18,6 +18,12 @@ func newPlanCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "Say what a build would change, why, and to which version",
+		Long: `Plan reads the project's files where they lie and asks registries itself, in the way that
+this machine's container tools are told to: by a folder in the form of containerd's
+hosts.toml, which QUOIT_REGISTRY_HOSTS names; else by /etc/containerd/certs.d,
+/etc/docker/certs.d, Docker's daemon.json and BuildKit's buildkitd.toml. A BuildKit is
+called only if a container file names a frontend of its own, or if one may reach a
+registry that cannot be reached from here. So it is with a build that finds nothing to do.`,
 		Example: `  quoit plan
   quoit plan --ring users -o json
   quoit plan --detailed-exitcode      # exits with 2 if something changes`,

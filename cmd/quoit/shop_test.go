@@ -63,6 +63,8 @@ func newShop(t *testing.T, more string) *shop {
 	}
 	t.Setenv("QUOIT_ACTOR", "ann")
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("QUOIT_REGISTRY_HOSTS", t.TempDir())
 	t.Setenv("BUILDKIT_HOST", "unix:///nowhere.sock")
 	kubeconfig := "{clusters: [{name: none, cluster: {server: 'https://127.0.0.1:1'}}], contexts: [{name: none, context: {cluster: none}}], current-context: none}\n"
 	t.Setenv("KUBECONFIG", s.write("kubeconfig", kubeconfig))
@@ -105,13 +107,17 @@ func (s *shop) publishes(ring, content string) error {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	plan := s.plan(p, ring, content)
+	return s.publishPlan(p, s.plan(p, ring, content), content)
+}
+
+// publishPlan publishes what a plan says, as if it had been built.
+func (s *shop) publishPlan(p *store.Project, plan versioning.Plan, message string) error {
 	digests := map[string]string{}
 	for _, name := range plan.PublishOrder() {
 		digests[name] = s.push(plan, name)
 	}
 	rings := versioning.Rings([]string{"developers", "testers", "users"})
-	_, err = p.Publish(s.t.Context(), store.Publication{Plan: plan, Rings: rings, Digests: digests, Ancestors: s.ancestors, Required: s.required, Author: store.Author{Actor: "ann", Message: content}})
+	_, err := p.Publish(s.t.Context(), store.Publication{Plan: plan, Rings: rings, Digests: digests, Ancestors: s.ancestors, Required: s.required, Author: store.Author{Actor: "ann", Message: message}})
 	return err
 }
 

@@ -1,0 +1,93 @@
+package builder
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/solver/pb"
+
+	"github.com/quoitbuild/quoit/llb"
+	"github.com/quoitbuild/quoit/look"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// looked is what is known of a build before BuildKit is called.
+type looked struct {
+	plan     *versioning.Plan // nil if only a BuildKit can make it
+	why      error            // why that is
+	warnings []client.VertexWarning
+	dirty    bool // what the check has said
+	fresh    bool // BuildKit is to believe nothing that it has of the project's files
+}
+
+// look plans where the project lies, as long as that needs no BuildKit. Errors are those of
+// [Build].
+func (o Options) look(ctx context.Context, log *reading) (looked, error) {
+	var found looked
+	if o.Project == nil {
+		return found, nil
+	}
+	var mu sync.Mutex
+	plan, err := look.Plan(ctx, look.Options{
+		Dir: o.Dir, File: o.File, Manifest: o.Manifest, Frontend: job{Options: o}.options(), At: o.Project.Namespace(),
+		Record: func(ctx context.Context) (string, error) { return log.record(ctx, o.Frontend.Record) },
+		Warn: func(file, message string) {
+			mu.Lock()
+			defer mu.Unlock()
+			found.warnings = append(found.warnings, client.VertexWarning{Short: []byte(message), SourceInfo: &pb.SourceInfo{Filename: file}})
+		},
+	})
+	var needed *llb.BuilderError
+	if errors.As(err, &needed) {
+		found.why = err
+		return found, nil
+	}
+	if err != nil {
+		found.warn(o.BuildKit.Progress)
+		return found, err
+	}
+	// As it comes from a frontend, so that both can be compared.
+	data, err := json.Marshal(plan)
+	if err == nil {
+		plan, err = versioning.ParsePlan(data)
+	}
+	if err != nil {
+		return found, fmt.Errorf("writing the plan: %w", err)
+	}
+	found.plan = &plan
+	return found, nil
+}
+
+// warn prints the warnings; a BuildKit that is asked has them too.
+func (l looked) warn(to Progress) {
+	slices.SortStableFunc(l.warnings, func(a, b client.VertexWarning) int {
+		return cmp.Or(cmp.Compare(a.SourceInfo.Filename, b.SourceInfo.Filename), cmp.Compare(string(a.Short), string(b.Short)))
+	})
+	printWarnings(to.out(), l.warnings)
+}
+
+// connect connects to the BuildKit that is asked.
+func (l looked) connect(ctx context.Context, b BuildKit) (*Client, error) {
+	c, err := Connect(ctx, b)
+	if err != nil && l.why != nil && !errors.As(err, new(*OptionError)) {
+		return nil, errors.Join(l.why, err)
+	}
+	return c, err
+}
+
+// IncomparableError says that a frontend image plans otherwise than this command, of the
+// same files.
+type IncomparableError struct {
+	Syntax string // the image
+}
+
+// Error names the ways out.
+func (e *IncomparableError) Error() string {
+	return fmt.Sprintf("the frontend image %s plans otherwise than this command, so they are of different versions; nothing was tagged: name an image of this command's version in the manifest's first line, or leave that line out", e.Syntax)
+}

@@ -34,7 +34,9 @@ import (
 
 // Options say what is built, and by which BuildKit.
 type Options struct {
-	// Dir is the project's root folder, File the path of its manifest.
+	// Dir is the project's root folder, File the path of its manifest. No more of it is
+	// sent to BuildKit than what is built reads, if the plan is made here; else all that
+	// the images' contexts may hold.
 	Dir, File string
 	// Manifest is what File says. It decides where images may be pushed to, whatever
 	// a frontend answers; its first line may name the frontend image.
@@ -118,6 +120,11 @@ func (o Options) build(ctx context.Context, log *reading) (Outcome, error) {
 		if len(found.plan.PublishOrder()) == 0 {
 			found.warn(o.BuildKit.Progress)
 			return Outcome{Plan: *found.plan}, nil
+		}
+	}
+	if found.plan != nil && o.Manifest.Syntax == "" {
+		if found.sending, err = o.send(found.reads, found.trees); err != nil {
+			return Outcome{}, err
 		}
 	}
 	c, err := found.connect(ctx, o.BuildKit)

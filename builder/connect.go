@@ -19,6 +19,9 @@ import (
 	"github.com/moby/buildkit/session/auth/authprovider"
 	"github.com/moby/buildkit/session/sshforward/sshprovider"
 	"github.com/moby/buildkit/util/appdefaults"
+
+	// Names of files need not be UTF-8, as with BuildKit's own clients.
+	_ "github.com/moby/buildkit/util/grpcutil/encoding/proto"
 )
 
 // BuildKit says which BuildKit is asked, and what it is given besides a project's

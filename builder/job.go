@@ -189,7 +189,7 @@ func (j job) frontend(ctx context.Context, gw gateway.Client) (*gateway.Result, 
 			return j.log.record(ctx, j.Frontend.Record)
 		}}
 		if j.plan != nil {
-			host.Pins = j.plan.Release().Digests()
+			host.Pins, host.Sent = j.plan.Release().Digests(), &j.sending.Sent
 		}
 		return frontend.New(host)(ctx, gw)
 	}
@@ -238,6 +238,12 @@ func (j job) solveOpt() (client.SolveOpt, error) {
 	}
 	if j.Manifest.Syntax == "" {
 		opt.LocalMounts[runnerLocal], err = selfFS()
+	}
+	if j.sending != nil {
+		// Each local source has a key of its own, and the runner's is that of all projects.
+		opt.SharedKey = ""
+		delete(opt.LocalMounts, "context")
+		maps.Copy(opt.LocalMounts, j.sending.files)
 	}
 	return opt, err
 }

@@ -11,19 +11,24 @@ import (
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/solver/pb"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/look"
+	"github.com/quoitbuild/quoit/revision"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
 // looked is what is known of a build before BuildKit is called.
 type looked struct {
 	plan     *versioning.Plan // nil if only a BuildKit can make it
-	why      error            // why that is
+	reads    []revision.ImageInputs
+	trees    map[string]digest.Digest
+	why      error // why that is
 	warnings []client.VertexWarning
-	dirty    bool // what the check has said
-	fresh    bool // BuildKit is to believe nothing that it has of the project's files
+	dirty    bool     // what the check has said
+	sending  *sending // nil if BuildKit chooses what it gets of the project's files
+	fresh    bool     // BuildKit is to believe nothing that it has of the project's files
 }
 
 // look plans where the project lies, as long as that needs no BuildKit. Errors are those of
@@ -34,7 +39,7 @@ func (o Options) look(ctx context.Context, log *reading) (looked, error) {
 		return found, nil
 	}
 	var mu sync.Mutex
-	plan, err := look.Plan(ctx, look.Options{
+	planned, err := look.Plan(ctx, look.Options{
 		Dir: o.Dir, File: o.File, Manifest: o.Manifest, Frontend: job{Options: o}.options(), At: o.Project.Namespace(),
 		Record: func(ctx context.Context) (string, error) { return log.record(ctx, o.Frontend.Record) },
 		Warn: func(file, message string) {
@@ -53,14 +58,15 @@ func (o Options) look(ctx context.Context, log *reading) (looked, error) {
 		return found, err
 	}
 	// As it comes from a frontend, so that both can be compared.
-	data, err := json.Marshal(plan)
+	var plan versioning.Plan
+	data, err := json.Marshal(planned.Plan)
 	if err == nil {
 		plan, err = versioning.ParsePlan(data)
 	}
 	if err != nil {
 		return found, fmt.Errorf("writing the plan: %w", err)
 	}
-	found.plan = &plan
+	found.plan, found.reads, found.trees = &plan, planned.Reads, planned.Trees
 	return found, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -12,7 +13,9 @@ import (
 	bk "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerui"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/opencontainers/go-digest"
 	"github.com/tonistiigi/fsutil"
+	"github.com/tonistiigi/fsutil/types"
 
 	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/revision/disk"
@@ -32,12 +35,36 @@ const runnerLocal = "quoit-runner"
 
 // runSelf runs this binary in a build step.
 func runSelf(gateway.Client) (bk.State, string, error) {
-	self, err := os.Executable()
+	self, err := findSelf()
 	if err != nil {
-		return bk.State{}, "", fmt.Errorf("finding this command's own file: %w", err)
+		return bk.State{}, "", err
 	}
-	st := bk.Local(runnerLocal, bk.SharedKeyHint(runnerLocal), dockerui.WithInternalName("load the quoit command"))
+	sum, err := digestOfFile(self)
+	if err != nil {
+		return bk.State{}, "", fmt.Errorf("reading this command's own file: %w", err)
+	}
+	st := bk.Local(runnerLocal, bk.SharedKeyHint(sum.String()), dockerui.WithInternalName("load the quoit command"))
 	return st, "/" + filepath.Base(self), nil
+}
+
+func findSelf() (string, error) {
+	self, err := os.Executable()
+	if err == nil {
+		self, err = filepath.EvalSymlinks(self)
+	}
+	if err != nil {
+		return "", fmt.Errorf("finding this command's own file: %w", err)
+	}
+	return self, nil
+}
+
+func digestOfFile(name string) (digest.Digest, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	return digest.FromReader(f)
 }
 
 // checkArchitecture makes sure that BuildKit can run this binary.
@@ -52,23 +79,40 @@ func checkArchitecture(workers []gateway.WorkerInfo) error {
 	return fmt.Errorf("BuildKit cannot run this command's %s/%s binary: name the frontend in the manifest's first line, # syntax=…", runtime.GOOS, runtime.GOARCH)
 }
 
-// selfFS is a file system with nothing but this binary.
+// selfFS is a file system with nothing but this binary. It is the same in every copy of the
+// binary, so that a builder gets it once.
 func selfFS() (fsutil.FS, error) {
-	self, err := os.Executable()
+	self, err := findSelf()
 	if err != nil {
-		return nil, fmt.Errorf("finding this command's own file: %w", err)
-	}
-	if self, err = filepath.EvalSymlinks(self); err != nil {
-		return nil, fmt.Errorf("finding this command's own file: %w", err)
+		return nil, err
 	}
 	if err := checkStatic(self); err != nil {
 		return nil, err
 	}
-	dir, err := fsutil.NewFS(filepath.Dir(self))
+	only, err := onlyFile(self)
 	if err != nil {
 		return nil, fmt.Errorf("opening this command's own folder: %w", err)
 	}
-	return fsutil.NewFilterFS(dir, &fsutil.FilterOpt{IncludePatterns: []string{filepath.Base(self)}})
+	return only, nil
+}
+
+// onlyFile is a file system with nothing but a program.
+func onlyFile(file string) (fsutil.FS, error) {
+	dir, err := fsutil.NewFS(filepath.Dir(file))
+	if err != nil {
+		return nil, err
+	}
+	return fsutil.NewFilterFS(dir, &fsutil.FilterOpt{Map: func(name string, stat *types.Stat) fsutil.MapResult {
+		switch {
+		case name == filepath.Base(file):
+			alone(filepath.Dir(file), name, stat, nil)
+			stat.Mode, stat.Uid, stat.Gid, stat.ModTime = 0o755, 0, 0, 0
+			return fsutil.MapResultKeep
+		case fs.FileMode(stat.Mode).IsDir():
+			return fsutil.MapResultSkipDir
+		}
+		return fsutil.MapResultExclude
+	}})
 }
 
 var errNotStatic = errors.New("to build without a frontend image, this command must be a static Linux binary: name the frontend in the manifest's first line, # syntax=…")

@@ -54,7 +54,7 @@ func assemble(ctx context.Context, g gateway, k known) (definitions, error) {
 	a := assembler{gateway: g, known: k}
 	a.builder = &llb.Builder{
 		Compiler:  k.compiler,
-		Context:   func(source llb.Source) bk.State { return k.selection.State(k.tree, source) },
+		Context:   k.context,
 		Published: k.published,
 	}
 	if err := a.checkSiblings(); err != nil {
@@ -278,6 +278,11 @@ func (k known) published(name string, platform ocispecs.Platform) string {
 		return ""
 	}
 	return k.manifest.Repository(name) + "@" + plan.Digest
+}
+
+// inGraph tells whether an image's own steps are in the graph of what is built.
+func (k known) inGraph(name string) bool {
+	return slices.ContainsFunc(k.graphs[name], func(c *llb.Compiled) bool { return k.published(name, c.Platform) == "" })
 }
 
 // checkSiblings makes sure that the digests of the unchanged images are known that changed

@@ -15,6 +15,7 @@ import (
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/errdefs"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/quoitbuild/quoit/versioning"
 )
@@ -31,11 +32,22 @@ type Host struct {
 	// Record says what [Options.Record] is once that is known: it is asked when the
 	// manifest was read. Nil: what the options say.
 	Record func(context.Context) (string, error)
+	// Sent says what of the project's files the client sends, if it does not send them all.
+	Sent *Sent
 	// Fresh says to send the project's files whatever BuildKit has of them.
 	Fresh bool
 	// Pins are the digests that a plan has found externals to have, by reference, so that
 	// they are not asked for again; nil without one.
 	Pins map[string]string
+}
+
+// Sent is what a client sends of a project: what images read, and nothing else.
+type Sent struct {
+	// Locals are local sources that have the context of an image, by the image's name;
+	// those of one context with one ignore file share one.
+	Locals map[string]string
+	// Trees are the digests of what the others read. See [revision.Response].
+	Trees map[string]digest.Digest
 }
 
 // New returns the frontend's build function.

@@ -83,8 +83,11 @@ func readFiles(ctx context.Context, r run, d declared) (project, error) {
 			mistakes.Add(*problems[i])
 		}
 	}
-	tree, selection := d.treeFor(images, r.opts.NoCache || r.fresh)
-	return project{d, images, tree, selection}, inManifest(mistakes.Err(), d.source.SourceMap)
+	p := project{declared: d, images: images, fresh: r.opts.NoCache || r.fresh}
+	if p.tree, p.selection = d.treeFor(images, p.fresh); r.sent != nil {
+		p.sent = r.sent.Locals
+	}
+	return p, inManifest(mistakes.Err(), d.source.SourceMap)
 }
 
 // controlPaths are all paths at which a container or an ignore file may lie, as

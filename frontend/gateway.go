@@ -28,7 +28,7 @@ type gateway struct {
 
 // run is a run that asks BuildKit for everything.
 func (g gateway) run() run {
-	return run{gateway: g, files: g, configs: g, images: gatewayImages{g}, hasher: g, newest: g.newest, opts: g.opts, warn: g.Warn, pinned: g.host.Pins, fresh: g.host.Fresh}
+	return run{gateway: g, files: g, configs: g, images: gatewayImages{g}, hasher: g, newest: g.newest, opts: g.opts, warn: g.Warn, pinned: g.host.Pins, fresh: g.host.Fresh, sent: g.host.Sent}
 }
 
 // newest says which record is the newest, as [Options.Record] does.
@@ -117,6 +117,9 @@ func (g gateway) control(ctx context.Context, d declared) (*controlFiles, error)
 
 // load has BuildKit load the tree, for which nothing has to be known of what is read.
 func (g gateway) load(ctx context.Context, p project) error {
+	if g.host.Sent != nil {
+		return nil // what is sent is little, and known when the images are compiled
+	}
 	def, err := p.tree.Marshal(ctx, bk.WithCaps(g.BuildOpts().LLBCaps))
 	if err != nil {
 		return err
@@ -128,6 +131,44 @@ func (g gateway) load(ctx context.Context, p project) error {
 // hash digests in a build step with the tree as a read-only mount, so BuildKit caches it
 // on the tree's contents.
 func (g gateway) hash(ctx context.Context, p project, req revision.Request) (res revision.Response, err error) {
+	if g.host.Sent == nil {
+		return g.hashIn(ctx, req, bk.AddMount("/project", p.tree, bk.Readonly))
+	}
+	// Each context is a folder of its own. What is not sent is known.
+	sent := revision.Request{Scheme: req.Scheme}
+	known := revision.Response{Scheme: req.Scheme, Trees: map[string]digest.Digest{}}
+	var mounts []bk.RunOption
+	mounted := map[string]bool{}
+	for _, image := range req.Images {
+		local, ok := g.host.Sent.Locals[image.Name]
+		if !ok {
+			if tree, ok := g.host.Sent.Trees[image.Name]; ok {
+				known.Trees[image.Name] = tree
+			}
+			continue
+		}
+		if !mounted[local] {
+			mounted[local] = true
+			mounts = append(mounts, bk.AddMount("/project/"+local, p.context(p.images[image.Name]), bk.Readonly))
+		}
+		image.Context = local
+		sent.Images = append(sent.Images, image)
+	}
+	if len(sent.Images) == 0 {
+		return known, nil
+	}
+	if res, err = g.hashIn(ctx, sent, mounts...); err != nil {
+		return res, err
+	}
+	for name, tree := range res.Trees {
+		known.Trees[name] = tree
+	}
+	res.Trees = known.Trees
+	return res, nil
+}
+
+// hashIn digests what is mounted below /project.
+func (g gateway) hashIn(ctx context.Context, req revision.Request, mounts ...bk.RunOption) (res revision.Response, err error) {
 	data, err := json.Marshal(req)
 	if err != nil {
 		return res, err
@@ -139,14 +180,13 @@ func (g gateway) hash(ctx context.Context, p project, req revision.Request) (res
 	request := bk.Scratch().File(bk.Mkfile(requestFile, 0o444, data), dockerui.WithInternalName("what the images read"))
 	// The runner is a mount, as BuildKit knows those by their contents, and a
 	// local source in the place of the root by its session.
-	step := bk.Scratch().Run(
+	step := bk.Scratch().Run(append(mounts,
 		bk.Args([]string{"/runner" + binary, HashCommand, "/project", "/request/" + requestFile, "/answer/" + responseFile}),
 		bk.AddMount("/runner", root, bk.Readonly),
-		bk.AddMount("/project", p.tree, bk.Readonly),
 		bk.AddMount("/request", request, bk.Readonly),
 		bk.Network(bk.NetModeNone),
 		dockerui.WithInternalName("hash what the images read"),
-	)
+	)...)
 	def, err := step.AddMount("/answer", bk.Scratch()).Marshal(ctx, bk.Platform(buildPlatform(g.BuildOpts())), bk.WithCaps(g.BuildOpts().LLBCaps))
 	if err != nil {
 		return res, err

@@ -46,20 +46,41 @@ type Local struct {
 	Warn func(file, message string)
 }
 
+// Planned is a plan, and what a build by it has to send.
+type Planned struct {
+	versioning.Plan
+	// Reads is what the images read of the project that are in the graph: those that are
+	// built, and siblings that they need for a platform that was not released.
+	Reads []revision.ImageInputs
+}
+
 // Plan says what a build with these options would do, as BuildKit's answer to
 // [RequestPlan] does. What BuildKit would have to be asked for ends it with a
 // [*llb.BuilderError]: the container file of another frontend.
-func Plan(ctx context.Context, l Local, o Options) (versioning.Plan, error) {
+func Plan(ctx context.Context, l Local, o Options) (Planned, error) {
 	// As they come to a frontend, so that nothing is understood otherwise than there.
 	attrs := o.Attrs()
 	o, err := ParseOptions(attrs)
 	if err != nil {
-		return versioning.Plan{}, err
+		return Planned{}, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	k, err := l.run(attrs, o).makePlan(ctx)
-	return k.Plan, forClients(err)
+	if err != nil {
+		return Planned{}, forClients(err)
+	}
+	all, err := k.hashRequest(k.graphs)
+	if err != nil {
+		return Planned{}, err
+	}
+	planned := Planned{Plan: k.Plan}
+	for _, image := range all.Images {
+		if len(image.Reads) > 0 && k.inGraph(image.Name) {
+			planned.Reads = append(planned.Reads, image)
+		}
+	}
+	return planned, nil
 }
 
 func (l Local) run(attrs map[string]string, o Options) run {

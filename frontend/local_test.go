@@ -38,7 +38,7 @@ func (w *world) local(o Options) (versioning.Plan, error) {
 	if len(w.Solved()) != before {
 		w.t.Error("BuildKit was asked to solve something")
 	}
-	return plan, err
+	return plan.Plan, err
 }
 
 // TestALocalPlanIsThatOfBuildKit: in its reasons, versions and digests, and it asks the

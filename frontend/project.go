@@ -48,6 +48,8 @@ type project struct {
 	tree bk.State
 	// selection says what that is.
 	selection llb.Selection
+	sent      map[string]string // see [Sent.Locals]
+	fresh     bool              // what BuildKit has of the files is not believed
 }
 
 // readManifest reads and parses the manifest.
@@ -86,6 +88,27 @@ func (p place) local(project string, selection llb.Selection, noCache bool) bk.S
 		options = append(options, bk.Differ(bk.DiffNone, false))
 	}
 	return bk.Local(localName, options...)
+}
+
+// context is an image's context in the graph.
+func (p project) context(source llb.Source) bk.State {
+	if name, ok := p.sent[source.Name]; ok {
+		return p.at.own(p.manifest.Project, name, p.fresh)
+	}
+	return p.selection.State(p.tree, source)
+}
+
+// own is a local source of a client that sends no more than what is read.
+func (p place) own(project, name string, fresh bool) bk.State {
+	options := []bk.LocalOption{
+		bk.SessionID(p.session),
+		bk.SharedKeyHint("quoit:" + project),
+		dockerui.WithInternalName("load what is read of the project's files"),
+	}
+	if fresh {
+		options = append(options, bk.Differ(bk.DiffNone, false))
+	}
+	return bk.Local(name, options...)
 }
 
 // treeFor returns the project's tree with what of it the images need. A remote tree comes

@@ -43,7 +43,8 @@ type run struct {
 	opts    Options
 	// pinned are the digests of externals, by reference, if they are known already.
 	pinned map[string]string
-	fresh  bool // see [Host.Fresh]
+	fresh  bool  // see [Host.Fresh]
+	sent   *Sent // see [Host.Sent]
 }
 
 // files has those of the project that say how it is built.

@@ -311,7 +311,8 @@ func (bad badInput) check(t *testing.T, dir, prefix string) {
 	code := max(bad.code, 1)
 	nothingWritten(t, prefix, func() {
 		stdout, stderr, got := quoit(t, dir, args...)
-		if got != code || stdout != "" {
+		// A build that fails in a step has said before what it would make.
+		if got != code || stdout != "" && !strings.HasPrefix(stdout, "developers: many 0.1.0") {
 			t.Errorf("exit code %d, want %d; it prints %s", got, code, stdout)
 		}
 		bad.checkText(t, stderr, prefix)

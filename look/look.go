@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quoitbuild/quoit/frontend"
@@ -18,7 +19,6 @@ import (
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/revision"
 	"github.com/quoitbuild/quoit/revision/disk"
-	"github.com/quoitbuild/quoit/versioning"
 )
 
 // Options say what is looked at.
@@ -43,29 +43,37 @@ type Options struct {
 // digest and digests of files, in the user's folder for caches; without that folder it
 // takes longer. Errors are those of [frontend.Plan]; an [*llb.BuilderError] also says that a
 // registry cannot be reached from here.
-func Plan(ctx context.Context, o Options) (versioning.Plan, error) {
+func Plan(ctx context.Context, o Options) (Planned, error) {
 	images := images{at: o.At, cache: openCache()}
 	o.Frontend.Filename = filepath.Base(o.File)
+	h := &hasher{dir: o.Dir, fresh: o.Frontend.NoCache}
 	plan, err := frontend.Plan(ctx, frontend.Local{
 		Folder: o.Dir, Manifest: o.Manifest.Source.Data,
 		Platform: ocispecs.Platform{OS: "linux", Architecture: runtime.GOARCH},
 		Configs:  images, Images: images,
-		Hasher: hasher{o.Dir, o.Frontend.NoCache}, Record: o.Record, Warn: o.Warn,
+		Hasher: h, Record: o.Record, Warn: o.Warn,
 	}, o.Frontend)
 	if err != nil {
-		return versioning.Plan{}, err
+		return Planned{}, err
 	}
-	return plan, nil
+	return Planned{plan, h.trees}, nil
+}
+
+// Planned is a plan with the digests of what the images read.
+type Planned struct {
+	frontend.Planned
+	Trees map[string]digest.Digest
 }
 
 // hasher hashes a folder of this machine.
 type hasher struct {
 	dir   string
 	fresh bool
+	trees map[string]digest.Digest // of the last answer
 }
 
 // Hash implements [frontend.Hasher].
-func (h hasher) Hash(ctx context.Context, req revision.Request) (revision.Response, error) {
+func (h *hasher) Hash(ctx context.Context, req revision.Request) (revision.Response, error) {
 	file, err := disk.CacheFile(h.dir)
 	if err != nil {
 		file = "" // there is no folder for caches
@@ -74,5 +82,6 @@ func (h hasher) Hash(ctx context.Context, req revision.Request) (revision.Respon
 	if err != nil {
 		return res, fmt.Errorf("reading %s: %w", h.dir, err)
 	}
+	h.trees = res.Trees
 	return res, nil
 }

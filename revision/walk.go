@@ -13,17 +13,23 @@ import (
 type walker struct {
 	view    *view
 	entries map[string]*File
+	folders map[string]bool // that are copied, also where nothing is in them
 }
 
 // collect returns all that reads select in the view.
 func collect(v *view, reads []Read) (map[string]*File, error) {
-	w := &walker{view: v, entries: map[string]*File{}}
+	w, err := walk(v, reads)
+	return w.entries, err
+}
+
+func walk(v *view, reads []Read) (*walker, error) {
+	w := &walker{view: v, entries: map[string]*File{}, folders: map[string]bool{}}
 	for _, read := range reads {
 		if err := w.read(read); err != nil {
-			return nil, fmt.Errorf("reading %q: %w", read.Path, err)
+			return w, fmt.Errorf("reading %q: %w", read.Path, err)
 		}
 	}
-	return w.entries, nil
+	return w, nil
 }
 
 func (w *walker) read(read Read) error {
@@ -132,6 +138,7 @@ func (w *walker) tree(name, rel string, file *File, filter *filter, parent filte
 	if state.excluded && filter.prunes() {
 		return nil
 	}
+	w.folders[name] = true
 	files, err := w.view.readDir(name)
 	if err != nil {
 		return err

@@ -71,5 +71,6 @@ func TestABuildThatEndsBeforeItPublishes(t *testing.T) {
 		}
 	}
 	s := newShop(t, "")
+	s.files()
 	s.fails(exitFailed, []string{"build", "--push"}, "BuildKit does not answer at unix:///nowhere.sock", " (nothing was written)\n")
 }

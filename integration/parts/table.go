@@ -100,6 +100,8 @@ var parts = []part{
 	}},
 	{name: "build", about: "examples, stock clients, what an image's revision depends on", minutes: 5, runs: []run{
 		some("./integration", `
+			TestAFileThatBuildKitTakesForTheOldOne
+			TestAnEditDuringTheBuild
 			TestAttestations
 			TestBadFiles
 			TestContainerFileWithItsOwnFrontend
@@ -111,6 +113,8 @@ var parts = []part{
 			TestManyImages
 			TestMoreImagesThanABuildExports
 			TestNamedContexts
+			TestNamesThatAreNoText
+			TestOnlyWhatIsReadIsSent
 			TestPlatformsOfSiblingsAndRings
 			TestPublishThroughTheManifestsFrontend
 			TestRequestsOfStockClients

@@ -1,0 +1,135 @@
+package builder
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/go-digest"
+	"github.com/tonistiigi/fsutil"
+	"github.com/tonistiigi/fsutil/types"
+
+	"github.com/quoitbuild/quoit/revision"
+)
+
+// sentOf lists what a file system would send: by path the size of a file, or where a link
+// leads.
+func sentOf(t *testing.T, from fsutil.FS) map[string]any {
+	t.Helper()
+	sent := map[string]any{}
+	err := from.Walk(context.Background(), "", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		switch stat := info.Sys().(*types.Stat); {
+		case stat.Linkname != "":
+			sent[filepath.ToSlash(name)] = stat.Linkname
+		case entry.IsDir():
+			sent[filepath.ToSlash(name)] = "folder"
+		default:
+			sent[filepath.ToSlash(name)] = stat.Size
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sent
+}
+
+// TestOnlyWhatIsReadIsInTheLocalSources: a hard link to what is not sent is a file.
+func TestOnlyWhatIsReadIsInTheLocalSources(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"api/a/big": "123456", "api/src/f": "12", "api/src/g": "123", "api/junk/x": "1", "api/secret": "1", "web/f": "1234", "other/f": "1",
+	} {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, pair := range [][2]string{{"api/a/big", "api/src/hard"}, {"api/src/g", "api/src/same"}} {
+		if err := os.Link(filepath.Join(dir, pair[0]), filepath.Join(dir, pair[1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "api/src/empty"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("f", filepath.Join(dir, "api/src/soft")); err != nil {
+		t.Fatal(err)
+	}
+	src, all := []revision.Read{{Path: "/src", Follow: true}}, []revision.Read{{Path: "/", Follow: true}}
+	trees := map[string]digest.Digest{"other": "sha256:known"}
+	s, err := Options{Dir: dir}.send([]revision.ImageInputs{
+		{Name: "api", Context: "api", Reads: src}, {Name: "tool", Context: "api", Reads: src},
+		{Name: "strict", Context: "api", Ignore: []string{"src/g"}, Reads: src}, {Name: "web", Context: "web", Reads: all},
+	}, trees)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Locals["api"] != s.Locals["tool"] || s.Locals["api"] == s.Locals["strict"] || len(s.files) != 3 || s.Trees["other"] != "sha256:known" {
+		t.Errorf("the local sources are %v of %v, known is %v", s.files, s.Locals, s.Trees)
+	}
+	for name, want := range map[string]map[string]any{
+		"api": {
+			"src": "folder", "src/empty": "folder", "src/f": int64(2), "src/g": int64(3), "src/hard": int64(6), "src/same": "src/g", "src/soft": "f",
+		},
+		"strict": {"src": "folder", "src/empty": "folder", "src/f": int64(2), "src/hard": int64(6), "src/same": int64(3), "src/soft": "f"},
+		"web":    {"f": int64(4)},
+	} {
+		if diff := cmp.Diff(want, sentOf(t, s.files[s.Locals[name]])); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	elsewhere, err := Options{Dir: t.TempDir()}.send([]revision.ImageInputs{{Name: "api", Context: ".", Reads: src}}, nil)
+	if err != nil || elsewhere.Locals["api"] == s.Locals["api"] {
+		t.Errorf("error %v; another folder has the local source %s, which is another's key", err, elsewhere.Locals["api"])
+	}
+}
+
+// TestTheRunnerIsTheSameInEveryCopy of a binary: name, size and time are what BuildKit
+// knows a file by.
+func TestTheRunnerIsTheSameInEveryCopy(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "quoit")
+	for name, text := range map[string]string{file: "binary", filepath.Join(dir, "other"): "x"} {
+		if err := os.WriteFile(name, []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	from, err := onlyFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = from.Walk(t.Context(), "", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		if stat := info.Sys().(*types.Stat); name != "quoit" || stat.ModTime != 0 || stat.Size != 6 || fs.FileMode(stat.Mode) != 0o755 {
+			t.Errorf("%s is sent as %v", name, stat)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	open, err := from.Open("quoit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	open.Close()
+}

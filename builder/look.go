@@ -41,7 +41,8 @@ func (o Options) look(ctx context.Context, log *reading) (looked, error) {
 	var mu sync.Mutex
 	planned, err := look.Plan(ctx, look.Options{
 		Dir: o.Dir, File: o.File, Manifest: o.Manifest, Frontend: job{Options: o}.options(), At: o.Project.Namespace(),
-		Record: func(ctx context.Context) (string, error) { return log.record(ctx, o.Frontend.Record) },
+		Progress: o.BuildKit.Progress.reading(),
+		Record:   func(ctx context.Context) (string, error) { return log.record(ctx, o.Frontend.Record) },
 		Warn: func(file, message string) {
 			mu.Lock()
 			defer mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/util/progress/progressui"
@@ -116,6 +117,20 @@ func printWarnings(out io.Writer, warnings []client.VertexWarning) {
 		if !printed[text] && !expectedWarning(text) {
 			printed[text] = true
 			fmt.Fprintln(out, "warning:", show.Line(text))
+		}
+	}
+}
+
+// often is how long long work may be silent.
+const often = 2 * time.Second
+
+// reading tells people how far files are read, if that takes long.
+func (p Progress) reading() func(read, of int64) {
+	last := time.Now()
+	return func(read, of int64) {
+		if p.ForPeople() && time.Since(last) > often {
+			last = time.Now()
+			fmt.Fprintf(p.out(), "reading the project's files: %d of %d MB\n", read/1e6, of/1e6)
 		}
 	}
 }

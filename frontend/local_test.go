@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -72,6 +73,36 @@ func TestALocalPlanIsThatOfBuildKit(t *testing.T) {
 	w.publish(Options{Ring: "users"})
 	w.write("base/f", "another base")
 	compare("a hotfix", Options{Export: true}, Options{Merge: []string{"users"}}, Options{Ring: "users"}, Options{Ring: "testers"})
+}
+
+// TestAnotherMachineIsNoReasonToBuild: an image whose manifest says no platform keeps that
+// of the release. One that is new is for this machine's.
+func TestAnotherMachineIsNoReasonToBuild(t *testing.T) {
+	w := newWorld(t, with("api/.dockerignore", "*.md\n"))
+	elsewhere := Options{Default: "linux/riscv64"}
+	if plan, err := w.local(elsewhere); err != nil || !slices.Equal(plan.Images[0].Platforms, []string{"linux/riscv64"}) {
+		t.Errorf("a first release: error %v, %+v", err, plan.Images)
+	}
+	w.publish(Options{})
+	check := func(changed ...string) {
+		t.Helper()
+		plan, err := w.local(elsewhere)
+		if err != nil || !slices.Equal(plan.Changed(), changed) {
+			t.Fatalf("error %v, %v changes, want %v", err, plan.Changed(), changed)
+		}
+		for _, image := range plan.Images {
+			if !slices.Equal(image.Platforms, []string{"linux/amd64"}) {
+				t.Errorf("%s is for %v", image.Name, image.Platforms)
+			}
+		}
+	}
+	check()
+	w.write("web/f", "another web")
+	check("web", "deploy")
+	w.Gateway = w.again()
+	if _, remote := w.build(elsewhere); !slices.Equal(remote.Changed(), []string{"web", "deploy"}) {
+		t.Errorf("in BuildKit %v change", remote.Changed())
+	}
 }
 
 func TestALocalPlanHasTheSameMistakes(t *testing.T) {

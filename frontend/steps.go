@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/quoitbuild/quoit/llb"
@@ -115,6 +117,7 @@ func (r run) plan(ctx context.Context, p project, looking *pending[state]) (know
 	k := known{project: p}
 	var seen state
 	var request versioning.Request
+	var unfit error // an external is not made for what was taken for the platform
 	eg, egCtx := errgroup.WithContext(ctx)
 	eg.Go(func() (err error) {
 		seen, err = looking.wait(egCtx)
@@ -122,9 +125,21 @@ func (r run) plan(ctx context.Context, p project, looking *pending[state]) (know
 	})
 	eg.Go(func() (err error) {
 		k.compiled, request, err = r.sources(egCtx, p, looking)
+		if err != nil && isOtherPlatform(err) {
+			unfit, err = err, nil
+		}
 		return err
 	})
-	err := eg.Wait()
+	if err := eg.Wait(); err != nil {
+		return known{}, err
+	}
+	other, differs, err := p.released(seen)
+	if err == nil && differs {
+		k = known{project: other}
+		k.compiled, request, err = r.sources(ctx, other, looking)
+	} else if err == nil {
+		err = unfit
+	}
 	if err != nil {
 		return known{}, err
 	}
@@ -134,6 +149,29 @@ func (r run) plan(ctx context.Context, p project, looking *pending[state]) (know
 		k.planned, err = decide(ctx, request, seen)
 	}
 	return k, err
+}
+
+// released is the project with the platforms that the current release has, for images whose
+// manifest says none: so another machine, or another builder, is no reason to build. It
+// seldom differs from what was taken for them.
+func (p project) released(seen state) (released project, differs bool, err error) {
+	if seen.Current == nil {
+		return p, false, nil
+	}
+	p.images = maps.Clone(p.images)
+	for _, image := range p.manifest.Images {
+		has := seen.Current.Release.Images[image.Name].Platforms
+		source := p.images[image.Name]
+		if len(image.Platforms) > 0 || len(has) == 0 || slices.Equal(has, formatPlatforms(source.Platforms)) {
+			continue
+		}
+		image.Platforms, differs = has, true
+		if source.Platforms, err = imagePlatforms(image, ocispecs.Platform{}); err != nil {
+			return p, false, err
+		}
+		p.images[image.Name] = source
+	}
+	return p, differs, nil
 }
 
 // sources says what the project's files say now: compiles all images, hashes what they

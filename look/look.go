@@ -34,6 +34,8 @@ type Options struct {
 	At registry.Namespace
 	// Record says what [frontend.Options.Record] is, once that is known; nil: what they say.
 	Record func(context.Context) (string, error)
+	// Progress is told how many bytes of files were read of how many; see [disk.Options].
+	Progress func(read, of int64)
 	// Warn gets the warnings of manifest and container files, with the file's name; nil:
 	// nobody does.
 	Warn func(file, message string)
@@ -46,7 +48,7 @@ type Options struct {
 func Plan(ctx context.Context, o Options) (Planned, error) {
 	images := images{at: o.At, cache: openCache()}
 	o.Frontend.Filename = filepath.Base(o.File)
-	h := &hasher{dir: o.Dir, fresh: o.Frontend.NoCache}
+	h := &hasher{dir: o.Dir, fresh: o.Frontend.NoCache, progress: o.Progress}
 	plan, err := frontend.Plan(ctx, frontend.Local{
 		Folder: o.Dir, Manifest: o.Manifest.Source.Data,
 		Platform: ocispecs.Platform{OS: "linux", Architecture: runtime.GOARCH},
@@ -69,7 +71,9 @@ type Planned struct {
 type hasher struct {
 	dir   string
 	fresh bool
-	trees map[string]digest.Digest // of the last answer
+
+	progress func(read, of int64)
+	trees    map[string]digest.Digest // of the last answer
 }
 
 // Hash implements [frontend.Hasher].
@@ -78,7 +82,7 @@ func (h *hasher) Hash(ctx context.Context, req revision.Request) (revision.Respo
 	if err != nil {
 		file = "" // there is no folder for caches
 	}
-	res, err := disk.Answer(ctx, h.dir, req, disk.Options{Cache: file, Fresh: h.fresh})
+	res, err := disk.Answer(ctx, h.dir, req, disk.Options{Cache: file, Fresh: h.fresh, Progress: h.progress})
 	if err != nil {
 		return res, fmt.Errorf("reading %s: %w", h.dir, err)
 	}

@@ -88,7 +88,7 @@ type Defaults struct {
 	// Labels; see labels of an image.
 	Labels map[string]Text `json:"labels,omitempty" jsonschema:"example={team: checkout}"`
 	// Platforms; see platforms of an image.
-	Platforms []string `json:"platforms,omitempty" jsonschema:"uniqueItems=true,default=linux and the architecture of where quoit runs,example=[linux/amd64\\, linux/arm64]"`
+	Platforms []string `json:"platforms,omitempty" jsonschema:"uniqueItems=true,default=those of the current release,example=[linux/amd64\\, linux/arm64]"`
 }
 
 // ImageDocument is one image of the project.
@@ -111,8 +111,10 @@ type ImageDocument struct {
 	// dependency. or io.github.quoitbuild.
 	Labels map[string]Text `json:"labels,omitempty" jsonschema:"example={team: checkout}"`
 	// The platforms to build, each os/arch or os/arch/variant. An empty list
-	// means the default, whatever the defaults say; for stock clients that is the builder's.
-	Platforms []string `json:"platforms,omitempty" jsonschema:"uniqueItems=true,default=linux and the architecture of where quoit runs,example=[linux/amd64]"`
+	// means the default, whatever the defaults say: those that the image has in the
+	// current release, else linux and the architecture of where quoit runs, of a stock
+	// client the builder's.
+	Platforms []string `json:"platforms,omitempty" jsonschema:"uniqueItems=true,default=those of the current release,example=[linux/amd64]"`
 	// The version is never below this one: to adopt an image that has
 	// versions already, or a major version that is reviewed like code. Three
 	// numbers and nothing after them.

@@ -123,9 +123,12 @@ func (o Options) build(ctx context.Context, log *reading) (Outcome, error) {
 		}
 	}
 	if found.plan != nil && o.Manifest.Syntax == "" {
-		if found.sending, err = o.send(found.reads, found.trees); err != nil {
-			return Outcome{}, err
-		}
+		found.sending, err = o.send(found.sources)
+	} else if found.plan != nil {
+		found.whole, err = o.sendWhole(found.sources)
+	}
+	if err != nil {
+		return Outcome{}, err
 	}
 	c, err := found.connect(ctx, o.BuildKit)
 	if err != nil {

@@ -239,6 +239,9 @@ func (j job) solveOpt() (client.SolveOpt, error) {
 	if j.Manifest.Syntax == "" {
 		opt.LocalMounts[runnerLocal], err = selfFS()
 	}
+	if j.whole != nil {
+		opt.LocalMounts["context"] = j.whole
+	}
 	if j.sending != nil {
 		// Each local source has a key of its own, and the runner's is that of all projects.
 		opt.SharedKey = ""

@@ -11,24 +11,23 @@ import (
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/solver/pb"
-	"github.com/opencontainers/go-digest"
+	"github.com/tonistiigi/fsutil"
 
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/look"
-	"github.com/quoitbuild/quoit/revision"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
 // looked is what is known of a build before BuildKit is called.
 type looked struct {
 	plan     *versioning.Plan // nil if only a BuildKit can make it
-	reads    []revision.ImageInputs
-	trees    map[string]digest.Digest
-	why      error // why that is
+	sources  look.Planned     // what it was made of
+	why      error            // why that is
 	warnings []client.VertexWarning
-	dirty    bool     // what the check has said
-	sending  *sending // nil if BuildKit chooses what it gets of the project's files
-	fresh    bool     // BuildKit is to believe nothing that it has of the project's files
+	dirty    bool      // what the check has said
+	sending  *sending  // nil if BuildKit chooses what it gets of the project's files,
+	whole    fsutil.FS // of this, or if that is nil too, of all
+	fresh    bool      // BuildKit is to believe nothing that it has of the project's files
 }
 
 // look plans where the project lies, as long as that needs no BuildKit. Errors are those of
@@ -67,7 +66,7 @@ func (o Options) look(ctx context.Context, log *reading) (looked, error) {
 	if err != nil {
 		return found, fmt.Errorf("writing the plan: %w", err)
 	}
-	found.plan, found.reads, found.trees = &plan, planned.Reads, planned.Trees
+	found.plan, found.sources = &plan, planned
 	return found, nil
 }
 

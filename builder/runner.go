@@ -105,7 +105,7 @@ func onlyFile(file string) (fsutil.FS, error) {
 	return fsutil.NewFilterFS(dir, &fsutil.FilterOpt{Map: func(name string, stat *types.Stat) fsutil.MapResult {
 		switch {
 		case name == filepath.Base(file):
-			alone(filepath.Dir(file), name, stat, nil)
+			kept{}.alone(filepath.Dir(file), name, stat)
 			stat.Mode, stat.Uid, stat.Gid, stat.ModTime = 0o755, 0, 0, 0
 			return fsutil.MapResultKeep
 		case fs.FileMode(stat.Mode).IsDir():

@@ -12,6 +12,8 @@ import (
 	"github.com/tonistiigi/fsutil"
 	"github.com/tonistiigi/fsutil/types"
 
+	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/look"
 	"github.com/quoitbuild/quoit/revision"
 )
 
@@ -48,7 +50,7 @@ func sentOf(t *testing.T, from fsutil.FS) map[string]any {
 func TestOnlyWhatIsReadIsInTheLocalSources(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
-		"api/a/big": "123456", "api/src/f": "12", "api/src/g": "123", "api/junk/x": "1", "api/secret": "1", "web/f": "1234", "other/f": "1",
+		"api/a/big": "123456", "api/src/f": "12", "api/src/g": "123", "api/junk/x": "1", "api/secret": "1", "web/f": "1234", "other/f": "1", "other/Dockerfile": "FROM",
 	} {
 		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o700); err != nil {
 			t.Fatal(err)
@@ -70,10 +72,14 @@ func TestOnlyWhatIsReadIsInTheLocalSources(t *testing.T) {
 	}
 	src, all := []revision.Read{{Path: "/src", Follow: true}}, []revision.Read{{Path: "/", Follow: true}}
 	trees := map[string]digest.Digest{"other": "sha256:known"}
-	s, err := Options{Dir: dir}.send([]revision.ImageInputs{
+	in := map[string]bool{"api": true, "tool": true, "strict": true, "web": true}
+	reads := []revision.ImageInputs{
 		{Name: "api", Context: "api", Reads: src}, {Name: "tool", Context: "api", Reads: src},
 		{Name: "strict", Context: "api", Ignore: []string{"src/g"}, Reads: src}, {Name: "web", Context: "web", Reads: all},
-	}, trees)
+		{Name: "other", Context: "other", Reads: all}, {Name: "nothing", Context: "web"},
+	}
+	plan := look.Planned{Planned: frontend.Planned{Reads: reads, InGraph: in, Control: []string{"other/Dockerfile", "web/Dockerfile"}}, Trees: trees}
+	s, err := Options{Dir: dir}.send(plan)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +97,22 @@ func TestOnlyWhatIsReadIsInTheLocalSources(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
-	elsewhere, err := Options{Dir: t.TempDir()}.send([]revision.ImageInputs{{Name: "api", Context: ".", Reads: src}}, nil)
+	whole, err := Options{Dir: dir}.sendWhole(plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{
+		"api": "folder", "api/src": "folder", "api/src/empty": "folder", "api/src/f": int64(2), "api/src/g": int64(3), "api/src/hard": int64(6),
+		"api/src/same": "api/src/g", "api/src/soft": "f", "other": "folder", "other/Dockerfile": int64(4), "other/f": int64(1), "web": "folder", "web/f": int64(4),
+	}
+	if diff := cmp.Diff(want, sentOf(t, whole)); diff != "" {
+		t.Errorf("a frontend image (-want +got):\n%s", diff)
+	}
+	copied := t.TempDir()
+	if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	elsewhere, err := Options{Dir: copied}.send(plan)
 	if err != nil || elsewhere.Locals["api"] == s.Locals["api"] {
 		t.Errorf("error %v; another folder has the local source %s, which is another's key", err, elsewhere.Locals["api"])
 	}

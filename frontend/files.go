@@ -90,16 +90,23 @@ func readFiles(ctx context.Context, r run, d declared) (project, error) {
 	return p, inManifest(mistakes.Err(), d.source.SourceMap)
 }
 
-// controlPaths are all paths at which a container or an ignore file may lie, as
-// patterns that match nothing else.
+// controlPaths are patterns for the control files that match nothing else.
 func (d declared) controlPaths() []string {
+	paths := d.controlFiles()
+	for i, name := range paths {
+		paths[i] = llb.Escape(name)
+	}
+	return paths
+}
+
+// controlFiles are all paths at which a container or an ignore file may lie.
+func (d declared) controlFiles() []string {
 	paths := map[string]bool{}
 	for _, image := range d.manifest.Images {
 		for _, file := range candidates(image) {
-			paths[llb.Escape(file)] = true
-			paths[llb.Escape(file+ignoreName)] = true
+			paths[file], paths[file+ignoreName] = true, true
 		}
-		paths[llb.Escape(path.Join(image.Context, ignoreName))] = true
+		paths[path.Join(image.Context, ignoreName)] = true
 	}
 	return slices.Sorted(maps.Keys(paths))
 }

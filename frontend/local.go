@@ -49,9 +49,14 @@ type Local struct {
 // Planned is a plan, and what a build by it has to send.
 type Planned struct {
 	versioning.Plan
-	// Reads is what the images read of the project that are in the graph: those that are
-	// built, and siblings that they need for a platform that was not released.
+	// Reads is what all images read of the project.
 	Reads []revision.ImageInputs
+	// InGraph are the images whose own steps are in the graph of a build: those that are
+	// built, and siblings that they need for a platform that was not released.
+	InGraph map[string]bool
+	// Control are the paths of container and ignore files in the project, also of those
+	// that could be there.
+	Control []string
 }
 
 // Plan says what a build with these options would do, as BuildKit's answer to
@@ -74,11 +79,9 @@ func Plan(ctx context.Context, l Local, o Options) (Planned, error) {
 	if err != nil {
 		return Planned{}, err
 	}
-	planned := Planned{Plan: k.Plan}
+	planned := Planned{Plan: k.Plan, Reads: all.Images, InGraph: map[string]bool{}, Control: k.controlFiles()}
 	for _, image := range all.Images {
-		if len(image.Reads) > 0 && k.inGraph(image.Name) {
-			planned.Reads = append(planned.Reads, image)
-		}
+		planned.InGraph[image.Name] = k.inGraph(image.Name)
 	}
 	return planned, nil
 }

@@ -118,8 +118,16 @@ func TestOnlyWhatIsReadIsSent(t *testing.T) {
 	}
 	write(t, clone, "services/s000/main.txt", "in the clone\n")
 	sends("an edit in another folder", little, clone, "build", "--push")
+	// A frontend image reads what all images read, and gets it once.
+	manifest := read(t, filepath.Join(clone, "quoit.yaml"))
+	write(t, clone, "quoit.yaml", "# syntax="+frontendImage(t)+"\n"+manifest)
+	sends("a plan where a frontend image plans", 0, clone, "plan")
+	for i, most := range []int{len(lump) + little, little} {
+		write(t, clone, "services/s000/main.txt", fmt.Sprint("for the frontend image ", i, "\n"))
+		sends("an edit where a frontend image plans", int64(most), clone, "build", "--push")
+	}
 	now := release(t, prefix+"/deploy:developers").Images
-	for name, want := range map[string]string{"s000": "in the clone\n", "s001": "edit 1\n"} {
+	for name, want := range map[string]string{"s000": "for the frontend image 1\n", "s001": "edit 1\n"} {
 		if got := extract(t, prefix+"/"+name+":"+now[name].Version.String(), "main.txt"); string(got) != want {
 			t.Errorf("%s has %q, want %q", name, got, want)
 		}

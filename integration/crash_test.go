@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -228,6 +229,9 @@ func (v *victim) checkExecuted(t *testing.T) {
 	t.Helper()
 	for i, registry := range v.registries {
 		steps, err := stack.ExecutedSince(t.Context(), v.mark, "build-arg:"+frontend.ArgRegistry, registry)
+		if i > 0 && errors.Is(err, kit.ErrNoBuild) {
+			continue // what was left undone was all that there was to do
+		}
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -36,7 +36,7 @@ type ran struct {
 // registry of its own.
 func runQuoit(ctx context.Context, dir, registry string, args ...string) ran {
 	cmd := stack.Command(ctx, quoitRun, args...)
-	cmd.Env = append(cmd.Env, "QUOIT_REGISTRY="+registry)
+	cmd.Env = append(cmd.Env, "QUOIT_REGISTRY="+registry, "XDG_CACHE_HOME="+cacheOf(dir))
 	var out, progress bytes.Buffer
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &progress
 	err := cmd.Run()
@@ -69,11 +69,11 @@ type place struct {
 var places = map[string]place{
 	"the plan's look at the log":          {match: byQuoit("GET", proxy.Manifest("records", "records")), args: []string{"plan"}},
 	"the plan's look for a newer record":  {match: byQuoit("HEAD", proxy.Manifest("records", "record-00000002")), args: []string{"plan"}},
-	"the plan's reading of the record":    {match: byBuildkit(proxy.ByDigest("records")), args: []string{"plan"}},
+	"the plan's reading of the record":    {match: byQuoit("GET", proxy.Blob("records")), args: []string{"plan"}},
 	"the plan's look at the ring's tag":   {match: byQuoit("HEAD", proxy.Manifest("deploy", "developers")), args: []string{"plan"}},
 	"the look at the log":                 {match: byQuoit("GET", proxy.Manifest("records", "records"))},
-	"the reading of the record":           {match: byBuildkit(proxy.ByDigest("records"))},
-	"the reading of the release":          {match: byBuildkit(proxy.ByDigest("deploy"))},
+	"the reading of the record":           {match: byQuoit("GET", proxy.Blob("records"))},
+	"the reading of the release":          {match: byQuoit("GET", proxy.ByDigest("deploy"))},
 	"the look at a version":               {match: byQuoit("HEAD", proxy.Manifest("s000", "0.1.1"))},
 	"the status of a ring":                {match: proxy.Manifest("deploy", "developers"), args: []string{"status"}},
 	"the push of a blob":                  {match: func(r proxy.Request) bool { return r.Kind() == "uploads" && proxy.IsWrite(r) }},
@@ -207,6 +207,9 @@ func (r *faultRun) run(ctx context.Context, at place, fault proxy.Fault) {
 		return
 	}
 	r.before = ringDigest(ctx, r.prefix)
+	if r.faulty.err = os.RemoveAll(cacheOf(r.dir)); r.faulty.err != nil { // what is known is not asked for
+		return
+	}
 	r.proxy.Use(proxy.Rule{Match: at.match, Skip: at.skip, Fault: fault})
 	args := at.args
 	if args == nil {
@@ -227,7 +230,8 @@ func (r *faultRun) check(t *testing.T, says []string) {
 	if r.matched == 0 {
 		t.Fatalf("no request was chosen: %+v", r.faulty)
 	}
-	if r.faulty.err != nil || r.faulty.code != 1 || r.faulty.stdout != "" {
+	// A build says what it will make, if it gets that far.
+	if r.faulty.err != nil || r.faulty.code != 1 || r.faulty.stdout != "" && !strings.HasPrefix(r.faulty.stdout, "developers: many 0.1.0 → 0.1.1 ") {
 		t.Errorf("error %v, exit code %d, it prints %s", r.faulty.err, r.faulty.code, r.faulty.stdout)
 	}
 	last := r.faulty.stderr[max(0, strings.LastIndex(r.faulty.stderr, "error: ")):]
@@ -299,8 +303,7 @@ func putRelease(t *testing.T, prefix string) {
 	}
 }
 
-// TestDamagedReleases has faults in what BuildKit reads of a release that it does not
-// know.
+// TestDamagedReleases has faults in what is read of a release that nobody knows.
 func TestDamagedReleases(t *testing.T) {
 	t.Parallel()
 	for at, match := range map[string]func(proxy.Request) bool{
@@ -310,18 +313,21 @@ func TestDamagedReleases(t *testing.T) {
 			fault proxy.Fault
 			says  string
 		}{
-			"cut off":                  {proxy.Cut(), "the connection broke, run the same command again later"},
-			"tampered with":            {proxy.Tamper(), "what came is not what was stored"},
-			"denied":                   {proxy.Status(403, "DENIED", "no"), "this account may not read it"},
-			"lost":                     {proxy.Status(404, "BLOB_UNKNOWN", "gone"), "the registry lost a part of the image"},
-			"a page that says nothing": {proxy.HTML(404), "the registry lost a part of the image"},
+			"cut off":                  {proxy.Cut(), "the connection broke (unexpected EOF): run the same command again later"},
+			"tampered with":            {proxy.Tamper(), "the contents have "},
+			"denied":                   {proxy.Status(403, "DENIED", "no"), "this account may not pull from there"},
+			"lost":                     {proxy.Status(404, "BLOB_UNKNOWN", "gone"), "404"},
+			"a page that says nothing": {proxy.HTML(404), "404"},
 		} {
 			t.Run(fmt.Sprintf("%s of the release is %s", at, what), func(t *testing.T) {
 				dir, prefix := small(t)
 				putRelease(t, prefix)
 				mustQuoit(t, dir, "take-over", "developers", "--yes")
+				if err := os.RemoveAll(cacheOf(dir)); err != nil {
+					t.Fatal(err)
+				}
 				p := startProxy(t)
-				p.Use(proxy.Rule{Match: proxy.All(proxy.Method("GET"), byBuildkit(match)), Fault: fault.fault})
+				p.Use(proxy.Rule{Match: byQuoit("GET", match), Fault: fault.fault})
 				got := runQuoit(t.Context(), dir, p.Host, "plan")
 				for _, want := range []string{p.Host + "/" + repository(prefix) + "/deploy@sha256:", fault.says} {
 					if got.code != 1 || got.stdout != "" || !strings.Contains(got.stderr, want) {
@@ -526,7 +532,7 @@ func TestA404OfAProxyIsNoEmptyRing(t *testing.T) {
 	between := startProxy(t)
 	between.Use(proxy.Rule{Match: proxy.Method("HEAD"), Fault: proxy.HTML(404)})
 	out, stderr, code := quoit(t, dir, "plan", "--registry", between.Host)
-	if code == 0 || strings.Contains(out, "first release") {
+	if code == 0 && !strings.Contains(out, "nothing to do") || strings.Contains(out, "first release") {
 		t.Errorf("exit code %d\n%s\n%s", code, out, stderr)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"os/exec"
 	"path"
@@ -111,6 +112,11 @@ func cliImage(t *testing.T) {
 	}
 }
 
+// cacheOf is what commands in a folder remember of files and registries.
+func cacheOf(dir string) string {
+	return filepath.Join(filepath.Dir(quoitFile), "caches", url.PathEscape(dir))
+}
+
 // quoit runs the command in a folder, with the stack's registry and BuildKit,
 // and returns what it printed and its exit code.
 func quoit(t *testing.T, dir string, args ...string) (stdout, stderr string, code int) {
@@ -118,6 +124,7 @@ func quoit(t *testing.T, dir string, args ...string) (stdout, stderr string, cod
 	var out, progress bytes.Buffer
 	cmd := stack.Command(t.Context(), quoitRun, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &progress
+	cmd.Env = append(cmd.Env, "XDG_CACHE_HOME="+cacheOf(dir))
 	var exit *exec.ExitError
 	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)

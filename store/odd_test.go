@@ -412,5 +412,6 @@ func outrun(err error) bool {
 	var taken *store.TakenError
 	var overtaken *store.OvertakenError
 	var parent *store.ParentError
-	return errors.As(err, &parent) || errors.As(err, &moved) || errors.As(err, &taken) || errors.As(err, &overtaken)
+	var unheld *store.UnheldError
+	return errors.As(err, &parent) || errors.As(err, &unheld) || errors.As(err, &moved) || errors.As(err, &taken) || errors.As(err, &overtaken)
 }

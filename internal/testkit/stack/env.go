@@ -49,6 +49,22 @@ func (s *Stack) Command(ctx context.Context, name string, args ...string) *exec.
 	return cmd
 }
 
+// configureMirrors says where the images of public registries are, for clients that ask
+// registries themselves.
+func (s *Stack) configureMirrors() error {
+	for _, registry := range []string{"docker.io", "ghcr.io"} {
+		dir := filepath.Join(s.configDir, "hosts", registry)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("configuring mirrors: %w", err)
+		}
+		text := fmt.Sprintf("server = %q\n", "http://"+s.Registry)
+		if err := os.WriteFile(filepath.Join(dir, "hosts.toml"), []byte(text), 0o644); err != nil {
+			return fmt.Errorf("configuring mirrors: %w", err)
+		}
+	}
+	return nil
+}
+
 // configureClients writes docker's and buildx's configuration.
 func (s *Stack) configureClients(ctx context.Context) error {
 	for _, name := range []string{"docker", "buildx"} {
@@ -58,16 +74,6 @@ func (s *Stack) configureClients(ctx context.Context) error {
 		}
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return fmt.Errorf("configuring %s: %w", name, err)
-		}
-	}
-	for _, registry := range []string{"docker.io", "ghcr.io"} {
-		dir := filepath.Join(s.configDir, "hosts", registry)
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return fmt.Errorf("configuring mirrors: %w", err)
-		}
-		text := fmt.Sprintf("server = %q\n", "http://"+s.Registry)
-		if err := os.WriteFile(filepath.Join(dir, "hosts.toml"), []byte(text), 0o644); err != nil {
-			return fmt.Errorf("configuring mirrors: %w", err)
 		}
 	}
 	cmd := s.Command(ctx, "buildx", "create", "--name", builderName, "--driver", "remote", "--use", s.BuildkitHost)

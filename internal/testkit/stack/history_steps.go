@@ -11,6 +11,9 @@ import (
 	controlapi "github.com/moby/buildkit/api/services/control"
 )
 
+// ErrNoBuild says that nothing was built.
+var ErrNoBuild = errors.New("the build history has no build")
+
 // ExecutedSince names the steps that were executed to their end, not found in
 // the cache, in builds that began after the mark and whose frontend was given
 // this option. It waits until those builds have ended.
@@ -22,7 +25,7 @@ func (b *Buildkit) ExecutedSince(ctx context.Context, mark HistoryMark, option, 
 		return nil, err
 	}
 	if len(builds) == 0 {
-		return nil, fmt.Errorf("the build history has no build with %s=%s", option, value)
+		return nil, fmt.Errorf("%w with %s=%s", ErrNoBuild, option, value)
 	}
 	steps := map[string]bool{}
 	for _, build := range builds {

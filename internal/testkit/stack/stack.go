@@ -178,8 +178,8 @@ func (s *Stack) startDaemons(ctx context.Context, o Options, seed string) error 
 		return err
 	}
 	s.Registry, s.RegistryLog = s.registry.Host, s.registry.AccessLog
-	if o.NoBuildkit {
-		return nil
+	if err := s.configureMirrors(); err != nil || o.NoBuildkit {
+		return err
 	}
 	dir := filepath.Join(s.dir, "bk")
 	if s.buildkit, err = startBuildkit(ctx, s.tools, dir, s.Registry, o.FreshBuildkit, s.options); err != nil {

@@ -72,6 +72,7 @@ func (w *wire) set(fault registrytest.Fault) {
 func wired(t *testing.T) (*shop, *wire) {
 	t.Helper()
 	s, w := newShop(t, shopSites), &wire{inner: memory.New(memory.Logger(log.New(io.Discard, "", 0)))}
+	s.files()
 	before := remote.DefaultTransport
 	remote.DefaultTransport = w
 	t.Cleanup(func() { remote.DefaultTransport = before })

@@ -84,32 +84,58 @@ func (p project) cycle(err *graph.CycleError) error {
 	return llb.InReference(err, p.images[first.Name], second)
 }
 
-// graphDocument is the answer to [RequestGraph].
-type graphDocument struct {
+// ImageGraph says which images need which. It is the answer to [RequestGraph], and its JSON
+// form is as stable as a plan's: lists are never null.
+type ImageGraph struct {
 	Schema int          `json:"schema"`
-	Root   string       `json:"root"`
-	Images []graphImage `json:"images"` // dependencies first
+	Root   string       `json:"root"`   // name of the root image
+	Images []ImageNeeds `json:"images"` // all of the project, dependencies first
 }
 
-type graphImage struct {
+// ImageNeeds are the images that one needs, sorted: to be built, or at run time; the root
+// image needs all others.
+type ImageNeeds struct {
 	Name  string   `json:"name"`
 	Needs []string `json:"needs"`
 }
 
-func graphAnswer(p project, c compiled) (*client.Result, error) {
-	doc := graphDocument{Schema: 1, Root: p.manifest.Root}
-	var text strings.Builder
-	for _, name := range c.graph.Order() {
-		needs := c.graph.Needs(name)
-		if needs == nil {
-			needs = []string{}
-		}
-		doc.Images = append(doc.Images, graphImage{Name: name, Needs: needs})
-		fmt.Fprintf(&text, "%s: %s\n", name, strings.Join(needs, " "))
+// graphSchema is the number of the JSON form.
+const graphSchema = 1
+
+// ParseGraph reads the JSON form of a graph, as another process printed it.
+func ParseGraph(data []byte) (ImageGraph, error) {
+	var g ImageGraph
+	if err := json.Unmarshal(data, &g); err != nil {
+		return ImageGraph{}, fmt.Errorf("reading a graph: %w", err)
 	}
-	data, err := json.MarshalIndent(doc, "", "  ")
+	if g.Schema != graphSchema {
+		return ImageGraph{}, fmt.Errorf("reading a graph: it has schema %d, this quoit knows %d", g.Schema, graphSchema)
+	}
+	return g, nil
+}
+
+// String has a line for each image, with what it needs. No line feed ends it.
+func (g ImageGraph) String() string {
+	lines := make([]string, 0, len(g.Images))
+	for _, image := range g.Images {
+		lines = append(lines, image.Name+": "+strings.Join(image.Needs, " "))
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (c compiled) needs(root string) ImageGraph {
+	g := ImageGraph{Schema: graphSchema, Root: root, Images: []ImageNeeds{}}
+	for _, name := range c.graph.Order() {
+		g.Images = append(g.Images, ImageNeeds{name, append([]string{}, c.graph.Needs(name)...)})
+	}
+	return g
+}
+
+func graphAnswer(p project, c compiled) (*client.Result, error) {
+	g := c.needs(p.manifest.Root)
+	data, err := json.MarshalIndent(g, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("writing the graph: %w", err)
 	}
-	return answer(append(data, '\n'), []byte(text.String())), nil
+	return answer(append(data, '\n'), []byte(g.String()+"\n")), nil
 }

@@ -23,8 +23,8 @@ type Hasher interface {
 	Hash(context.Context, revision.Request) (revision.Response, error)
 }
 
-// Local is a project that lies on this machine, with what a plan of it is made by where no
-// BuildKit is asked.
+// Local is a project that lies on this machine, with what a plan or graph of it is made by
+// where no BuildKit is asked.
 type Local struct {
 	// Folder is the project's root folder.
 	Folder string
@@ -63,15 +63,13 @@ type Planned struct {
 // [RequestPlan] does. What BuildKit would have to be asked for ends it with a
 // [*llb.BuilderError]: the container file of another frontend.
 func Plan(ctx context.Context, l Local, o Options) (Planned, error) {
-	// As they come to a frontend, so that nothing is understood otherwise than there.
-	attrs := o.Attrs()
-	o, err := ParseOptions(attrs)
+	r, err := l.run(o)
 	if err != nil {
 		return Planned{}, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	k, err := l.run(attrs, o).makePlan(ctx)
+	k, err := r.makePlan(ctx)
 	if err != nil {
 		return Planned{}, forClients(err)
 	}
@@ -86,7 +84,28 @@ func Plan(ctx context.Context, l Local, o Options) (Planned, error) {
 	return planned, nil
 }
 
-func (l Local) run(attrs map[string]string, o Options) run {
+// Graph says which images need which, as BuildKit's answer to [RequestGraph] does. Neither
+// the project's registry nor its Hasher is asked for anything. Errors are those of [Plan].
+func Graph(ctx context.Context, l Local, o Options) (ImageGraph, error) {
+	r, err := l.run(o)
+	if err != nil {
+		return ImageGraph{}, err
+	}
+	p, c, err := r.makeGraph(ctx)
+	if err != nil {
+		return ImageGraph{}, forClients(err)
+	}
+	return c.needs(p.manifest.Root), nil
+}
+
+// run is one with these options, as they come to a frontend: nothing is understood
+// otherwise than there.
+func (l Local) run(o Options) (run, error) {
+	attrs := o.Attrs()
+	o, err := ParseOptions(attrs)
+	if err != nil {
+		return run{}, err
+	}
 	alone := llb.Alone(client.BuildOpts{
 		Opts: attrs, LLBCaps: pb.Caps.CapSet(pb.Caps.All()), Caps: gatewaypb.Caps.CapSet(gatewaypb.Caps.All()),
 		Workers: []client.WorkerInfo{{Platforms: []ocispecs.Platform{l.Platform}}},
@@ -98,7 +117,7 @@ func (l Local) run(attrs map[string]string, o Options) run {
 				return o.Record, nil
 			}
 			return l.Record(ctx)
-		}}
+		}}, nil
 }
 
 // localFiles are the files of a project on this machine.

@@ -28,18 +28,25 @@ func (f folderHasher) Hash(ctx context.Context, req revision.Request) (revision.
 // local plans without a BuildKit, by the same registries.
 func (w *world) local(o Options) (versioning.Plan, error) {
 	w.t.Helper()
+	plan, err := locally(w, Plan, o)
+	return plan.Plan, err
+}
+
+// locally makes a plan or a graph without a BuildKit.
+func locally[T any](w *world, what func(context.Context, Local, Options) (T, error), o Options) (T, error) {
+	w.t.Helper()
 	o.Filename = DefaultManifest
 	manifest, err := os.ReadFile(filepath.Join(w.Folder, DefaultManifest))
 	w.must(err)
 	before := len(w.Solved())
-	plan, err := Plan(w.t.Context(), Local{
+	made, err := what(w.t.Context(), Local{
 		Folder: w.Folder, Manifest: manifest, Platform: gatewaytest.AMD64,
 		Configs: w.Gateway, Images: gatewayImages{w.Gateway}, Hasher: folderHasher(w.Folder),
 	}, o)
 	if len(w.Solved()) != before {
 		w.t.Error("BuildKit was asked to solve something")
 	}
-	return plan.Plan, err
+	return made, err
 }
 
 // TestALocalPlanIsThatOfBuildKit: in its reasons, versions and digests, and it asks the
@@ -105,6 +112,44 @@ func TestAnotherMachineIsNoReasonToBuild(t *testing.T) {
 	}
 }
 
+// TestALocalGraphIsThatOfBuildKit: in its text too, and it asks the registries for nothing
+// else, nothing of the project's own.
+func TestALocalGraphIsThatOfBuildKit(t *testing.T) {
+	for name, files := range map[string]map[string]string{
+		"the shop":         shop,
+		"one image":        {"quoit.yaml": "project: acme/one\nregistry: registry.example.com\nimages: {one: .}\n", "Dockerfile": "FROM busybox\n"},
+		"another argument": with("web/Dockerfile", "ARG ON=nginx\nFROM $ON\n"),
+		"by its reference": with("web/Dockerfile", "FROM scratch\nCOPY --from="+shopRegistry+"/base:7 /f /\n"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, files)
+			w.down()
+			for _, o := range []Options{{}, {Args: map[string]string{"ON": "base"}}, {Platforms: []string{"linux/amd64"}}} {
+				w.Gateway = w.again()
+				o.Request = RequestGraph
+				remote, err := w.run(o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want, err := ParseGraph(remote.Metadata["result.json"])
+				w.must(err)
+				asked := w.Asked()
+				w.Gateway = w.again()
+				got, err := locally(w, Graph, o)
+				if diff := cmp.Diff(want, got); err != nil || diff != "" {
+					t.Errorf("%+v: error %v (-remote +local):\n%s", o, err, diff)
+				}
+				if text := string(remote.Metadata["result.txt"]); text != got.String()+"\n" {
+					t.Errorf("%+v: text %q, remote %q", o, got, text)
+				}
+				if diff := cmp.Diff(asked, w.Asked()); diff != "" {
+					t.Errorf("%+v: references that are asked for (-remote +local):\n%s", o, diff)
+				}
+			}
+		})
+	}
+}
+
 func TestALocalPlanHasTheSameMistakes(t *testing.T) {
 	for name, files := range map[string]map[string]string{
 		"the manifest":       with("quoit.yaml", "project: acme/shop\nregistry: registry.example.com\nimages: {deploy: deploy, api: nowhere}\nroot: deploy\nmore: 1\n"),
@@ -121,6 +166,11 @@ func TestALocalPlanHasTheSameMistakes(t *testing.T) {
 			if (remote == nil) != (local == nil) || remote != nil && remote.Error() != local.Error() {
 				t.Errorf("remote %v\nlocal  %v", remote, local)
 			}
+			_, remote = w.run(Options{Request: RequestGraph})
+			_, local = locally(w, Graph, Options{})
+			if (remote == nil) != (local == nil) || remote != nil && remote.Error() != local.Error() {
+				t.Errorf("of a graph: remote %v\nlocal  %v", remote, local)
+			}
 		})
 	}
 }
@@ -131,6 +181,9 @@ func TestAnotherFrontendNeedsABuilder(t *testing.T) {
 	var needed *llb.BuilderError
 	if !errors.As(err, &needed) || needed.Error() != "only a BuildKit runs the frontend registry.corp/team/frontend:1" {
 		t.Errorf("error %v", err)
+	}
+	if _, err := locally(w, Graph, Options{}); !errors.As(err, &needed) {
+		t.Errorf("of a graph: error %v", err)
 	}
 	if _, err := w.local(Options{AllowSyntax: llb.Frontends{}}); err == nil || errors.As(err, &needed) {
 		t.Errorf("a frontend that may not be run: error %v", err)

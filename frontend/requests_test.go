@@ -91,11 +91,11 @@ func TestGraphAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got graphDocument
-	if err := json.Unmarshal(res.Metadata["result.json"], &got); err != nil {
+	got, err := ParseGraph(res.Metadata["result.json"])
+	if err != nil {
 		t.Fatal(err)
 	}
-	want := graphDocument{Schema: 1, Root: "deploy", Images: []graphImage{
+	want := ImageGraph{Schema: 1, Root: "deploy", Images: []ImageNeeds{
 		{"base", []string{}}, {"api", []string{"base"}}, {"web", []string{"api"}}, {"deploy", []string{"api", "base", "web"}},
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -103,6 +103,18 @@ func TestGraphAnswer(t *testing.T) {
 	}
 	if got, want := string(res.Metadata["result.txt"]), "base: \napi: base\nweb: api\ndeploy: api base web\n"; got != want {
 		t.Errorf("text %q, want %q", got, want)
+	}
+}
+
+func TestGraphsThatCannotBeRead(t *testing.T) {
+	for data, want := range map[string]string{
+		`[]`:           "reading a graph: json: cannot unmarshal array into Go value of type frontend.ImageGraph",
+		`{}`:           "reading a graph: it has schema 0, this quoit knows 1",
+		`{"schema":2}`: "reading a graph: it has schema 2, this quoit knows 1",
+	} {
+		if _, err := ParseGraph([]byte(data)); err == nil || err.Error() != want {
+			t.Errorf("%s: %v\nwant %s", data, err, want)
+		}
 	}
 }
 

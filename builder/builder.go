@@ -9,11 +9,11 @@
 //	…
 //	_, err = p.Publish(ctx, store.Publication{Plan: out.Plan, Digests: out.Digests, Rings: m.RingOrder(), …})
 //
-// [Plan] only says what a build would do. Both look where the project lies first (package
-// look), so a BuildKit is called only if something is to be built, or if nothing else can
-// make the plan; then the build makes the plan once more, of what BuildKit got, and both
-// have to agree. Whatever else is to run on the same BuildKit, like a gate, begins with
-// [Connect].
+// [Plan] only says what a build would do, and [Graph] which images need which. All of them
+// look where the project lies first (package look), so a BuildKit is called only if
+// something is to be built, or if nothing else can make the plan; then the build makes the
+// plan once more, of what BuildKit got, and both have to agree. Whatever else is to run on
+// the same BuildKit, like a gate, begins with [Connect].
 //
 // Without a frontend image, the executable of this process is also a step of the build;
 // so its main function begins with [AnswerStep].
@@ -27,6 +27,7 @@ import (
 	"reflect"
 
 	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/look"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/versioning"
@@ -162,26 +163,51 @@ func Plan(ctx context.Context, o Options) (versioning.Plan, error) {
 	found.warn(o.BuildKit.Progress)
 	plan := found.plan
 	if plan == nil {
-		if plan, err = o.ask(ctx, log, found); err != nil {
+		answer, err := o.ask(ctx, log, found)
+		if err != nil {
 			return versioning.Plan{}, err
 		}
+		made, err := versioning.ParsePlan(answer)
+		if err != nil {
+			return versioning.Plan{}, err
+		}
+		plan = &made
 	}
 	return *plan, log.warn(ctx, o, plan)
 }
 
-// ask asks a BuildKit for the plan.
-func (o Options) ask(ctx context.Context, log *reading, found looked) (*versioning.Plan, error) {
+// Graph says which images need which, and builds nothing. Nothing of the project's log or
+// releases is read. Errors are those of Build.
+func Graph(ctx context.Context, o Options) (frontend.ImageGraph, error) {
+	o.Frontend.Request, o.Push = frontend.RequestGraph, false
+	if err := cmp.Or(o.checkSyntax(), o.BuildKit.check()); err != nil {
+		return frontend.ImageGraph{}, err
+	}
+	log := o.readLog(ctx, "") // of which nothing is read
+	g, found, err := lookBy(ctx, o, log, look.Graph)
+	if err != nil {
+		return frontend.ImageGraph{}, err
+	}
+	if g != nil {
+		found.warn(o.BuildKit.Progress)
+		return *g, nil
+	}
+	answer, err := o.ask(ctx, log, found)
+	if err != nil {
+		return frontend.ImageGraph{}, err
+	}
+	return frontend.ParseGraph(answer)
+}
+
+// ask asks a BuildKit for the answer to a subrequest.
+func (o Options) ask(ctx context.Context, log *reading, found looked) ([]byte, error) {
 	c, err := found.connect(ctx, o.BuildKit)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
 	answer, err := job{Options: o, log: log}.run(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	plan, err := versioning.ParsePlan(answer.json)
-	return &plan, err
+	return answer.json, err
 }
 
 // parts builds, as one solve, or as one for each part if very many images are pushed.

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/moby/buildkit/client"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
@@ -18,6 +19,9 @@ import (
 
 	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/manifest"
+	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/registry/memory"
+	"github.com/quoitbuild/quoit/store"
 )
 
 // nobody is where no BuildKit is.
@@ -58,6 +62,53 @@ func TestABuildKitThatDoesNotAnswerIsNamed(t *testing.T) {
 	t.Setenv("BUILDKIT_HOST", "")
 	if o.BuildKit.address() == "" {
 		t.Error("by default BuildKit is nowhere")
+	}
+}
+
+// unasked is a namespace of which nothing is read.
+type unasked struct {
+	*memory.Namespace
+	t *testing.T
+}
+
+func (u unasked) Repository(name string) registry.Repository {
+	u.t.Errorf("repository %s is asked", name)
+	return u.Namespace.Repository(name)
+}
+
+// TestAGraphAsksNobody: neither the project's registry, nor a BuildKit unless a container
+// file names a frontend that only a BuildKit runs.
+func TestAGraphAsksNobody(t *testing.T) {
+	dir := t.TempDir()
+	write := func(image, text string) {
+		t.Helper()
+		file := filepath.Join(dir, image, "Dockerfile")
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("api", "FROM scratch\n")
+	write("deploy", "FROM api\n")
+	at := unasked{memory.New("registry.example.com/acme/shop"), t}
+	o := Options{Dir: dir, File: "quoit.yaml", Manifest: someManifest(t), Project: store.New(at, "acme/shop"), BuildKit: nobody, Push: true}
+	g, err := Graph(t.Context(), o)
+	want := frontend.ImageGraph{Schema: 1, Root: "deploy", Images: []frontend.ImageNeeds{{Name: "api", Needs: []string{}}, {Name: "deploy", Needs: []string{"api"}}}}
+	if diff := cmp.Diff(want, g); err != nil || diff != "" {
+		t.Errorf("error %v (-want +got):\n%s", err, diff)
+	}
+	o.BuildKit.Progress.Mode = "loud"
+	if _, err := Graph(t.Context(), o); !errors.As(err, new(*OptionError)) {
+		t.Errorf("a mode of progress that there is not: error %v", err)
+	}
+	o.BuildKit.Progress.Mode = ""
+	write("deploy", "# syntax=example.com/other/frontend\nanything\n")
+	const why, none = "only a BuildKit runs the frontend example.com/other/frontend", "BuildKit does not answer at"
+	if _, err := Graph(t.Context(), o); err == nil || !strings.Contains(err.Error(), why) || !strings.Contains(err.Error(), none) {
+		t.Errorf("error %v", err)
+	}
+	o.Project = nil
+	if _, err := Graph(t.Context(), o); err == nil || !strings.Contains(err.Error(), none) {
+		t.Errorf("without a store: error %v", err)
 	}
 }
 

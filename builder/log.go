@@ -25,7 +25,7 @@ type reading struct {
 // be completed.
 func (o Options) readLog(ctx context.Context, completed string) *reading {
 	r := &reading{done: make(chan struct{})}
-	if o.Project == nil || o.Frontend.First || o.Frontend.Ring == versioning.None {
+	if o.Project == nil || o.Frontend.First || o.Frontend.Ring == versioning.None || o.Frontend.Request == frontend.RequestGraph {
 		close(r.done)
 		return r
 	}

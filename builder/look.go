@@ -33,12 +33,31 @@ type looked struct {
 // look plans where the project lies, as long as that needs no BuildKit. Errors are those of
 // [Build].
 func (o Options) look(ctx context.Context, log *reading) (looked, error) {
+	planned, found, err := lookBy(ctx, o, log, look.Plan)
+	if err != nil || planned == nil {
+		return found, err
+	}
+	// As it comes from a frontend, so that both can be compared.
+	var plan versioning.Plan
+	data, err := json.Marshal(planned.Plan)
+	if err == nil {
+		plan, err = versioning.ParsePlan(data)
+	}
+	if err != nil {
+		return found, fmt.Errorf("writing the plan: %w", err)
+	}
+	found.plan, found.sources = &plan, *planned
+	return found, nil
+}
+
+// lookBy looks where the project lies; what it makes is nil if only a BuildKit can.
+func lookBy[T any](ctx context.Context, o Options, log *reading, by func(context.Context, look.Options) (T, error)) (*T, looked, error) {
 	var found looked
 	if o.Project == nil {
-		return found, nil
+		return nil, found, nil
 	}
 	var mu sync.Mutex
-	planned, err := look.Plan(ctx, look.Options{
+	made, err := by(ctx, look.Options{
 		Dir: o.Dir, File: o.File, Manifest: o.Manifest, Frontend: job{Options: o}.options(), At: o.Project.Namespace(),
 		Progress: o.BuildKit.Progress.reading(),
 		Record:   func(ctx context.Context) (string, error) { return log.record(ctx, o.Frontend.Record) },
@@ -51,23 +70,13 @@ func (o Options) look(ctx context.Context, log *reading) (looked, error) {
 	var needed *llb.BuilderError
 	if errors.As(err, &needed) {
 		found.why = err
-		return found, nil
+		return nil, found, nil
 	}
 	if err != nil {
 		found.warn(o.BuildKit.Progress)
-		return found, err
+		return nil, found, err
 	}
-	// As it comes from a frontend, so that both can be compared.
-	var plan versioning.Plan
-	data, err := json.Marshal(planned.Plan)
-	if err == nil {
-		plan, err = versioning.ParsePlan(data)
-	}
-	if err != nil {
-		return found, fmt.Errorf("writing the plan: %w", err)
-	}
-	found.plan, found.sources = &plan, planned
-	return found, nil
+	return &made, found, nil
 }
 
 // warn prints the warnings; a BuildKit that is asked has them too.

@@ -1,8 +1,9 @@
-// Package look says what a build of a project would do, where the project lies: it reads
-// its files on this machine and asks the registries itself. No builder is needed, unless
+// Package look says what a build of a project would do, and which images need which, where
+// the project lies: it reads its files on this machine and asks the registries itself. No builder is needed, unless
 // a container file names a frontend of its own ([llb.BuilderError]).
 //
-// What it says is what the frontend says in a BuildKit: both run [frontend.Plan]'s steps.
+// What it says is what the frontend says in a BuildKit: both run the steps of [frontend.Plan]
+// and [frontend.Graph].
 package look
 
 import (
@@ -46,19 +47,33 @@ type Options struct {
 // takes longer. Errors are those of [frontend.Plan]; an [*llb.BuilderError] also says that a
 // registry cannot be reached from here.
 func Plan(ctx context.Context, o Options) (Planned, error) {
-	images := images{at: o.At, cache: openCache()}
-	o.Frontend.Filename = filepath.Base(o.File)
 	h := &hasher{dir: o.Dir, fresh: o.Frontend.NoCache, progress: o.Progress}
-	plan, err := frontend.Plan(ctx, frontend.Local{
-		Folder: o.Dir, Manifest: o.Manifest.Source.Data,
-		Platform: ocispecs.Platform{OS: "linux", Architecture: runtime.GOARCH},
-		Configs:  images, Images: images,
-		Hasher: h, Record: o.Record, Warn: o.Warn,
-	}, o.Frontend)
+	l, frontendOptions := o.local(h)
+	plan, err := frontend.Plan(ctx, l, frontendOptions)
 	if err != nil {
 		return Planned{}, err
 	}
 	return Planned{plan, h.trees}, nil
+}
+
+// Graph says which images need which. Of registries it asks those of base images, and
+// nothing of the project's log or releases. It remembers what Plan does; errors are those
+// of Plan.
+func Graph(ctx context.Context, o Options) (frontend.ImageGraph, error) {
+	l, frontendOptions := o.local(nil)
+	return frontend.Graph(ctx, l, frontendOptions)
+}
+
+// local is the project on this machine, with the frontend's options for it.
+func (o Options) local(h frontend.Hasher) (frontend.Local, frontend.Options) {
+	images := images{at: o.At, cache: openCache()}
+	o.Frontend.Filename = filepath.Base(o.File)
+	return frontend.Local{
+		Folder: o.Dir, Manifest: o.Manifest.Source.Data,
+		Platform: ocispecs.Platform{OS: "linux", Architecture: runtime.GOARCH},
+		Configs:  images, Images: images,
+		Hasher: h, Record: o.Record, Warn: o.Warn,
+	}, o.Frontend
 }
 
 // Planned is a plan with the digests of what the images read.

@@ -74,6 +74,37 @@ func TestGoldenPlans(t *testing.T) {
 	}
 }
 
+func TestExplain(t *testing.T) {
+	stateless, err := Unpublishable(shop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	many := ImagePlan{Name: "deploy", Version: v("1.0.1"), Previous: v("1.0.0"), Changed: true}
+	want := "developers: deploy 1.0.0 → 1.0.1\n"
+	for i := range 2 * maxReasons {
+		many.Reasons = append(many.Reasons, Reason{ReasonRelease, fmt.Sprintf("reason %d", i)})
+		want += fmt.Sprintf("  reason %d\n", i)
+	}
+	for _, test := range []struct {
+		plan  Plan
+		image string
+		want  string
+	}{
+		{changed(t), "api", "developers: api 0.3.1 → 0.3.2\n  sources changed: sha256:a1000000… → sha256:a2000000…\n  0.3.1 has no linux/arm64\n  built already with just these contents: adopted, not built again\nneeds base 1.4.2"},
+		{changed(t), "base", "developers: base 1.4.2 is unchanged\nneeds no other image"},
+		{changed(t), "web", "developers: web 0.1.0\n  first version, welcome aboard\nneeds base 1.4.2"},
+		{changed(t), "deploy", "developers: deploy 0.4.0 → 0.5.0\n  api 0.3.1 → 0.3.2\n  mailer retires after 0.2.0\n  web 0.1.0 joins\nneeds api 0.3.2, base 1.4.2, web 0.1.0"},
+		{changed(t), "wbe", ""},
+		{mustResolve(t, shop(), nothing), "api", "developers: api 0.3.1 is unchanged\nneeds base 1.4.2"},
+		{stateless, "api", "api: from source as 0.0.0, to try out, not to publish\n  built from source, without looking at any ring\nneeds base 0.0.0"},
+		{Plan{Ring: "developers", Images: []ImagePlan{many}}, "deploy", want + "needs no other image"},
+	} {
+		if diff := cmp.Diff(test.want, test.plan.Explain(test.image)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.image, diff)
+		}
+	}
+}
+
 func TestAPlanIsTheSameEveryTime(t *testing.T) {
 	want, _ := json.Marshal(changed(t))
 	text := changed(t).String()

@@ -61,26 +61,66 @@ func (p Plan) writeTable(b *strings.Builder, names []string) {
 	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	for _, name := range names {
 		image, _ := p.Image(name)
-		lines := make([]string, 0, len(image.Reasons)+1)
-		for _, reason := range image.Reasons {
-			lines = append(lines, reason.Detail)
-		}
-		if more := len(lines) - maxReasons; more > 0 {
-			lines = append(lines[:maxReasons-1], fmt.Sprintf("and %d more", more+1))
-		}
-		if image.Adopted {
-			lines = append(lines, "built already with just these contents: adopted, not built again")
-		}
-		first, version := "  "+image.Name, image.Version.String()
-		if !image.Previous.IsZero() {
-			version = fmt.Sprintf("%s → %s", image.Previous, image.Version)
-		}
-		for _, line := range lines {
+		first, version := "  "+image.Name, image.versions()
+		for _, line := range image.because(maxReasons) {
 			fmt.Fprintf(table, "%s\t%s\t%s\n", first, version, line)
 			first, version = "", ""
 		}
 	}
 	table.Flush() // a strings.Builder takes everything
+}
+
+// versions are the one before, if there is one, and the new one.
+func (i ImagePlan) versions() string {
+	if i.Previous.IsZero() || !i.Changed {
+		return i.Version.String()
+	}
+	return fmt.Sprintf("%s → %s", i.Previous, i.Version)
+}
+
+// because has a line for each reason, but for no more than most (0: all).
+func (i ImagePlan) because(most int) []string {
+	lines := make([]string, 0, len(i.Reasons)+1)
+	for _, reason := range i.Reasons {
+		lines = append(lines, reason.Detail)
+	}
+	if more := len(lines) - most; most > 0 && more > 0 {
+		lines = append(lines[:most-1], fmt.Sprintf("and %d more", more+1))
+	}
+	if i.Adopted {
+		lines = append(lines, "built already with just these contents: adopted, not built again")
+	}
+	return lines
+}
+
+// Explain is what the plan says of one of its images, for people: its version, every reason
+// why it changes, and the images that it needs. No line feed ends it. It is "" if there is no
+// such image.
+func (p Plan) Explain(name string) string {
+	image, found := p.Image(name)
+	if !found {
+		return ""
+	}
+	var b strings.Builder
+	switch {
+	case p.Ring == None:
+		fmt.Fprintf(&b, "%s: from source as %s, to try out, not to publish\n", image.Name, image.Version)
+	case image.Changed:
+		fmt.Fprintf(&b, "%s: %s %s\n", p.Ring, image.Name, image.versions())
+	default:
+		fmt.Fprintf(&b, "%s: %s %s is unchanged\n", p.Ring, image.Name, image.Version)
+	}
+	for _, line := range image.because(0) {
+		fmt.Fprintf(&b, "  %s\n", line)
+	}
+	var needs []string
+	for _, need := range sortedKeys(image.Dependencies) {
+		needs = append(needs, need+" "+image.Dependencies[need].String())
+	}
+	if len(needs) == 0 {
+		return b.String() + "needs no other image"
+	}
+	return b.String() + "needs " + strings.Join(needs, ", ")
 }
 
 // writeRest lists the unchanged images.

@@ -4,9 +4,13 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/versioning"
@@ -38,6 +42,22 @@ func TestMistakesWithBuilds(t *testing.T) {
 		{"plan --progress loud", "--progress: "},
 		{"plan -f nowhere.yaml", "there is no manifest nowhere.yaml"},
 		{"plan -C nowhere", "there is no folder nowhere"},
+		{"graph api", `takes no argument, found "api"`},
+		{"graph -o yaml", "choose text or json"},
+		{"graph --ring users", "unknown flag: --ring"},
+		{"graph --build-arg QUOIT_RING=users", "the QUOIT_ arguments have flags"},
+		{"graph --allow-syntax a//b", "--allow-syntax: "},
+		{"graph --secret id=x,src=/nonexistent", "--secret: failed to stat /nonexistent"},
+		{"graph -C nowhere", "there is no folder nowhere"},
+		{"explain", "wants the name of an image, found 0 arguments"},
+		{"explain api deploy", "found 2 arguments"},
+		{"explain api -o yaml", "choose text or json"},
+		{"explain apo", `there is no image "apo": did you mean "api"?`},
+		{"why other", `there is no image "other": choose one of api, deploy`},
+		{"explain api --ring usrs", `did you mean "users"`},
+		{"explain api --label x", "write KEY=VALUE"},
+		{"explain api --progress loud", "--progress: "},
+		{"explain api -f nowhere.yaml", "there is no manifest nowhere.yaml"},
 	} {
 		s.fails(64, strings.Fields(test[0]), test[1])
 	}
@@ -104,6 +124,77 @@ func TestAPlanNeedsNoBuildKit(t *testing.T) {
 	s.fails(1, []string{"plan"}, none, "only a BuildKit runs the frontend example.com/other/frontend")
 }
 
+// TestAGraphNeedsNoBuildKit: nor the project's registry. There is neither here.
+func TestAGraphNeedsNoBuildKit(t *testing.T) {
+	s := newShop(t, "")
+	s.files()
+	s.host = "127.0.0.1:1"
+	s.write("quoit.yaml", "project: acme/shop\nregistry: "+s.host+"\nroot: deploy\nimages: {api: {context: api, depends: [worker]}, worker: api, deploy: deploy}\n")
+	if got, want := s.does("graph"), "worker: \napi: worker\ndeploy: api worker\n"; got != want {
+		t.Errorf("it prints %q, want %q", got, want)
+	}
+	want := frontend.ImageGraph{Schema: 1, Root: "deploy", Images: []frontend.ImageNeeds{
+		{Name: "worker", Needs: []string{}}, {Name: "api", Needs: []string{"worker"}}, {Name: "deploy", Needs: []string{"api", "worker"}},
+	}}
+	got, err := frontend.ParseGraph([]byte(s.does("graph", "-o", "json")))
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("error %v (-want +got):\n%s", err, diff)
+	}
+	s.write("api/Dockerfile", "ARG BASE=worker\nFROM $BASE\nCOPY f /\n")
+	s.fails(1, []string{"graph"}, "image worker builds on itself")
+	s.says([]string{"graph", "--build-arg", "BASE=scratch"}, "api: worker\n")
+	s.write("api/Dockerfile", "# syntax=example.com/other/frontend\nFROM scratch\n")
+	s.fails(1, []string{"graph"}, "BuildKit does not answer at unix:///nowhere.sock", "only a BuildKit runs the frontend example.com/other/frontend")
+}
+
+// TestAnImageIsExplained: by the plan, for which there is no BuildKit here.
+func TestAnImageIsExplained(t *testing.T) {
+	s := newShop(t, "")
+	s.files()
+	s.write("deploy/Dockerfile", "FROM scratch\nCOPY --from=api /f /api\nCOPY f /\n")
+	prints := func(want string, args ...string) {
+		t.Helper()
+		if got := s.does(args...); got != want {
+			t.Errorf("%q prints\n%s\nwant\n%s", args, got, want)
+		}
+	}
+	prints("developers: api 0.1.0\n  first version, welcome aboard\nneeds no other image\n", "explain", "api")
+	prints("api: from source as 0.0.0, to try out, not to publish\n  built from source, without looking at any ring\nneeds no other image\n", "why", "api", "--ring", "none")
+	plan, err := versioning.ParsePlan([]byte(s.does("plan", "-o", "json")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := store.Open(s.host, "acme/shop", registry.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.publishPlan(p, plan, "first"); err != nil {
+		t.Fatal(err)
+	}
+	prints("developers: api 0.1.0 is unchanged\nneeds no other image\n", "explain", "api")
+	prints("developers: deploy 0.1.0 is unchanged\nneeds api 0.1.0\n", "explain", "deploy")
+	prints("developers: api 0.1.0 → 1.0.0\n  a major was asked for\nneeds no other image\n", "explain", "api", "--major", "api")
+
+	s.write("api/f", "other")
+	s.says([]string{"explain", "api"}, "developers: api 0.1.0 → 0.1.1\n  sources changed: sha256:")
+	s.says([]string{"explain", "deploy"}, "developers: deploy 0.1.0 → 0.1.1\n", "\n  api 0.1.0 → 0.1.1\n", "\nneeds api 0.1.1\n")
+	if plan, err = versioning.ParsePlan([]byte(s.does("plan", "-o", "json"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range plan.Images {
+		var got versioning.ImagePlan
+		s.reads(&got, "explain", want.Name)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-plan +explain):\n%s", want.Name, diff)
+		}
+	}
+	s.retag("deploy:developers", "api:0.1.0")
+	got := s.quoit("explain", "api")
+	if got.code != 0 || !strings.Contains(got.err, "warning: ") || !strings.Contains(got.err, "/deploy:developers") || strings.Contains(got.out, "warning") {
+		t.Errorf("a tag that somebody moved: exit code %d\n%s%s", got.code, got.out, got.err)
+	}
+}
+
 func TestBuildsNeedABuildKit(t *testing.T) {
 	s := newShop(t, "")
 	s.files()
@@ -120,7 +211,7 @@ func TestAManifestsFrontendHasToBeAllowed(t *testing.T) {
 	s := newShop(t, "")
 	s.write("quoit.yaml", "# syntax=ghcr.io/evil/quoit:1\nproject: acme/shop\nregistry: "+s.host+"\nroot: deploy\nimages: {api: api, deploy: deploy}\n")
 	const refused, none = `the frontend "ghcr.io/evil/quoit:1" is not among those that may be run`, "image api has no container file"
-	for _, command := range []string{"plan", "build"} {
+	for _, command := range [][]string{{"plan"}, {"build"}, {"graph"}, {"explain", "api"}} {
 		for _, test := range []struct {
 			variable string // - if it is not set
 			flags    []string
@@ -140,7 +231,7 @@ func TestAManifestsFrontendHasToBeAllowed(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			s.fails(1, append([]string{command}, test.flags...), test.want)
+			s.fails(1, append(slices.Clone(command), test.flags...), test.want)
 		}
 	}
 	s.fails(1, []string{"plan", "--allow-syntax", ""}, "quoit.yaml:1:1", "without a syntax line")

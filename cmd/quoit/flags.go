@@ -78,11 +78,16 @@ func (f *planFlags) register(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.first, "first", false, "state that the project has no release yet; no ring is looked up, and a publish is refused if it has one")
 	flags.BoolVar(&f.pull, "pull", false, "follow the tags of external images in later rings too")
 	flags.BoolVar(&f.noCache, "no-cache", false, "run every step of what is built")
-	flags.StringArrayVar(&f.args, "build-arg", nil, "a build argument, NAME=VALUE or NAME to take it from the environment")
 	flags.StringArrayVar(&f.labels, "label", nil, "a label for every image that is built, KEY=VALUE")
+	flags.StringSliceVar(&f.platforms, "platform", nil, "build only these of the manifest's platforms; cannot be published")
+	f.registerGraph(flags)
+}
+
+// registerGraph registers those that decide which images need which.
+func (f *planFlags) registerGraph(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&f.args, "build-arg", nil, "a build argument, NAME=VALUE or NAME to take it from the environment")
 	flags.StringSliceVar(&f.syntax, "allow-syntax", nil, "frontends that the manifest and container files may name in a syntax line, as repositories with * for any part of a name; Docker's and quoit's always (default $QUOIT_ALLOW_SYNTAX, or all)")
 	f.flags = flags
-	flags.StringSliceVar(&f.platforms, "platform", nil, "build only these of the manifest's platforms; cannot be published")
 }
 
 // options are the frontend's options that the flags mean, for a project that may be

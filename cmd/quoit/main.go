@@ -87,7 +87,7 @@ container registry is its only state.`,
 		return usagef("%w\nsee: %s --help", err, cmd.CommandPath())
 	})
 	root.AddCommand(
-		newBuildCmd(), newPlanCmd(), newStatusCmd(), newHistoryCmd(), newVerifyCmd(),
+		newBuildCmd(), newPlanCmd(), newExplainCmd(), newGraphCmd(), newStatusCmd(), newHistoryCmd(), newVerifyCmd(),
 		newShiftCmd(), newUnshiftCmd(), newSetCmd(), newHoldCmd(), newUnholdCmd(), newTakeOverCmd(),
 		newCopyCmd(), newRepairCmd(), newPruneCmd(), newApplyCmd(), newDeployCmd(),
 		newDiffCmd(), newDeleteCmd(), newBootstrapCmd(), newWatchCmd(),

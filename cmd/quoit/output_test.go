@@ -62,9 +62,11 @@ func TestNothingThatIsPrintedTurnsTextAround(t *testing.T) {
 			}
 			return err
 		},
-		"plan":         func(out io.Writer) error { return printPlan(out, plan, "text") },
-		"plan in JSON": func(out io.Writer) error { return printPlan(out, plan, "json") },
-		"build":        func(out io.Writer) error { return buildResult{Plan: plan}.print(out, "json") },
+		"plan":            func(out io.Writer) error { return printPlan(out, plan, "text") },
+		"plan in JSON":    func(out io.Writer) error { return printPlan(out, plan, "json") },
+		"explain":         func(out io.Writer) error { return printImage(out, plan, "deploy", "text") },
+		"explain in JSON": func(out io.Writer) error { return printImage(out, plan, "deploy", "json") },
+		"build":           func(out io.Writer) error { return buildResult{Plan: plan}.print(out, "json") },
 		"deploy's summary": func(out io.Writer) error {
 			return printText(out, summary([]rollout.Result{{Site: evil, Error: evil}}, false))
 		},

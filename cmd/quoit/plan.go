@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quoitbuild/quoit/builder"
+	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -32,7 +33,11 @@ registry that cannot be reached from here. So it is with a build that finds noth
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			p, err := makePlan(cmd, project, plan, build)
+			m, err := project.load()
+			if err != nil {
+				return err
+			}
+			p, err := makePlan(cmd, m, project, plan, build)
 			if err != nil {
 				return err
 			}
@@ -53,30 +58,32 @@ registry that cannot be reached from here. So it is with a build that finds noth
 	return cmd
 }
 
-func makePlan(cmd *cobra.Command, project projectFlags, plan planFlags, build buildkitFlags) (versioning.Plan, error) {
-	m, err := project.load()
-	if err != nil {
-		return versioning.Plan{}, err
-	}
+func makePlan(cmd *cobra.Command, m *manifest.Manifest, project projectFlags, plan planFlags, build buildkitFlags) (versioning.Plan, error) {
 	if err := checkRing(m, plan.ring); err != nil {
 		return versioning.Plan{}, err
 	}
-	options, err := plan.options(project, m)
+	o, err := asked(cmd, m, project, plan, build)
 	if err != nil {
 		return versioning.Plan{}, err
 	}
-	p, err := open(cmd, m)
-	if err != nil {
-		return versioning.Plan{}, err
-	}
-	made, err := builder.Plan(cmd.Context(), builder.Options{
-		Dir: project.dir, File: project.manifestPath(), Manifest: m, Frontend: options,
-		Project: p, BuildKit: build.buildKit(cmd.ErrOrStderr()),
-	})
+	made, err := builder.Plan(cmd.Context(), o)
 	if err == nil {
 		err = markPlan(cmd, project.dir, &made)
 	}
 	return made, optionMistake(err)
+}
+
+// asked are the options by which a builder is asked and nothing is built.
+func asked(cmd *cobra.Command, m *manifest.Manifest, project projectFlags, plan planFlags, build buildkitFlags) (builder.Options, error) {
+	options, err := plan.options(project, m)
+	if err != nil {
+		return builder.Options{}, err
+	}
+	p, err := open(cmd, m)
+	return builder.Options{
+		Dir: project.dir, File: project.manifestPath(), Manifest: m, Frontend: options,
+		Project: p, BuildKit: build.buildKit(cmd.ErrOrStderr()),
+	}, err
 }
 
 // markPlan says of a plan that changes something whether files differ from the commit.

@@ -55,7 +55,7 @@ func TestEveryCommandOnlyReadsAManifestThatIsAFile(t *testing.T) {
 func manifestCommands(t *testing.T) [][]string {
 	arguments := map[string][]string{
 		"set": {"users", "1.0.0"}, "hold": {"users", "--reason", "r"}, "unhold": {"users"}, "copy": {"users", "oci:" + t.TempDir() + "/copy"},
-		"deploy": {"eu"}, "diff": {"eu"}, "delete": {"eu"}, "bootstrap": {"eu"}, "watch": {"eu"}, "take-over": {"users"},
+		"deploy": {"eu"}, "diff": {"eu"}, "delete": {"eu"}, "bootstrap": {"eu"}, "watch": {"eu"}, "take-over": {"users"}, "explain": {"api"},
 	}
 	var all [][]string
 	for _, cmd := range newRootCmd().Commands() {

@@ -25,8 +25,10 @@ const (
 
 // silences has a row for every command: what becomes of it where a registry is silent.
 var silences = map[string]silence{
-	"build": {command: func(s *shop) command { return s.built("five") }, upload: sayNothing, tag: sayUnknown}, // from where BuildKit has answered
-	"plan":  {args: []string{"plan"}},
+	"build":   {command: func(s *shop) command { return s.built("five") }, upload: sayNothing, tag: sayUnknown}, // from where BuildKit has answered
+	"plan":    {args: []string{"plan"}},
+	"explain": {args: []string{"explain", "api"}},
+	"graph":   {apart: "it asks nothing of the project's registry: TestAGraphAsksNobody of package builder"},
 
 	"shift":     {args: writing["shift"], upload: sayNothing, tag: sayUnknown},
 	"unshift":   {args: writing["unshift"], upload: sayNothing, tag: sayUnknown},

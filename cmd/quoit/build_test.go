@@ -9,6 +9,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/registry"
@@ -145,6 +150,35 @@ func TestAGraphNeedsNoBuildKit(t *testing.T) {
 	s.says([]string{"graph", "--build-arg", "BASE=scratch"}, "api: worker\n")
 	s.write("api/Dockerfile", "# syntax=example.com/other/frontend\nFROM scratch\n")
 	s.fails(1, []string{"graph"}, "BuildKit does not answer at unix:///nowhere.sock", "only a BuildKit runs the frontend example.com/other/frontend")
+}
+
+// TestAGraphKnowsWhatBaseImagesBring: they are asked for at their own registry.
+func TestAGraphKnowsWhatBaseImagesBring(t *testing.T) {
+	s := newShop(t, "")
+	s.files()
+	base := newRegistry(t) + "/other/base:1"
+	s.write("quoit.yaml", "project: acme/shop\nregistry: 127.0.0.1:1\nroot: deploy\nimages: {api: api, tool: tool, deploy: deploy}\n")
+	if err := os.Rename(filepath.Join(s.dir, "api"), filepath.Join(s.dir, "tool")); err != nil {
+		t.Fatal(err)
+	}
+	s.files()
+	s.write("api/Dockerfile", "FROM "+base+"\n")
+	s.fails(1, []string{"graph"}, "only a BuildKit may have what a registry has not: "+base+": not found")
+	config := &v1.ConfigFile{OS: "linux", Architecture: "amd64", Config: v1.Config{OnBuild: []string{"COPY --from=tool /f /tool"}}}
+	image, err := mutate.ConfigFile(empty.Image, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tag, err := name.NewTag(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Write(tag, image); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := s.does("graph"), "tool: \napi: tool\ndeploy: api tool\n"; got != want {
+		t.Errorf("it prints %q, want %q", got, want)
+	}
 }
 
 // TestAnImageIsExplained: by the plan, for which there is no BuildKit here.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/look"
+	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -61,6 +62,7 @@ func lookBy[T any](ctx context.Context, o Options, log *reading, by func(context
 		Dir: o.Dir, File: o.File, Manifest: o.Manifest, Frontend: job{Options: o}.options(), At: o.Project.Namespace(),
 		Progress: o.BuildKit.Progress.reading(),
 		Record:   func(ctx context.Context) (string, error) { return log.record(ctx, o.Frontend.Record) },
+		Newest:   func() records.Sealed { return log.state.Newest },
 		Warn: func(file, message string) {
 			mu.Lock()
 			defer mu.Unlock()

@@ -15,6 +15,7 @@ import (
 
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/revision"
+	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -41,6 +42,8 @@ type Local struct {
 	Hasher Hasher
 	// Record says what [Options.Record] is, as [Host.Record] does; nil: what they say.
 	Record func(context.Context) (string, error)
+	// Newest has the record that Record has named, if it was read already; nil: it was not.
+	Newest func() records.Sealed
 	// Warn gets the warnings of manifest and container files, with the file's name; nil:
 	// nobody does.
 	Warn func(file, message string)
@@ -117,7 +120,7 @@ func (l Local) run(o Options) (run, error) {
 				return o.Record, nil
 			}
 			return l.Record(ctx)
-		}}, nil
+		}, known: l.Newest}, nil
 }
 
 // localFiles are the files of a project on this machine.

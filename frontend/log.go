@@ -30,11 +30,17 @@ type log struct {
 // NoRecord is the value of [Options.Record] for a project without a log.
 const NoRecord = "none"
 
-// openLog reads the newest record of a log, which named says as [Options.Record] does.
-func openLog(ctx context.Context, l log, named func(context.Context) (string, error)) (log, error) {
+// openLog reads the newest record of a log, which named says as [Options.Record] does, if
+// it is not known.
+func openLog(ctx context.Context, l log, named func(context.Context) (string, error), known func() records.Sealed) (log, error) {
 	name, err := named(ctx)
 	if err != nil || name == NoRecord {
 		return l, err
+	}
+	if known != nil && name != "" {
+		if l.newest = known(); l.newest.Digest == name {
+			return l, nil
+		}
 	}
 	l.newest, err = l.open(ctx, name)
 	return l, err

@@ -144,8 +144,10 @@ func TestManyImagesCostTheirNumber(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			known := &answered{image: &published{Image: Image{Digest: at, Labels: map[string]string{labels.Record: string(label)}}}}
+			known.once.Do(func() {})
 			l := log{
-				lookup:   &lookup{found: map[string]*published{shopRegistry + "/records@" + at: {Image: Image{Digest: at, Labels: map[string]string{labels.Record: string(label)}}}}},
+				lookup:   &lookup{asked: map[string]*answered{shopRegistry + "/records@" + at: known}},
 				manifest: &manifest.Manifest{Registry: strings.TrimSuffix(shopRegistry, "/acme/shop"), Project: "acme/shop"},
 				newest:   records.Sealed{Record: records.Record{Sequence: 2, After: record.After, Digests: map[uint64]string{1: at}}},
 			}

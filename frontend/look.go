@@ -26,7 +26,7 @@ func look(ctx context.Context, r run, d declared) (state, error) {
 	if err != nil {
 		return state{}, err
 	}
-	l, err := openLog(ctx, log{lookup: &lookup{from: r.images}, manifest: d.manifest, root: platforms}, r.record)
+	l, err := openLog(ctx, log{lookup: &lookup{from: r.images}, manifest: d.manifest, root: platforms}, r.record, r.known)
 	if err != nil {
 		return state{}, err
 	}

@@ -36,15 +36,23 @@ type Image struct {
 	Labels map[string]string
 }
 
-// lookup reads images of the project's registry. Each reference is asked for once.
+// lookup reads images of the project's registry. Each reference is asked for once, also by
+// several at a time.
 type lookup struct {
 	from Images
 
 	mu    sync.Mutex
-	found map[string]*published
+	asked map[string]*answered
 }
 
-// published is an image in the registry; nil stands for one that is not there.
+// answered is what the registry has said of a reference.
+type answered struct {
+	once  sync.Once
+	image *published // nil for one that is not there
+	err   error
+}
+
+// published is an image in the registry.
 type published struct {
 	Image
 
@@ -55,24 +63,22 @@ type published struct {
 
 func (l *lookup) read(ctx context.Context, ref string, platforms []ocispecs.Platform, what string) (*published, error) {
 	l.mu.Lock()
-	known, ok := l.found[ref]
+	if l.asked == nil {
+		l.asked = map[string]*answered{}
+	}
+	answer, ok := l.asked[ref]
+	if !ok {
+		answer = &answered{}
+		l.asked[ref] = answer
+	}
 	l.mu.Unlock()
-	if ok {
-		return known, nil
-	}
-	image, err := l.from.Image(ctx, ref, what, platforms)
-	if err != nil {
-		return nil, err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.found == nil {
-		l.found = map[string]*published{}
-	}
-	if l.found[ref] = nil; image != nil {
-		l.found[ref] = &published{Image: *image}
-	}
-	return l.found[ref], nil
+	answer.once.Do(func() {
+		image, err := l.from.Image(ctx, ref, what, platforms)
+		if answer.err = err; image != nil {
+			answer.image = &published{Image: *image}
+		}
+	})
+	return answer.image, answer.err
 }
 
 // gatewayImages reads them through BuildKit.

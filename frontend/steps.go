@@ -16,6 +16,7 @@ import (
 
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/revision"
+	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -41,6 +42,7 @@ type run struct {
 	images  Images                           // of the project
 	hasher  hasher
 	newest  func(context.Context) (string, error) // see [Options.Record]
+	known   func() records.Sealed                 // see [Local.Newest]
 	warn    warner
 	opts    Options
 	// pinned are the digests of externals, by reference, if they are known already.

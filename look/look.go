@@ -20,6 +20,7 @@ import (
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/revision"
 	"github.com/quoitbuild/quoit/revision/disk"
+	"github.com/quoitbuild/quoit/store/records"
 )
 
 // Options say what is looked at.
@@ -35,6 +36,8 @@ type Options struct {
 	At registry.Namespace
 	// Record says what [frontend.Options.Record] is, once that is known; nil: what they say.
 	Record func(context.Context) (string, error)
+	// Newest is [frontend.Local]'s.
+	Newest func() records.Sealed
 	// Progress is told how many bytes of files were read of how many; see [disk.Options].
 	Progress func(read, of int64)
 	// Warn gets the warnings of manifest and container files, with the file's name; nil:
@@ -72,7 +75,7 @@ func (o Options) local(h frontend.Hasher) (frontend.Local, frontend.Options) {
 		Folder: o.Dir, Manifest: o.Manifest.Source.Data,
 		Platform: ocispecs.Platform{OS: "linux", Architecture: runtime.GOARCH},
 		Configs:  images, Images: images,
-		Hasher: h, Record: o.Record, Warn: o.Warn,
+		Hasher: h, Record: o.Record, Newest: o.Newest, Warn: o.Warn,
 	}, o.Frontend
 }
 

@@ -33,11 +33,11 @@ func (s *Series) phase(name string) float64 {
 	return spreadOf(slices.Collect(maps.Values(s.values(func(x Sample) float64 { return x.Phases[name] })))).Median
 }
 
-// noopFloor is what a build costs that looks at the files at all.
+// noopFloor is what a look at the files by BuildKit costs.
 func noopFloor(row where) func(*Report) string {
 	return func(r *Report) string {
 		found := row(r)
-		empty, context, bake := found.series(NameEmpty).middle(), found.series(NameQuoit).phase("context"), found.series(NameBake).middle()
+		empty, context, bake := found.series(NameEmpty).middle(), found.series(NameImage).phase("context"), found.series(NameBake).middle()
 		return fmt.Sprintf("a solve with nothing in it takes %s, and BuildKit asks for size and time of every file, which takes %s more; "+
 			"with nothing besides it would be %s of bake with push", number(empty, " s"), number(context, " s"), number(bake/(empty+context), "×"))
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
 
+	"github.com/quoitbuild/quoit/internal/trees"
 	"github.com/quoitbuild/quoit/revision"
 )
 
@@ -139,7 +140,7 @@ func FuzzAnswer(f *testing.F) {
 		"loop": link("loop"), "ping": link("pong/x"), "pong": link("ping/y"), "self": link("."), "dir/up": link(".."), "etc": link("/etc"), "proc": link("/proc/self/root"),
 		"chain": link("self/self/dir/up/folder/canary"), "grow": link("self/grow/self/grow"),
 	}
-	plantIn(f, project, sources)
+	trees.Plant(f, project, sources)
 	for _, path := range []string{
 		"/", "/../canary", "/../../../../etc/passwd", "/escape", "/absolute", "/folder/canary", "/host/canary", "/dir/deep", "/loop", "/ping", "/grow",
 		"/self/self/self/escape", "/*", "/*/*", "/../*", "/folder/*", "/dir/up/folder/*", "/etc/passwd", "/proc/etc/*", "/chain", "/pipe", "/\x00", "/[", `/\`, "//dir//", "/file/x",

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/quoitbuild/quoit/internal/trees"
 	"github.com/quoitbuild/quoit/revision"
 )
 
@@ -247,7 +248,7 @@ func TestOddCaches(t *testing.T) {
 	for name, odd := range map[string]any{"a damaged file": "x", "a folder": folder{}, "a pipe": pipe{}, "a link to nowhere": link("none/x"), "a device": link("/dev/zero")} {
 		t.Run(name, func(t *testing.T) {
 			in := t.TempDir()
-			plantIn(t, in, files{"cache": odd})
+			trees.Plant(t, in, files{"cache": odd})
 			if got, _ := look(t, dir, filepath.Join(in, "cache")); got != want {
 				t.Error("the answer is another")
 			}

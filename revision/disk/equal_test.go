@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/quoitbuild/quoit/internal/dose"
+	"github.com/quoitbuild/quoit/internal/trees"
 	"github.com/quoitbuild/quoit/revision"
 )
 
@@ -38,12 +39,12 @@ func TestAnswersAreThoseOfABuilder(t *testing.T) {
 	t.Logf("QUOIT_TEST_SEED=%d", seed)
 	answered, distinct := 0, map[string]bool{}
 	for i := range dose.Of(15, 400, 4000) {
-		g := &generator{rand.New(rand.NewPCG(seed, uint64(i)))}
+		g := &generator{trees.Random{Rand: rand.New(rand.NewPCG(seed, uint64(i))), Names: trees.OddNames}}
 		dir, cache := t.TempDir(), filepath.Join(t.TempDir(), "cache")
 		all := files{}
-		g.tree(all, "", 3)
-		plantIn(t, dir, all)
-		g.hardLinks(t, dir, all)
+		g.Tree(all, "", 3)
+		trees.Plant(t, dir, all)
+		g.HardLinks(t, dir, all)
 		req := g.request(all)
 		for range 3 {
 			res := compare(t, dir, cache, req)
@@ -154,96 +155,19 @@ func (s *stream) RecvMsg(m any) error {
 	}
 }
 
-type generator struct{ *rand.Rand }
+type generator struct{ trees.Random }
 
-func pick[T any](g *generator, among ...T) T { return among[g.IntN(len(among))] }
-
-var oddNames = []string{
-	"a", "b", "c", "d", "A", "ab", "a b", "[x]", ".h", "x*", "größe", "gro\u0308ße", "caf\xe9", "new\nline", `back\slash`, "-rf", "...", "!y", "#x",
-	strings.Repeat("n", 200), "Dockerfile", ".git", ".dockerignore",
-}
-
-func (g *generator) tree(all files, dir string, depth int) {
-	for range 1 + g.IntN(5) {
-		name := path.Join(dir, pick(g, oddNames...))
-		if _, ok := all[name]; ok || slices.ContainsFunc(slices.Collect(maps.Keys(all)), func(other string) bool { return strings.HasPrefix(other, name+"/") }) {
-			continue
-		}
-		switch kind := g.IntN(20); {
-		case kind < 6 && depth > 1:
-			g.tree(all, name, depth-1)
-		case kind < 8:
-			all[name] = script(name)
-		case kind < 11:
-			all[name] = link(g.target(all))
-		case kind == 11:
-			all[name] = folder{}
-		case kind == 12:
-			all[name] = pipe{}
-		case kind == 13:
-			all[name] = socket{}
-		default:
-			all[name] = strings.Repeat(name, g.IntN(3))
-		}
-	}
-}
-
-func (g *generator) target(all files) string {
-	to := path.Join(pick(g, oddNames...), pick(g, "", pick(g, oddNames...)))
-	if names := slices.Sorted(maps.Keys(all)); len(names) > 0 && g.IntN(3) > 0 {
-		to = pick(g, names...)
-	}
-	return pick(g, "", "", "/", "../", "../../../", "./", "a/../") + to
-}
-
-// hardLinks gives some files a second name.
-func (g *generator) hardLinks(t *testing.T, dir string, all files) {
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		_, isFolder := all[name].(folder)
-		other := path.Join(path.Dir(name), "hard")
-		if _, ok := all[other]; ok || isFolder || g.IntN(8) > 0 {
-			continue
-		}
-		if err := os.Link(filepath.Join(dir, name), filepath.Join(dir, other)); err != nil {
-			t.Fatal(err)
-		}
-		all[other] = all[name]
-	}
-}
-
-func (g *generator) pattern(all files) string {
-	name := pick(g, slices.Sorted(maps.Keys(all))...)
-	switch g.IntN(7) {
-	case 0:
-		return path.Join(path.Dir(name), "*")
-	case 1:
-		return path.Dir(name)
-	case 2:
-		return pick(g, "*", "**", "a*", "*/b", "**/a", "*/*", "[a-c]", "**/.*", "?")
-	case 3:
-		return strings.NewReplacer("[", "[[]", "*", "?", `\`, "?").Replace(name)
-	default:
-		return name
-	}
-}
-
-func (g *generator) patterns(all files, most int) []string {
-	var list []string
-	for range g.IntN(most + 1) {
-		list = append(list, strings.ToValidUTF8(pick(g, "", "", "!")+strings.Trim(g.pattern(all), "/!"), "?"))
-	}
-	return list
-}
+func pick[T any](g *generator, among ...T) T { return trees.Pick(&g.Random, among...) }
 
 func (g *generator) request(all files) revision.Request {
 	req := revision.Request{Scheme: revision.Scheme}
 	for i := range 1 + g.IntN(4) {
-		in := revision.ImageInputs{Name: fmt.Sprint("i", i), Context: pick(g, ".", ".", path.Dir(pick(g, slices.Sorted(maps.Keys(all))...))), Ignore: g.patterns(all, 3)}
+		in := revision.ImageInputs{Name: fmt.Sprint("i", i), Context: pick(g, ".", ".", path.Dir(pick(g, slices.Sorted(maps.Keys(all))...))), Ignore: g.Patterns(all, 3)}
 		in.Context = strings.ToValidUTF8(in.Context, "x")
 		for range 1 + g.IntN(3) {
 			in.Reads = append(in.Reads, revision.Read{
-				Path: "/" + strings.ToValidUTF8(pick(g, ".", "", g.pattern(all), g.pattern(all)), "?"), Wildcard: g.IntN(3) > 0, Follow: g.IntN(4) > 0,
-				Exclude: pick(g, nil, g.patterns(all, 2)),
+				Path: "/" + strings.ToValidUTF8(pick(g, ".", "", g.Pattern(all), g.Pattern(all)), "?"), Wildcard: g.IntN(3) > 0, Follow: g.IntN(4) > 0,
+				Exclude: pick(g, nil, g.Patterns(all, 2)),
 			})
 		}
 		req.Images = append(req.Images, in)

@@ -2,83 +2,34 @@ package disk
 
 import (
 	"io/fs"
-	"maps"
-	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/quoitbuild/quoit/internal/trees"
 	"github.com/quoitbuild/quoit/revision"
 )
 
-// files are what lies in a folder, by path: a string is a file's content.
-type files map[string]any
-
+// What lies in a folder, as tests write it down.
 type (
-	link   string   // a link's target
-	script string   // an executable file's content
-	folder struct{} // an empty folder
-	pipe   struct{} // a special file
-	socket struct{} // the socket of somebody who listens
+	files  = trees.Files
+	link   = trees.Link
+	script = trees.Script
+	folder = trees.Folder
+	pipe   = trees.Pipe
+	socket = trees.Socket
 )
 
 // plant writes files into a new folder and returns that.
 func plant(t testing.TB, all files) string {
 	t.Helper()
 	dir := t.TempDir()
-	plantIn(t, dir, all)
+	trees.Plant(t, dir, all)
 	return dir
-}
-
-func plantIn(t testing.TB, dir string, all files) {
-	t.Helper()
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		full := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := plantFile(t, full, all[name]); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func plantFile(t testing.TB, full string, file any) error {
-	switch file := file.(type) {
-	case link:
-		return os.Symlink(string(file), full)
-	case script:
-		return os.WriteFile(full, []byte(file), 0o755)
-	case folder:
-		return os.MkdirAll(full, 0o755)
-	case pipe:
-		return makePipe(full)
-	case socket:
-		return listen(t, full)
-	default:
-		return os.WriteFile(full, []byte(file.(string)), 0o644)
-	}
-}
-
-// listen makes a socket; the names of sockets must be short, so it moves there.
-func listen(t testing.TB, full string) error {
-	short, err := os.MkdirTemp("", "s")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(short)
-	l, err := net.Listen("unix", filepath.Join(short, "s"))
-	if err != nil {
-		return err
-	}
-	l.(*net.UnixListener).SetUnlinkOnClose(false)
-	t.Cleanup(func() { l.Close() })
-	return os.Rename(filepath.Join(short, "s"), full)
 }
 
 // treeOf is the digest of what an image at the root of a folder reads.

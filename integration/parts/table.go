@@ -128,7 +128,8 @@ var parts = []part{
 			TestStockClientsAndUnchangedImages
 			TestStrangeFiles
 			TestTwoBuildersMakeTheSameImages
-			TestWarningsNameTheirFiles`),
+			TestWarningsNameTheirFiles
+			TestWhatIsReadIsTheSameHereAndOnBuildKit`),
 	}},
 	{name: "faults", about: "a registry that fails, and death at every write", minutes: 5, runs: []run{
 		some("./integration", `

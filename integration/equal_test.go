@@ -5,8 +5,10 @@ package integration
 import (
 	"crypto/rand"
 	"fmt"
+	"io/fs"
 	"maps"
 	random "math/rand/v2"
+	"os"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -64,15 +66,15 @@ func planHere(t *testing.T, dir string, flags ...string) (versioning.Plan, strin
 	return parsePlan(t, []byte(stdout)), ""
 }
 
-// planThere is the plan that the frontend image makes in BuildKit of what buildx sends it,
-// or what it refuses.
+// planThere is the plan that the frontend image makes in BuildKit of a context, which is the
+// last argument, or what it refuses.
 func planThere(t *testing.T, dir string, args ...string) (versioning.Plan, string) {
 	t.Helper()
 	args = append([]string{
 		"build", "--progress=plain", "--call=quoit.plan,format=json", "-f", "quoit.yaml",
 		"--build-arg", "BUILDKIT_SYNTAX=" + frontendImage(t), "--build-arg", "QUOIT_REGISTRY=" + stack.Registry,
 	}, args...)
-	cmd := stack.Command(t.Context(), "buildx", append(args, ".")...)
+	cmd := stack.Command(t.Context(), "buildx", args...)
 	var progress strings.Builder
 	cmd.Dir, cmd.Stderr = dir, &progress
 	out, err := cmd.Output()
@@ -126,7 +128,7 @@ func (p *comparedProject) plans(t *testing.T, images map[string]string) (here, t
 	t.Helper()
 	write(t, p.dir, "quoit.yaml", p.manifest(images))
 	here, whyHere := planHere(t, p.dir, "--ring", "none")
-	there, whyThere := planThere(t, p.dir, "--build-arg", "QUOIT_RING=none")
+	there, whyThere := planThere(t, p.dir, "--build-arg", "QUOIT_RING=none", ".")
 	refusedHere, refusedThere = refused(whyHere), refused(whyThere)
 	if (whyHere == "") != (whyThere == "") || whyHere != "" && len(refusedHere)*len(refusedThere) == 0 {
 		for _, name := range append(refusedHere, refusedThere...) {
@@ -180,6 +182,60 @@ func TestWhatIsReadIsTheSameHereAndOnBuildKit(t *testing.T) {
 	}
 	if len(revisions) < len(images)*9/10 {
 		t.Errorf("%d images have %d revisions only", len(images), len(revisions))
+	}
+}
+
+// The plan of a clone is that of the repository it was cloned from, also with names that
+// only git can bring to a BuildKit.
+func TestWhatIsReadIsTheSameInACloneAndAGitContext(t *testing.T) {
+	t.Parallel()
+	seed := seed(t)
+	p := newCompared(t)
+	count := dose.Of(20, 20, 200)
+	for i := range count {
+		g := &wild{trees.Random{Rand: random.New(random.NewPCG(seed, uint64(i))), Names: slices.DeleteFunc(append(oddNames, "caf\xe9"), func(name string) bool { return name == ".git" })}}
+		g.addTo(t, p, fmt.Sprintf("random-%d", i))
+	}
+	// Where files lie here, sockets and pipes are among them, which git leaves out.
+	err := filepath.WalkDir(p.dir, func(file string, e fs.DirEntry, err error) error {
+		if err == nil && e.Type()&(fs.ModeSocket|fs.ModeNamedPipe) != 0 {
+			return os.Remove(file)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := p.planned(t)
+	address := gitServer(t, p.dir)
+	clone := filepath.Join(t.TempDir(), "clone")
+	url, _, _ := strings.Cut(address, "#")
+	run(t, p.dir, "git", "clone", "-q", url, clone)
+	here, refusedHere := planHere(t, clone, "--ring", "none")
+	there, refusedThere := planThere(t, clone, "--build-arg", "QUOIT_RING=none", address)
+	if refusedHere != "" || refusedThere != "" {
+		t.Fatalf("refused here:\n%s\nin BuildKit:\n%s", refusedHere, refusedThere)
+	}
+	p.diff(t, here, there)
+	p.diff(t, before, here)
+}
+
+// planned is the plan that is made here, of all images that are not refused.
+func (p *comparedProject) planned(t *testing.T) versioning.Plan {
+	t.Helper()
+	for {
+		write(t, p.dir, "quoit.yaml", p.manifest(p.images))
+		plan, why := planHere(t, p.dir, "--ring", "none")
+		if why == "" {
+			return plan
+		}
+		names := refused(why)
+		if len(names) == 0 {
+			t.Fatal(why)
+		}
+		for _, name := range names {
+			delete(p.images, name)
+		}
 	}
 }
 

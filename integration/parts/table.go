@@ -129,7 +129,9 @@ var parts = []part{
 			TestStrangeFiles
 			TestTwoBuildersMakeTheSameImages
 			TestWarningsNameTheirFiles
-			TestWhatIsReadIsTheSameHereAndOnBuildKit`),
+			TestWellKnownLayouts
+			TestWhatIsReadIsTheSameHereAndOnBuildKit
+			TestWhatIsReadIsTheSameInACloneAndAGitContext`),
 	}},
 	{name: "faults", about: "a registry that fails, and death at every write", minutes: 5, runs: []run{
 		some("./integration", `

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path"
 	"slices"
@@ -46,9 +47,20 @@ type reader interface {
 type folder string
 
 func (d folder) ReadFile(ctx context.Context, r client.ReadRequest) ([]byte, error) {
-	return cacheutil.ReadFile(ctx, string(d), cacheutil.ReadRequest{
+	data, err := cacheutil.ReadFile(ctx, string(d), cacheutil.ReadRequest{
 		Filename: r.Filename, Range: &cacheutil.FileRange{Offset: r.Range.Offset, Length: r.Range.Length},
 	}, maxControlFile)
+	if isNoFile(err) && d.sentAsFile(ctx, r.Filename) {
+		return nil, nil
+	}
+	return data, err
+}
+
+// sentAsFile tells whether a client says of something that it is a file: of a socket, which
+// arrives empty.
+func (d folder) sentAsFile(ctx context.Context, name string) bool {
+	stat, err := cacheutil.StatFile(ctx, string(d), name)
+	return err == nil && fs.FileMode(stat.Mode).IsRegular()
 }
 
 func (d folder) ReadDir(ctx context.Context, r client.ReadDirRequest) ([]*fstypes.Stat, error) {

@@ -160,9 +160,10 @@ func Plan(ctx context.Context, o Options) (versioning.Plan, error) {
 	if err != nil {
 		return versioning.Plan{}, err
 	}
-	found.warn(o.BuildKit.Progress)
 	plan := found.plan
-	if plan == nil {
+	if plan != nil {
+		found.warn(o.BuildKit.Progress)
+	} else {
 		answer, err := o.ask(ctx, log, found)
 		if err != nil {
 			return versioning.Plan{}, err

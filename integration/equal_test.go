@@ -27,7 +27,6 @@ import (
 // comparedProject is a project that is planned here and by a BuildKit.
 type comparedProject struct {
 	dir, name string
-	root      string
 	images    map[string]string // what the manifest says of it, by image
 	told      map[string]string // what a failure says of it, by image
 }

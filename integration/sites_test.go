@@ -66,7 +66,7 @@ func (s *standIn) deploysWhereItCan() {
 		return out.String(), cmd.ProcessState.ExitCode()
 	}
 	out, code := run("deploy", "--ring", "developers")
-	end := regexp.MustCompile(`(?s)eu runs \S+ 1\.0\.0 now\naway: failed: [^\n]*connection refused\neu: at 1\.0\.0\n$`)
+	end := regexp.MustCompile(`(?s)eu runs \S+ 1\.0\.0 now\naway: failed: [^\n]*connection refused \(nothing was written to site away\)\neu: at 1\.0\.0\n$`)
 	if code != 1 || !end.MatchString(out) {
 		t.Errorf("deploying to a ring ends with code %d\n%s", code, out)
 	}

@@ -83,7 +83,8 @@ type Outcome struct {
 // Errors are those of the frontend with their places in the manifest, an
 // [*OptionError], a [*frontend.SecretArgsError], a [*PushError], a [*ReplannedError], an
 // [*IncomparableError], that of the Check, with Push a [*store.DifferenceError], or say what
-// BuildKit or the store could not do. If one is returned, no image has a tag yet, so the same call can be made again.
+// BuildKit or the store could not do. If one is returned, no image has a tag yet, so the
+// same call can be made again.
 func Build(ctx context.Context, o Options) (Outcome, error) {
 	o.Frontend.Export = true
 	if err := cmp.Or(o.checkSyntax(), o.Frontend.CheckSecrets(o.Manifest)); err != nil {
@@ -123,12 +124,7 @@ func (o Options) build(ctx context.Context, log *reading) (Outcome, error) {
 			return Outcome{Plan: *found.plan}, nil
 		}
 	}
-	if found.plan != nil && o.Manifest.Syntax == "" {
-		found.sending, err = o.send(found.sources)
-	} else if found.plan != nil {
-		found.whole, err = o.sendWhole(found.sources)
-	}
-	if err != nil {
+	if err := o.choose(&found); err != nil {
 		return Outcome{}, err
 	}
 	c, err := found.connect(ctx, o.BuildKit)
@@ -142,6 +138,18 @@ func (o Options) build(ctx context.Context, log *reading) (Outcome, error) {
 		out, err = o.parts(ctx, c, log, found)
 	}
 	return out, err
+}
+
+// choose chooses what BuildKit gets of the project's files, if the plan is known.
+func (o Options) choose(found *looked) (err error) {
+	switch {
+	case found.plan == nil:
+	case o.Manifest.Syntax == "":
+		found.sending, err = o.send(found.sources)
+	default:
+		found.whole, err = o.sendWhole(found.sources)
+	}
+	return err
 }
 
 // Plan says what [Build] would do, and builds nothing. Errors are those of Build.
@@ -218,8 +226,9 @@ func (o Options) parts(ctx context.Context, c *Client, log *reading, found looke
 		return Outcome{}, err
 	}
 	out := Outcome{Plan: first.plan, Digests: first.digests}
+	found.dirty = first.dirty
 	for part := 1; len(out.Digests) > 0 && len(frontend.Part(out.Plan, part)) > 0; part++ {
-		next, err := job{Options: o, log: log, looked: found, part: part, dirty: first.dirty}.run(ctx, c)
+		next, err := job{Options: o, log: log, looked: found, part: part}.run(ctx, c)
 		if err != nil {
 			return Outcome{}, err
 		}

@@ -30,8 +30,7 @@ type job struct {
 	Options
 	log *reading
 	looked
-	part  int  // of the images that are pushed, from 0
-	dirty bool // what the check has said of the first part
+	part int // of the images that are pushed, from 0
 }
 
 // answer is what a job gave.
@@ -116,7 +115,7 @@ func (j job) check(ctx context.Context, plan versioning.Plan) (dirty bool, err e
 	case j.part > 0 || j.Frontend.Request != "":
 		return j.dirty, nil
 	case j.plan != nil:
-		return j.looked.dirty, j.compare(ctx, plan)
+		return j.dirty, j.compare(ctx, plan)
 	}
 	return j.Options.check(ctx, j.log, plan)
 }

@@ -22,13 +22,16 @@ import (
 // looked is what is known of a build before BuildKit is called.
 type looked struct {
 	plan     *versioning.Plan // nil if only a BuildKit can make it
-	sources  look.Planned     // what it was made of
-	why      error            // why that is
+	why      error            // why only a BuildKit can
+	sources  look.Planned     // what the plan was made of
 	warnings []client.VertexWarning
-	dirty    bool      // what the check has said
-	sending  *sending  // nil if BuildKit chooses what it gets of the project's files,
-	whole    fsutil.FS // of this, or if that is nil too, of all
-	fresh    bool      // BuildKit is to believe nothing that it has of the project's files
+	dirty    bool // what the check has said
+
+	// What BuildKit gets of the project's files: what is built reads, or what a frontend
+	// image reads, which chooses of it; all if both are nil.
+	sending *sending
+	whole   fsutil.FS
+	fresh   bool // BuildKit is to believe nothing that it has of them
 }
 
 // look plans where the project lies, as long as that needs no BuildKit. Errors are those of

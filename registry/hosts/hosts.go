@@ -78,9 +78,12 @@ func folder(dir string, wanted bool) registry.Hosts {
 			return nil, err
 		}
 		file := filepath.Join(its, "hosts.toml")
-		if data, err := read(file); err != nil || toml.Unmarshal(data, new(map[string]any)) != nil {
-			// containerd itself would go on without the file.
-			return nil, fmt.Errorf("reading %s: %w", file, errors.Join(err, toml.Unmarshal(data, new(map[string]any))))
+		data, err := read(file)
+		if err == nil {
+			err = toml.Unmarshal(data, new(map[string]any))
+		}
+		if err != nil { // containerd itself would go on without the file
+			return nil, fmt.Errorf("reading %s: %w", file, err)
 		}
 		return convert(configured(name))
 	}

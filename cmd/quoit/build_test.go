@@ -81,23 +81,29 @@ func (s *shop) files() {
 	}
 }
 
+// publishFiles publishes what a plan of the files says.
+func (s *shop) publishFiles() {
+	s.t.Helper()
+	plan, err := versioning.ParsePlan([]byte(s.does("plan", "-o", "json")))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	p, err := store.Open(s.host, "acme/shop", registry.Options{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := s.publishPlan(p, plan, "first"); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // TestAPlanNeedsNoBuildKit: nor does a build that finds nothing to do. There is none here.
 func TestAPlanNeedsNoBuildKit(t *testing.T) {
 	s := newShop(t, "")
 	s.files()
 	s.says([]string{"plan"}, "api", "0.1.0", "deploy")
 	s.says([]string{"plan", "--first"}, "api", "0.1.0", "deploy")
-	plan, err := versioning.ParsePlan([]byte(s.does("plan", "-o", "json")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := store.Open(s.host, "acme/shop", registry.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.publishPlan(p, plan, "first"); err != nil {
-		t.Fatal(err)
-	}
+	s.publishFiles()
 	unchanged := func() {
 		t.Helper()
 		for _, args := range [][]string{{"plan"}, {"plan", "--detailed-exitcode"}, {"build"}, {"build", "--push"}, {"build", "--push", "--no-cache"}} {
@@ -194,17 +200,7 @@ func TestAnImageIsExplained(t *testing.T) {
 	}
 	prints("developers: api 0.1.0\n  first version, welcome aboard\nneeds no other image\n", "explain", "api")
 	prints("api: from source as 0.0.0, to try out, not to publish\n  built from source, without looking at any ring\nneeds no other image\n", "why", "api", "--ring", "none")
-	plan, err := versioning.ParsePlan([]byte(s.does("plan", "-o", "json")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := store.Open(s.host, "acme/shop", registry.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.publishPlan(p, plan, "first"); err != nil {
-		t.Fatal(err)
-	}
+	s.publishFiles()
 	prints("developers: api 0.1.0 is unchanged\nneeds no other image\n", "explain", "api")
 	prints("developers: deploy 0.1.0 is unchanged\nneeds api 0.1.0\n", "explain", "deploy")
 	prints("developers: api 0.1.0 → 1.0.0\n  a major was asked for\nneeds no other image\n", "explain", "api", "--major", "api")
@@ -212,7 +208,8 @@ func TestAnImageIsExplained(t *testing.T) {
 	s.write("api/f", "other")
 	s.says([]string{"explain", "api"}, "developers: api 0.1.0 → 0.1.1\n  sources changed: sha256:")
 	s.says([]string{"explain", "deploy"}, "developers: deploy 0.1.0 → 0.1.1\n", "\n  api 0.1.0 → 0.1.1\n", "\nneeds api 0.1.1\n")
-	if plan, err = versioning.ParsePlan([]byte(s.does("plan", "-o", "json"))); err != nil {
+	plan, err := versioning.ParsePlan([]byte(s.does("plan", "-o", "json")))
+	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range plan.Images {

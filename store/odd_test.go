@@ -83,7 +83,7 @@ type lists struct {
 
 	mu       sync.Mutex
 	requests int
-	stored   map[string]time.Time // by path of the manifest
+	stored   map[string]time.Time // first, by path of the manifest
 }
 
 func reverse(_ int, tags []string) {
@@ -101,14 +101,16 @@ func (l *lists) serve(s *server, w http.ResponseWriter, r *http.Request) bool {
 		l.list(s, w, r)
 		return true
 	case r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/"):
-		s.Inner.ServeHTTP(w, r)
+		// Before it is stored, and once: what a list has shown it goes on showing,
+		// or a page that was named after it would begin anew.
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if l.stored == nil {
 			l.stored = map[string]time.Time{}
 		}
-		l.stored[r.URL.Path] = time.Now()
-		return true
+		if l.stored[r.URL.Path].IsZero() {
+			l.stored[r.URL.Path] = time.Now()
+		}
 	}
 	return false
 }

@@ -45,7 +45,7 @@ func (p plan) wants(row string) bool { return slices.Contains(p.rows, row) }
 // allRows are the names for -rows. noop, cycle and cold are for every size in
 // -sizes, and for chain and root-context.
 var allRows = []string{
-	"noop", "cycle", "cold", "chain", "root-context", "files", "latency", "one-image", "hash", "huge-cold", "huge",
+	"noop", "cycle", "cold", "chain", "root-context", "files", "latency", "one-image", "hash", "huge-look", "huge-cold", "huge",
 }
 
 // options are the command line's.

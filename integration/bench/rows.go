@@ -46,7 +46,7 @@ func (r *runner) all(ctx context.Context) error {
 		{"latency", r.latency},
 		{"one-image", r.oneImage},
 		{"hash", r.hashing},
-		{"huge-cold,huge", r.huge},
+		{"huge-look,huge-cold,huge", r.huge},
 	} {
 		if !slices.ContainsFunc(strings.Split(part.rows, ","), r.plan.wants) {
 			continue
@@ -92,7 +92,9 @@ func (r *runner) project(ctx context.Context, s project.Shape, images int) error
 func (r *runner) noopStage(ctx context.Context, work string, ours, theirs *project.Project, host string, bakes ...string) (measure.Stage, error) {
 	empty, err := r.Empty(ctx)
 	// Ours begin side by side: what follows a bake follows another load.
-	contestants := []measure.Contestant{r.QuoitBuild(ours, host), r.QuoitPlan(ours, host), r.QuoitImage(ours, host)}
+	contestants := []measure.Contestant{
+		r.Start(ours), r.QuoitBuild(ours, host), r.QuoitPlan(ours, host), r.QuoitFresh(ours, host), r.QuoitImage(ours, host),
+	}
 	for _, name := range bakes {
 		contestants = append(contestants, r.Bake(name, theirs, host))
 	}
@@ -125,13 +127,34 @@ func (r *runner) noop(ctx context.Context, ours, theirs *project.Project) error 
 	if err != nil {
 		return err
 	}
+	single, err := r.Bench.Project(project.Single, 1, 10, project.UsualSize)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(single.Dir)
+	s.Add(r.Dockerfile(single))
 	if err := r.release(ctx, ours, r.Stack.Registry, s); err != nil {
 		return err
 	}
 	if !r.plan.wants("noop") {
 		return nil
 	}
-	return r.Rounds(ctx, r.plan.short, r.keep, s)
+	if err := r.Rounds(ctx, r.plan.short, r.keep, s); err != nil || bakes == nil {
+		return err
+	}
+	return r.busy(ctx, ours, theirs)
+}
+
+// busy measures a no-op right after a build and beside one. What was built is as
+// before when it ends.
+func (r *runner) busy(ctx context.Context, ours, theirs *project.Project) error {
+	host := r.Stack.Registry
+	other := r.Bake(report.NameBake, theirs, host)
+	s := measure.NewStage(report.WorkBusy, ours, r.QuoitBuild(ours, host), r.QuoitAfter(ours, host, other), r.QuoitBeside(ours, host, other))
+	if err := r.Rounds(ctx, r.plan.long, r.keep, s); err != nil {
+		return err
+	}
+	return errors.Join(theirs.WriteBase(""), r.Run(ctx, other.Command))
 }
 
 // cycle changes and publishes the base, then a service that was not built since,
@@ -144,7 +167,7 @@ func (r *runner) cycle(ctx context.Context, ours, theirs *project.Project) error
 	}
 	stages := []measure.Stage{base}
 	for _, work := range []string{report.WorkFirst, report.WorkLeaf} {
-		s := measure.NewStage(work, ours, r.QuoitBuild(ours, host), r.Bake(report.NameBake, theirs, host, leaf))
+		s := measure.NewStage(work, ours, r.QuoitBuild(ours, host), r.Bake(report.NameBake, theirs, host, leaf), r.Bake(report.NameBakeAll, theirs, host))
 		s.Prepare = func(_ context.Context, round int, c measure.Contestant) error {
 			return c.Project.EditLeaf(leaf, fmt.Sprintf("%s %d", work, round))
 		}
@@ -159,8 +182,7 @@ func (r *runner) cold(ctx context.Context, ours, theirs *project.Project) error 
 	host := r.Stack.Registry
 	s := measure.NewStage(report.WorkCold, ours, r.QuoitBuild(ours, host), r.Bake(report.NameBake, theirs, host))
 	if ours.Images <= 100 {
-		s.Contestants = append(s.Contestants, r.Bake(report.NameBakePlain, theirs, host))
-		s.Row.Series = append(s.Row.Series, &report.Series{Contestant: report.NameBakePlain})
+		s.Add(r.Bake(report.NameBakePlain, theirs, host))
 	}
 	s.Prepare = func(ctx context.Context, _ int, c measure.Contestant) error {
 		return errors.Join(r.Renew(c.Project), r.Prune(ctx))

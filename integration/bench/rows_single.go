@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/quoitbuild/quoit/integration/bench/measure"
 	"github.com/quoitbuild/quoit/integration/bench/project"
@@ -84,6 +85,11 @@ func (r *runner) huge(ctx context.Context) error {
 		return err
 	}
 	defer func() { _, _ = os.RemoveAll(ours.Dir), os.RemoveAll(theirs.Dir) }()
+	if r.plan.wants("huge-look") {
+		if err := r.hugeLook(ctx, ours); err != nil {
+			return err
+		}
+	}
 	contestants := []measure.Contestant{r.QuoitImage(ours, r.Stack.Registry), r.Dockerfile(theirs)}
 	for _, row := range []struct {
 		name, work string
@@ -107,4 +113,18 @@ func (r *runner) huge(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// hugeLook measures a plan beside git status of the same tree, nothing changed.
+func (r *runner) hugeLook(ctx context.Context, p *project.Project) error {
+	status, err := r.GitStatus(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(filepath.Join(p.Dir, ".git"))
+	s := measure.NewStage(report.WorkLook, p, r.QuoitPlan(p, r.Stack.Registry), status)
+	if err := r.Warm(ctx, s); err != nil {
+		return err
+	}
+	return r.Rounds(ctx, r.plan.short, r.keep, s)
 }

@@ -18,14 +18,17 @@ type Stage struct {
 
 // NewStage begins a row of a project's kind.
 func NewStage(work string, p *project.Project, contestants ...Contestant) Stage {
-	s := Stage{
-		Row:         &report.Row{Work: work, Shape: string(p.Shape), Images: p.Images, Files: p.Files, DelayMS: -1},
-		Contestants: contestants,
-	}
+	s := Stage{Row: &report.Row{Work: work, Shape: string(p.Shape), Images: p.Images, Files: p.Files, DelayMS: -1}}
 	for _, c := range contestants {
-		s.Row.Series = append(s.Row.Series, &report.Series{Contestant: c.name})
+		s.Add(c)
 	}
 	return s
+}
+
+// Add lets one more take part, after the others.
+func (s *Stage) Add(c Contestant) {
+	s.Contestants = append(s.Contestants, c)
+	s.Row.Series = append(s.Row.Series, &report.Series{Contestant: c.name})
 }
 
 // Warm runs each contestant once, so that nothing is the first time in what is
@@ -95,6 +98,13 @@ func (b *Bench) turn(ctx context.Context, round int, s Stage, c Contestant) (rep
 	}
 	if err := b.settle(ctx); err != nil {
 		return report.Sample{}, err
+	}
+	if c.before != nil {
+		after, err := c.before(ctx)
+		if err != nil {
+			return report.Sample{}, err
+		}
+		defer after()
 	}
 	before := cpuTime(b.buildkit.PID)
 	sample, err := b.measure(ctx, c)

@@ -43,6 +43,13 @@ func noopFloor(row where) func(*Report) string {
 	}
 }
 
+// besideFloor is what the builder leaves of the processors.
+func besideFloor(r *Report) string {
+	s := r.find(WorkBusy, project.Star, 100, -1).series(NameQuoit)
+	return fmt.Sprintf("quoit asks no builder, but the %d processors are the build's; alone it uses %s of them in %s",
+		r.Machine.CPUs, number(spreadOf(slices.Collect(maps.Values(s.values(func(x Sample) float64 { return x.CPU })))).Median, " s"), number(s.middle(), " s"))
+}
+
 func planFloor(*Report) string {
 	return "both do the same, request for request; whichever of the two is measured after a bake comes out slower"
 }

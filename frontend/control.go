@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/moby/buildkit/frontend/gateway/client"
@@ -23,6 +25,48 @@ import (
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/manifest"
 )
+
+// listed is a tree of few files in which nothing is asked for that is not there: each folder
+// is listed once.
+type listed struct {
+	reader
+	mu      sync.Mutex
+	folders map[string]*listing
+}
+
+type listing struct {
+	once  sync.Once
+	names []string
+	err   error
+}
+
+func newListed(tree reader) *listed { return &listed{reader: tree, folders: map[string]*listing{}} }
+
+// ReadFile is the tree's.
+func (l *listed) ReadFile(ctx context.Context, r client.ReadRequest) ([]byte, error) {
+	folder := path.Dir(r.Filename)
+	l.mu.Lock()
+	known, ok := l.folders[folder]
+	if !ok {
+		known = &listing{}
+		l.folders[folder] = known
+	}
+	l.mu.Unlock()
+	known.once.Do(func() {
+		var entries []*fstypes.Stat
+		entries, known.err = l.reader.ReadDir(ctx, client.ReadDirRequest{Path: folder})
+		for _, entry := range entries {
+			known.names = append(known.names, path.Base(entry.Path))
+		}
+	})
+	if known.err != nil {
+		return nil, known.err
+	}
+	if !slices.Contains(known.names, path.Base(r.Filename)) {
+		return nil, &fs.PathError{Op: "open", Path: r.Filename, Err: fs.ErrNotExist}
+	}
+	return l.reader.ReadFile(ctx, r)
+}
 
 // isNoFile tells whether what was to be read is there and is no file.
 func isNoFile(err error) bool {

@@ -197,7 +197,7 @@ func fileKey(image manifest.Image) diag.Range {
 // maxControlFile bounds a container or an ignore file, in bytes.
 const maxControlFile = 16 << 20
 
-// readFile reads a file in one request: there are three for each image.
+// readFile reads a file in one request.
 func readFile(ctx context.Context, tree reader, file string) ([]byte, error) {
 	data, err := tree.ReadFile(ctx, client.ReadRequest{Filename: file, Range: &client.FileRange{Length: maxControlFile + 1}})
 	if len(data) > maxControlFile {

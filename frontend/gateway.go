@@ -112,7 +112,10 @@ func (g gateway) control(ctx context.Context, d declared) (*controlFiles, error)
 		return nil, err
 	}
 	ref, err := res.SingleRef()
-	return &controlFiles{tree: ref, def: def}, err
+	if err != nil || d.at.remote != nil {
+		return &controlFiles{tree: ref, def: def}, err // whose folders may be large
+	}
+	return &controlFiles{tree: newListed(ref), def: def}, nil
 }
 
 // load has BuildKit load the tree, for which nothing has to be known of what is read.

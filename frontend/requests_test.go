@@ -2,6 +2,8 @@ package frontend
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"errors"
 	"slices"
 	"strings"
@@ -69,6 +71,23 @@ func TestRequestsNeedNoMoreThanTheyAnswer(t *testing.T) {
 				t.Errorf("files were read: %t, want %t; the whole tree was sent: %t; hashed: %t", files, test.files, tree, hashed)
 			}
 		})
+	}
+}
+
+// TestRequestsForFiles: BuildKit mounts what it was sent for each request.
+func TestRequestsForFiles(t *testing.T) {
+	w := newWorld(t, shop)
+	w.write("api/.dockerignore", "*.log\n")
+	w.must(os.Rename(filepath.Join(w.Folder, "web/Dockerfile"), filepath.Join(w.Folder, "web/Containerfile")))
+	if _, err := w.run(Options{Request: RequestGraph}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"list api", "list base", "list deploy", "list web",
+		"read api/.dockerignore", "read api/Dockerfile", "read base/Dockerfile", "read deploy/Dockerfile", "read quoit.yaml", "read web/Containerfile",
+	}
+	if diff := cmp.Diff(want, w.Requests()); diff != "" {
+		t.Errorf("what is asked of the files (-want +got):\n%s", diff)
 	}
 }
 

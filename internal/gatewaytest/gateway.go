@@ -53,6 +53,7 @@ type Gateway struct {
 	pushed   map[string]image
 	solved   []*pb.Definition
 	warnings []string
+	requests []string
 	files    bool
 	tree     bool
 	hashed   bool
@@ -113,7 +114,7 @@ func (g *Gateway) Solve(ctx context.Context, req client.SolveRequest) (*client.R
 	switch last := graph.last(); {
 	case strings.HasPrefix(last.GetSource().GetIdentifier(), "local://"):
 		g.files, g.tree = g.files || !req.Evaluate, g.tree || req.Evaluate
-		res.SetRef(folder(g.Folder))
+		res.SetRef(folder{g, g.Folder})
 	case isHash(last.GetExec()):
 		g.hashed = true
 		ref, err := g.hash(ctx, graph, last)

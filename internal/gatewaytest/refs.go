@@ -3,6 +3,7 @@ package gatewaytest
 import (
 	"context"
 	"io/fs"
+	"slices"
 
 	cacheutil "github.com/moby/buildkit/cache/util"
 	bk "github.com/moby/buildkit/client/llb"
@@ -14,23 +15,42 @@ import (
 // maxFile is how many bytes of a file are read at most, as BuildKit has a bound.
 const maxFile = 16 << 20
 
-// folder is a reference to what the client sent.
-type folder string
+// folder is a reference to what the client sent, which notes what is asked of it.
+type folder struct {
+	*Gateway
+	dir string
+}
 
 func (f folder) ReadFile(ctx context.Context, r client.ReadRequest) ([]byte, error) {
+	f.note("read " + r.Filename)
 	req := cacheutil.ReadRequest{Filename: r.Filename}
 	if r.Range != nil {
 		req.Range = &cacheutil.FileRange{Offset: r.Range.Offset, Length: r.Range.Length}
 	}
-	return cacheutil.ReadFile(ctx, string(f), req, maxFile)
+	return cacheutil.ReadFile(ctx, f.dir, req, maxFile)
 }
 
 func (f folder) ReadDir(ctx context.Context, r client.ReadDirRequest) ([]*fstypes.Stat, error) {
-	return cacheutil.ReadDir(ctx, string(f), cacheutil.ReadDirRequest{Path: r.Path, IncludePattern: r.IncludePattern})
+	f.note("list " + r.Path)
+	return cacheutil.ReadDir(ctx, f.dir, cacheutil.ReadDirRequest{Path: r.Path, IncludePattern: r.IncludePattern})
 }
 
 func (f folder) StatFile(ctx context.Context, r client.StatRequest) (*fstypes.Stat, error) {
-	return cacheutil.StatFile(ctx, string(f), r.Path)
+	return cacheutil.StatFile(ctx, f.dir, r.Path)
+}
+
+func (f folder) note(request string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.requests = append(f.requests, request)
+}
+
+// Requests is what was asked of files that the client sent, "read NAME" and "list FOLDER",
+// sorted.
+func (g *Gateway) Requests() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Sorted(slices.Values(g.requests))
 }
 
 func (f folder) ToState() (bk.State, error)     { return bk.Local("context"), nil }

@@ -2,9 +2,9 @@ package frontend
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
-	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -84,7 +84,7 @@ func TestRequestsForFiles(t *testing.T) {
 	}
 	want := []string{
 		"list api", "list base", "list deploy", "list web",
-		"read api/.dockerignore", "read api/Dockerfile", "read base/Dockerfile", "read deploy/Dockerfile", "read quoit.yaml", "read web/Containerfile",
+		"read api/.dockerignore", "read api/Dockerfile", "read base/Dockerfile", "read deploy/Dockerfile", "read quoit.yaml", "read quoit.yaml.dockerignore", "read web/Containerfile",
 	}
 	if diff := cmp.Diff(want, w.Requests()); diff != "" {
 		t.Errorf("what is asked of the files (-want +got):\n%s", diff)

@@ -47,12 +47,17 @@ func checkBounds(file []byte, given map[string]string) error {
 	return nil
 }
 
-// checkTriggers is [checkBounds] for what an image brings to those that build on it.
-func checkTriggers(ref string, config []byte) error {
+// triggersOf returns what an image brings to those that build on it, the ONBUILD
+// instructions of its config, within the bounds of [checkBounds].
+func triggersOf(ref string, config []byte) ([]string, error) {
 	var image dockerspec.DockerOCIImage
 	if json.Unmarshal(config, &image) != nil {
-		return nil // the compiler reports why
+		return nil, nil // the compiler reports why
 	}
+	return image.Config.OnBuild, checkTriggers(ref, image)
+}
+
+func checkTriggers(ref string, image dockerspec.DockerOCIImage) error {
 	g := growth{globals: lengths{}, stages: map[string]lengths{}, stage: lengths{}}
 	for _, variable := range image.Config.Env {
 		name, value, _ := strings.Cut(variable, "=")

@@ -93,7 +93,7 @@ func TestWhatAnImageBringsToOthers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := checkTriggers("base", config); c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			if _, err := triggersOf("base", config); c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("error %v, want %q", err, c.want)
 			}
 		})

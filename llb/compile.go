@@ -39,6 +39,9 @@ func (c *Compiler) run(ctx context.Context, u *unit) (*Compiled, error) {
 	if err != nil {
 		return nil, inSource(err, source)
 	}
+	if compiled.Recipe == "" {
+		compiled.Recipe = wholeRecipe(source)
+	}
 	compiled.Source = source
 	compiled.Platform = u.platform
 	compiled.Externals, compiled.Siblings = inner.used()
@@ -74,7 +77,10 @@ func (c *Compiler) dockerfile(ctx context.Context, inner *imageClient, source So
 	if err != nil {
 		return nil, fmt.Errorf("image %s: writing its graph: %w", source.Name, err)
 	}
-	compiled := &Compiled{Config: *res.Image, BaseConfig: res.BaseImage, Args: args, Epoch: res.Epoch}
+	compiled := &Compiled{
+		Config: *res.Image, BaseConfig: res.BaseImage, Args: args, Epoch: res.Epoch,
+		Recipe: recipeOf(source, c.platformArgs(platform), ui.BuildArgs, inner.triggers()),
+	}
 	if len(def.Def) > 0 {
 		compiled.Definition = def.ToPB()
 	}

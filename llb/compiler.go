@@ -35,6 +35,10 @@ type Compiled struct {
 	// and that were given a value, sorted; of another frontend's file all that
 	// were given.
 	Args []string
+	// Recipe is a digest of what the image is made from of its container file: neither
+	// comments nor stages that the target does not reach are part of it. Of another
+	// frontend's file it is the whole.
+	Recipe string
 	// Epoch is SOURCE_DATE_EPOCH, if given.
 	Epoch *time.Time
 

@@ -31,6 +31,7 @@ type imageClient struct {
 	mu        sync.Mutex
 	externals map[string]string
 	siblings  map[string]bool
+	onbuild   map[string][]string // by reference
 }
 
 func newImageClient(ctx context.Context, c *Compiler, u *unit) *imageClient {
@@ -47,6 +48,7 @@ func newImageClient(ctx context.Context, c *Compiler, u *unit) *imageClient {
 		opts:      opts,
 		externals: map[string]string{},
 		siblings:  map[string]bool{},
+		onbuild:   map[string][]string{},
 	}
 }
 
@@ -80,7 +82,7 @@ func (c *imageClient) ResolveImageConfig(_ context.Context, ref string, opt sour
 		if err != nil {
 			return "", "", nil, c.compiler.Names.suggest(ref, err)
 		}
-		if err := checkTriggers(ref, config); err != nil {
+		if err := c.noteTriggers(ref, config); err != nil {
 			return "", "", nil, err
 		}
 		c.noteExternal(ref, dgst)
@@ -101,7 +103,7 @@ func (c *imageClient) ResolveImageConfig(_ context.Context, ref string, opt sour
 	}
 	config, err := compiled.baseConfig()
 	if err == nil {
-		err = checkTriggers(name, config)
+		err = c.noteTriggers(name, config)
 	}
 	return siblingHost + name + ":latest", "", config, err
 }
@@ -129,6 +131,25 @@ func (c *imageClient) noteSibling(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.siblings[name] = true
+}
+
+// noteTriggers notes what an image brings to those that build on it.
+func (c *imageClient) noteTriggers(ref string, config []byte) error {
+	triggers, err := triggersOf(ref, config)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.onbuild[ref] = triggers
+	return nil
+}
+
+// triggers are the ONBUILD instructions of all images that were asked for.
+func (c *imageClient) triggers() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Concat(slices.Collect(maps.Values(c.onbuild))...)
 }
 
 // used returns the externals with digests and the siblings that were asked for.

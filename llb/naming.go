@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/distribution/reference"
 	"github.com/moby/buildkit/frontend/dockerfile/command"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
@@ -27,6 +28,7 @@ type namings struct {
 	places []naming
 	stages int            // how many
 	byName map[string]int // in lower case; the last of a name
+	values values         // of the arguments before the first FROM
 }
 
 // readNamings reads them with the values of arguments: first those that are
@@ -36,8 +38,13 @@ func readNamings(file []byte, predefined, given map[string]string) namings {
 	if err != nil {
 		return namings{}
 	}
+	return namingsOf(parsed, predefined, given)
+}
+
+// namingsOf is [readNamings] of a file that was parsed already.
+func namingsOf(parsed *parser.Result, predefined, given map[string]string) namings {
 	r := namingReader{values: values{}, given: given, lex: shell.NewLex(parsed.EscapeToken)}
-	r.found.byName = map[string]int{}
+	r.found.byName, r.found.values = map[string]int{}, r.values
 	maps.Copy(r.values, predefined)
 	for _, node := range parsed.AST.Children {
 		r.read(node, node.Location())
@@ -169,3 +176,29 @@ func (v values) Get(name string) (string, bool) {
 
 // Keys returns the arguments' names, sorted.
 func (v values) Keys() []string { return slices.Sorted(maps.Keys(v)) }
+
+// Spelling remembers which names a container file spells out as Docker Hub's:
+// the compiler sees "redis" and "docker.io/library/redis" as the same.
+type Spelling struct{ hub map[string]bool }
+
+// NewSpelling looks at the places of a container file where an image can be
+// named, with its arguments' values. A file that does not parse has no spelling;
+// its compile reports why.
+func NewSpelling(file []byte, args map[string]string) Spelling {
+	s := Spelling{hub: map[string]bool{}}
+	for _, place := range readNamings(file, nil, args).places {
+		s.note(place.ref)
+	}
+	return s
+}
+
+// note remembers a reference that has a bare name, but was written with more.
+func (s Spelling) note(ref string) {
+	named, err := reference.ParseNormalizedNamed(ref)
+	if err != nil || !strings.Contains(strings.SplitN(ref, ":", 2)[0], "/") {
+		return
+	}
+	if name, ok := strings.CutPrefix(named.Name(), "docker.io/library/"); ok {
+		s.hub[name] = true
+	}
+}

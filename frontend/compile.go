@@ -52,10 +52,7 @@ func compile(ctx context.Context, p project, compiler *llb.Compiler) (compiled, 
 func (p project) order(graphs map[string][]*llb.Compiled) (*graph.Graph, error) {
 	var vertices []graph.Vertex
 	for _, image := range p.manifest.Images {
-		needs := slices.Clone(image.Depends)
-		for _, c := range graphs[image.Name] {
-			needs = append(needs, c.Siblings...)
-		}
+		needs := append(compiled{graphs: graphs}.siblings(image.Name), image.Depends...)
 		if image.Name == p.manifest.Root {
 			for _, name := range p.manifest.ImageNames() {
 				if name != image.Name {
@@ -72,6 +69,16 @@ func (p project) order(graphs map[string][]*llb.Compiled) (*graph.Graph, error) 
 		return nil, p.cycle(cycle)
 	}
 	return g, err
+}
+
+// siblings are the images of the project that an image is made from, sorted.
+func (c compiled) siblings(name string) []string {
+	var all []string
+	for _, g := range c.graphs[name] {
+		all = append(all, g.Siblings...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // cycle reports a cycle where its first image names its second.

@@ -41,6 +41,7 @@ func TestBrokenReleases(t *testing.T) {
 		"a bad parent":                    {set([]any{map[string]string{"version": "1.0.0", "digest": "x"}}, "parents"), `the digest of parent 1.0.0 is "x", not sha256: and 64 hexadecimal digits`},
 		"a control character":             {set("a\x1b[2Jb", "source"), `the source "a\x1b[2Jb" is longer than 2048 bytes or has control characters`},
 		"a dependency that is no image":   {set("1.0.0", "images", "api", "dependencies", "moon"), `image "api": it depends on "moon", which is not an image of the release`},
+		"nothing that it depends on":      {set([]string{"deploy"}, "images", "api", "runtime"), `image "api": it needs "deploy" at run time, which is not one of its dependencies`},
 		"a dependency's other version":    {set("1.0.1", "images", "api", "dependencies", "base"), `image "api": it depends on base 1.0.1, the release has 1.0.0`},
 		"a circle":                        {set(map[string]string{"api": "0.2.3"}, "images", "base", "dependencies"), "images need each other in a circle: api → base → api"},
 		"a root without some of its rest": {set(map[string]string{"api": "0.2.3"}, "images", "deploy", "dependencies"), `the root image "deploy" has to depend on all the other images`},

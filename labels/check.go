@@ -70,6 +70,11 @@ func checkImage(release versioning.Release, key string, image versioning.Image) 
 			return fmt.Errorf("it depends on %s %s, the release has %s", need, version, needed.Version)
 		}
 	}
+	for _, need := range image.Runtime {
+		if _, found := image.Dependencies[need]; !found {
+			return fmt.Errorf("it needs %.40q at run time, which is not one of its dependencies", need)
+		}
+	}
 	for _, reference := range slices.Sorted(maps.Keys(image.Externals)) {
 		if err := checkExternal(versioning.External{Reference: reference, Digest: image.Externals[reference]}); err != nil {
 			return err

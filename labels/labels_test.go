@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -176,8 +177,14 @@ func drawn(t *rapid.T) versioning.Release {
 				needs[need] = release.Images[need].Version
 			}
 		}
+		var runtime []string
+		for _, need := range slices.Sorted(maps.Keys(needs)) {
+			if i < len(names)-1 && rapid.Bool().Draw(t, "only when it runs") {
+				runtime = append(runtime, need)
+			}
+		}
 		release.Images[image] = versioning.Image{
-			Version: version.Draw(t, "version"), Revision: digest.Draw(t, "revision"), Dependencies: needs,
+			Runtime: runtime, Version: version.Draw(t, "version"), Revision: digest.Draw(t, "revision"), Dependencies: needs,
 			Platforms: rapid.SliceOfN(rapid.SampledFrom([]string{"linux/amd64", "linux/arm/v7", "windows(10.0.17763)/amd64"}), 0, 3).Draw(t, "platforms"),
 			Externals: rapid.MapOfN(reference, digest, 0, 3).Draw(t, "externals"),
 		}

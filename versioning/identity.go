@@ -10,8 +10,8 @@ import (
 
 // Identity returns "sha256:<hex>" over everything that an image was made from:
 // revision, platforms, the versions of its dependencies, the digests of its
-// externals. Its own version is not part of it. Two images of one name with
-// equal identity are interchangeable.
+// externals. Its own version is not part of it, nor is what it only needs when it
+// runs. Two images of one name with equal identity are interchangeable.
 func Identity(image Image) string {
 	h := sha256.New()
 	hashImage(h, image)
@@ -20,8 +20,8 @@ func Identity(image Image) string {
 
 // Identity returns the identity of one image of the release. The root image's
 // also covers what only its release says, so that a root image is never adopted
-// for a release with other parents, externals or retired images. Source and
-// commit are not part of it: a commit that changes nothing releases nothing.
+// for a release with other parents, externals, retired images or run-time needs of images.
+// Source and commit are not part of it: a commit that changes nothing releases nothing.
 func (r Release) Identity(name string) string {
 	if name != r.Root {
 		return Identity(r.Images[name])
@@ -33,6 +33,11 @@ func (r Release) Identity(name string) string {
 	}
 	for _, retired := range sortedKeys(r.Retired) {
 		write(h, "retired", retired, r.Retired[retired].String())
+	}
+	for _, image := range sortedKeys(r.Images) {
+		if runtime := r.Images[image].Runtime; len(runtime) > 0 {
+			write(h, append([]string{"runtime", image}, runtime...)...)
+		}
 	}
 	for _, parent := range r.Parents {
 		write(h, "parent", parent.Version.String(), parent.Digest)
@@ -46,8 +51,9 @@ func hashImage(h hash.Hash, image Image) {
 	for _, platform := range slices.Sorted(slices.Values(image.Platforms)) {
 		write(h, "platform", platform)
 	}
-	for _, name := range sortedKeys(image.Dependencies) {
-		write(h, "dependency", name, image.Dependencies[name].String())
+	inputs := image.Inputs()
+	for _, name := range sortedKeys(inputs) {
+		write(h, "dependency", name, inputs[name].String())
 	}
 	for _, reference := range sortedKeys(image.Externals) {
 		write(h, "external", reference, image.Externals[reference])

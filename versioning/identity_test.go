@@ -31,7 +31,10 @@ func TestIdentityCoversEverythingButTheVersion(t *testing.T) {
 	identity := func(edit func(*Image, *Release)) string {
 		image, release := base()
 		edit(&image, &release)
-		release.Images = map[string]Image{"r": image}
+		if release.Images == nil {
+			release.Images = map[string]Image{}
+		}
+		release.Images["r"] = image
 		return release.Identity("r")
 	}
 	same := identity(func(*Image, *Release) {})
@@ -56,13 +59,26 @@ func TestIdentityCoversEverythingButTheVersion(t *testing.T) {
 		"an external of the release": func(_ *Image, r *Release) { r.Externals = nil },
 		"its digest":                 func(_ *Image, r *Release) { r.Externals = map[string]External{"x": {"y", "zz"}} },
 		"a retired image":            func(_ *Image, r *Release) { r.Retired = nil },
-		"a parent":                   func(_ *Image, r *Release) { r.Parents = nil },
-		"a parent's digest":          func(_ *Image, r *Release) { r.Parents = []Parent{{v("0.2.0"), ""}} },
+		"what another image needs when it runs": func(_ *Image, r *Release) {
+			r.Images = map[string]Image{"x": {Runtime: []string{"y"}}}
+		},
+		"a parent":          func(_ *Image, r *Release) { r.Parents = nil },
+		"a parent's digest": func(_ *Image, r *Release) { r.Parents = []Parent{{v("0.2.0"), ""}} },
 	} {
 		got := identity(edit)
 		if other, taken := seen[got]; taken {
 			t.Errorf("%s gives the same identity as %s", name, other)
 		}
 		seen[got] = name
+	}
+}
+
+// What an image needs when it runs is not what it was made from.
+func TestIdentityWithoutRunTimeDependencies(t *testing.T) {
+	image := Image{Revision: "a", Dependencies: map[string]Version{"d": v("1.0.0")}}
+	same := Identity(image)
+	image.Dependencies["m"], image.Runtime = v("2.0.0"), []string{"m"}
+	if Identity(image) != same {
+		t.Error("what an image needs when it runs is part of its identity")
 	}
 }

@@ -67,6 +67,7 @@ type ImagePlan struct {
 	Adopted      bool               `json:"adopted"`
 	Reasons      []Reason           `json:"reasons"`
 	Dependencies map[string]Version `json:"dependencies"`
+	Runtime      []string           `json:"runtime"` // see [Image.Runtime]
 	Externals    map[string]string  `json:"externals"`
 	Platforms    []string           `json:"platforms"`
 }
@@ -79,6 +80,7 @@ func (i *ImagePlan) take(image Image) {
 	i.Version, i.Revision = image.Version, image.Revision
 	i.Reasons = append([]Reason{}, i.Reasons...)
 	i.Dependencies = copied(image.Dependencies)
+	i.Runtime = append([]string{}, image.Runtime...)
 	i.Externals = copied(image.Externals)
 	i.Platforms = append([]string{}, image.Platforms...)
 }
@@ -100,7 +102,12 @@ func (r *resolver) plan() Plan {
 		Warnings: append([]string{}, r.warnings...),
 	}
 	for _, name := range sortedKeys(r.done) {
-		p.Images = append(p.Images, r.done[name])
+		image := r.done[name]
+		if !r.done[r.request.Root].Changed { // also what the images need at run time
+			image.take(release.Images[name])
+			image.Identity = release.Identity(name)
+		}
+		p.Images = append(p.Images, image)
 	}
 	return p
 }
@@ -215,7 +222,10 @@ func (p Plan) Release() Release {
 		Source: p.Source, Commit: p.Commit,
 	}
 	for _, i := range p.Images {
-		release.Images[i.Name] = Image{i.Version, i.Revision, i.Platforms, i.Dependencies, i.Externals}
+		release.Images[i.Name] = Image{
+			Version: i.Version, Revision: i.Revision, Platforms: i.Platforms,
+			Dependencies: i.Dependencies, Runtime: i.Runtime, Externals: i.Externals,
+		}
 	}
 	return release
 }

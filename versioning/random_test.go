@@ -27,7 +27,11 @@ func actions(w *world) map[string]func(*rapid.T) {
 		return Version{rapid.Uint64Max(2).Draw(t, "major"), rapid.Uint64Max(6).Draw(t, "minor"), rapid.Uint64Max(3).Draw(t, "patch")}
 	})
 	return map[string]func(*rapid.T){
-		"edit":   func(t *rapid.T) { w.edit(image.Draw(t, "image"), rapid.IntRange(1, 3).Draw(t, "revision")) },
+		"edit": func(t *rapid.T) { w.edit(image.Draw(t, "image"), rapid.IntRange(1, 3).Draw(t, "revision")) },
+		"depend": func(t *rapid.T) { // what comes later is not made from it, and not needed by it
+			at := rapid.IntRange(1, 3).Draw(t, "image")
+			w.runs[order[at]] = rapid.SliceOfDistinct(rapid.SampledFrom(order[:at]), rapid.ID).Draw(t, "runtime")
+		},
 		"remove": func(t *rapid.T) { delete(w.sources, rapid.SampledFrom(order[:4]).Draw(t, "image")) },
 		"floor": func(t *rapid.T) {
 			name := image.Draw(t, "image")

@@ -18,7 +18,7 @@ type Reason struct {
 const (
 	ReasonNew        = "new"        // no current version
 	ReasonRevision   = "revision"   // its sources differ
-	ReasonDependency = "dependency" // an image that it needs has another version
+	ReasonDependency = "dependency" // an image that it is made from has another version
 	ReasonExternal   = "external"   // an external that it reads has another digest
 	ReasonPlatform   = "platform"   // a platform of the manifest is missing
 	ReasonFloor      = "floor"      // the manifest's version: is above its own
@@ -68,13 +68,18 @@ func why(source Source, was past, now Image, n Version) []Reason {
 	return reasons
 }
 
-// dependencyReasons compares the direct dependencies. An added or removed one
-// counts too: the labels would not be true otherwise.
+// dependencyReasons compares the direct dependencies that the image is made from. An
+// added or removed one counts too: the labels would not be true otherwise. A release of
+// before does not tell which ones are only needed at run time: those that are now, were.
 func dependencyReasons(source Source, old, now Image) []Reason {
 	if source.root {
 		return nil // all its dependencies are the release's
 	}
-	return compare(ReasonDependency, old.Dependencies, now.Dependencies, words[Version]{
+	from := old.Inputs()
+	for _, name := range now.Runtime {
+		delete(from, name)
+	}
+	return compare(ReasonDependency, from, now.Inputs(), words[Version]{
 		added:   func(name string, v Version) string { return fmt.Sprintf("now needs %s %s", name, v) },
 		removed: func(name string, v Version) string { return fmt.Sprintf("no longer needs %s %s", name, v) },
 		changed: func(name string, v, w Version) string { return fmt.Sprintf("%s %s → %s", name, v, w) },

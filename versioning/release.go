@@ -31,10 +31,22 @@ type Image struct {
 	// Platforms are sorted, like linux/amd64.
 	Platforms []string `json:"platforms,omitempty"`
 	// Dependencies are the direct ones (of the root image: all images), with
-	// the version that this image was built or released with.
+	// the version that they have in the release.
 	Dependencies map[string]Version `json:"dependencies,omitempty"`
+	// Runtime are the names of those Dependencies that the image needs only when it runs,
+	// sorted. It was not made from them, so it may be older than they are.
+	Runtime []string `json:"runtime,omitempty"`
 	// Externals are the external images that this one reads: reference → digest.
 	Externals map[string]string `json:"externals,omitempty"`
+}
+
+// Inputs are the dependencies that the image was made from.
+func (i Image) Inputs() map[string]Version {
+	inputs := copied(i.Dependencies)
+	for _, name := range i.Runtime {
+		delete(inputs, name)
+	}
+	return inputs
 }
 
 // External is an image that the project runs but does not build.

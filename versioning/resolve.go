@@ -34,9 +34,12 @@ type Source struct {
 	Revision string // sha256:<hex>
 	// Platforms are those of the manifest, not narrowed by a command line.
 	Platforms []string
-	// Dependencies are the direct ones, build-time or depends. Those of the
-	// root image need not be given: it depends on every image.
+	// Dependencies are the direct ones that it is made from. Those of the root image
+	// need not be given: it depends on every image.
 	Dependencies []string
+	// Runtime are the direct ones that it needs when it runs. They have to come before
+	// it too, and give it no reason to change.
+	Runtime []string
 	// Externals are the external images that it reads: reference → digest.
 	Externals map[string]string
 	// Floor is the manifest's version:, zero for none.
@@ -139,7 +142,7 @@ func (r *resolver) previous(name string) past {
 // image plans any image but the root.
 func (r *resolver) image(source Source) error {
 	dependencies := map[string]Version{}
-	for _, name := range source.Dependencies {
+	for _, name := range slices.Concat(source.Dependencies, source.Runtime) {
 		needed, done := r.done[name]
 		if !done {
 			return &OrderError{Image: source.Name, Need: name}
@@ -147,6 +150,7 @@ func (r *resolver) image(source Source) error {
 		dependencies[name] = needed.Version
 	}
 	was, now := r.previous(source.Name), source.image(dependencies)
+	now.Runtime = source.runtime()
 	reasons := why(source, was, now, r.next.Images[source.Name].Version)
 	return r.settle(source, was, now, reasons)
 }
@@ -177,6 +181,8 @@ func (r *resolver) settle(source Source, was past, now Image, reasons []Reason) 
 	}
 	plan := ImagePlan{Name: name, Previous: was.image.Version, Changed: len(reasons) > 0, Reasons: reasons}
 	if !plan.Changed {
+		// What it needs at run time is what the release says, whatever it was built beside.
+		was.image.Dependencies, was.image.Runtime = now.Dependencies, now.Runtime
 		now = was.image
 	}
 	r.release.Images[name] = now
@@ -200,7 +206,7 @@ func (r *resolver) settle(source Source, was past, now Image, reasons []Reason) 
 func (r *resolver) choose(source Source, plan ImagePlan, now Image) (Version, fit, error) {
 	c, n := plan.Previous, r.next.Images[source.Name].Version
 	settled := true
-	for name := range now.Dependencies {
+	for name := range now.Inputs() {
 		settled = settled && !r.done[name].Built()
 	}
 	want := wanted(source, c, n)
@@ -252,6 +258,13 @@ func (r *resolver) retire() {
 
 func (r *resolver) warn(format string, values ...any) {
 	r.warnings = append(r.warnings, fmt.Sprintf(format, values...))
+}
+
+// runtime are the images that it needs only when it runs, sorted.
+func (s Source) runtime() []string {
+	only := slices.DeleteFunc(slices.Clone(s.Runtime), func(name string) bool { return slices.Contains(s.Dependencies, name) })
+	slices.Sort(only)
+	return slices.Compact(only)
 }
 
 // image is what would be released of the source, still without a version.

@@ -2,6 +2,7 @@ package versioning
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -46,6 +47,90 @@ func shop() Request {
 			Ring: "developers", Rings: fourRings,
 			Current: &Placed{"developers", digest("d4"), held}, Next: &Placed{"testers", digest("d2"), older},
 		},
+	}
+}
+
+// What an image needs when it runs is no reason to make it anew, however long the chain.
+func TestRunTimeDependencies(t *testing.T) {
+	chain := func() Request { // web → api → mailer, when they run; api is made from base
+		r := shop()
+		mailer, api, deploy := r.Images[2], r.Images[1], r.Images[3]
+		api.Runtime = []string{"mailer"}
+		r.Images = []Source{r.Images[0], mailer, api, {Name: "web", Revision: digest("eb"), Runtime: []string{"api", "mailer"}}, deploy}
+		r.State.Current.Release = mustResolve(t, r, nothing).Release()
+		return r
+	}
+	for name, test := range map[string]struct {
+		edit func(*Request)
+		want []string
+		deps map[string]string // by image: those that the release has
+	}{
+		"nothing changes": {func(*Request) {}, nil, map[string]string{"api": "map[base:1.4.2 mailer:0.2.0] [mailer]"}},
+		"the first of a chain": {func(r *Request) { r.Images[1].Revision = digest("3b") }, []string{
+			"mailer 0.3.0; revision: sources changed: sha256:3a000000… → sha256:3b000000…",
+			"deploy 0.4.2; release: mailer 0.2.0 → 0.3.0",
+		}, map[string]string{"api": "map[base:1.4.2 mailer:0.3.0] [mailer]", "web": "map[api:0.3.1 mailer:0.3.0] [api mailer]"}},
+		"one in the middle": {func(r *Request) { r.Images[2].Revision = digest("a2") }, []string{
+			"api 0.3.2; revision: sources changed: sha256:a1000000… → sha256:a2000000…",
+			"deploy 0.4.2; release: api 0.3.1 → 0.3.2",
+		}, map[string]string{"web": "map[api:0.3.2 mailer:0.2.0] [api mailer]"}},
+		"what one in the middle is made from": {func(r *Request) { r.Images[0].Revision = digest("bb") }, []string{
+			"base 1.4.3; revision: sources changed: sha256:ba000000… → sha256:bb000000…",
+			"api 0.3.2; dependency: base 1.4.2 → 1.4.3",
+			"deploy 0.4.2; release: api 0.3.1 → 0.3.2; release: base 1.4.2 → 1.4.3",
+		}, nil},
+		"it is made from what it also needs when it runs": {func(r *Request) { r.Images[0].Revision, r.Images[2].Runtime = digest("bb"), []string{"base", "mailer"} }, []string{
+			"base 1.4.3; revision: sources changed: sha256:ba000000… → sha256:bb000000…",
+			"api 0.3.2; dependency: base 1.4.2 → 1.4.3",
+			"deploy 0.4.2; release: api 0.3.1 → 0.3.2; release: base 1.4.2 → 1.4.3",
+		}, map[string]string{"api": "map[base:1.4.3 mailer:0.2.0] [mailer]"}},
+		"one more and one fewer is nothing by itself": {func(r *Request) { r.Images[3].Runtime = []string{"base"} }, nil, map[string]string{
+			"web": "map[api:0.3.1 mailer:0.2.0] [api mailer]",
+		}},
+		"one more and one fewer is told when something is released": {func(r *Request) { r.Images[4].Revision, r.Images[3].Runtime = digest("df"), []string{"base"} }, []string{
+			"deploy 0.4.2; revision: sources changed: sha256:de000000… → sha256:df000000…",
+		}, map[string]string{"web": "map[base:1.4.2] [base]"}},
+		"what it needed goes": {func(r *Request) {
+			r.Images[2].Runtime, r.Images[3].Runtime = nil, []string{"api"}
+			r.Images = append(r.Images[:1:1], r.Images[2:]...)
+		}, []string{
+			"deploy 0.4.2; release: mailer retires after 0.2.0",
+		}, map[string]string{"api": "map[base:1.4.2] []", "web": "map[api:0.3.1] [api]"}},
+		"it is made from what it needed": {func(r *Request) { r.Images[2].Dependencies, r.Images[2].Runtime = []string{"base", "mailer"}, nil }, []string{
+			"api 0.3.2; dependency: now needs mailer 0.2.0",
+			"deploy 0.4.2; release: api 0.3.1 → 0.3.2",
+		}, nil},
+		"a release that does not tell which is which": {func(r *Request) { untold(r.State.Current.Release) }, nil, nil},
+		"the same, and what is needed changes": {func(r *Request) { untold(r.State.Current.Release); r.Images[1].Revision = digest("3b") }, []string{
+			"mailer 0.3.0; revision: sources changed: sha256:3a000000… → sha256:3b000000…",
+			"deploy 0.4.2; release: mailer 0.2.0 → 0.3.0",
+		}, map[string]string{"api": "map[base:1.4.2 mailer:0.3.0] [mailer]"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			request := chain()
+			test.edit(&request)
+			plan := mustResolve(t, request, nothing)
+			if diff := cmp.Diff(test.want, summary(plan)); diff != "" {
+				t.Errorf("changes (-want +got):\n%s", diff)
+			}
+			for name, want := range test.deps {
+				image, _ := plan.Image(name)
+				if got := fmt.Sprint(image.Dependencies, image.Runtime); got != want {
+					t.Errorf("%s has %s, want %s", name, got, want)
+				}
+			}
+			if current := request.State.Current.Release; test.want == nil && !cmp.Equal(current, plan.Release(), equateEmpty) {
+				t.Errorf("the release is another one (-current +plan):\n%s", cmp.Diff(current, plan.Release(), equateEmpty))
+			}
+		})
+	}
+}
+
+// untold makes a release one of before.
+func untold(release Release) {
+	for name, image := range release.Images {
+		image.Runtime = nil
+		release.Images[name] = image
 	}
 }
 

@@ -79,7 +79,7 @@ func (w *world) publish(p Plan) (bool, error) {
 				return false, fmt.Errorf("%s %s names %s %s, which does not exist", name, image.Version, need, version)
 			}
 		}
-		what := tagged{identity: image.Identity}
+		what := tagged{identity: image.Identity, inputs: w.inputs(name, release)}
 		if name == rootImage {
 			what.release = release
 			w.releases[image.Version] = uint64(len(w.releases) + 1)

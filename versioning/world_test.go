@@ -16,13 +16,15 @@ type world struct {
 	assigned Assigned                      // by the newest record
 	releases map[Version]uint64            // the number of each, by version of the root image
 	sources  map[string]Source
-	needs    map[string][]string // what each image needs, whether present or not
+	needs    map[string][]string // what each image is made from, whether present or not
+	runs     map[string][]string // what it needs when it runs
 }
 
 // tagged is a version in the registry. One without identity is foreign: no record
 // assigned it.
 type tagged struct {
 	identity string
+	inputs   string  // what it was made from, and what it must not be made anew for
 	release  Release // of a root image
 }
 
@@ -34,7 +36,7 @@ var order = []string{"base", "lib", "api", "web", rootImage}
 func newWorld(needs map[string][]string) *world {
 	w := &world{
 		rings: fourRings, held: map[string]Version{}, registry: map[string]map[Version]tagged{},
-		releases: map[Version]uint64{}, sources: map[string]Source{}, needs: needs,
+		releases: map[Version]uint64{}, sources: map[string]Source{}, needs: needs, runs: map[string][]string{},
 	}
 	w.edit(rootImage, 1)
 	return w
@@ -43,7 +45,7 @@ func newWorld(needs map[string][]string) *world {
 func (w *world) clone() *world {
 	c := &world{
 		rings: w.rings, held: maps.Clone(w.held), registry: map[string]map[Version]tagged{},
-		assigned: w.assigned, releases: maps.Clone(w.releases), sources: maps.Clone(w.sources), needs: w.needs,
+		assigned: w.assigned, releases: maps.Clone(w.releases), sources: maps.Clone(w.sources), needs: w.needs, runs: maps.Clone(w.runs),
 	}
 	for image, versions := range w.registry {
 		c.registry[image] = maps.Clone(versions)
@@ -69,7 +71,7 @@ func (w *world) key() string {
 		fmt.Fprintf(&b, "%s%v ", image, w.assigned[image])
 	}
 	for _, image := range sortedKeys(w.sources) {
-		fmt.Fprintf(&b, "%s%s%s ", image, w.sources[image].Revision, w.sources[image].Floor)
+		fmt.Fprintf(&b, "%s%s%s%s ", image, w.sources[image].Revision, w.sources[image].Floor, w.runs[image])
 	}
 	return b.String()
 }
@@ -133,18 +135,55 @@ func (w *world) request(ring string) (Request, error) {
 	})
 	for _, image := range images {
 		source := w.sources[image]
-		for _, need := range w.needs[image] {
-			if _, present := w.sources[need]; present {
-				source.Dependencies = append(source.Dependencies, need)
-			}
-		}
+		source.Dependencies, source.Runtime = w.present(w.needs[image]), w.present(w.runs[image])
 		request.Images = append(request.Images, source)
 	}
 	return request, nil
 }
 
+func (w *world) present(images []string) (present []string) {
+	for _, image := range images {
+		if _, found := w.sources[image]; found {
+			present = append(present, image)
+		}
+	}
+	return present
+}
+
+// inputs are what an image is made from with the versions of a release. Of the root image
+// they do not say all.
+func (w *world) inputs(image string, release Release) string {
+	inputs := []string{w.sources[image].Revision}
+	for _, need := range w.present(w.needs[image]) {
+		inputs = append(inputs, need+" "+release.Images[need].Version.String())
+	}
+	return strings.Join(inputs, ", ")
+}
+
+// checkChanged holds what changes to what the images were made from: all of these do that
+// were not made from the same, or have a wish, and no others.
+func (w *world) checkChanged(p Plan, request Request) error {
+	release := p.Release()
+	for _, source := range request.Images {
+		image, _ := p.Image(source.Name)
+		was, known := w.registry[source.Name][image.Previous]
+		held := request.State.Current != nil && request.State.Current.Release.Images[source.Name].Version == image.Previous
+		if source.Name == rootImage || !known || !held {
+			continue
+		}
+		same := was.inputs == w.inputs(source.Name, release)
+		if wish := source.Rebuild || source.Major || source.Floor.Compare(image.Previous) > 0; image.Changed == same && !wish {
+			return fmt.Errorf("%s %s was made from %s, is made from %s, and changed is %t", source.Name, image.Previous, was.inputs, w.inputs(source.Name, release), image.Changed)
+		}
+	}
+	return nil
+}
+
 // checkPlan holds each changed image to the next ring and to its predecessor.
 func (w *world) checkPlan(p Plan, request Request) error {
+	if err := w.checkChanged(p, request); err != nil {
+		return err
+	}
 	for _, image := range p.Images {
 		floor := w.sources[image.Name].Floor
 		if !image.Changed {

@@ -119,8 +119,8 @@ type ImageDocument struct {
 	// versions already, or a major version that is reviewed like code. Three
 	// numbers and nothing after them.
 	Version string `json:"version,omitempty" jsonschema:"pattern=^(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)$,example=5.2.0"`
-	// Images of the project that this one needs at run time. What it needs at
-	// build time is found in its container file. The root image needs all the
-	// others, and no image names it.
+	// Images of the project that this one needs at run time. Their changes give
+	// it no new version. What it needs at build time is found in its container
+	// file. The root image needs all the others, and no image names it.
 	Depends []string `json:"depends,omitempty" jsonschema:"uniqueItems=true,example=[mailer]"`
 }

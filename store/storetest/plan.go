@@ -19,7 +19,8 @@ var (
 // Shape is what a project has.
 type Shape struct {
 	Rings  []string
-	Needs  map[string][]string // of images
+	Needs  map[string][]string // of images: what they are made from
+	Runs   map[string][]string // what they need when they run
 	Images []string            // those that are needed come first, the root image last
 }
 

@@ -61,11 +61,14 @@ func (p Planner) Request(ctx context.Context, sources Shop, ring string, merge .
 // Sources is what the project says of its images.
 func (s Shape) Sources(sources Shop) []versioning.Source {
 	var images []versioning.Source
+	present := func(needs []string) []string {
+		return slices.DeleteFunc(slices.Clone(needs), func(need string) bool { return sources[need] == 0 })
+	}
 	for _, name := range s.Images {
-		if revision, present := sources[name]; present {
+		if revision, found := sources[name]; found {
 			images = append(images, versioning.Source{
 				Name: name, Revision: registry.DigestOf(fmt.Append(nil, revision)), Platforms: []string{"linux/amd64"},
-				Dependencies: slices.DeleteFunc(slices.Clone(s.Needs[name]), func(need string) bool { return sources[need] == 0 }),
+				Dependencies: present(s.Needs[name]), Runtime: present(s.Runs[name]),
 			})
 		}
 	}

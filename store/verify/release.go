@@ -148,8 +148,14 @@ func (v *verifier) labels(ctx context.Context, repository registry.Repository, t
 	want := map[string]string{
 		labels.Version: image.Version.String(), labels.Revision: image.Revision, labels.RefName: release.Project + "/" + name,
 	}
-	for need, version := range image.Dependencies {
+	for need, version := range image.Inputs() {
 		want[labels.Dependency+need] = version.String()
+	}
+	for _, need := range image.Runtime { // it says what the image was built beside
+		beside := have[labels.Dependency+need]
+		if _, err := versioning.Parse(beside); err != nil && beside != "" {
+			want[labels.Dependency+need] = image.Dependencies[need].String()
+		}
 	}
 	v.noted(func() {
 		if err != nil {

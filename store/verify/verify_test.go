@@ -90,6 +90,40 @@ func TestVerifyFindsForgedLabels(t *testing.T) {
 	}
 }
 
+// What an image needs when it runs may be newer than what its label says.
+func TestVerifyOfRunTimeDependencies(t *testing.T) {
+	s := newServer(t)
+	s.Shape.Runs = map[string][]string{"web": {"mail"}, "jobs": {"mail"}}
+	s.Release(storetest.First, "developers")
+	second := s.Release(storetest.With(storetest.First, storetest.Shop{"mail": 2}), "developers")
+	web, _ := second.Plan.Image("web")
+	mail, _ := second.Plan.Image("mail")
+	if !mail.Changed || web.Changed || web.Dependencies["mail"] != mail.Version {
+		t.Fatalf("the plan is\n%s", second.Plan)
+	}
+	findings := func() (texts []string) {
+		report, err := verify.Verify(context.Background(), s.Open(nil), nil)
+		must(t, err)
+		for _, finding := range report.Findings {
+			texts = append(texts, finding.String())
+		}
+		return texts
+	}
+	if found := findings(); len(found) > 0 {
+		t.Errorf("findings %q", found)
+	}
+	third := s.Next(storetest.With(storetest.First, storetest.Shop{"mail": 2, "web": 2}), "developers")
+	web, _ = third.Plan.Image("web")
+	forged := labels.Image(labels.Info(third.Plan, web))
+	forged[labels.Dependency+"mail"] = "latest"
+	third.Digests["web"] = s.Push("web", forged)
+	_, err := s.Open(nil).Publish(context.Background(), third)
+	must(t, err)
+	if found := findings(); len(found) != 1 || !strings.Contains(found[0], `its label dependency.mail says "latest", release `) {
+		t.Errorf("findings %q", found)
+	}
+}
+
 func TestVerifyOfARegistryThatFails(t *testing.T) {
 	s := newServer(t)
 	s.Release(storetest.First, "developers")

@@ -10,6 +10,7 @@ ENV CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH
 
 FROM source AS build-cli
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
+    GOOS= GOARCH= go generate ./builder/runner && \
     go build -trimpath -ldflags "-s -w -X main.version=$VERSION" -o /out/quoit ./cmd/quoit
 
 FROM source AS build-frontend

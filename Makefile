@@ -12,7 +12,8 @@ help: ## Print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## Build bin/quoit and bin/quoit-frontend
+build: ## Build bin/quoit, with the programs that BuildKit runs for it, and bin/quoit-frontend
+	@go generate ./builder/runner
 	@$(GO_BUILD) -o bin/ ./cmd/quoit ./cmd/quoit-frontend
 
 .PHONY: up

@@ -15,8 +15,9 @@
 // plan once more, of what BuildKit got, and both have to agree. Whatever else is to run on
 // the same BuildKit, like a gate, begins with [Connect].
 //
-// Without a frontend image, the executable of this process is also a step of the build;
-// so its main function begins with [AnswerStep].
+// Without a frontend image, a program of package builder/runner is a step of the build. A
+// command that was built without those is that program itself, so its main function begins
+// with [disk.AnswerStep].
 package builder
 
 import (

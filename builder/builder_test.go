@@ -13,8 +13,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/buildkit/client"
-	gateway "github.com/moby/buildkit/frontend/gateway/client"
-	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/quoitbuild/quoit/frontend"
@@ -187,29 +185,6 @@ func TestProgressGoesToWhoeverWantsItToo(t *testing.T) {
 	}
 	if unwatched := (Solve{}).watch(from); unwatched != from {
 		t.Error("nobody watches, and it is passed on")
-	}
-}
-
-func TestThisBinaryAsABuildStep(t *testing.T) {
-	if step, err := AnswerStep(t.Context(), []string{"build"}); step || err != nil {
-		t.Errorf("a command is a step: %v", err)
-	}
-	if step, err := AnswerStep(t.Context(), []string{frontend.HashCommand, "/nonexistent", "/nonexistent", "/nonexistent"}); !step || err == nil {
-		t.Errorf("%v, %v", step, err)
-	}
-	linux := []gateway.WorkerInfo{{Platforms: []ocispecs.Platform{{OS: "plan9", Architecture: "mips"}}}}
-	if err := checkArchitecture(linux); err == nil || !strings.Contains(err.Error(), "# syntax=…") {
-		t.Error(err)
-	}
-	script := filepath.Join(t.TempDir(), "script")
-	if err := os.WriteFile(script, []byte("#!/bin/sh\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := checkStatic(script); !errors.Is(err, errNotStatic) {
-		t.Error(err)
-	}
-	if st, path, err := runSelf(nil); err != nil || st.Output() == nil || !strings.HasPrefix(path, "/builder.test") {
-		t.Errorf("%s, %v", path, err)
 	}
 }
 

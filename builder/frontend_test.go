@@ -3,11 +3,11 @@ package builder
 import (
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/quoitbuild/quoit/builder/runner"
 	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/internal/gatewaytest"
@@ -18,9 +18,6 @@ import (
 // TestWithoutAFrontendImageTheProcessItselfPlans: by the manifest that was read, not
 // by a copy of it that came through BuildKit.
 func TestWithoutAFrontendImageTheProcessItselfPlans(t *testing.T) {
-	if runtime.GOOS+"/"+runtime.GOARCH != "linux/amd64" {
-		t.Skip("the test's BuildKit only runs binaries for linux/amd64")
-	}
 	dir := t.TempDir()
 	text := "project: acme/shop\nregistry: registry.example.com\nimages: {deploy: .}\n"
 	for name, content := range map[string]string{"quoit.yaml": text, "Dockerfile": "FROM scratch\nCOPY quoit.yaml /\n"} {
@@ -32,7 +29,7 @@ func TestWithoutAFrontendImageTheProcessItselfPlans(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := job{Options: Options{Dir: dir, File: filepath.Join(dir, "quoit.yaml"), Manifest: m}}
+	j := job{Options: Options{Dir: dir, File: filepath.Join(dir, "quoit.yaml"), Manifest: m}, programs: runner.Programs{"amd64": {}}}
 	j.log = j.readLog(t.Context(), "")
 	j.Frontend = frontend.Options{Request: frontend.RequestPlan, Registry: "registry.example.com"}
 	gw := gatewaytest.New()

@@ -19,6 +19,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/tonistiigi/fsutil"
 
+	"github.com/quoitbuild/quoit/builder/runner"
 	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/store"
@@ -30,7 +31,8 @@ type job struct {
 	Options
 	log *reading
 	looked
-	part int // of the images that are pushed, from 0
+	part     int             // of the images that are pushed, from 0
+	programs runner.Programs // if the frontend is the one in this binary
 }
 
 // answer is what a job gave.
@@ -43,6 +45,13 @@ type answer struct {
 
 // run runs the job.
 func (j job) run(ctx context.Context, c *Client) (answer, error) {
+	if j.Manifest.Syntax == "" {
+		programs, err := runner.Find()
+		if err != nil {
+			return answer{}, err
+		}
+		j.programs = programs
+	}
 	opt, err := j.solveOpt()
 	if err != nil {
 		return answer{}, err
@@ -181,10 +190,7 @@ func (j job) exporters() *exporters {
 // frontend runs the manifest's frontend image, or the one in this binary.
 func (j job) frontend(ctx context.Context, gw gateway.Client) (*gateway.Result, error) {
 	if j.Manifest.Syntax == "" {
-		if err := checkArchitecture(gw.BuildOpts().Workers); err != nil {
-			return nil, err
-		}
-		host := frontend.Host{Runner: runSelf, Folder: j.Dir, Manifest: j.Manifest.Source.Data, Fresh: j.fresh, Record: func(ctx context.Context) (string, error) {
+		host := frontend.Host{Runner: j.programs.Runner, Folder: j.Dir, Key: sharedKey(j.Dir), Manifest: j.Manifest.Source.Data, Fresh: j.fresh, Record: func(ctx context.Context) (string, error) {
 			return j.log.record(ctx, j.Frontend.Record)
 		}}
 		if j.plan != nil {
@@ -231,23 +237,21 @@ func (j job) solveOpt() (client.SolveOpt, error) {
 	}
 	opt := client.SolveOpt{
 		Ref:           identity.NewID(),
-		SharedKey:     sharedKey(j.Dir),
 		FrontendAttrs: j.options().Attrs(),
 		LocalMounts:   map[string]fsutil.FS{"context": root, "dockerfile": manifestDir},
 	}
-	if j.Manifest.Syntax == "" {
-		opt.LocalMounts[runnerLocal], err = selfFS()
+	if j.Manifest.Syntax != "" {
+		opt.SharedKey = sharedKey(j.Dir) // else each local source has a key of its own
 	}
+	maps.Copy(opt.LocalMounts, j.programs.Locals())
 	if j.whole != nil {
 		opt.LocalMounts["context"] = j.whole
 	}
 	if j.sending != nil {
-		// Each local source has a key of its own, and the runner's is that of all projects.
-		opt.SharedKey = ""
 		delete(opt.LocalMounts, "context")
 		maps.Copy(opt.LocalMounts, j.sending.files)
 	}
-	return opt, err
+	return opt, nil
 }
 
 // options are the frontend's options of this job.

@@ -27,6 +27,9 @@ type Host struct {
 	// Folder is the project's root folder on this machine, so that small files
 	// are read without a detour over BuildKit; "" if it is elsewhere.
 	Folder string
+	// Key tells the project's folder apart from others whose files a BuildKit has; "" if
+	// the client's sessions do.
+	Key string
 	// Manifest is the manifest's text, nil to read it through BuildKit.
 	Manifest []byte
 	// Record says what [Options.Record] is once that is known: it is asked when the

@@ -46,7 +46,7 @@ func (g gateway) open(ctx context.Context) (source *dockerui.Source, at place, e
 		return nil, place{}, fmt.Errorf("reading the manifest: %w", err)
 	}
 	remote, err := g.remoteTree(ctx)
-	return source, place{remote: remote, session: localSession(g)}, err
+	return source, place{remote: remote, session: localSession(g), key: g.host.Key}, err
 }
 
 // remoteTree returns the project's tree if the client does not send it.
@@ -94,7 +94,7 @@ func (g gateway) control(ctx context.Context, d declared) (*controlFiles, error)
 		local := bk.Local(localName,
 			bk.SessionID(d.at.session),
 			bk.FollowPaths(d.controlPaths()),
-			bk.SharedKeyHint("quoit:"+d.manifest.Project+":control"),
+			d.at.hint(d.manifest.Project+":control"),
 			bk.Differ(bk.DiffNone, false),
 			dockerui.WithInternalName("load container files and ignore files"),
 		)
@@ -184,7 +184,7 @@ func (g gateway) hashIn(ctx context.Context, req revision.Request, mounts ...bk.
 	// The runner is a mount, as BuildKit knows those by their contents, and a
 	// local source in the place of the root by its session.
 	step := bk.Scratch().Run(append(mounts,
-		bk.Args([]string{"/runner" + binary, HashCommand, "/project", "/request/" + requestFile, "/answer/" + responseFile}),
+		bk.Args([]string{"/runner" + binary, revision.StepCommand, "/project", "/request/" + requestFile, "/answer/" + responseFile}),
 		bk.AddMount("/runner", root, bk.Readonly),
 		bk.AddMount("/request", request, bk.Readonly),
 		bk.Network(bk.NetModeNone),

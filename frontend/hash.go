@@ -22,12 +22,9 @@ import (
 	"github.com/quoitbuild/quoit/versioning"
 )
 
-// HashCommand is the first argument that makes a binary of ours answer a
-// revision request; the folders of project, request and answer follow. See [Hash].
-const HashCommand = "hash"
-
 // Runner says how to run a binary of ours in a build step, where the project's
-// files are: the file system that has it and its path there.
+// files are: the file system that has it and its path there. Its arguments are
+// [revision.StepCommand] and the paths of project, request and answer.
 type Runner func(client.Client) (fs bk.State, path string, err error)
 
 const (

@@ -37,6 +37,12 @@ type declared struct {
 type place struct {
 	remote  *bk.State // the tree if it is not the client's: git, an archive
 	session string    // of the client that has the tree
+	key     string    // of the project's folder, see [Host.Key]
+}
+
+// hint is a part of the name under which BuildKit keeps what it got of a project.
+func (p place) hint(project string) bk.LocalOption {
+	return bk.SharedKeyHint("quoit:" + project + p.key)
 }
 
 // project is everything that is read of the project's files before a compile.
@@ -79,7 +85,7 @@ func readManifest(ctx context.Context, r run) (declared, error) {
 func (p place) local(project string, selection llb.Selection, noCache bool) bk.State {
 	options := []bk.LocalOption{
 		bk.SessionID(p.session),
-		bk.SharedKeyHint("quoit:" + project),
+		p.hint(project),
 		bk.IncludePatterns(selection.Include),
 		bk.ExcludePatterns(selection.Exclude),
 		dockerui.WithInternalName("load the project's files"),
@@ -102,7 +108,7 @@ func (p project) context(source llb.Source) bk.State {
 func (p place) own(project, name string, fresh bool) bk.State {
 	options := []bk.LocalOption{
 		bk.SessionID(p.session),
-		bk.SharedKeyHint("quoit:" + project),
+		p.hint(project),
 		dockerui.WithInternalName("load what is read of the project's files"),
 	}
 	if fresh {

@@ -15,16 +15,23 @@ import (
 	"time"
 )
 
-// wire is a way to the stack's BuildKit that counts what is sent there.
+// wire is a way to a BuildKit that counts what is sent there.
 type wire struct {
 	Address string
+	to      string // a socket
 	sent    atomic.Int64
 	// first is called before the first connection is passed on.
 	first func()
 	once  sync.Once
 }
 
+// newWire leads to the stack's BuildKit.
 func newWire(t *testing.T, first func()) *wire {
+	t.Helper()
+	return newWireTo(t, stack.BuildkitHost, first)
+}
+
+func newWireTo(t *testing.T, host string, first func()) *wire {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "wire-") // a socket's path has to be short
 	if err != nil {
@@ -37,7 +44,7 @@ func newWire(t *testing.T, first func()) *wire {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { listener.Close() })
-	w := &wire{Address: "unix://" + path, first: first}
+	w := &wire{Address: "unix://" + path, to: strings.TrimPrefix(host, "unix://"), first: first}
 	go func() {
 		for {
 			from, err := listener.Accept()
@@ -57,7 +64,7 @@ func (w *wire) carry(from net.Conn) {
 			w.first()
 		}
 	})
-	to, err := net.Dial("unix", strings.TrimPrefix(stack.BuildkitHost, "unix://"))
+	to, err := net.Dial("unix", w.to)
 	if err != nil {
 		return
 	}

@@ -60,6 +60,9 @@ func runTests(m *testing.M) (code int, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(bin)) }()
 	quoitFile = filepath.Join(bin, "quoit")
+	if output, err := exec.Command("go", "generate", "../builder/runner").CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("building quoit's own programs: %w\n%s", err, output)
+	}
 	if err := buildQuoit(quoitFile); err != nil {
 		return 0, err
 	}

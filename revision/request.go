@@ -6,6 +6,10 @@ import "github.com/opencontainers/go-digest"
 // any byte that goes into a revision raises it.
 const Scheme = 1
 
+// StepCommand is the first argument of a program that answers a Request, in a step of a
+// build; the paths of project, request and answer follow.
+const StepCommand = "hash"
+
 // Request is what the hash step is asked: for each image, what of the project's
 // tree it reads. It travels as JSON.
 type Request struct {

@@ -26,6 +26,8 @@ func TestPackagesLinkNoMoreThanTheyShould(t *testing.T) {
 			"github.com/google/go-containerregistry", "k8s.io/", "sigs.k8s.io/", "github.com/fluxcd/", "github.com/spf13/cobra",
 			own + "registry", own + "store", own + "builder", own + "deploy", own + "board",
 		},
+		// It is sent to every builder.
+		"cmd/quoit-runner": {"net/http", "os/exec", "google.golang.org/grpc", "github.com/moby/buildkit/client", own + "frontend"},
 		// Which objects there should be is known without a cluster.
 		"deploy/render": {"k8s.io/client-go", "sigs.k8s.io/controller-runtime", "github.com/fluxcd/"},
 		"manifest":      pure,

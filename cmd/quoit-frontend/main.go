@@ -34,9 +34,10 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
+	if step, err := disk.AnswerStep(ctx, args); step {
+		return err
+	}
 	switch {
-	case len(args) == 4 && args[0] == frontend.HashCommand:
-		return disk.AnswerFile(ctx, args[1], args[2], args[3])
 	case len(args) == 1 && (args[0] == "version" || args[0] == "--version"):
 		fmt.Println("quoit-frontend", version)
 		return nil

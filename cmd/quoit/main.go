@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/quoitbuild/quoit/builder"
+	"github.com/quoitbuild/quoit/revision/disk"
 )
 
 // version is set when the command is built.
@@ -52,7 +52,7 @@ func main() {
 
 // run runs the command line and returns its exit code.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
-	if step, err := builder.AnswerStep(ctx, args); step {
+	if step, err := disk.AnswerStep(ctx, args); step {
 		return report(errOut, err)
 	}
 	root := newRootCmd()

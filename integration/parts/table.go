@@ -127,6 +127,8 @@ var parts = []part{
 			TestStockClients
 			TestStockClientsAndUnchangedImages
 			TestStrangeFiles
+			TestTheRunnerIsSentOnce
+			TestTheRunnersOfTheCommand
 			TestTwoBuildersMakeTheSameImages
 			TestWarningsNameTheirFiles
 			TestWellKnownLayouts

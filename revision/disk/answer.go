@@ -57,6 +57,16 @@ func answer(ctx context.Context, dir string, req revision.Request, o Options, se
 	return response, err
 }
 
+// AnswerStep does the work of a build step if args, without the program's name, say that
+// this process is one: [revision.StepCommand] and the paths of [AnswerFile]. Then it
+// returns true, and the process ends.
+func AnswerStep(ctx context.Context, args []string) (bool, error) {
+	if len(args) != 4 || args[0] != revision.StepCommand {
+		return false, nil
+	}
+	return true, AnswerFile(ctx, args[1], args[2], args[3])
+}
+
 // maxRequest bounds a Request, in bytes; that of a thousand images has one million.
 const maxRequest = 1 << 30
 

@@ -128,6 +128,17 @@ func TestAnswerFile(t *testing.T) {
 	})
 }
 
+func TestAProcessThatIsAStep(t *testing.T) {
+	for _, args := range [][]string{nil, {"build"}, {revision.StepCommand, "/nonexistent"}, {"build", "/nonexistent", "/nonexistent", "/nonexistent"}} {
+		if step, err := AnswerStep(t.Context(), args); step || err != nil {
+			t.Errorf("%q: it is a step: %v", args, err)
+		}
+	}
+	if step, err := AnswerStep(t.Context(), []string{revision.StepCommand, "/nonexistent", "/nonexistent", "/nonexistent"}); !step || err == nil {
+		t.Errorf("%t, error %v", step, err)
+	}
+}
+
 // Whatever is asked, no answer depends on a file outside of the project, and no loop
 // of links keeps it from ending.
 func FuzzAnswer(f *testing.F) {

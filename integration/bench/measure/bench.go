@@ -49,6 +49,9 @@ func Open(ctx context.Context, timeout time.Duration, progress io.Writer) (_ *Be
 	if b.dir, err = os.MkdirTemp("", "quoit-bench-"); err != nil {
 		return nil, err
 	}
+	if output, err := exec.CommandContext(ctx, "go", "generate", "github.com/quoitbuild/quoit/builder/runner").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("building quoit's own programs: %w\n%s", err, output)
+	}
 	b.Quoit = filepath.Join(b.dir, "quoit")
 	if err := build(ctx, b.Quoit, "cmd/quoit"); err != nil {
 		return nil, err

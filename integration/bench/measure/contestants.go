@@ -15,7 +15,6 @@ import (
 
 	bk "github.com/moby/buildkit/client/llb"
 
-	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/revision"
 )
 
@@ -180,7 +179,7 @@ func (b *Bench) Hash(p *project.Project) (Contestant, error) {
 		return Contestant{}, err
 	}
 	return Contestant{name: report.NameHash, Project: p, Command: Command{
-		Dir: b.dir, Args: []string{b.Quoit, frontend.HashCommand, p.Dir, request, filepath.Join(b.dir, "answer.json")},
+		Dir: b.dir, Args: []string{b.Quoit, revision.StepCommand, p.Dir, request, filepath.Join(b.dir, "answer.json")},
 	}}, nil
 }
 

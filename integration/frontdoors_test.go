@@ -111,8 +111,12 @@ func gitServer(t *testing.T, dir string) string {
 	return server.URL + "/project.git#main"
 }
 
+// TestEveryFrontDoorGivesTheSamePlan has the image that the repository's Dockerfile makes.
 func TestEveryFrontDoorGivesTheSamePlan(t *testing.T) {
-	front := frontendImage(t)
+	front, _, err := stack.PushTarget(t.Context(), "frontend", "quoitbuild/from-dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
 	dir, _ := project(t, "shop")
 	address := gitServer(t, dir)
 	doors := func(t *testing.T) map[string]versioning.Plan {

@@ -90,7 +90,12 @@ func buildQuoit(file string, flags ...string) error {
 }
 
 var pushFrontend = sync.OnceValues(func() (string, error) {
-	return stack.PushFrontend(context.Background())
+	file := filepath.Join(filepath.Dir(quoitFile), "quoit-frontend")
+	if err := kit.BuildFrontend(context.Background(), file); err != nil {
+		return "", err
+	}
+	ref, _, err := stack.PushFrontend(context.Background(), file)
+	return ref, err
 })
 
 // frontendImage is the reference of the frontend's image in the stack, for
@@ -104,7 +109,10 @@ func frontendImage(t *testing.T) string {
 	return ref
 }
 
-var pushCLI = sync.OnceValue(func() error { return stack.PushCLI(context.Background(), quoitFile) })
+var pushCLI = sync.OnceValue(func() error {
+	_, _, err := stack.PushCLI(context.Background(), quoitFile)
+	return err
+})
 
 // cliImage puts the image of the quoit command where container files find it
 // as ghcr.io/quoitbuild/quoit-cli:1.

@@ -11,22 +11,28 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/quoitbuild/quoit/internal/testkit/stack"
+	"github.com/quoitbuild/quoit/internal/testkit/tools"
 )
 
-// images are the targets of the Dockerfile, the repository each is pushed to,
-// and the variable that has the reference.
-var images = []struct{ target, repository, variable string }{
-	{"frontend", "quoitbuild/quoit", "QUOIT_FRONTEND"},
-	{"cli", "quoitbuild/quoit-cli", "QUOIT_CLI_IMAGE"},
+// images are those of this repository: the program in each, the repository that it is pushed
+// to, and the variable that has the reference.
+var images = []struct {
+	program, repository, variable string
+	push                          func(s *stack.Stack, ctx context.Context, program string) (ref, digest string, err error)
+}{
+	{"quoit-frontend", "quoitbuild/quoit", "QUOIT_FRONTEND", (*stack.Stack).PushFrontend},
+	{"quoit", "quoitbuild/quoit-cli", "QUOIT_CLI_IMAGE", (*stack.Stack).PushCLI},
 }
 
+// pushImages pushes the programs that `make build` has made.
 func pushImages(ctx context.Context, s *stack.Stack) error {
+	root, err := tools.RepoRoot()
+	if err != nil {
+		return err
+	}
 	for _, image := range images {
 		before := pushedDigest(ctx, s.Ref(image.repository+":1"))
-		if before == "" {
-			fmt.Printf("building the %s image (a minute or two with an empty cache)\n", image.target)
-		}
-		ref, digest, err := s.PushTarget(ctx, image.target, image.repository)
+		ref, digest, err := image.push(s, ctx, filepath.Join(root, "bin", image.program))
 		if err != nil {
 			return err
 		}
@@ -37,7 +43,7 @@ func pushImages(ctx context.Context, s *stack.Stack) error {
 		case "":
 			what = "is pushed"
 		}
-		fmt.Printf("%s %s: %s\n", image.target, what, ref)
+		fmt.Printf("the image of %s %s: %s\n", image.program, what, ref)
 	}
 	return nil
 }

@@ -59,7 +59,11 @@ func Open(ctx context.Context, timeout time.Duration, progress io.Writer) (_ *Be
 	if b.Stack, err = stack.Start(ctx, stack.Options{NoBuildkit: true, Progress: progress}); err != nil {
 		return nil, err
 	}
-	if b.frontend, err = pushFrontend(ctx, b.Stack, filepath.Join(b.dir, "quoit-frontend")); err != nil {
+	frontend := filepath.Join(b.dir, "quoit-frontend")
+	if err := stack.BuildFrontend(ctx, frontend); err != nil {
+		return nil, err
+	}
+	if b.frontend, _, err = b.Stack.PushFrontend(ctx, frontend); err != nil {
 		return nil, err
 	}
 	return b, b.Fresh(ctx)

@@ -80,22 +80,3 @@ func TestBuildsThatEndedBeforeAreNotCounted(t *testing.T) {
 		t.Errorf("%v, %v", builds, err)
 	}
 }
-
-func TestFrontendImageIsAFrontend(t *testing.T) {
-	labels, err := frontendLabels()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, key := range []string{"moby.buildkit.frontend.network.none", "moby.buildkit.frontend.caps"} {
-		if labels[key] == "" {
-			t.Errorf("label %s is missing: %v", key, labels)
-		}
-	}
-	image, err := frontendImage([]byte("binary"), labels)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if config, err := image.ConfigFile(); err != nil || !cmp.Equal(config.Config.Labels, labels) || len(config.RootFS.DiffIDs) != 1 {
-		t.Errorf("%+v, %v", config, err)
-	}
-}

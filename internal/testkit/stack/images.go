@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -27,40 +29,86 @@ const (
 	imageTag           = "1"
 )
 
-// PushFrontend builds the frontend's image from the repository's Dockerfile,
-// pushes it, and returns its reference, fit for a `# syntax=` line. The same
-// sources give the same digest.
-func (s *Stack) PushFrontend(ctx context.Context) (ref string, err error) {
-	ref, _, err = s.PushTarget(ctx, "frontend", frontendRepository)
-	return ref, err
+// PushFrontend makes the frontend's image as the Dockerfile does, of a static program,
+// pushes it, and returns its reference, fit for a `# syntax=` line, and its digest. A
+// build in BuildKit takes minutes wherever its cache of modules is empty.
+func (s *Stack) PushFrontend(ctx context.Context, program string) (ref, digest string, err error) {
+	labels, err := frontendLabels()
+	if err != nil {
+		return "", "", err
+	}
+	return s.push(ctx, frontendRepository, v1.Config{Entrypoint: []string{"/quoit-frontend"}, Labels: labels}, func(t *image.Tree) error {
+		return t.File(program, "/quoit-frontend", 0o755)
+	})
 }
 
-// PushCLI makes the image that has the quoit command of a static program, which
-// is faster than to build it, and pushes it.
-func (s *Stack) PushCLI(ctx context.Context, program string) error {
-	work, err := os.MkdirTemp("", "quoit-cli-")
+// frontendLabel finds the labels of the frontend's image in the Dockerfile.
+var frontendLabel = regexp.MustCompile(`(?m)^LABEL (moby\.buildkit\.frontend\.[a-z.]+)="([^"]*)"$`)
+
+// frontendLabels are those of the repository's Dockerfile.
+func frontendLabels() (map[string]string, error) {
+	root, err := tools.RepoRoot()
 	if err != nil {
-		return fmt.Errorf("making the image of quoit: %w", err)
+		return nil, err
 	}
-	defer os.RemoveAll(work)
-	layer, err := image.Layer(filepath.Join(work, "layer.tar"), func(t *image.Tree) error {
-		return errors.Join(t.File(image.CABundle, image.CABundle, 0o644), t.File(program, "/bin/quoit", 0o755))
-	})
+	text, err := os.ReadFile(filepath.Join(root, "Dockerfile"))
 	if err != nil {
-		return fmt.Errorf("making the image of quoit: %w", err)
+		return nil, err
 	}
-	cli, err := image.New(image.Config(v1.Config{Entrypoint: []string{"/bin/quoit"}}), layer)
-	if err != nil {
-		return fmt.Errorf("making the image of quoit: %w", err)
+	labels := map[string]string{}
+	for _, match := range frontendLabel.FindAllSubmatch(text, -1) {
+		labels[string(match[1])] = string(match[2])
 	}
-	ref, err := name.ParseReference(s.Ref(cliRepository + ":" + imageTag))
-	if err != nil {
-		return fmt.Errorf("pushing the image of quoit: %w", err)
+	if len(labels) == 0 {
+		return nil, errors.New("the Dockerfile has no labels of a frontend")
 	}
-	if err := remote.Write(ref, cli, remote.WithContext(ctx)); err != nil {
-		return fmt.Errorf("pushing the image of quoit: %w", err)
+	return labels, nil
+}
+
+// BuildFrontend builds the frontend's static program.
+func BuildFrontend(ctx context.Context, file string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", file,
+		"github.com/quoitbuild/quoit/cmd/quoit-frontend")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building the frontend: %w\n%s", err, output)
 	}
 	return nil
+}
+
+// PushCLI makes the image that has the quoit command of a static program, and pushes it.
+func (s *Stack) PushCLI(ctx context.Context, program string) (ref, digest string, err error) {
+	return s.push(ctx, cliRepository, v1.Config{Entrypoint: []string{"/bin/quoit"}}, func(t *image.Tree) error {
+		return errors.Join(t.File(image.CABundle, image.CABundle, 0o644), t.File(program, "/bin/quoit", 0o755))
+	})
+}
+
+// push makes an image of one layer and pushes it as tag 1. The same files give the same
+// digest.
+func (s *Stack) push(ctx context.Context, repository string, config v1.Config, fill func(*image.Tree) error) (ref, digest string, err error) {
+	work, err := os.MkdirTemp("", "quoit-image-")
+	if err != nil {
+		return "", "", fmt.Errorf("making %s: %w", repository, err)
+	}
+	defer os.RemoveAll(work)
+	ref = s.Ref(repository + ":" + imageTag)
+	tag, err := name.ParseReference(ref)
+	if err != nil {
+		return "", "", fmt.Errorf("making %s: %w", repository, err)
+	}
+	layer, err := image.Layer(filepath.Join(work, "layer.tar"), fill)
+	if err != nil {
+		return "", "", fmt.Errorf("making %s: %w", repository, err)
+	}
+	made, err := image.New(image.Config(config), layer)
+	if err != nil {
+		return "", "", fmt.Errorf("making %s: %w", repository, err)
+	}
+	if err := remote.Write(tag, made, remote.WithContext(ctx)); err != nil {
+		return "", "", fmt.Errorf("pushing %s: %w", repository, err)
+	}
+	is, err := made.Digest()
+	return ref, is.String(), err
 }
 
 // PushTarget builds a target of the repository's Dockerfile and pushes it to

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/look"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
@@ -30,6 +31,7 @@ func (o Options) readLog(ctx context.Context, completed string) *reading {
 		return r
 	}
 	r.asked = true
+	o.Project.Know(look.KnownContents())
 	go func() {
 		defer close(r.done)
 		r.state, r.err = o.state(ctx)

@@ -18,27 +18,35 @@ const (
 	maxCachedSize = 4 << 20 // of one, in bytes
 )
 
-// cache remembers manifests and configs by digest in a folder, "" for none. What is in it
-// is verified, and what goes wrong with it costs a request.
-type cache string
+// Contents remembers manifests and configs by digest in a folder, "" for none. Several
+// commands may use it at a time. What is in it is verified, and what goes wrong with it
+// costs a request.
+type Contents string
 
-// openCache is the one in the user's folder for caches. Its bound is kept when it is opened.
-func openCache() cache {
+// KnownContents are those in the user's folder for caches.
+func KnownContents() Contents {
 	base, err := os.UserCacheDir()
 	if err != nil {
 		return ""
 	}
-	c := cache(filepath.Join(base, "quoit", "images"))
-	c.trim()
-	return c
+	return Contents(filepath.Join(base, "quoit", "images"))
 }
 
-func (c cache) file(digest string) string {
+// Blob returns a blob that has a digest.
+func (c Contents) Blob(digest string) ([]byte, bool) {
+	_, data, ok := c.get(digest)
+	return data, ok
+}
+
+// Keep remembers a blob.
+func (c Contents) Keep(digest string, data []byte) { c.put(digest, "", data) }
+
+func (c Contents) file(digest string) string {
 	return filepath.Join(string(c), strings.ReplaceAll(digest, ":", "-"))
 }
 
 // get returns what has a digest, and its media type.
-func (c cache) get(digest string) (mediaType string, data []byte, ok bool) {
+func (c Contents) get(digest string) (mediaType string, data []byte, ok bool) {
 	if c == "" || !registry.IsDigest(digest) {
 		return "", nil, false
 	}
@@ -55,8 +63,9 @@ func (c cache) get(digest string) (mediaType string, data []byte, ok bool) {
 	return string(head), data, true
 }
 
-// put remembers it. A file is complete or not there, whoever else writes it.
-func (c cache) put(digest, mediaType string, data []byte) {
+// put remembers it, and keeps the bound. A file is complete or not there, whoever else
+// writes it.
+func (c Contents) put(digest, mediaType string, data []byte) {
 	if c == "" || !registry.IsDigest(digest) || registry.DigestOf(data) != digest || len(data) > maxCachedSize || strings.Contains(mediaType, "\n") {
 		return
 	}
@@ -71,10 +80,11 @@ func (c cache) put(digest, mediaType string, data []byte) {
 	if closed := temporary.Close(); err != nil || closed != nil || os.Rename(temporary.Name(), c.file(digest)) != nil {
 		_ = os.Remove(temporary.Name())
 	}
+	c.trim()
 }
 
 // trim removes the half that was not used longest if there are too many.
-func (c cache) trim() {
+func (c Contents) trim() {
 	entries, err := os.ReadDir(string(c))
 	if err != nil || len(entries) <= maxCached {
 		return

@@ -26,7 +26,7 @@ const patience = 15 * time.Second
 // images asks registries for images.
 type images struct {
 	at    registry.Namespace // of the project
-	cache cache
+	cache Contents
 }
 
 // found is what a reference names.

@@ -69,7 +69,7 @@ func Graph(ctx context.Context, o Options) (frontend.ImageGraph, error) {
 
 // local is the project on this machine, with the frontend's options for it.
 func (o Options) local(h frontend.Hasher) (frontend.Local, frontend.Options) {
-	images := images{at: o.At, cache: openCache()}
+	images := images{at: o.At, cache: KnownContents()}
 	o.Frontend.Filename = filepath.Base(o.File)
 	return frontend.Local{
 		Folder: o.Dir, Manifest: o.Manifest.Source.Data,

@@ -59,7 +59,7 @@ func TestAnIndexAnswersForThePlatform(t *testing.T) {
 	at := memory.New(namespace)
 	to := at.Repository("base")
 	index := pushIndex(t, to, "1", push(t, to, "arm64"), push(t, to, "amd64"))
-	i := images{at: at, cache: cache(t.TempDir())}
+	i := images{at: at, cache: Contents(t.TempDir())}
 	for _, architecture := range []string{"amd64", "arm64"} {
 		platform := ocispecs.Platform{OS: "linux", Architecture: architecture}
 		ref, dgst, config, err := i.ResolveImageConfig(t.Context(), namespace+"/base:1", sourceresolver.Opt{ImageOpt: &sourceresolver.ResolveImageOpt{Platform: &platform}})
@@ -104,7 +104,7 @@ func TestTheCacheIsNotBelieved(t *testing.T) {
 	read := func() int {
 		t.Helper()
 		before := at.asked
-		found, err := images{at: at, cache: cache(dir)}.Image(t.Context(), namespace+"/base@"+image.Digest.String(), "", nil)
+		found, err := images{at: at, cache: Contents(dir)}.Image(t.Context(), namespace+"/base@"+image.Digest.String(), "", nil)
 		if err != nil || found.Labels["for"] != "amd64" {
 			t.Errorf("error %v, the image is %+v", err, found)
 		}
@@ -126,7 +126,7 @@ func TestTheCacheIsNotBelieved(t *testing.T) {
 }
 
 func TestTheCacheHasABound(t *testing.T) {
-	c := cache(t.TempDir())
+	c := Contents(t.TempDir())
 	old := time.Unix(1, 0)
 	for i := range maxCached + 1 {
 		file := filepath.Join(string(c), fmt.Sprint(i))
@@ -134,10 +134,14 @@ func TestTheCacheHasABound(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	c.trim()
+	data := []byte("the newest")
+	c.Keep(registry.DigestOf(data), data)
 	entries, err := os.ReadDir(string(c))
 	if err != nil || len(entries) != maxCached/2+1 {
 		t.Errorf("error %v, it has %d files", err, len(entries))
+	}
+	if _, ok := c.Blob(registry.DigestOf(data)); !ok {
+		t.Error("what was put last is gone")
 	}
 	if _, err := os.Stat(filepath.Join(string(c), fmt.Sprint(maxCached))); err != nil {
 		t.Errorf("what was used last is gone: %v", err)

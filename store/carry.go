@@ -105,7 +105,7 @@ func (d *driver) open(ctx context.Context, manifest registry.Manifest) (sealed r
 	if broken != nil {
 		return records.Sealed{}, broken, nil
 	}
-	config, err := d.repository(records.Repository).Blob(ctx, registry.Descriptor{Digest: digest, Size: size})
+	config, err := d.config(ctx, registry.Descriptor{Digest: digest, Size: size})
 	if gone := new(registry.RequestError); errors.As(err, &gone) && gone.Status == http.StatusNotFound {
 		return records.Sealed{}, err, nil
 	}
@@ -118,6 +118,22 @@ func (d *driver) open(ctx context.Context, manifest registry.Manifest) (sealed r
 		d.opened[sealed.Digest] = sealed
 	}
 	return sealed, broken, nil
+}
+
+// config reads the config of a record. Who writes asks the registry, which may have lost it.
+func (d *driver) config(ctx context.Context, blob registry.Descriptor) ([]byte, error) {
+	blobs := d.project.blobs
+	if !d.reader || blobs == nil {
+		return d.repository(records.Repository).Blob(ctx, blob)
+	}
+	if config, known := blobs.Blob(blob.Digest); known {
+		return config, nil
+	}
+	config, err := d.repository(records.Repository).Blob(ctx, blob)
+	if err == nil {
+		blobs.Keep(blob.Digest, config)
+	}
+	return config, err
 }
 
 // head looks what a tag names.

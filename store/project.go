@@ -27,6 +27,7 @@ type Project struct {
 	pace registry.Pace
 	// reader is a driver that writes nothing; what it has read of the log it knows.
 	reader func() *driver
+	blobs  Blobs       // known already; nil: none are
 	wrote  atomic.Bool // more than votes, or perhaps
 }
 
@@ -46,6 +47,19 @@ func New(at registry.Namespace, project string) *Project {
 	p.reader = sync.OnceValue(func() *driver { return newReader(p) })
 	return p
 }
+
+// Blobs remembers small blobs by digest.
+type Blobs interface {
+	// Blob returns one that has that digest, if it is known.
+	Blob(digest string) ([]byte, bool)
+	// Keep remembers one. It may have none of the digest.
+	Keep(digest string, data []byte)
+}
+
+// Know lets [Project.State] take what records say from what is remembered, once the
+// registry has named them by digest. It is for who only reads, and is called before all
+// other methods.
+func (p *Project) Know(blobs Blobs) { p.blobs = blobs }
 
 // Name is the project's, like acme/shop.
 func (p *Project) Name() string { return p.name }

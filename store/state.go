@@ -49,10 +49,10 @@ func (s State) Pending() string {
 }
 
 // State reads what the log says now, for who writes: what the newest record says counts
-// for him, as he completes it first. It is a GET of the hint, with the record's config, and
-// a HEAD of the next number; more only if the hint is behind. Of a mirror it is a GET for
-// each of some rings (none: all that its log knows); a ring that was not copied there
-// is not in the table. Errors are those of [Project.History].
+// for him, as he completes it first. It is a GET of the hint, one of the record's config
+// if that is not known ([Project.Know]), and a HEAD of the next number; more only if the
+// hint is behind. Of a mirror it is a GET for each of some rings (none: all that its log
+// knows); a ring that was not copied there is not in the table. Errors are those of [Project.History].
 func (p *Project) State(ctx context.Context, rings ...string) (State, error) {
 	d := p.reader()
 	hint, err := d.get(ctx, string(records.Hint))

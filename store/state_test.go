@@ -27,6 +27,46 @@ func (s *server) stateOf(rings ...string) (store.State, []string) {
 	return state, s.Requests()
 }
 
+// blobs are remembered by digest.
+type blobs map[string][]byte
+
+func (b blobs) Blob(digest string) ([]byte, bool) {
+	data, ok := b[digest]
+	return data, ok
+}
+
+func (b blobs) Keep(digest string, data []byte) { b[digest] = data }
+
+func TestWhatIsKnownIsNotAskedFor(t *testing.T) {
+	s := newServer(t)
+	s.Release(storetest.First, "developers")
+	known := blobs{}
+	read := func() (store.State, []string) {
+		s.Requests()
+		p := s.Open(nil)
+		p.Know(known)
+		state, err := p.State(t.Context())
+		must(t, err)
+		return state, s.Requests()
+	}
+	first, _ := read()
+	second, asked := read()
+	if diff := cmp.Diff(first.Newest, second.Newest); diff != "" {
+		t.Errorf("(-asked +known):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"GET /v2/", "GET records records", "HEAD records record-00000002"}, asked); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+
+	// Who writes asks the registry, so that he learns what it has lost.
+	p := s.Open(nil)
+	p.Know(known)
+	must(t, p.Settle(t.Context(), storetest.Rings))
+	if asked := s.Requests(); !slices.Contains(asked, "GET records blob") {
+		t.Errorf("a writer asks %q", asked)
+	}
+}
+
 // settled reads the state for who only reads.
 func (s *server) settled() store.State {
 	s.T.Helper()

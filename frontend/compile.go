@@ -32,6 +32,8 @@ func newCompiler(r run, p project, pins map[string]string) *llb.Compiler {
 		Names:     p.names(),
 		Externals: llb.NewExternals(r.configs, pins),
 		Frontends: r.opts.AllowSyntax,
+		Memory:    r.compiles,
+		Version:   r.version,
 		Warn: func(ctx context.Context, source llb.Source, message string, warning client.WarnOpts) {
 			// A warning that cannot be delivered harms nobody.
 			_ = r.warn(ctx, headOf(source.Files), message, warning)

@@ -38,11 +38,7 @@ const maxResponse = 64 << 20
 // hash says what the project's files say now: the revision of each image, and the digests
 // of what else is released.
 func hash(ctx context.Context, r run, p project, c compiled) (versioning.Request, error) {
-	hashes, err := p.hashRequest(c.graphs)
-	if err != nil {
-		return versioning.Request{}, err
-	}
-	trees, err := r.hashTrees(ctx, p, hashes)
+	trees, err := r.hashTrees(ctx, p, p.hashRequest(c.graphs))
 	if err != nil {
 		return versioning.Request{}, err
 	}
@@ -88,26 +84,19 @@ func (r run) imageSource(p project, c compiled, name string, tree digest.Digest)
 }
 
 // hashRequest collects what the images read of the project.
-func (p project) hashRequest(compiled map[string][]*llb.Compiled) (revision.Request, error) {
+func (p project) hashRequest(compiled map[string][]*llb.Compiled) revision.Request {
 	req := revision.Request{Scheme: revision.Scheme}
 	for _, name := range p.manifest.ImageNames() {
 		var reads []revision.Read
 		for _, c := range compiled[name] {
-			if c.Definition == nil {
-				continue
-			}
-			r, err := revision.Reads(c.Definition, llb.IsContext)
-			if err != nil {
-				return req, fmt.Errorf("image %s: %w", name, err)
-			}
-			reads = append(reads, r...)
+			reads = append(reads, c.Reads...)
 		}
 		source := p.images[name]
 		req.Images = append(req.Images, revision.ImageInputs{
 			Name: name, Context: source.Context, Ignore: source.Ignore, Reads: revision.Merge(reads),
 		})
 	}
-	return req, nil
+	return req
 }
 
 // hashTrees returns, by image, the digest of what it reads of the tree. The work is

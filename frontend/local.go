@@ -38,6 +38,10 @@ type Local struct {
 	Configs sourceresolver.ImageMetaResolver
 	// Images has the images of the project's registry.
 	Images Images
+	// Compiles knows what container files compile to by a program of this Version; nil:
+	// that is not known.
+	Compiles llb.Memory
+	Version  string
 	// Hasher knows the project's files.
 	Hasher Hasher
 	// Record says what [Options.Record] is, as [Host.Record] does; nil: what they say.
@@ -76,10 +80,7 @@ func Plan(ctx context.Context, l Local, o Options) (Planned, error) {
 	if err != nil {
 		return Planned{}, forClients(err)
 	}
-	all, err := k.hashRequest(k.graphs)
-	if err != nil {
-		return Planned{}, err
-	}
+	all := k.hashRequest(k.graphs)
 	planned := Planned{Plan: k.Plan, Reads: all.Images, InGraph: map[string]bool{}, Control: k.controlFiles()}
 	for _, image := range all.Images {
 		planned.InGraph[image.Name] = k.inGraph(image.Name)
@@ -115,6 +116,7 @@ func (l Local) run(o Options) (run, error) {
 	})
 	files := localFiles{l, o.Filename}
 	return run{gateway: alone, files: files, configs: l.Configs, images: l.Images, hasher: files, opts: o, warn: files.warn,
+		compiles: l.Compiles, version: l.Version,
 		newest: func(ctx context.Context) (string, error) {
 			if l.Record == nil {
 				return o.Record, nil

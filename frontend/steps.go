@@ -45,6 +45,9 @@ type run struct {
 	known   func() records.Sealed                 // see [Local.Newest]
 	warn    warner
 	opts    Options
+	// compiles and version are those of [Local].
+	compiles llb.Memory
+	version  string
 	// pinned are the digests of externals, by reference, if they are known already.
 	pinned map[string]string
 	fresh  bool  // see [Host.Fresh]

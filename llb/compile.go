@@ -18,38 +18,62 @@ import (
 	"github.com/moby/buildkit/frontend/subrequests/outline"
 	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/moby/buildkit/solver/pb"
+	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 	"github.com/opencontainers/go-digest"
-	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quoitbuild/quoit/labels"
+	"github.com/quoitbuild/quoit/revision"
 )
 
-// run compiles a unit.
+// run compiles a unit, if that is not remembered.
 func (c *Compiler) run(ctx context.Context, u *unit) (*Compiled, error) {
-	source := u.source
+	if ref, _, _ := u.source.Syntax(); ref != "" || c.Memory == nil {
+		return c.anew(newImageClient(ctx, c, u))
+	}
+	key, err := c.key(u)
+	if err != nil {
+		return nil, err
+	}
+	inner := newImageClient(ctx, c, u)
+	if known := c.recall(inner, key); known != nil {
+		return inner.complete(known), nil
+	}
+	inner = newImageClient(ctx, c, u) // what was asked in vain does not count
+	compiled, err := c.anew(inner)
+	if err == nil {
+		c.remember(inner, key, compiled)
+	}
+	return compiled, err
+}
+
+// anew compiles a unit.
+func (c *Compiler) anew(inner *imageClient) (*Compiled, error) {
+	source := inner.source
 	if err := source.check(c.Frontends); err != nil {
 		return nil, inSource(err, source)
 	}
-	inner := newImageClient(ctx, c, u)
-	compile := func() (*Compiled, error) { return c.dockerfile(ctx, inner, source, u.platform) }
+	compile := c.dockerfile
 	if ref, _, _ := source.Syntax(); ref != "" {
-		compile = func() (*Compiled, error) { return c.forward(ctx, inner, u.platform) }
+		compile = c.forward
 	}
-	compiled, err := compile()
+	compiled, err := compile(inner.ctx, inner)
 	if err != nil {
 		return nil, inSource(err, source)
 	}
 	if compiled.Recipe == "" {
 		compiled.Recipe = wholeRecipe(source)
 	}
-	compiled.Source = source
-	compiled.Platform = u.platform
-	compiled.Externals, compiled.Siblings = inner.used()
-	return compiled, nil
+	if compiled.scratch = compiled.Definition == nil; !compiled.scratch {
+		if compiled.Reads, err = revision.Reads(compiled.Definition, IsContext); err != nil {
+			return nil, fmt.Errorf("image %s: %w", source.Name, err)
+		}
+	}
+	return inner.complete(compiled), nil
 }
 
 // dockerfile compiles with the embedded compiler.
-func (c *Compiler) dockerfile(ctx context.Context, inner *imageClient, source Source, platform ocispecs.Platform) (*Compiled, error) {
+func (c *Compiler) dockerfile(ctx context.Context, inner *imageClient) (*Compiled, error) {
+	source, platform := inner.source, inner.unit.platform
 	ui, err := dockerui.NewClient(inner)
 	if err != nil {
 		return nil, fmt.Errorf("image %s: %w", source.Name, err)
@@ -132,27 +156,36 @@ func (c *Compiler) Outline(ctx context.Context, name string) (*outline.Outline, 
 }
 
 func (c *Compiler) warner(ctx context.Context, u *unit) linter.LintWarnFunc {
-	source := u.source
-	if c.Warn == nil || platforms.FormatAll(u.platform) != platforms.FormatAll(source.Platforms[0]) {
-		return nil // once for an image, not for each of its platforms
+	if !c.warns(u) {
+		return nil
 	}
 	return func(rule, description, url, message string, location []parser.Range) {
 		line := 0
 		if len(location) > 0 {
 			line = location[0].Start.Line
 		}
-		w := warning{linter.LintFormatShort(rule, message, line), client.WarnOpts{
-			Level:      1,
-			Detail:     [][]byte{[]byte(description)},
-			URL:        url,
-			SourceInfo: sourceInfo(source),
-			Range:      pbRanges(location),
-		}}
-		c.mu.Lock()
-		u.warnings = append(u.warnings, w)
-		c.mu.Unlock()
-		c.Warn(ctx, source, w.message, w.opts)
+		c.warn(ctx, u, warning{linter.LintFormatShort(rule, message, line), client.WarnOpts{
+			Level:  1,
+			Detail: [][]byte{[]byte(description)},
+			URL:    url,
+			Range:  pbRanges(location),
+		}})
 	}
+}
+
+// warns tells whether warnings of a unit are told: once for an image, not for each of its
+// platforms.
+func (c *Compiler) warns(u *unit) bool {
+	return c.Warn != nil && platforms.FormatAll(u.platform) == platforms.FormatAll(u.source.Platforms[0])
+}
+
+// warn tells a warning, and keeps it for those that are equal.
+func (c *Compiler) warn(ctx context.Context, u *unit, w warning) {
+	c.mu.Lock()
+	u.warnings = append(u.warnings, w)
+	c.mu.Unlock()
+	w.opts.SourceInfo = sourceInfo(u.source)
+	c.Warn(ctx, u.source, w.message, w.opts)
 }
 
 // innerOptions are the options of one image's compile: the build's without what
@@ -224,12 +257,22 @@ func pbRanges(ranges []parser.Range) []*pb.Range {
 
 // isScratch tells whether a compiled image has no layer at all, so that a
 // child of it starts from scratch too.
-func (c *Compiled) isScratch() bool { return c.Definition == nil && !c.unknown }
+func (c *Compiled) isScratch() bool { return c.scratch }
 
 // baseConfig is the image's config as a child's compile sees it.
 func (c *Compiled) baseConfig() ([]byte, error) {
-	config := c.Config
-	config.Config.Labels = maps.Clone(config.Config.Labels)
+	given := c.config
+	if given == nil {
+		var err error
+		if given, err = json.Marshal(c.Config); err != nil {
+			return nil, fmt.Errorf("image %s: writing its config: %w", c.Source.Name, err)
+		}
+	}
+	// Read even if it was just written, so that one that is remembered is the same.
+	var config dockerspec.DockerOCIImage
+	if err := json.Unmarshal(given, &config); err != nil {
+		return nil, fmt.Errorf("image %s: reading its config: %w", c.Source.Name, err)
+	}
 	labels.Strip(config.Config.Labels)
 	if c.isScratch() {
 		config.RootFS.DiffIDs, config.History = nil, nil

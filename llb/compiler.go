@@ -2,6 +2,7 @@ package llb
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,6 +15,8 @@ import (
 	"github.com/moby/buildkit/solver/pb"
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quoitbuild/quoit/revision"
 )
 
 // Compiled is an image's graph for one platform, with marks in place of its
@@ -21,9 +24,13 @@ import (
 type Compiled struct {
 	Source   Source
 	Platform ocispecs.Platform
-	// Definition is the graph; an image FROM scratch without steps has none.
+	// Definition is the graph. An image FROM scratch without steps has none, nor has one
+	// that a [Memory] knows.
 	Definition *pb.Definition
-	// Config is the image's config, BaseConfig that of its final stage's base.
+	// Reads is what the graph reads of the image's context.
+	Reads []revision.Read
+	// Config is the image's config, BaseConfig that of its final stage's base; neither is
+	// there if there is no graph because a Memory knows the image.
 	Config     dockerspec.DockerOCIImage
 	BaseConfig *dockerspec.DockerOCIImage
 	// Externals are the digests of the images that are not the project's, by
@@ -42,7 +49,9 @@ type Compiled struct {
 	// Epoch is SOURCE_DATE_EPOCH, if given.
 	Epoch *time.Time
 
-	unknown bool // it stands for an image that is not compiled yet
+	unknown bool            // it stands for an image that is not compiled yet
+	scratch bool            // it has no layer
+	config  json.RawMessage // of one that a Memory knows
 }
 
 // Compiler compiles the images of one project. Each image and platform is
@@ -61,6 +70,10 @@ type Compiler struct {
 	Externals *Externals
 	// Frontends are the images that container files may name in a syntax line.
 	Frontends Frontends
+	// Memory knows compiles of earlier; nil: none. What it knows has no graph, so with a
+	// Memory nothing can be built. Version is that of the program: another one asks anew.
+	Memory  Memory
+	Version string
 	// Warn receives the compiler's warnings.
 	Warn func(ctx context.Context, source Source, message string, opts client.WarnOpts)
 

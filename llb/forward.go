@@ -16,7 +16,6 @@ import (
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/opencontainers/go-digest"
-	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quoitbuild/quoit/labels"
@@ -25,8 +24,8 @@ import (
 // forward compiles with the frontend that the container file's syntax line
 // names. It gets the same marks, as inputs; siblings are those that the file
 // mentions by name.
-func (c *Compiler) forward(ctx context.Context, inner *imageClient, platform ocispecs.Platform) (*Compiled, error) {
-	source := inner.source
+func (c *Compiler) forward(ctx context.Context, inner *imageClient) (*Compiled, error) {
+	source, platform := inner.source, inner.unit.platform
 	ref, cmdline, _ := source.Syntax()
 	req := client.SolveRequest{
 		Frontend:       "gateway.v0",

@@ -25,13 +25,15 @@ type imageClient struct {
 	compiler *Compiler
 	unit     *unit
 	source   Source
-	spelling Spelling
+	spelling func() Spelling
 	opts     client.BuildOpts
 
 	mu        sync.Mutex
 	externals map[string]string
 	siblings  map[string]bool
 	onbuild   map[string][]string // by reference
+	questions []question
+	beyond    bool // it was asked for more than images that there are
 }
 
 func newImageClient(ctx context.Context, c *Compiler, u *unit) *imageClient {
@@ -44,7 +46,7 @@ func newImageClient(ctx context.Context, c *Compiler, u *unit) *imageClient {
 		compiler:  c,
 		unit:      u,
 		source:    source,
-		spelling:  NewSpelling(source.Map.Data, source.Args),
+		spelling:  sync.OnceValue(func() Spelling { return NewSpelling(source.Map.Data, source.Args) }),
 		opts:      opts,
 		externals: map[string]string{},
 		siblings:  map[string]bool{},
@@ -76,7 +78,13 @@ func (c *imageClient) Solve(context.Context, client.SolveRequest) (*client.Resul
 // for a reference, for any other image with what its registry says and its
 // reference by digest: of a named context only the reference counts.
 func (c *imageClient) ResolveImageConfig(_ context.Context, ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
-	name, ok := c.compiler.Names.Sibling(ref, c.spelling)
+	found, dgst, config, err := c.resolve(ref, opt)
+	c.note(ref, opt, found, dgst, config, err)
+	return found, dgst, config, err
+}
+
+func (c *imageClient) resolve(ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
+	name, ok := c.compiler.Names.Sibling(ref, c.spelling())
 	if !ok {
 		dgst, config, err := c.compiler.Externals.Resolve(c.ctx, ref, opt)
 		if err != nil {
@@ -110,6 +118,9 @@ func (c *imageClient) ResolveImageConfig(_ context.Context, ref string, opt sour
 
 // ResolveSourceMetadata asks BuildKit.
 func (c *imageClient) ResolveSourceMetadata(ctx context.Context, op *pb.SourceOp, opt sourceresolver.Opt) (*sourceresolver.MetaResponse, error) {
+	c.mu.Lock()
+	c.beyond = true
+	c.mu.Unlock()
 	return c.gateway.ResolveSourceMetadata(ctx, op, opt)
 }
 
@@ -150,6 +161,13 @@ func (c *imageClient) triggers() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Concat(slices.Collect(maps.Values(c.onbuild))...)
+}
+
+// complete says of what was compiled which unit it is and what it uses.
+func (c *imageClient) complete(compiled *Compiled) *Compiled {
+	compiled.Source, compiled.Platform = c.source, c.unit.platform
+	compiled.Externals, compiled.Siblings = c.used()
+	return compiled
 }
 
 // used returns the externals with digests and the siblings that were asked for.

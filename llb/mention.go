@@ -38,7 +38,7 @@ func (c *Compiler) mentions(inner *imageClient, platform ocispecs.Platform) ([]m
 		if _, stage := found.stageOf(place); stage {
 			continue
 		}
-		name, ok := c.Names.Sibling(place.ref, inner.spelling)
+		name, ok := c.Names.Sibling(place.ref, inner.spelling())
 		if !ok || name == source.Name {
 			continue
 		}

@@ -68,8 +68,7 @@ func (c *Compiler) fromTwin(ctx context.Context, u *unit) (*Compiled, error) {
 		return nil, nil
 	}
 	for _, w := range twin.warnings {
-		w.opts.SourceInfo = sourceInfo(u.source)
-		c.Warn(ctx, u.source, w.message, w.opts)
+		c.warn(ctx, u, w)
 	}
 	compiled := *twin.result
 	compiled.Source = u.source

@@ -45,13 +45,14 @@ type Options struct {
 	Warn func(file, message string)
 }
 
-// Plan says what a build would do. It remembers what has one content for ever, configs by
-// digest and digests of files, in the user's folder for caches; without that folder it
-// takes longer. Errors are those of [frontend.Plan]; an [*llb.BuilderError] also says that a
+// Plan says what a build would do. It remembers configs by digest, digests of files, and
+// what container files compile to, in the user's folder for caches; without that folder it
+// takes longer. [frontend.Options.NoCache] looks anew at all but what has a digest. Errors are those of [frontend.Plan]; an [*llb.BuilderError] also says that a
 // registry cannot be reached from here.
 func Plan(ctx context.Context, o Options) (Planned, error) {
 	h := &hasher{dir: o.Dir, fresh: o.Frontend.NoCache, progress: o.Progress}
-	l, frontendOptions := o.local(h)
+	l, frontendOptions, save := o.local(h)
+	defer save()
 	plan, err := frontend.Plan(ctx, l, frontendOptions)
 	if err != nil {
 		return Planned{}, err
@@ -63,20 +64,28 @@ func Plan(ctx context.Context, o Options) (Planned, error) {
 // nothing of the project's log or releases. It remembers what Plan does; errors are those
 // of Plan.
 func Graph(ctx context.Context, o Options) (frontend.ImageGraph, error) {
-	l, frontendOptions := o.local(nil)
+	l, frontendOptions, save := o.local(nil)
+	defer save()
 	return frontend.Graph(ctx, l, frontendOptions)
 }
 
-// local is the project on this machine, with the frontend's options for it.
-func (o Options) local(h frontend.Hasher) (frontend.Local, frontend.Options) {
+// local is the project on this machine, with the frontend's options for it. Save keeps what
+// was learned.
+func (o Options) local(h frontend.Hasher) (l frontend.Local, options frontend.Options, save func()) {
 	images := images{at: o.At, cache: KnownContents()}
 	o.Frontend.Filename = filepath.Base(o.File)
-	return frontend.Local{
+	l = frontend.Local{
 		Folder: o.Dir, Manifest: o.Manifest.Source.Data,
 		Platform: ocispecs.Platform{OS: "linux", Architecture: runtime.GOARCH},
 		Configs:  images, Images: images,
 		Hasher: h, Record: o.Record, Newest: o.Newest, Warn: o.Warn,
-	}, o.Frontend
+	}
+	if o.Frontend.NoCache {
+		return l, o.Frontend, func() {}
+	}
+	compiles := openCompiles(o.Dir)
+	l.Compiles, l.Version = compiles, version()
+	return l, o.Frontend, compiles.save
 }
 
 // Planned is a plan with the digests of what the images read.

@@ -77,7 +77,7 @@ func (f *planFlags) register(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&f.merge, "merge", nil, "rings whose release the sources contain, so that a shift may replace it")
 	flags.BoolVar(&f.first, "first", false, "state that the project has no release yet; no ring is looked up, and a publish is refused if it has one")
 	flags.BoolVar(&f.pull, "pull", false, "follow the tags of external images in later rings too")
-	flags.BoolVar(&f.noCache, "no-cache", false, "run every step of what is built")
+	flags.BoolVar(&f.noCache, "no-cache", false, "run every step of what is built, and read and compile every file anew")
 	flags.StringArrayVar(&f.labels, "label", nil, "a label for every image that is built, KEY=VALUE")
 	flags.StringSliceVar(&f.platforms, "platform", nil, "build only these of the manifest's platforms; cannot be published")
 	f.registerGraph(flags)

@@ -20,7 +20,7 @@ func TestAFullDiskCostsTimeAtMost(t *testing.T) {
 	const child = "QUOIT_TEST_FULL_DISK"
 	if dir := os.Getenv(child); dir != "" {
 		signal.Ignore(syscall.SIGXFSZ)
-		limit := syscall.Rlimit{Cur: uint64(headSize) + 10, Max: uint64(headSize) + 10}
+		limit := syscall.Rlimit{Cur: uint64(len(cacheHead)) + 10, Max: uint64(len(cacheHead)) + 10}
 		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
 			t.Fatal(err)
 		}

@@ -227,7 +227,11 @@ func decodePlan(encoded []byte) (versioning.Plan, error) {
 }
 
 func (j job) solveOpt() (client.SolveOpt, error) {
-	root, err := fsutil.NewFS(j.Dir)
+	from, err := j.source()
+	if err != nil {
+		return client.SolveOpt{}, err
+	}
+	root, err := from.folder(".")
 	if err != nil {
 		return client.SolveOpt{}, fmt.Errorf("opening the project: %w", err)
 	}

@@ -34,6 +34,10 @@ func (o Options) send(plan look.Planned) (*sending, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking for what is sent: %w", err)
 	}
+	from, err := o.source()
+	if err != nil {
+		return nil, err
+	}
 	s := &sending{Sent: frontend.Sent{Locals: map[string]string{}, Trees: plan.Trees}, files: map[string]fsutil.FS{}}
 	contexts, all := map[string]string{}, map[string]kept{}
 	for _, image := range images {
@@ -46,7 +50,7 @@ func (o Options) send(plan look.Planned) (*sending, error) {
 		all[name].add(".", entries[image.Name]...)
 	}
 	for name, folder := range contexts {
-		if s.files[name], err = all[name].in(filepath.Join(o.Dir, filepath.FromSlash(folder))); err != nil {
+		if s.files[name], err = all[name].in(from, folder); err != nil {
 			return nil, fmt.Errorf("opening the context %s: %w", folder, err)
 		}
 	}
@@ -60,12 +64,16 @@ func (o Options) sendWhole(plan look.Planned) (fsutil.FS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking for what is sent: %w", err)
 	}
+	from, err := o.source()
+	if err != nil {
+		return nil, err
+	}
 	all := kept{}
 	all.add(".", plan.Control...)
 	for _, image := range plan.Reads {
 		all.add(image.Context, append(entries[image.Name], ".")...)
 	}
-	return all.in(o.Dir)
+	return all.in(from, ".")
 }
 
 // kept are entries of a folder by their paths, with slashes.
@@ -80,12 +88,13 @@ func (k kept) add(folder string, entries ...string) {
 	}
 }
 
-// in is a folder with nothing but what is kept.
-func (k kept) in(dir string) (fsutil.FS, error) {
-	all, err := fsutil.NewFS(dir)
+// in is a folder of a project with nothing but what is kept.
+func (k kept) in(from source, folder string) (fsutil.FS, error) {
+	all, err := from.folder(folder)
 	if err != nil {
 		return nil, err
 	}
+	dir := from.path(folder)
 	return fsutil.NewFilterFS(all, &fsutil.FilterOpt{Map: func(name string, stat *types.Stat) fsutil.MapResult {
 		isDir := fs.FileMode(stat.Mode).IsDir()
 		switch {

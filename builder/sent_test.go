@@ -2,6 +2,7 @@ package builder
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -115,5 +116,42 @@ func TestOnlyWhatIsReadIsInTheLocalSources(t *testing.T) {
 	elsewhere, err := Options{Dir: copied}.send(plan)
 	if err != nil || elsewhere.Locals["api"] == s.Locals["api"] {
 		t.Errorf("error %v; another folder has the local source %s, which is another's key", err, elsewhere.Locals["api"])
+	}
+}
+
+// TestFilesAreSentWithTheModesThatGitKnows where the disk keeps none.
+func TestFilesAreSentWithTheModesThatGitKnows(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"api/run", "api/text", "api/unread"} {
+		if err := errors.Join(os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o777), os.WriteFile(filepath.Join(dir, name), nil, 0o666)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("run", filepath.Join(dir, "api/link")); err != nil {
+		t.Fatal(err)
+	}
+	from := source{dir, func(name string) bool { return name == "api/run" }}
+	sent, err := kept{"run": true, "text": true, "link": true}.in(from, "api")
+	if err != nil {
+		t.Fatal(err)
+	}
+	modes := map[string]fs.FileMode{}
+	record := func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if name = filepath.ToSlash(name); err == nil && entry.Type()&fs.ModeSymlink == 0 {
+			modes[name] = fs.FileMode(info.Sys().(*types.Stat).Mode)
+		}
+		return err
+	}
+	whole, err := from.folder(".")
+	if err := errors.Join(err, sent.Walk(t.Context(), "", record), whole.Walk(t.Context(), "", record)); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]fs.FileMode{"run": 0o755, "text": 0o644, "api": fs.ModeDir | 0o755, "api/run": 0o755, "api/text": 0o644, "api/unread": 0o644}
+	if diff := cmp.Diff(want, modes); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -109,7 +109,11 @@ func (h *hasher) Hash(ctx context.Context, req revision.Request) (revision.Respo
 	if err != nil {
 		file = "" // there is no folder for caches
 	}
-	res, err := disk.Answer(ctx, h.dir, req, disk.Options{Cache: file, Fresh: h.fresh, Progress: h.progress})
+	executable, err := disk.Executables(h.dir)
+	if err != nil {
+		return revision.Response{}, err
+	}
+	res, err := disk.Answer(ctx, h.dir, req, disk.Options{Cache: file, Fresh: h.fresh, Progress: h.progress, Executable: executable})
 	if err != nil {
 		return res, fmt.Errorf("reading %s: %w", h.dir, err)
 	}

@@ -48,6 +48,7 @@ func TestAnswersAreThoseOfABuilder(t *testing.T) {
 		req := g.request(all)
 		for range 3 {
 			res := compare(t, dir, cache, req)
+			compareElsewhere(t, dir, req, res)
 			for _, sum := range res.Trees {
 				answered++
 				distinct[sum.String()] = true
@@ -169,6 +170,9 @@ func (g *generator) request(all files) revision.Request {
 				Path: "/" + strings.ToValidUTF8(pick(g, ".", "", g.Pattern(all), g.Pattern(all)), "?"), Wildcard: g.IntN(3) > 0, Follow: g.IntN(4) > 0,
 				Exclude: pick(g, nil, g.Patterns(all, 2)),
 			})
+		}
+		if g.IntN(5) == 0 { // which is another name for the builder, whatever the disk says
+			in.Reads[0].Path, in.Context = swapCase(in.Reads[0].Path), pick(g, in.Context, swapCase(in.Context))
 		}
 		req.Images = append(req.Images, in)
 	}

@@ -19,3 +19,24 @@ func TestASocketIsAnEmptyControlFile(t *testing.T) {
 		t.Errorf("the pipe is read: %v", err)
 	}
 }
+
+// TestNamesAreSpelledAsInTheLists, whatever a disk finds by them.
+func TestNamesAreSpelledAsInTheLists(t *testing.T) {
+	dir := t.TempDir()
+	trees.Plant(t, dir, trees.Files{
+		"Web/dockerfile": "FROM scratch", "Web/Containerfile": "FROM scratch", "file": trees.Link("Web/../Web/dockerfile"), "other": trees.Link("web/dockerfile"),
+		"Web/root": trees.Link("/file"), "to": trees.Link("Web"), "loop": trees.Link("loop"), "up": trees.Link("../../file"), "through": trees.Link("other"),
+	})
+	for name, want := range map[string]bool{
+		"Web/dockerfile": true, "./Web//dockerfile": true, "Web/Dockerfile": false, "web/dockerfile": false, "web/Dockerfile": false,
+		"Web/Containerfile": true, "Web/containerfile": false, "file": true, "File": false, "other": false, "Other": false, "through": false,
+		"Web/root": true, "Web/Root": false, "to/dockerfile": true, "to/Dockerfile": false, "To/dockerfile": false, "up": true, "nothing": false, "Web/dockerfile/x": true, "loop": true,
+	} {
+		if got := spelled(dir, name); got != want {
+			t.Errorf("%s is spelled as it is: %t, want %t", name, got, want)
+		}
+	}
+	if _, err := readFile(t.Context(), folder(dir), "Web/Dockerfile"); !isNotFound(err) {
+		t.Errorf("a name in another case is read: %v", err)
+	}
+}

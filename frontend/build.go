@@ -95,7 +95,10 @@ func build(ctx context.Context, c client.Client, host Host) (*client.Result, err
 }
 
 // buildAnswer builds what the options ask for.
-func buildAnswer(ctx context.Context, g gateway, k known) (*client.Result, error) {
+func buildAnswer(ctx context.Context, g gateway, k known) (_ *client.Result, err error) {
+	if k.compiled, err = g.onBuilder(ctx, k); err != nil {
+		return nil, err
+	}
 	made, err := assemble(ctx, g, k)
 	if err != nil {
 		return nil, err

@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
+	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/frontend/gateway/client"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quoitbuild/quoit/graph"
 	"github.com/quoitbuild/quoit/internal/diag"
@@ -47,6 +50,50 @@ func compile(ctx context.Context, p project, compiler *llb.Compiler) (compiled, 
 	graphs, mistakes := compiler.All(ctx)
 	g, cycle := p.order(graphs)
 	return compiled{compiler, graphs, g}, errors.Join(mistakes, cycle)
+}
+
+// onBuilder is what is built of a plan's images. Revisions go by what is made of container
+// files if an image's first platform is the builder's; where it is not, the images are
+// compiled once more for the true one, so that what runs there runs as fast as it can. It
+// is an error if an image would then be made from other files than those that were hashed.
+func (g gateway) onBuilder(ctx context.Context, k known) (compiled, error) {
+	builder := buildPlatform(g.BuildOpts())
+	same := func(name string) bool {
+		return !k.inGraph(name) || platforms.FormatAll(k.images[name].Platforms[0]) == platforms.FormatAll(builder)
+	}
+	if !slices.ContainsFunc(k.manifest.ImageNames(), func(name string) bool { return !same(name) }) {
+		return k.compiled, nil
+	}
+	compiler := newCompiler(g.run(), k.project, nil)
+	compiler.Builder, compiler.Externals, compiler.Warn = builder, k.compiler.Externals, nil
+	c, err := compile(ctx, k.project, compiler)
+	if err != nil {
+		return compiled{}, err
+	}
+	planned, built, there := k.project.hashRequest(k.graphs), k.project.hashRequest(c.graphs), k
+	there.compiled = c
+	for i, image := range planned.Images {
+		if g.host.Sent != nil && there.inGraph(image.Name) && !k.inGraph(image.Name) {
+			return compiled{}, fmt.Errorf("image %s is needed for %s, the builder's platform, for which it was not released: add that to its platforms", image.Name, platforms.FormatAll(builder))
+		}
+		if !same(image.Name) && !reflect.DeepEqual(image.Reads, built.Images[i].Reads) {
+			return compiled{}, &builderReadsError{image.Name, k.images[image.Name].Platforms[0], builder}
+		}
+	}
+	return c, nil
+}
+
+// builderReadsError says that the builder's platform decides which files an image reads.
+type builderReadsError struct {
+	image          string
+	first, builder ocispecs.Platform
+}
+
+// Error says what to do.
+func (e *builderReadsError) Error() string {
+	return fmt.Sprintf("image %s reads other files of its context on a builder of %s than on one of %s, its first platform, by which its revision goes: "+
+		"let its container file copy the files for both and choose among them in a step, or name its files by TARGETARCH instead of BUILDARCH",
+		e.image, platforms.FormatAll(e.builder), platforms.FormatAll(e.first))
 }
 
 // order orders the images by their needs: siblings that their container files

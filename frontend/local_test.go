@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/quoitbuild/quoit/internal/gatewaytest"
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/revision"
 	"github.com/quoitbuild/quoit/revision/disk"
@@ -40,7 +39,7 @@ func locally[T any](w *world, what func(context.Context, Local, Options) (T, err
 	w.must(err)
 	before := len(w.Solved())
 	made, err := what(w.t.Context(), Local{
-		Folder: w.Folder, Manifest: manifest, Platform: gatewaytest.AMD64,
+		Folder: w.Folder, Manifest: manifest, Platform: w.BuildOpts().Workers[0].Platforms[0],
 		Configs: w.Gateway, Images: gatewayImages{w.Gateway}, Hasher: folderHasher(w.Folder),
 	}, o)
 	if len(w.Solved()) != before {

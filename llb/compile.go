@@ -103,7 +103,7 @@ func (c *Compiler) dockerfile(ctx context.Context, inner *imageClient) (*Compile
 	}
 	compiled := &Compiled{
 		Config: *res.Image, BaseConfig: res.BaseImage, Args: args, Epoch: res.Epoch,
-		Recipe: recipeOf(source, c.platformArgs(platform), ui.BuildArgs, inner.triggers()),
+		Recipe: recipeOf(source, platformArgs(c.builder(source), platform), ui.BuildArgs, inner.triggers()),
 	}
 	if len(def.Def) > 0 {
 		compiled.Definition = def.ToPB()
@@ -117,7 +117,7 @@ func (c *Compiler) declared(ctx context.Context, source Source, opt dockerfile2l
 	if len(source.Args) == 0 {
 		return nil, nil
 	}
-	if err := checkStages(source, c.platformArgs(*opt.TargetPlatform)); err != nil {
+	if err := checkStages(source, platformArgs(c.builder(source), *opt.TargetPlatform)); err != nil {
 		return nil, err
 	}
 	opt.Warn = nil
@@ -142,7 +142,7 @@ func (c *Compiler) Outline(ctx context.Context, name string) (*outline.Outline, 
 	if err := source.check(c.Frontends); err != nil {
 		return nil, inSource(err, source)
 	}
-	if err := checkStages(source, c.platformArgs(source.Platforms[0])); err != nil {
+	if err := checkStages(source, platformArgs(c.builder(source), source.Platforms[0])); err != nil {
 		return nil, inSource(err, source)
 	}
 	ui, err := dockerui.NewClient(newImageClient(ctx, c, newUnit("outline", source, source.Platforms[0])))

@@ -68,6 +68,11 @@ type Compiler struct {
 	Names Names
 	// Externals resolves the others.
 	Externals *Externals
+	// Builder is the platform that steps run on where a container file asks for that
+	// (BUILDPLATFORM, BUILDARCH); the zero value: for each image its own first one, so that
+	// what is made of a file is the same on all machines. Other frontends take their
+	// builder's.
+	Builder ocispecs.Platform
 	// Frontends are the images that container files may name in a syntax line.
 	Frontends Frontends
 	// Memory knows compiles of earlier; nil: none. What it knows has no graph, so with a

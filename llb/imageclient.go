@@ -14,6 +14,7 @@ import (
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	fstypes "github.com/tonistiigi/fsutil/types"
 )
 
@@ -40,6 +41,7 @@ func newImageClient(ctx context.Context, c *Compiler, u *unit) *imageClient {
 	source := u.source
 	opts := c.Gateway.BuildOpts()
 	opts.Opts = innerOptions(c.Options, source)
+	opts.Workers = []client.WorkerInfo{{Platforms: []ocispecs.Platform{c.builder(source)}}}
 	return &imageClient{
 		gateway:   c.Gateway,
 		ctx:       ctx,

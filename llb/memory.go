@@ -33,6 +33,7 @@ type compileKey struct {
 	Schema  int
 	Version string
 	Options map[string]string
+	Builder ocispecs.Platform
 	Twin    string // see twinKey
 }
 
@@ -73,7 +74,7 @@ func (c *Compiler) key(u *unit) (key [sha256.Size]byte, err error) {
 	}
 	opts := innerOptions(c.Options, u.source)
 	delete(opts, "filename")
-	all, err := json.Marshal(compileKey{memorySchema, c.Version, opts, twin})
+	all, err := json.Marshal(compileKey{memorySchema, c.Version, opts, c.builder(u.source), twin})
 	if err != nil {
 		return key, fmt.Errorf("image %s: %w", u.source.Name, err)
 	}

@@ -29,7 +29,7 @@ type mention struct {
 // every word that is an image's name.
 func (c *Compiler) mentions(inner *imageClient, platform ocispecs.Platform) ([]mention, error) {
 	source := inner.source
-	found := readNamings(source.Map.Data, c.platformArgs(platform), source.Args)
+	found := readNamings(source.Map.Data, platformArgs(c.worker(), platform), source.Args)
 	if found.stages == 0 {
 		return c.words(source, platform), nil
 	}
@@ -80,11 +80,7 @@ func contextOf(ref string) string {
 }
 
 // platformArgs are the arguments that every container file has.
-func (c *Compiler) platformArgs(target ocispecs.Platform) map[string]string {
-	build := platforms.DefaultSpec()
-	if workers := c.Gateway.BuildOpts().Workers; len(workers) > 0 && len(workers[0].Platforms) > 0 {
-		build = workers[0].Platforms[0]
-	}
+func platformArgs(build, target ocispecs.Platform) map[string]string {
 	args := map[string]string{}
 	for prefix, p := range map[string]ocispecs.Platform{"BUILD": build, "TARGET": target} {
 		args[prefix+"PLATFORM"] = platforms.FormatAll(p)
@@ -92,6 +88,22 @@ func (c *Compiler) platformArgs(target ocispecs.Platform) map[string]string {
 		args[prefix+"ARCH"], args[prefix+"VARIANT"] = p.Architecture, p.Variant
 	}
 	return args
+}
+
+// builder is the platform that an image's steps run on; see [Compiler.Builder].
+func (c *Compiler) builder(source Source) ocispecs.Platform {
+	if c.Builder.OS != "" {
+		return c.Builder
+	}
+	return source.Platforms[0]
+}
+
+// worker is the platform of what would build now, which other frontends take.
+func (c *Compiler) worker() ocispecs.Platform {
+	if workers := c.Gateway.BuildOpts().Workers; len(workers) > 0 && len(workers[0].Platforms) > 0 {
+		return workers[0].Platforms[0]
+	}
+	return platforms.DefaultSpec()
 }
 
 // addSibling gives another frontend a sibling's mark and config as a named

@@ -45,6 +45,8 @@ type Gateway struct {
 	Contents func(ref string) (digest.Digest, []byte)
 	// Fail returns the error of a look-up, nil for none; may be nil.
 	Fail func(ref string) error
+	// Builder is the platform that it runs on; the zero value: [AMD64].
+	Builder ocispecs.Platform
 	// Old takes away what newer versions of BuildKit can.
 	Old bool
 
@@ -76,8 +78,15 @@ func (g *Gateway) BuildOpts() client.BuildOpts {
 		SessionID: "session",
 		LLBCaps:   pb.Caps.CapSet(caps),
 		Caps:      gatewaypb.Caps.CapSet(gatewaypb.Caps.All()),
-		Workers:   []client.WorkerInfo{{Platforms: []ocispecs.Platform{AMD64}}},
+		Workers:   []client.WorkerInfo{{Platforms: []ocispecs.Platform{g.builder()}}},
 	}
+}
+
+func (g *Gateway) builder() ocispecs.Platform {
+	if g.Builder.OS == "" {
+		return AMD64
+	}
+	return g.Builder
 }
 
 // Inputs returns none.

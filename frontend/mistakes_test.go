@@ -46,6 +46,8 @@ func TestMistakesAndWhereTheyAre(t *testing.T) {
 			[]string{"image api has no container file: neither api/Dockerfile nor api/Containerfile exists", "add one, or name it with file:"}},
 		{"no container file of that name", quoit("web: {context: web,", "web: {context: web, file: Build,"), []string{"quoit.yaml:7:29"},
 			[]string{"image web has no container file web/Build", "file: is relative to context:"}},
+		{"no container file outside of the context", quoit("web: {context: web,", "web: {context: web, file: ../docker/Build,"), []string{"quoit.yaml:7:29"},
+			[]string{"image web has no container file docker/Build", "file: is relative to context:"}},
 		{"a folder in its place", map[string]string{"api/Dockerfile": "", "api/Dockerfile/x": ""}, []string{"quoit.yaml:6:8"},
 			[]string{"api/Dockerfile is a folder, not a container file"}},
 		{"an empty container file", map[string]string{"api/Dockerfile": "\n"}, []string{"quoit.yaml:6:8"}, []string{"api/Dockerfile is empty", "write at least a FROM"}},
@@ -110,6 +112,33 @@ func TestLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.fails(Options{}, "image api: ", "loop")
+}
+
+// A container file may lie anywhere in the project, and nowhere else.
+func TestContainerFilesOutsideOfTheirContexts(t *testing.T) {
+	w := newWorld(t, map[string]string{
+		"quoit.yaml":                         "project: acme/shop\nregistry: registry.example.com\nimages: {api: {context: services/api, file: ../../docker/api.Dockerfile}}\n",
+		"docker/api.Dockerfile":              "FROM busybox\nCOPY . /\n",
+		"docker/api.Dockerfile.dockerignore": "log\n",
+		"services/api/.dockerignore":         "f\n",
+		"services/api/f":                     "f",
+		"services/api/log":                   "log",
+	})
+	wantChanges(t, changes(w.publish(Options{})), "api 0.1.0 new")
+	w.write("services/api/log", "ignored by the file beside the container file")
+	wantChanges(t, changes(w.publish(Options{})), "api 0.1.0")
+	w.write("services/api/f", "ignored by the context's ignore file alone")
+	wantChanges(t, changes(w.publish(Options{})), "api 0.1.1 revision")
+	w.write("docker/api.Dockerfile", "FROM busybox\nCOPY f /\n")
+	wantChanges(t, changes(w.publish(Options{})), "api 0.1.2 revision")
+
+	outside := t.TempDir()
+	docker := filepath.Join(w.Folder, "docker")
+	err := errors.Join(os.Rename(docker, filepath.Join(outside, "docker")), os.Symlink(filepath.Join(outside, "docker"), docker))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.fails(Options{}, "image api")
 }
 
 func TestOptionsThatDoNotFitTheProject(t *testing.T) {

@@ -111,6 +111,26 @@ var layouts = []layout{{
 	},
 	edits: []layoutEdit{{"nginx/conf.d/default.conf", []string{"nginx"}}, {"nginx/certs/key.pem", nil}, {"api/.env", nil}, {"api/docker/api.sh", nil}, {"api/.env.example", []string{"api", "worker"}}},
 }, {
+	name: "container files in a folder of their own",
+	images: `
+  api: {context: services/api, file: ../../docker/api.Dockerfile}
+  web: {context: services/web, file: ../../docker/node.Dockerfile}
+  shop: {context: services/shop, file: ../../docker/node.Dockerfile}
+  tool: {context: tools/tool, file: ../tool.Dockerfile, target: tool}
+`,
+	files: trees.Files{
+		"docker/api.Dockerfile": "FROM busybox\nCOPY . /srv/\n", "docker/api.Dockerfile.dockerignore": "*.log\n", "docker/README.md": "how\n",
+		"docker/node.Dockerfile": "FROM busybox AS build\nCOPY package.json src /app/\nRUN cat /app/* > /dist.js\nFROM scratch\nCOPY --from=build /dist.js /\n",
+		"services/api/main.py":   "api\n", "services/api/debug.log": "log\n", "services/api/old.txt": "old\n", "services/api/.dockerignore": "old.txt\n",
+		"services/web/package.json": "{}\n", "services/web/src/web.js": "web\n", "services/web/.dockerignore": "src/*.test.js\n", "services/web/src/web.test.js": "test\n",
+		"services/shop/package.json": "{}\n", "services/shop/src/shop.js": "shop\n",
+		"tools/tool.Dockerfile": "FROM scratch AS tool\nCOPY t /t\n", "tools/tool/t": "t\n",
+	},
+	edits: []layoutEdit{
+		{"services/shop/src/shop.js", []string{"shop"}}, {"docker/api.Dockerfile.dockerignore", []string{"api"}}, {"docker/README.md", nil}, {"services/api/debug.log", nil},
+		{"services/api/old.txt", []string{"api"}}, {"services/web/src/web.test.js", nil}, {"tools/tool/t", []string{"tool"}},
+	},
+}, {
 	name: "a Rust workspace",
 	images: `
   server: {context: ., args: {BIN: server}}

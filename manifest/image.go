@@ -83,6 +83,7 @@ func readImage(d *decoder, image *Image, v value) {
 		d.add(v.at, "expected a context or a mapping, found nothing", "try: "+shorten(image.Name)+": .")
 	case v.node.Kind == yaml.MappingNode:
 		fields(d, v, "an image", imageFields(), image)
+		checkFile(d, image)
 	case isScalar(v.node):
 		readContext(d, image, entry{key: "context", value: v})
 	default:

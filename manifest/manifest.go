@@ -51,7 +51,7 @@ type Manifest struct {
 type Image struct {
 	Name      string
 	Context   string             // clean slash path in the project, "." for all of it
-	File      string             // clean slash path in the context, "" for the default
+	File      string             // clean slash path from the context to somewhere in the project, "" for the default
 	Target    string             // a stage of the container file, "" for the last
 	Args      map[string]*string // nil means: only from --build-arg
 	Labels    map[string]string

@@ -23,6 +23,7 @@ const (
 func Parse(name string, data []byte) (*Manifest, error) {
 	d := newDecoder(&diag.Source{Name: name, Data: data})
 	m := d.manifest()
+	d.hintVariables()
 	if err := d.list.Err(); err != nil {
 		return nil, err
 	}
@@ -124,7 +125,11 @@ func (d *decoder) unknownKey(e entry, where string, names []string) {
 			"it comes with a later version; until then, leave it out or call it x-"+e.key)
 		return
 	}
-	d.add(e.keyAt, where+" has no key "+quote(e.key), d.nearest(e.key, names, "known keys: "))
+	hint, ok := foreign[where][e.key]
+	if !ok {
+		hint = d.nearest(e.key, names, "known keys: ")
+	}
+	d.add(e.keyAt, where+" has no key "+quote(e.key), hint)
 }
 
 // document parses the YAML and returns its only document.

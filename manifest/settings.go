@@ -29,11 +29,24 @@ func readContext(d *decoder, image *Image, e entry) {
 	}
 }
 
+// checkFile checks that a container file outside of its context is in the project.
+func checkFile(d *decoder, image *Image) {
+	at, ok := image.Fields["file"]
+	if !ok || d.reportedAt(image.Fields["context"]) {
+		return
+	}
+	if whole := path.Join(image.Context, image.File); outside(whole) {
+		d.add(at, "the path "+quote(image.File)+" leaves "+inProject, "from the context "+shorten(image.Context)+" it leads to "+shorten(whole)+": a container file lies in the project")
+	}
+}
+
+func outside(clean string) bool { return clean == ".." || strings.HasPrefix(clean, "../") }
+
 func readFile(d *decoder, image *Image, e entry) {
 	image.Fields["file"] = e.at
 	if text, ok := d.string(e.value); ok {
 		clean, p := cleanPath(text, inContext)
-		if p == nil && clean == "." {
+		if p == nil && (clean == "." || path.Base(clean) == "..") {
 			p = &problem{quote(text) + " is a folder, not a container file", "try: Dockerfile"}
 		}
 		if d.check(e.at, p) {
@@ -42,21 +55,16 @@ func readFile(d *decoder, image *Image, e entry) {
 	}
 }
 
-// What a path is relative to, and may not leave.
+// What a path is relative to.
 const (
 	inProject = "the project"
 	inContext = "its context"
 )
 
-var leaves = map[string]string{
-	inProject: "a context is a folder of the project, and . is all of it",
-	inContext: "a container file lies in its context; choose a wider context",
-}
-
 var driveLetter = regexp.MustCompile(`^[A-Za-z]:`)
 
-// cleanPath checks a relative slash path that may not leave the given place.
-// Whether links leave it is found where the files are.
+// cleanPath checks a relative slash path that may not leave the project. Where one that is
+// relative to a context leads, and whether links leave the project, is found where the files are.
 func cleanPath(text, place string) (string, *problem) {
 	switch {
 	case text == "":
@@ -71,10 +79,12 @@ func cleanPath(text, place string) (string, *problem) {
 		return "", &problem{"the path " + quote(text) + " is absolute", "write it relative to " + place}
 	case strings.IndexFunc(text, unicode.IsControl) >= 0:
 		return "", &problem{"the path " + quote(text) + " contains a control character", "remove it"}
+	case variable.MatchString(text):
+		return "", &problem{"the path " + quote(text) + " asks for a variable", variableHint(text)}
 	}
 	clean := path.Clean(text)
-	if clean == ".." || strings.HasPrefix(clean, "../") {
-		return "", &problem{"the path " + quote(text) + " leaves " + place, leaves[place]}
+	if place == inProject && outside(clean) {
+		return "", &problem{"the path " + quote(text) + " leaves " + place, "a context is a folder of the project, and . is all of it"}
 	}
 	return clean, nil
 }
@@ -111,6 +121,9 @@ func readArgs(d *decoder, image *Image, e entry) {
 		}
 		if text, ok := d.scalar(arg.value, "a string, a number, a boolean or null"); ok {
 			image.Args[arg.key] = &text
+			if variable.MatchString(text) {
+				d.warn(arg.at, "the build argument "+arg.key+" asks for a variable", variableHint(text)+", or null to take it from --build-arg")
+			}
 		}
 	}
 }

@@ -96,8 +96,10 @@ type ImageDocument struct {
 	// The folder that the container file reads from: a slash path in the
 	// project, which it may not leave.
 	Context string `json:"context,omitempty" jsonschema:"default=.,example=services/api"`
-	// The container file, a slash path in the context.
-	File string `json:"file,omitempty" jsonschema:"default=Dockerfile\\, then Containerfile,example=Containerfile"`
+	// The container file: a slash path from the context to anywhere in the
+	// project. Its ignore file is beside it, its name and .dockerignore, else in
+	// the context.
+	File string `json:"file,omitempty" jsonschema:"default=Dockerfile\\, then Containerfile,example=../../docker/api.Dockerfile"`
 	// The stage of the container file that is the image.
 	Target string `json:"target,omitempty" jsonschema:"pattern=^[A-Za-z0-9][A-Za-z0-9._-]*$,default=the last stage,example=runtime"`
 	// Build arguments. A number or boolean is passed as it is written;

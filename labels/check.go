@@ -15,6 +15,7 @@ import (
 var (
 	name     = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
 	digest   = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	commit   = regexp.MustCompile(`^sha1:[0-9a-f]{40}$`) // in a git repository
 	platform = regexp.MustCompile(`^[A-Za-z0-9._+()-]+(?:/[A-Za-z0-9._+()-]+)*$`)
 )
 
@@ -76,6 +77,12 @@ func checkImage(release versioning.Release, key string, image versioning.Image) 
 		}
 	}
 	for _, reference := range slices.Sorted(maps.Keys(image.Externals)) {
+		if strings.Contains(reference, "://") && commit.MatchString(image.Externals[reference]) {
+			if err := checkText("reference", reference); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := checkExternal(versioning.External{Reference: reference, Digest: image.Externals[reference]}); err != nil {
 			return err
 		}

@@ -25,6 +25,8 @@ type Builder struct {
 	// Published is the reference by digest of an image that is not built now,
 	// or "" if it is built from source.
 	Published func(image string, platform ocispecs.Platform) string
+	// Remotes are the digests of remote sources, by name.
+	Remotes map[string]string
 
 	pool    *pool
 	outputs map[string]output
@@ -64,23 +66,30 @@ func (b *Builder) image(ctx context.Context, c *Compiled) (output, error) {
 		return output{}, fmt.Errorf("image %s builds on itself", c.Source.Name)
 	}
 	b.busy[key] = true
-	out, err := b.pool.add(c.Definition, func(op *pb.Op) (output, bool, error) {
-		if IsContext(op.GetSource()) {
-			out, err := b.state(ctx, b.Context(c.Source), c.Platform)
-			return out, true, err
-		}
-		name, ok := siblingOf(op.GetSource())
-		if !ok {
-			return output{}, false, nil
-		}
-		out, err := b.sibling(ctx, name, op.Platform.Spec())
-		return out, true, err
-	}, inImage(c.Source.Name))
+	out, err := b.pool.add(c.Definition, func(op *pb.Op) (replacement, error) { return b.replace(ctx, c, op) }, inImage(c.Source.Name))
 	if err != nil {
 		return output{}, fmt.Errorf("image %s: %w", c.Source.Name, err)
 	}
 	b.outputs[key] = out
 	return out, nil
+}
+
+// replace puts the real context and siblings in the place of their marks, and pins what comes
+// from elsewhere to what was planned.
+func (b *Builder) replace(ctx context.Context, c *Compiled, op *pb.Op) (replacement, error) {
+	source := op.GetSource()
+	if IsContext(source) {
+		out, err := b.state(ctx, b.Context(c.Source), c.Platform)
+		return replacement{by: &out}, err
+	}
+	if name, ok := siblingOf(source); ok {
+		out, err := b.sibling(ctx, name, op.Platform.Spec())
+		return replacement{by: &out}, err
+	}
+	if name, ok := remoteName(source); ok && b.Remotes[name] != "" {
+		return replacement{capability: pin(source, b.Remotes[name])}, nil
+	}
+	return replacement{}, nil
 }
 
 func (b *Builder) sibling(ctx context.Context, name string, platform ocispecs.Platform) (output, error) {
@@ -101,7 +110,7 @@ func (b *Builder) state(ctx context.Context, st bk.State, platform ocispecs.Plat
 	if err != nil {
 		return output{}, fmt.Errorf("writing the graph: %w", err)
 	}
-	return b.pool.add(def.ToPB(), func(*pb.Op) (output, bool, error) { return output{}, false, nil }, nil)
+	return b.pool.add(def.ToPB(), func(*pb.Op) (replacement, error) { return replacement{}, nil }, nil)
 }
 
 // withFiles puts files on top of an image, in a layer of their own.
@@ -115,9 +124,11 @@ func (b *Builder) withFiles(ctx context.Context, c *Compiled, on output, files m
 	if err != nil {
 		return output{}, fmt.Errorf("image %s: writing its graph: %w", c.Source.Name, err)
 	}
-	return b.pool.add(def.ToPB(), func(op *pb.Op) (output, bool, error) {
-		_, ok := siblingOf(op.GetSource())
-		return on, ok, nil
+	return b.pool.add(def.ToPB(), func(op *pb.Op) (replacement, error) {
+		if _, ok := siblingOf(op.GetSource()); ok {
+			return replacement{by: &on}, nil
+		}
+		return replacement{}, nil
 	}, nil)
 }
 

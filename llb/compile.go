@@ -67,6 +67,9 @@ func (c *Compiler) anew(inner *imageClient) (*Compiled, error) {
 		if compiled.Reads, err = revision.Reads(compiled.Definition, IsContext); err != nil {
 			return nil, fmt.Errorf("image %s: %w", source.Name, err)
 		}
+		if compiled.Remotes, err = remotesOf(compiled.Definition); err != nil {
+			return nil, fmt.Errorf("image %s: %w", source.Name, err)
+		}
 	}
 	return inner.complete(compiled), nil
 }
@@ -235,9 +238,13 @@ func inSource(err error, source Source) error {
 	}
 	err = fmt.Errorf("image %s: %w", source.Name, err)
 	for _, ranges := range located.Locations {
-		err = errdefs.WithSource(err, &errdefs.Source{Info: sourceInfo(source), Ranges: pbRanges(ranges)})
+		err = withSource(err, source, pbRanges(ranges))
 	}
 	return err
+}
+
+func withSource(err error, source Source, ranges []*pb.Range) error {
+	return errdefs.WithSource(err, &errdefs.Source{Info: sourceInfo(source), Ranges: ranges})
 }
 
 func sourceInfo(source Source) *pb.SourceInfo {

@@ -36,6 +36,8 @@ type Compiled struct {
 	// Externals are the digests of the images that are not the project's, by
 	// reference with tag.
 	Externals map[string]string
+	// Remotes are what else comes from elsewhere.
+	Remotes []Remote
 	// Siblings are the project's images that the graph uses, sorted.
 	Siblings []string
 	// Args are the names of the build arguments that reachable stages declare

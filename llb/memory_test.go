@@ -82,6 +82,7 @@ var remembrance = map[string]string{
 	"child":   "FROM base as x\nCOPY --exclude=*.md . /app\n",
 	"twin":    "FROM base as x\nCOPY --exclude=*.md . /app\n",
 	"cross":   "FROM --platform=$BUILDPLATFORM busybox AS build\nARG VERSION\nRUN --mount=type=bind,source=go.mod,target=/m make $VERSION\nFROM scratch\nCOPY --from=build /out /\n",
+	"remote":  "FROM scratch\nADD https://example.com/f /\nADD https://example.com/team/tool.git#main /tool/\n",
 	"nothing": "FROM scratch\n",
 	"below":   "FROM nothing\nCOPY file /\n",
 	"hub":     "FROM docker.io/library/base\nCOPY a b /\n",
@@ -164,7 +165,7 @@ func TestWhatChangesIsCompiledAnew(t *testing.T) {
 		"where files lie":    {all(func(s *Source) { s.Context, s.File = "x/"+s.Context, "x/"+s.File }), 0},
 		"an external's config": {func(c *Compiler) {
 			c.Externals = NewExternals(busybox{"one", `{"config":{"OnBuild":["COPY t /"]}}`}, nil)
-		}, whole - 4},
+		}, whole - 6},
 		"an external's tag": {func(c *Compiler) { c.Externals = NewExternals(busybox{"two", `{"config":{"Env":["PATH=/bin"]}}`}, nil) }, 6},
 	} {
 		t.Run(name, func(t *testing.T) {

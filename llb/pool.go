@@ -34,10 +34,16 @@ func newPool() *pool {
 	return &pool{ops: map[string]*node{}, byFile: map[string]int32{}}
 }
 
-// add puts a definition's ops into the pool. A source op for which replace
-// returns true gives way to the output that it names. The result is what the
-// definition's last op points at.
-func (p *pool) add(def *pb.Definition, replace func(*pb.Op) (output, bool, error), rename func(string) string) (output, error) {
+// replacement is what becomes of a source op: it gives way to an output, or stays, perhaps
+// changed.
+type replacement struct {
+	by         *output
+	capability string // that BuildKit needs for what was changed in it, "" if nothing was
+}
+
+// add puts a definition's ops into the pool, and source ops as replace says. The result is
+// what the definition's last op points at.
+func (p *pool) add(def *pb.Definition, replace func(*pb.Op) (replacement, error), rename func(string) string) (output, error) {
 	moved := map[string]output{}
 	var last output
 	for i, raw := range def.Def {
@@ -46,15 +52,18 @@ func (p *pool) add(def *pb.Definition, replace func(*pb.Op) (output, bool, error
 		if err := op.UnmarshalVT(raw); err != nil {
 			return output{}, fmt.Errorf("reading op %d of a definition: %w", i, err)
 		}
+		var become replacement
 		if op.GetSource() != nil {
-			if out, ok, err := replace(&op); err != nil {
+			var err error
+			if become, err = replace(&op); err != nil {
 				return output{}, err
-			} else if ok {
-				moved[old] = out
+			}
+			if become.by != nil {
+				moved[old] = *become.by
 				continue
 			}
 		}
-		changed := redirect(&op, moved)
+		changed := redirect(&op, moved) || become.capability != ""
 		if op.Op == nil && len(op.Inputs) == 1 {
 			last = output{digest: op.Inputs[0].Digest, index: op.Inputs[0].Index}
 			continue
@@ -65,9 +74,26 @@ func (p *pool) add(def *pb.Definition, replace func(*pb.Op) (output, bool, error
 				return output{}, fmt.Errorf("writing op %d of a definition: %w", i, err)
 			}
 		}
-		moved[old] = output{digest: p.put(raw, &op, def, old, rename)}
+		put := p.put(raw, &op, def, old, rename)
+		if become.capability != "" {
+			p.require(put, become.capability)
+		}
+		moved[old] = output{digest: put}
 	}
 	return last, nil
+}
+
+// require notes that an op needs a capability.
+func (p *pool) require(dgst, capability string) {
+	meta := p.ops[dgst].meta.CloneVT()
+	if meta == nil {
+		meta = &pb.OpMetadata{}
+	}
+	if meta.Caps == nil {
+		meta.Caps = map[string]bool{}
+	}
+	meta.Caps[capability] = true
+	p.ops[dgst].meta = meta
 }
 
 // redirect points an op's inputs at where earlier ops have moved to.

@@ -36,7 +36,9 @@ type Image struct {
 	// Runtime are the names of those Dependencies that the image needs only when it runs,
 	// sorted. It was not made from them, so it may be older than they are.
 	Runtime []string `json:"runtime,omitempty"`
-	// Externals are the external images that this one reads: reference → digest.
+	// Externals are what this one reads that the project does not have: external images by
+	// reference, with their digests; addresses of files, with the files' digests; and
+	// references of git repositories, with the commit (sha1:<hex> or sha256:<hex>).
 	Externals map[string]string `json:"externals,omitempty"`
 }
 

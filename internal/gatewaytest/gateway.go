@@ -47,6 +47,9 @@ type Gateway struct {
 	Fail func(ref string) error
 	// Builder is the platform that it runs on; the zero value: [AMD64].
 	Builder ocispecs.Platform
+	// Remotes are the files at http addresses, and the commits of git identifiers,
+	// "git://example.com/team/tool#main"; may be nil.
+	Remotes map[string]string
 	// Old takes away what newer versions of BuildKit can.
 	Old bool
 
@@ -124,6 +127,8 @@ func (g *Gateway) Solve(ctx context.Context, req client.SolveRequest) (*client.R
 	case strings.HasPrefix(last.GetSource().GetIdentifier(), "local://"):
 		g.files, g.tree = g.files || !req.Evaluate, g.tree || req.Evaluate
 		res.SetRef(folder{g, g.Folder})
+	case isRemote(last.GetSource()):
+		res.SetRef(g.fetched(last.GetSource()))
 	case isHash(last.GetExec()):
 		g.hashed = true
 		ref, err := g.hash(ctx, graph, last)

@@ -45,8 +45,11 @@ func (g *Gateway) ResolveImageConfig(_ context.Context, ref string, _ sourcereso
 	return ref, found.digest, found.config, err
 }
 
-// ResolveSourceMetadata looks an image up.
+// ResolveSourceMetadata looks an image or a remote source up.
 func (g *Gateway) ResolveSourceMetadata(_ context.Context, op *pb.SourceOp, _ sourceresolver.Opt) (*sourceresolver.MetaResponse, error) {
+	if isRemote(op) {
+		return g.lookUpRemote(op)
+	}
 	found, err := g.lookUp(strings.TrimPrefix(op.Identifier, imageScheme))
 	if err != nil {
 		return nil, err

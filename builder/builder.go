@@ -246,9 +246,13 @@ func (o Options) parts(ctx context.Context, c *Client, log *reading, found looke
 
 // ReplannedError says that a build was planned differently than before it began, or two parts
 // of it.
-type ReplannedError struct{}
+type ReplannedError struct {
+	// Remote is what a container file adds from elsewhere and no longer holds what was
+	// planned, "" if it is something else that changed.
+	Remote string
+}
 
 // Error says that the same build can be made again.
-func (*ReplannedError) Error() string {
-	return "the project's files or its rings changed during the build; nothing was tagged: run the same command again"
+func (e *ReplannedError) Error() string {
+	return cmp.Or(e.Remote, "the project's files or its rings") + " changed during the build; nothing was tagged: run the same command again"
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"strings"
 
 	"github.com/moby/buildkit/client"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
@@ -91,6 +92,9 @@ func (j job) run(ctx context.Context, c *Client) (answer, error) {
 		if errors.Is(err, ErrTimeout) {
 			return answer{}, fmt.Errorf("BuildKit was given %s; no image has a tag: %w", j.BuildKit.Timeout, err)
 		}
+		if remote := movedRemote(out.plan, err); remote != "" {
+			return answer{}, &ReplannedError{remote}
+		}
 		return answer{}, explainPush(err)
 	}
 	if j.Push && len(exp.images) > 0 {
@@ -100,6 +104,23 @@ func (j job) run(ctx context.Context, c *Client) (answer, error) {
 		})
 	}
 	return out, err
+}
+
+// movedRemote is the remote source that BuildKit found to hold something else than was planned,
+// "" if that is not its error. It sends no type.
+func movedRemote(plan versioning.Plan, err error) string {
+	said := err.Error()
+	if !strings.Contains(said, "digest mismatch") && !strings.Contains(said, "expected checksum to match") {
+		return ""
+	}
+	for _, image := range plan.Images {
+		for name, is := range image.Externals {
+			if _, hash, _ := strings.Cut(is, ":"); strings.Contains(name, "://") && strings.Contains(said, hash) {
+				return name
+			}
+		}
+	}
+	return ""
 }
 
 // checkSyntax refuses a manifest that names a frontend image that may not be run.

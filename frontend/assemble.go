@@ -56,6 +56,7 @@ func assemble(ctx context.Context, g gateway, k known) (definitions, error) {
 		Compiler:  k.compiler,
 		Context:   k.context,
 		Published: k.published,
+		Remotes:   k.remotes,
 	}
 	if err := a.checkSiblings(); err != nil {
 		return definitions{}, err

@@ -23,6 +23,7 @@ type compiled struct {
 	compiler *llb.Compiler
 	graphs   map[string][]*llb.Compiled // as [llb.Compiler.All] returns them
 	graph    *graph.Graph
+	remotes  map[string]string // what remote sources hold, by [llb.Remote.Name]; nil if that was not asked
 }
 
 // newCompiler returns one for the project's images. Pins are the digests of externals
@@ -49,7 +50,7 @@ func newCompiler(r run, p project, pins map[string]string) *llb.Compiler {
 func compile(ctx context.Context, p project, compiler *llb.Compiler) (compiled, error) {
 	graphs, mistakes := compiler.All(ctx)
 	g, cycle := p.order(graphs)
-	return compiled{compiler, graphs, g}, errors.Join(mistakes, cycle)
+	return compiled{compiler: compiler, graphs: graphs, graph: g}, errors.Join(mistakes, cycle)
 }
 
 // onBuilder is what is built of a plan's images. Revisions go by what is made of container

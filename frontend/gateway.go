@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	bk "github.com/moby/buildkit/client/llb"
@@ -13,6 +14,7 @@ import (
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/opencontainers/go-digest"
 
+	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/revision"
 )
 
@@ -28,7 +30,7 @@ type gateway struct {
 
 // run is a run that asks BuildKit for everything.
 func (g gateway) run() run {
-	return run{gateway: g, files: g, configs: g, images: gatewayImages{g}, hasher: g, newest: g.newest, opts: g.opts, warn: g.Warn, pinned: g.host.Pins, fresh: g.host.Fresh, sent: g.host.Sent}
+	return run{gateway: g, files: g, configs: g, remotes: llb.RemotesOf{Gateway: g}, images: gatewayImages{g}, hasher: g, newest: g.newest, opts: g.opts, warn: g.Warn, pinned: g.host.Pins, fresh: g.host.Fresh, sent: g.host.Sent}
 }
 
 // newest says which record is the newest, as [Options.Record] does.
@@ -244,8 +246,12 @@ func given(name string, data []byte, warn warner) *dockerui.Source {
 	}
 }
 
-// maxPatience is how long a look-up may take, BuildKit's own attempts included.
-const maxPatience = time.Minute
+const (
+	// maxPatience is how long a look-up may take, BuildKit's own attempts included.
+	maxPatience = time.Minute
+	// maxFetch is that for what has to be fetched to be known.
+	maxFetch = 10 * time.Minute
+)
 
 // patientClient is BuildKit with a deadline for each look-up of an image: by
 // itself it would wait for a silent registry for ever.
@@ -268,6 +274,9 @@ func (c patientClient) ResolveImageConfig(ctx context.Context, ref string, opt s
 
 // ResolveSourceMetadata is the embedded client's.
 func (c patientClient) ResolveSourceMetadata(ctx context.Context, op *pb.SourceOp, opt sourceresolver.Opt) (meta *sourceresolver.MetaResponse, err error) {
+	if !strings.HasPrefix(op.Identifier, "docker-image://") {
+		c.patience = maxFetch
+	}
 	err = c.limit(ctx, func(ctx context.Context) (err error) {
 		meta, err = c.Client.ResolveSourceMetadata(ctx, op, opt)
 		return err

@@ -72,6 +72,9 @@ func (r run) imageSource(p project, c compiled, name string, tree digest.Digest)
 	}
 	for _, graph := range c.graphs[name] {
 		maps.Copy(source.Externals, graph.Externals)
+		for _, remote := range graph.Remotes {
+			source.Externals[remote.Name] = c.remotes[remote.Name]
+		}
 	}
 	if image.Version != "" {
 		floor, err := versioning.Parse(image.Version)
@@ -222,4 +225,48 @@ func (p project) externals(ctx context.Context, resolver *llb.Externals) (map[st
 func (p project) absentExternal(external manifest.External) diag.Diagnostic {
 	return p.mistake(external.Value, "check its name and tag, or push it there first",
 		"external %s: the registry has no %s", external.Name, external.Reference)
+}
+
+// resolveRemotes says what the remote sources of all images hold, by name, each asked for once
+// and all at a time. Pins are used instead of what is there now.
+func (r run) resolveRemotes(ctx context.Context, c compiled, pins map[string]string) (map[string]string, error) {
+	all := map[string]llb.Remote{}
+	of := map[string]llb.Source{}
+	for _, graphs := range c.graphs {
+		for _, graph := range graphs {
+			for _, remote := range graph.Remotes {
+				if first, ok := of[remote.Name]; !ok || graph.Source.Name < first.Name {
+					all[remote.Name], of[remote.Name] = remote, graph.Source
+				}
+			}
+		}
+	}
+	names := slices.Sorted(maps.Keys(all))
+	digests := make([]string, len(names))
+	mistakes := make([]error, len(names))
+	eg, egCtx := errgroup.WithContext(ctx)
+	eg.SetLimit(maxParallelLookups)
+	for i, name := range names {
+		eg.Go(func() (err error) {
+			if digests[i] = pins[name]; digests[i] != "" {
+				return nil
+			}
+			digests[i], err = r.remotes.ResolveRemote(egCtx, all[name].Op())
+			if errors.As(err, new(*llb.BuilderError)) {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			if err != nil {
+				mistakes[i] = llb.InRemote(err, of[name], all[name])
+			}
+			return nil
+		})
+	}
+	if err := errors.Join(eg.Wait(), errors.Join(mistakes...)); err != nil {
+		return nil, err
+	}
+	found := map[string]string{}
+	for i, name := range names {
+		found[name] = digests[i]
+	}
+	return found, nil
 }

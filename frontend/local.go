@@ -36,6 +36,8 @@ type Local struct {
 	// Configs has digests and configs of images that the project does not build. Of a
 	// reference that a registry says it does not have, the error is an [*AbsentError].
 	Configs sourceresolver.ImageMetaResolver
+	// Remotes resolves what container files add from elsewhere.
+	Remotes llb.RemoteResolver
 	// Images has the images of the project's registry.
 	Images Images
 	// Compiles knows what container files compile to by a program of this Version; nil:
@@ -115,7 +117,7 @@ func (l Local) run(o Options) (run, error) {
 		Workers: []client.WorkerInfo{{Platforms: []ocispecs.Platform{l.Platform}}},
 	})
 	files := localFiles{l, o.Filename}
-	return run{gateway: alone, files: files, configs: l.Configs, images: l.Images, hasher: files, opts: o, warn: files.warn,
+	return run{gateway: alone, files: files, configs: l.Configs, remotes: l.Remotes, images: l.Images, hasher: files, opts: o, warn: files.warn,
 		compiles: l.Compiles, version: l.Version,
 		newest: func(ctx context.Context) (string, error) {
 			if l.Record == nil {

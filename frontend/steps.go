@@ -39,7 +39,8 @@ type run struct {
 	gateway llb.Gateway
 	files   files
 	configs sourceresolver.ImageMetaResolver // of images that the project does not build
-	images  Images                           // of the project
+	remotes llb.RemoteResolver
+	images  Images // of the project
 	hasher  hasher
 	newest  func(context.Context) (string, error) // see [Options.Record]
 	known   func() records.Sealed                 // see [Local.Newest]
@@ -187,6 +188,9 @@ func (r run) sources(ctx context.Context, p project, looking *pending[state]) (c
 		return compiled{}, versioning.Request{}, err
 	}
 	c, err := r.compileLoading(ctx, p, pins)
+	if err == nil {
+		c.remotes, err = r.resolveRemotes(ctx, c, pins)
+	}
 	if err != nil {
 		return compiled{}, versioning.Request{}, err
 	}

@@ -2,6 +2,7 @@ package look
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,9 +19,9 @@ const (
 	maxCachedSize = 4 << 20 // of one, in bytes
 )
 
-// Contents remembers manifests and configs by digest in a folder, "" for none. Several
-// commands may use it at a time. What is in it is verified, and what goes wrong with it
-// costs a request.
+// Contents remembers manifests and configs by digest in a folder, "" for none, and what
+// servers said of files. Several commands may use it at a time. What is in it is verified,
+// and what goes wrong with it costs a request.
 type Contents string
 
 // KnownContents are those in the user's folder for caches.
@@ -69,6 +70,11 @@ func (c Contents) put(digest, mediaType string, data []byte) {
 	if c == "" || !registry.IsDigest(digest) || registry.DigestOf(data) != digest || len(data) > maxCachedSize || strings.Contains(mediaType, "\n") {
 		return
 	}
+	c.write(c.file(digest), append([]byte(mediaType+"\n"), data...))
+}
+
+// write writes a file of the cache.
+func (c Contents) write(file string, data []byte) {
 	if os.MkdirAll(string(c), 0o700) != nil {
 		return
 	}
@@ -76,11 +82,34 @@ func (c Contents) put(digest, mediaType string, data []byte) {
 	if err != nil {
 		return
 	}
-	_, err = temporary.Write(append([]byte(mediaType+"\n"), data...))
-	if closed := temporary.Close(); err != nil || closed != nil || os.Rename(temporary.Name(), c.file(digest)) != nil {
+	_, err = temporary.Write(data)
+	if closed := temporary.Close(); err != nil || closed != nil || os.Rename(temporary.Name(), file) != nil {
 		_ = os.Remove(temporary.Name())
 	}
 	c.trim()
+}
+
+// validated returns what was remembered of the file at an address, nothing if nothing was.
+func (c Contents) validated(address string) (v validated) {
+	if c == "" {
+		return v
+	}
+	data, err := input.Read(c.addressed(address), maxCachedSize)
+	if err != nil || json.Unmarshal(data, &v) != nil || !registry.IsDigest(v.Digest) || v.Address != address {
+		return validated{}
+	}
+	return v
+}
+
+// remember remembers it.
+func (c Contents) remember(v validated) {
+	if data, err := json.Marshal(v); c != "" && err == nil {
+		c.write(c.addressed(v.Address), data)
+	}
+}
+
+func (c Contents) addressed(address string) string {
+	return filepath.Join(string(c), "address-"+strings.TrimPrefix(registry.DigestOf([]byte(address)), "sha256:"))
 }
 
 // trim removes the half that was not used longest if there are too many.

@@ -101,6 +101,7 @@ var parts = []part{
 	{name: "build", about: "examples, stock clients, what an image's revision depends on", minutes: 5, runs: []run{
 		some("./integration", `
 			TestAFileThatBuildKitTakesForTheOldOne
+			TestAFileThatMovesDuringTheBuild
 			TestAnEditDuringTheBuild
 			TestAttestations
 			TestBadFiles
@@ -132,6 +133,7 @@ var parts = []part{
 			TestTwoBuildersMakeTheSameImages
 			TestWarningsNameTheirFiles
 			TestWellKnownLayouts
+			TestWhatIsAddedFromElsewhereIsFollowed
 			TestWhatIsReadIsTheSameHereAndOnBuildKit
 			TestWhatIsReadIsTheSameInACloneAndAGitContext`),
 	}},

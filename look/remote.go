@@ -11,10 +11,10 @@ import (
 	"strings"
 	"time"
 
-	git "github.com/go-git/go-git/v5"
-	"github.com/go-git/go-git/v5/config"
-	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/storage/memory"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
+	"github.com/go-git/go-git/v5/plumbing/transport"
+	git "github.com/go-git/go-git/v5/plumbing/transport/http"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/opencontainers/go-digest"
 
@@ -38,7 +38,7 @@ func (r remotes) ResolveRemote(ctx context.Context, op *pb.SourceOp) (string, er
 		resolve = func(ctx context.Context, address *url.URL) (string, error) { return commit(ctx, address, ref) }
 	}
 	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" && (u.Scheme != "git" || !isGit) {
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return "", &llb.BuilderError{Why: "may have a key for it"}
 	}
 	sum, err := resolve(ctx, u)
@@ -115,36 +115,65 @@ func set(header http.Header, key, value string) {
 func commit(ctx context.Context, address *url.URL, ref llb.GitReference) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	remote := git.NewRemote(memory.NewStorage(), &config.RemoteConfig{Name: "origin", URLs: []string{address.String()}})
-	listed, err := remote.ListContext(ctx, &git.ListOptions{PeelingOption: git.AppendPeeled})
+	endpoint, err := transport.NewEndpoint(address.String())
+	if err != nil {
+		return "", err
+	}
+	session, err := git.NewClient(&http.Client{Transport: bounded{http.DefaultTransport}}).NewUploadPackSession(endpoint, nil)
+	if err != nil {
+		return "", err
+	}
+	defer session.Close()
+	listed, err := session.AdvertisedReferencesContext(ctx)
 	if err != nil {
 		return "", err
 	}
 	return chooseCommit(listed, ref)
 }
 
+// maxReferences bounds the list of a repository's references, in bytes.
+const maxReferences = 64 << 20
+
+// bounded are requests whose answers have a bound.
+type bounded struct{ http.RoundTripper }
+
+// RoundTrip implements [http.RoundTripper].
+func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := b.RoundTripper.RoundTrip(r)
+	if err == nil {
+		res.Body = http.MaxBytesReader(nil, res.Body, maxReferences)
+	}
+	return res, err
+}
+
 // chooseCommit returns the object that a reference leads to, as BuildKit finds it: by its full
 // name, as a branch, as a tag. Of an annotated tag it is the commit, unless the tag counts.
-func chooseCommit(listed []*plumbing.Reference, ref llb.GitReference) (string, error) {
-	hashes := map[string]string{}
+func chooseCommit(listed *packp.AdvRefs, ref llb.GitReference) (string, error) {
 	name := ref.Ref
-	for _, r := range listed {
-		hashes[r.Name().String()] = r.Hash().String()
-		if r.Name() == plumbing.HEAD && name == "" {
-			name = r.Target().String()
-		}
+	if name == "" {
+		name = defaultBranch(listed)
 	}
 	tag := "refs/tags/" + strings.TrimPrefix(name, "refs/tags/")
 	for _, full := range []string{"refs/" + strings.TrimPrefix(name, "refs/"), "refs/heads/" + strings.TrimPrefix(name, "refs/heads/")} {
-		if hash := hashes[full]; hash != "" && full != tag {
-			return llb.Commit(hash), nil
+		if hash, ok := listed.References[full]; ok && full != tag {
+			return llb.Commit(hash.String()), nil
 		}
 	}
-	if hash := hashes[tag+"^{}"]; hash != "" && !ref.KeepGitDir {
-		return llb.Commit(hash), nil
+	if hash, ok := listed.Peeled[tag]; ok && !ref.KeepGitDir {
+		return llb.Commit(hash.String()), nil
 	}
-	if hash := hashes[tag]; hash != "" {
-		return llb.Commit(hash), nil
+	if hash, ok := listed.References[tag]; ok {
+		return llb.Commit(hash.String()), nil
 	}
 	return "", fmt.Errorf("the repository has no reference %q", cmp.Or(ref.Ref, "HEAD"))
+}
+
+// defaultBranch is what HEAD is said to be, "" if that is nothing.
+func defaultBranch(listed *packp.AdvRefs) string {
+	for _, symbolic := range listed.Capabilities.Get(capability.SymRef) {
+		if branch, ok := strings.CutPrefix(symbolic, "HEAD:"); ok {
+			return branch
+		}
+	}
+	return ""
 }

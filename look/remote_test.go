@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/moby/buildkit/solver/pb"
 
 	"github.com/quoitbuild/quoit/llb"
@@ -142,6 +144,7 @@ func TestWhatCannotBeAskedFromHereIsForABuilder(t *testing.T) {
 		{Identifier: "git://example.com/team/tool.git", Attrs: map[string]string{pb.AttrFullRemoteURL: "ssh://git@example.com/team/tool.git"}},
 		{Identifier: "git://example.com/team/tool.git", Attrs: map[string]string{pb.AttrFullRemoteURL: "file:///etc"}},
 		{Identifier: "git://example.com/team/tool.git", Attrs: map[string]string{pb.AttrFullRemoteURL: "ext::sh -c true"}},
+		{Identifier: "git://example.com/team/tool.git"},
 		{Identifier: "git://x/f", Attrs: map[string]string{pb.AttrFullRemoteURL: s.URL + "/tool.git"}},
 	} {
 		_, err := remotes{}.ResolveRemote(t.Context(), op)
@@ -153,13 +156,16 @@ func TestWhatCannotBeAskedFromHereIsForABuilder(t *testing.T) {
 
 func TestAReferenceLeadsWhereBuildKitFindsIt(t *testing.T) {
 	hash := func(digit string) string { return strings.Repeat(digit, 40) }
-	listed := []*plumbing.Reference{plumbing.NewSymbolicReference(plumbing.HEAD, "refs/heads/main")}
-	for name, digit := range map[string]string{
-		"refs/heads/main": "1", "refs/heads/both": "2", "refs/tags/both": "3", "refs/tags/light": "4",
-		"refs/tags/v1": "5", "refs/tags/v1^{}": "6", "refs/pull/7/head": "7",
-	} {
-		listed = append(listed, plumbing.NewHashReference(plumbing.ReferenceName(name), plumbing.NewHash(hash(digit))))
+	listed := packp.NewAdvRefs()
+	if err := listed.Capabilities.Add(capability.SymRef, "HEAD:refs/heads/main"); err != nil {
+		t.Fatal(err)
 	}
+	for name, digit := range map[string]string{
+		"refs/heads/main": "1", "refs/heads/both": "2", "refs/tags/both": "3", "refs/tags/light": "4", "refs/tags/v1": "5", "refs/pull/7/head": "7",
+	} {
+		listed.References[name] = plumbing.NewHash(hash(digit))
+	}
+	listed.Peeled["refs/tags/v1"] = plumbing.NewHash(hash("6"))
 	for _, c := range []struct {
 		ref, want string
 		keep      bool

@@ -1,7 +1,6 @@
 package disk
 
 import (
-	"errors"
 	"io/fs"
 	"os"
 	"path"
@@ -16,8 +15,8 @@ import (
 	"github.com/quoitbuild/quoit/revision"
 )
 
-// compareElsewhere asks as on the disks of other systems: on one that keeps no modes, so
-// that git says them, and on one that finds a file by its name in any case.
+// compareElsewhere asks as on the disks of other systems: on one that finds a file by its
+// name in any case, and on one that keeps no modes, so that git says them.
 func compareElsewhere(t *testing.T, dir string, req revision.Request, want revision.Response) {
 	t.Helper()
 	root, err := os.OpenRoot(dir)
@@ -25,7 +24,7 @@ func compareElsewhere(t *testing.T, dir string, req revision.Request, want revis
 		t.Fatal(err)
 	}
 	defer root.Close()
-	ask := func(name string, disk revision.Tree) {
+	ask := func(name string, disk revision.Tree, want revision.Response) {
 		t.Helper()
 		got, err := revision.Answer(t.Context(), disk, req)
 		if err != nil {
@@ -35,20 +34,28 @@ func compareElsewhere(t *testing.T, dir string, req revision.Request, want revis
 			t.Errorf("%s (-the builder's +ours):\n%s", name, diff)
 		}
 	}
-	ask("a disk without case", folding{treeIn(root)})
-	modes := lower(t, dir)
-	defer restore(t, dir, modes)
+	ask("a disk without case", folding{treeIn(root)}, want)
+	modes := modesIn(t, dir)
+	defer setModes(t, dir, modes, func(mode fs.FileMode) fs.FileMode { return mode })
+	setModes(t, dir, modes, func(mode fs.FileMode) fs.FileMode { // as git checks it out
+		if mode.IsDir() || mode&0o100 != 0 {
+			return 0o755
+		}
+		return 0o644
+	})
+	want = onBuilder(t, dir, req)
+	setModes(t, dir, modes, func(fs.FileMode) fs.FileMode { return 0o700 })
 	without := treeIn(root)
 	without.Executable = func(name string) bool { return modes[filepath.FromSlash(name)]&0o100 != 0 }
-	ask("a disk without modes", without)
+	ask("a disk without modes", without, want)
 }
 
-// lower takes the modes of all files away, and returns what they were.
-func lower(t *testing.T, dir string) map[string]fs.FileMode {
+// modesIn are the modes of all that is no link.
+func modesIn(t *testing.T, dir string) map[string]fs.FileMode {
 	t.Helper()
 	modes := map[string]fs.FileMode{}
 	err := filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.Type()&^fs.ModeSocket != 0 { // a socket is sent as a file
+		if err != nil || entry.Type()&fs.ModeSymlink != 0 {
 			return err
 		}
 		info, err := entry.Info()
@@ -59,19 +66,16 @@ func lower(t *testing.T, dir string) map[string]fs.FileMode {
 		modes[short] = info.Mode()
 		return err
 	})
-	for name := range modes {
-		err = errors.Join(err, os.Chmod(filepath.Join(dir, name), 0o600))
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	return modes
 }
 
-func restore(t *testing.T, dir string, modes map[string]fs.FileMode) {
+func setModes(t *testing.T, dir string, modes map[string]fs.FileMode, to func(fs.FileMode) fs.FileMode) {
 	t.Helper()
 	for name, mode := range modes {
-		if err := os.Chmod(filepath.Join(dir, name), mode); err != nil {
+		if err := os.Chmod(filepath.Join(dir, name), to(mode)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/opencontainers/go-digest"
 
+	"github.com/quoitbuild/quoit/overlay"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -51,6 +52,8 @@ type Sent struct {
 	Locals map[string]string
 	// Trees are the digests of what the others read. See [revision.Response].
 	Trees map[string]digest.Digest
+	// Named are the places where the root image's files name images.
+	Named []overlay.Use
 }
 
 // New returns the frontend's build function.

@@ -16,6 +16,7 @@ import (
 	"github.com/quoitbuild/quoit/graph"
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/llb"
+	"github.com/quoitbuild/quoit/overlay"
 )
 
 // compiled is what the images are made of, and in which order.
@@ -24,6 +25,7 @@ type compiled struct {
 	graphs   map[string][]*llb.Compiled // as [llb.Compiler.All] returns them
 	graph    *graph.Graph
 	remotes  map[string]string // what remote sources hold, by [llb.Remote.Name]; nil if that was not asked
+	named    []overlay.Use     // where the root image's files name images
 }
 
 // newCompiler returns one for the project's images. Pins are the digests of externals

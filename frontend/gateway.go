@@ -141,7 +141,7 @@ func (g gateway) hash(ctx context.Context, p project, req revision.Request) (res
 	}
 	// Each context is a folder of its own. What is not sent is known.
 	sent := revision.Request{Scheme: req.Scheme}
-	known := revision.Response{Scheme: req.Scheme, Trees: map[string]digest.Digest{}}
+	known := revision.Response{Scheme: req.Scheme, Trees: map[string]digest.Digest{}, Named: g.host.Sent.Named}
 	var mounts []bk.RunOption
 	mounted := map[string]bool{}
 	for _, image := range req.Images {
@@ -156,7 +156,7 @@ func (g gateway) hash(ctx context.Context, p project, req revision.Request) (res
 			mounted[local] = true
 			mounts = append(mounts, bk.AddMount("/project/"+local, p.context(p.images[image.Name]), bk.Readonly))
 		}
-		image.Context = local
+		image.Context, image.Overlays = local, false
 		sent.Images = append(sent.Images, image)
 	}
 	if len(sent.Images) == 0 {
@@ -168,7 +168,7 @@ func (g gateway) hash(ctx context.Context, p project, req revision.Request) (res
 	for name, tree := range res.Trees {
 		known.Trees[name] = tree
 	}
-	res.Trees = known.Trees
+	res.Trees, res.Named = known.Trees, known.Named
 	return res, nil
 }
 

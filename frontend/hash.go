@@ -18,6 +18,7 @@ import (
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/manifest"
+	"github.com/quoitbuild/quoit/overlay"
 	"github.com/quoitbuild/quoit/revision"
 	"github.com/quoitbuild/quoit/versioning"
 )
@@ -37,18 +38,19 @@ const maxResponse = 64 << 20
 
 // hash says what the project's files say now: the revision of each image, and the digests
 // of what else is released.
-func hash(ctx context.Context, r run, p project, c compiled) (versioning.Request, error) {
-	trees, err := r.hashTrees(ctx, p, p.hashRequest(c.graphs))
+func hash(ctx context.Context, r run, p project, c *compiled) (versioning.Request, error) {
+	trees, named, err := r.hashTrees(ctx, p, p.hashRequest(c.graphs))
 	if err != nil {
 		return versioning.Request{}, err
 	}
+	c.named = named
 	m := p.manifest
 	request := versioning.Request{
 		Project: m.Project, Registry: m.Registry, Root: m.Root,
 		Source: r.opts.Source, Commit: r.opts.Commit,
 	}
 	for _, name := range c.graph.Order() {
-		source, err := r.imageSource(p, c, name, trees[name])
+		source, err := r.imageSource(p, *c, name, trees[name])
 		if err != nil {
 			return versioning.Request{}, err
 		}
@@ -97,15 +99,17 @@ func (p project) hashRequest(compiled map[string][]*llb.Compiled) revision.Reque
 		source := p.images[name]
 		req.Images = append(req.Images, revision.ImageInputs{
 			Name: name, Context: source.Context, Ignore: source.Ignore, Reads: revision.Merge(reads),
+			Overlays: name == p.manifest.Root,
 		})
 	}
 	return req
 }
 
-// hashTrees returns, by image, the digest of what it reads of the tree. The work is
+// hashTrees returns, by image, the digest of what it reads of the tree, and where the root
+// image's files name images. The work is
 // a build step with the tree as a read-only mount, so BuildKit caches it on the
 // tree's contents.
-func (r run) hashTrees(ctx context.Context, p project, req revision.Request) (map[string]digest.Digest, error) {
+func (r run) hashTrees(ctx context.Context, p project, req revision.Request) (map[string]digest.Digest, []overlay.Use, error) {
 	needed := revision.Request{Scheme: req.Scheme}
 	trees := map[string]digest.Digest{}
 	for _, image := range req.Images {
@@ -116,32 +120,32 @@ func (r run) hashTrees(ctx context.Context, p project, req revision.Request) (ma
 		}
 	}
 	if len(needed.Images) == 0 {
-		return trees, nil
+		return trees, nil, nil
 	}
 	res, err := r.hasher.hash(ctx, p, needed)
 	if err == nil && res.Scheme != revision.Scheme {
 		err = fmt.Errorf("the answer has scheme %d, expected %d", res.Scheme, revision.Scheme)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("hashing the project's files: %w", err)
+		return nil, nil, fmt.Errorf("hashing the project's files: %w", err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(res.Problems)) {
 		err = errors.Join(err, fmt.Errorf("image %s: %s", name, res.Problems[name]))
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := p.linkedContexts(res.Links); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, image := range needed.Images {
 		sum, ok := res.Trees[image.Name]
 		if !ok || sum.Validate() != nil {
-			return nil, fmt.Errorf("hashing the project's files: no answer for image %s", image.Name)
+			return nil, nil, fmt.Errorf("hashing the project's files: no answer for image %s", image.Name)
 		}
 		trees[image.Name] = sum
 	}
-	return trees, nil
+	return trees, res.Named, nil
 }
 
 // linkedContexts reports contexts that are links: what they lead to is not a

@@ -14,6 +14,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quoitbuild/quoit/llb"
+	"github.com/quoitbuild/quoit/overlay"
 	"github.com/quoitbuild/quoit/revision"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
@@ -63,6 +64,8 @@ type Planned struct {
 	// InGraph are the images whose own steps are in the graph of a build: those that are
 	// built, and siblings that they need for a platform that was not released.
 	InGraph map[string]bool
+	// Named are the places where the root image's files name images.
+	Named []overlay.Use
 	// Control are the paths of container and ignore files in the project, also of those
 	// that could be there.
 	Control []string
@@ -83,7 +86,7 @@ func Plan(ctx context.Context, l Local, o Options) (Planned, error) {
 		return Planned{}, forClients(err)
 	}
 	all := k.hashRequest(k.graphs)
-	planned := Planned{Plan: k.Plan, Reads: all.Images, InGraph: map[string]bool{}, Control: k.controlFiles()}
+	planned := Planned{Plan: k.Plan, Reads: all.Images, InGraph: map[string]bool{}, Named: k.named, Control: k.controlFiles()}
 	for _, image := range all.Images {
 		planned.InGraph[image.Name] = k.inGraph(image.Name)
 	}

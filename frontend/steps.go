@@ -154,6 +154,9 @@ func (r run) plan(ctx context.Context, p project, looking *pending[state]) (know
 	} else {
 		k.planned, err = decide(ctx, request, seen)
 	}
+	if err == nil {
+		err = k.checkOverlays()
+	}
 	return k, err
 }
 
@@ -194,7 +197,7 @@ func (r run) sources(ctx context.Context, p project, looking *pending[state]) (c
 	if err != nil {
 		return compiled{}, versioning.Request{}, err
 	}
-	request, err := hash(ctx, r, p, c)
+	request, err := hash(ctx, r, p, &c)
 	return c, request, err
 }
 

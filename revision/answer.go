@@ -35,11 +35,14 @@ func Answer(ctx context.Context, tree Tree, req Request) (Response, error) {
 	res := Response{Scheme: Scheme, Trees: make(map[string]digest.Digest, len(req.Images))}
 	for i, in := range req.Images {
 		res.Trees[in.Name] = sums[of[i]]
-		if tree := trees[of[i]]; tree.linked {
+		if read := trees[of[i]]; read.linked {
 			if res.Links == nil {
 				res.Links = map[string]string{}
 			}
-			res.Links[in.Name] = tree.context
+			res.Links[in.Name] = read.context
+		}
+		if in.Overlays {
+			res.Named = append(res.Named, named(tree, trees[of[i]])...)
 		}
 	}
 	return res, nil

@@ -1,6 +1,10 @@
 package revision
 
-import "github.com/opencontainers/go-digest"
+import (
+	"github.com/opencontainers/go-digest"
+
+	"github.com/quoitbuild/quoit/overlay"
+)
 
 // Scheme is the number of the way in which revisions are computed. A change of
 // any byte that goes into a revision raises it.
@@ -25,6 +29,8 @@ type ImageInputs struct {
 	// Ignore holds the patterns of the image's ignore file, relative to Context.
 	Ignore []string `json:"ignore,omitempty"`
 	Reads  []Read   `json:"reads"`
+	// Overlays says that the places where these files name images are wanted.
+	Overlays bool `json:"overlays,omitempty"`
 }
 
 // Response is the answer to a Request: a digest per image of all that it reads.
@@ -34,6 +40,8 @@ type Response struct {
 	// Links names the images whose context is not a folder of its own but is
 	// reached through a link, with where the link leads in the project.
 	Links map[string]string `json:"links,omitempty"`
+	// Named are the places where overlays name images, with paths in the project.
+	Named []overlay.Use `json:"named,omitempty"`
 	// Problems says by image why its tree cannot be read: a link that leads to
 	// itself, for instance. Such an image has no entry in Trees.
 	Problems map[string]string `json:"problems,omitempty"`

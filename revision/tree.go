@@ -23,6 +23,9 @@ type Tree interface {
 	// Digest sets the Digest of regular files, which it gets by folder. It leaves that
 	// of a file empty that is gone since it was listed.
 	Digest(ctx context.Context, folders map[string][]*File) error
+	// Read returns the contents of a regular file. The error is fs.ErrNotExist if there is
+	// no such file any more; one that has more bytes than limit is an error too.
+	Read(name string, limit int64) ([]byte, error)
 }
 
 // File is an entry of a folder.

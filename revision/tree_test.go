@@ -77,6 +77,14 @@ func (t tree) Digest(_ context.Context, folders map[string][]*File) error {
 	return nil
 }
 
+func (t tree) Read(name string, limit int64) ([]byte, error) {
+	content, ok := t[name].(string)
+	if !ok || int64(len(content)) > limit {
+		return nil, fs.ErrNotExist
+	}
+	return []byte(content), nil
+}
+
 // found lists what reads select in a tree.
 func found(t *testing.T, files Tree, ignore []string, reads ...Read) []string {
 	t.Helper()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/quoitbuild/quoit/internal/input"
 	"github.com/quoitbuild/quoit/revision"
 )
 
@@ -119,4 +120,9 @@ func (t *tree) open(folder string) (*os.Root, error) {
 		return nil, &fs.PathError{Op: "open", Path: folder, Err: fs.ErrNotExist}
 	}
 	return nil, err
+}
+
+// Read returns the contents of a file.
+func (t *tree) Read(name string, limit int64) ([]byte, error) {
+	return input.ReadIn(t.root, filepath.FromSlash(name), limit)
 }

@@ -40,6 +40,10 @@ const (
 // seconds since 1970.
 const ArgEpoch = "SOURCE_DATE_EPOCH"
 
+// EpochOfContext is the value of [ArgEpoch] for the time of the commit, or of the archive,
+// that the project's files come from.
+const EpochOfContext = "context"
+
 // ownArgs is what the names of Quoit's own build arguments begin with.
 const ownArgs = "QUOIT_"
 

@@ -2,6 +2,7 @@ package frontend
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -84,4 +85,16 @@ func TestFilesThatTheBuilderChooses(t *testing.T) {
 	w.Gateway = w.again()
 	w.Builder = arm64
 	w.fails(Options{Target: AllImages}, "image api reads other files", "linux/arm64", "linux/amd64", "TARGETARCH")
+}
+
+// TestTheTimeOfAFolder: a folder has none, and an image must not get another one without a
+// word.
+func TestTheTimeOfAFolder(t *testing.T) {
+	w := newWorld(t, with("api/Dockerfile", "ARG SOURCE_DATE_EPOCH=context\nFROM scratch\nCOPY f /\n"))
+	w.fails(Options{}, "image api", "SOURCE_DATE_EPOCH=context", "come from a folder", "seconds")
+	if _, err := w.local(Options{}); err == nil || !strings.Contains(err.Error(), "come from a folder") {
+		t.Errorf("a local plan: %v", err)
+	}
+	w.Gateway = w.again()
+	w.build(Options{Args: map[string]string{ArgEpoch: "1700000000"}})
 }

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/frontend/gateway/client"
@@ -31,7 +32,12 @@ type compiled struct {
 // newCompiler returns one for the project's images. Pins are the digests of externals
 // whose tags are not followed.
 func newCompiler(r run, p project, pins map[string]string) *llb.Compiler {
+	var made func(context.Context) (*time.Time, error)
+	if p.at.remote != nil {
+		made = r.made
+	}
 	return &llb.Compiler{
+		Time:      made,
 		Gateway:   r.gateway,
 		Options:   r.gateway.BuildOpts().Opts,
 		Sources:   p.images,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/moby/buildkit/frontend/dockerui"
@@ -45,6 +46,7 @@ type run struct {
 	newest  func(context.Context) (string, error) // see [Options.Record]
 	known   func() records.Sealed                 // see [Local.Newest]
 	warn    warner
+	made    func(context.Context) (*time.Time, error) // when the files of a remote tree were
 	opts    Options
 	// compiles and version are those of [Local].
 	compiles llb.Memory

@@ -75,6 +75,9 @@ type Compiler struct {
 	// what is made of a file is the same on all machines. Other frontends take their
 	// builder's.
 	Builder ocispecs.Platform
+	// Time is that of the sources that the project's files come from, for those who ask for
+	// it as SOURCE_DATE_EPOCH=context; nil: they come from a folder, which has none.
+	Time func(context.Context) (*time.Time, error)
 	// Frontends are the images that container files may name in a syntax line.
 	Frontends Frontends
 	// Memory knows compiles of earlier; nil: none. What it knows has no graph, so with a

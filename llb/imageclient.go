@@ -118,12 +118,27 @@ func (c *imageClient) resolve(ref string, opt sourceresolver.Opt) (string, diges
 	return siblingHost + name + ":latest", "", config, err
 }
 
-// ResolveSourceMetadata asks BuildKit.
+// ResolveSourceMetadata says when the context's files were made, and asks BuildKit of all
+// other sources.
 func (c *imageClient) ResolveSourceMetadata(ctx context.Context, op *pb.SourceOp, opt sourceresolver.Opt) (*sourceresolver.MetaResponse, error) {
 	c.mu.Lock()
 	c.beyond = true
 	c.mu.Unlock()
-	return c.gateway.ResolveSourceMetadata(ctx, op, opt)
+	if !IsContext(op) {
+		return c.gateway.ResolveSourceMetadata(ctx, op, opt)
+	}
+	if c.compiler.Time == nil {
+		return nil, errors.New("SOURCE_DATE_EPOCH=context is the time of a git or HTTP context, and the project's files come from a folder: " +
+			"give `quoit` --build-arg SOURCE_DATE_EPOCH=context to take that of the folder's commit, or write the seconds since 1970")
+	}
+	made, err := c.compiler.Time(ctx)
+	if err == nil && made == nil {
+		err = errors.New("SOURCE_DATE_EPOCH=context: the project's context does not say its time: write the seconds since 1970")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &sourceresolver.MetaResponse{Op: op, HTTP: &sourceresolver.ResolveHTTPResponse{LastModified: made}}, nil
 }
 
 // NewContainer fails: a compile runs nothing.

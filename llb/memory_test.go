@@ -5,8 +5,10 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -208,5 +210,26 @@ func TestADamagedMemoryIsNotBelieved(t *testing.T) {
 	got, second := looked(t, kinds(), m)
 	if diff := cmp.Diff(want, got, heard); diff != "" || second != first {
 		t.Errorf("%d compiles, then %d (-want +got):\n%s", first, second, diff)
+	}
+}
+
+// TestTheTimeOfTheContext: it is that of the project's, and never remembered.
+func TestTheTimeOfTheContext(t *testing.T) {
+	m := &memory{}
+	for _, want := range []int64{1700000000, 1700000001} {
+		c := newCompiler(map[string]string{"api": "ARG SOURCE_DATE_EPOCH=context\nFROM scratch\nCOPY . /\n"})
+		c.Memory = m
+		c.Time = func(context.Context) (*time.Time, error) {
+			made := time.Unix(want, 0)
+			return &made, nil
+		}
+		if got := compiled(t, c)["api"][0].Epoch; got == nil || got.Unix() != want {
+			t.Errorf("the time is %v, want %d", got, want)
+		}
+	}
+	c := newCompiler(map[string]string{"api": "ARG SOURCE_DATE_EPOCH=context\nFROM scratch\nCOPY . /\n"})
+	c.Time = func(context.Context) (*time.Time, error) { return nil, nil }
+	if _, err := c.All(t.Context()); err == nil || !strings.Contains(err.Error(), "does not say its time") {
+		t.Errorf("got error %v", err)
 	}
 }

@@ -93,7 +93,7 @@ func (f *buildFlags) run(cmd *cobra.Command) error {
 	if err := checkMessage(f.message); err != nil {
 		return err
 	}
-	options, err := f.plan.options(f.project, m)
+	options, err := f.plan.options(cmd.Context(), f.project, m)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"os"
 	"slices"
@@ -92,7 +93,7 @@ func (f *planFlags) registerGraph(flags *pflag.FlagSet) {
 
 // options are the frontend's options that the flags mean, for a project that may be
 // elsewhere than its manifest says.
-func (f *planFlags) options(project projectFlags, m *manifest.Manifest) (frontend.Options, error) {
+func (f *planFlags) options(ctx context.Context, project projectFlags, m *manifest.Manifest) (frontend.Options, error) {
 	o := frontend.Options{
 		Ring: f.ring, Project: project.project, Major: f.major, Rebuild: f.rebuild, Merge: f.merge,
 		First: f.first, Pull: f.pull, NoCache: f.noCache, Platforms: f.platforms,
@@ -126,6 +127,13 @@ func (f *planFlags) options(project projectFlags, m *manifest.Manifest) (fronten
 			return o, usagef("--label %s: write KEY=VALUE", pair)
 		}
 		o.Labels[key] = value
+	}
+	if o.Args[frontend.ArgEpoch] == frontend.EpochOfContext {
+		seconds := gitSeconds(ctx, project.dir)
+		if seconds == "" {
+			return o, usagef("%s=%s is the time of the project's commit, and git knows none in %s: write the seconds since 1970", frontend.ArgEpoch, frontend.EpochOfContext, project.dir)
+		}
+		o.Args[frontend.ArgEpoch] = seconds
 	}
 	return o, nil
 }

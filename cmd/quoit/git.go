@@ -36,6 +36,12 @@ func gitState(ctx context.Context, dir string) (commit, source string) {
 	return commit, source
 }
 
+// gitSeconds is when the commit of a work tree was made, in seconds since 1970; "" if there
+// is none.
+func gitSeconds(ctx context.Context, dir string) string {
+	return git(ctx, dir, "log", "--max-count=1", "--format=%ct")
+}
+
 // gitDirty lists the files below a folder of a work tree that differ from its commit,
 // tracked or not, without those that are ignored; a submodule counts with what is in it.
 func gitDirty(ctx context.Context, dir string) (files []string, err error) {

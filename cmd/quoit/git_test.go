@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,7 +11,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
 
+	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/store"
 )
 
@@ -270,5 +274,23 @@ func TestAGitThatDoesNotAnswer(t *testing.T) {
 	_, err := runGit(t.Context(), 100*time.Millisecond, t.TempDir(), "status")
 	if took := time.Since(begin); err == nil || !strings.Contains(err.Error(), "git status has not answered in time") || took > time.Minute {
 		t.Errorf("%v after %s", err, took)
+	}
+}
+
+// TestTheTimeOfTheCommit: a build asks for it by a word, and it is what the seconds would be.
+func TestTheTimeOfTheCommit(t *testing.T) {
+	w := newWork(t)
+	t.Setenv("GIT_COMMITTER_DATE", "1700000000 +0200")
+	w.adds("a")
+	f := planFlags{flags: pflag.NewFlagSet("", pflag.ContinueOnError), args: []string{"SOURCE_DATE_EPOCH=context"}}
+	o, err := f.options(t.Context(), projectFlags{dir: w.dir}, &manifest.Manifest{})
+	if err != nil || o.Args[frontend.ArgEpoch] != "1700000000" {
+		t.Errorf("error %v, the time is %q", err, o.Args[frontend.ArgEpoch])
+	}
+	none := t.TempDir()
+	t.Setenv("GIT_CEILING_DIRECTORIES", filepath.Dir(none))
+	var usage *usageError
+	if _, err := f.options(t.Context(), projectFlags{dir: none}, &manifest.Manifest{}); !errors.As(err, &usage) || !strings.Contains(err.Error(), "seconds since 1970") {
+		t.Errorf("without a commit: error %v", err)
 	}
 }

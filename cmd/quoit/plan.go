@@ -75,7 +75,7 @@ func makePlan(cmd *cobra.Command, m *manifest.Manifest, project projectFlags, pl
 
 // asked are the options by which a builder is asked and nothing is built.
 func asked(cmd *cobra.Command, m *manifest.Manifest, project projectFlags, plan planFlags, build buildkitFlags) (builder.Options, error) {
-	options, err := plan.options(project, m)
+	options, err := plan.options(cmd.Context(), project, m)
 	if err != nil {
 		return builder.Options{}, err
 	}

@@ -85,10 +85,14 @@ func (g gateway) onBuilder(ctx context.Context, k known) (compiled, error) {
 		if g.host.Sent != nil && there.inGraph(image.Name) && !k.inGraph(image.Name) {
 			return compiled{}, fmt.Errorf("image %s is needed for %s, the builder's platform, for which it was not released: add that to its platforms", image.Name, platforms.FormatAll(builder))
 		}
-		if !same(image.Name) && !reflect.DeepEqual(image.Reads, built.Images[i].Reads) {
+		unknown := slices.ContainsFunc(c.graphs[image.Name], func(graph *llb.Compiled) bool {
+			return slices.ContainsFunc(graph.Remotes, func(r llb.Remote) bool { return k.remotes[r.Name] == "" })
+		})
+		if !same(image.Name) && (unknown || !reflect.DeepEqual(image.Reads, built.Images[i].Reads)) {
 			return compiled{}, &builderReadsError{image.Name, k.images[image.Name].Platforms[0], builder}
 		}
 	}
+	c.remotes, c.named = k.remotes, k.named
 	return c, nil
 }
 
@@ -100,7 +104,7 @@ type builderReadsError struct {
 
 // Error says what to do.
 func (e *builderReadsError) Error() string {
-	return fmt.Sprintf("image %s reads other files of its context on a builder of %s than on one of %s, its first platform, by which its revision goes: "+
+	return fmt.Sprintf("image %s reads other files on a builder of %s than on one of %s, its first platform, by which its revision goes: "+
 		"let its container file copy the files for both and choose among them in a step, or name its files by TARGETARCH instead of BUILDARCH",
 		e.image, platforms.FormatAll(e.builder), platforms.FormatAll(e.first))
 }

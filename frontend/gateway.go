@@ -14,6 +14,7 @@ import (
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/opencontainers/go-digest"
 
+	"github.com/quoitbuild/quoit/frontend/folder"
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/revision"
 )
@@ -107,7 +108,7 @@ func (g gateway) control(ctx context.Context, d declared) (*controlFiles, error)
 		return nil, err
 	}
 	if g.host.Folder != "" && d.at.remote == nil {
-		return &controlFiles{tree: folder(g.host.Folder), def: def}, nil
+		return &controlFiles{tree: folder.Folder(g.host.Folder), def: def}, nil
 	}
 	res, err := g.Solve(ctx, client.SolveRequest{Definition: def.ToPB()})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quoitbuild/quoit/frontend/folder"
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/overlay"
 	"github.com/quoitbuild/quoit/revision"
@@ -148,7 +149,7 @@ func (l localFiles) open(context.Context) (*dockerui.Source, place, error) {
 }
 
 func (l localFiles) control(context.Context, declared) (*controlFiles, error) {
-	return &controlFiles{tree: folder(l.Folder), def: &bk.Definition{}}, nil
+	return &controlFiles{tree: folder.Folder(l.Folder), def: &bk.Definition{}}, nil
 }
 
 // load has nothing to do: the files are there.

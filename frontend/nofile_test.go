@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/quoitbuild/quoit/frontend/folder"
 )
 
 // TestControlFilesThatAreNoFiles: whatever a checkout has in their place, read from
@@ -54,7 +56,7 @@ func TestControlFilesHaveABound(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.fails(Options{}, "reading api/Dockerfile", "16 MiB")
-	if _, err := readFile(t.Context(), folder(w.Folder), "api/Dockerfile"); err == nil || !strings.Contains(err.Error(), "16 MiB") {
+	if _, err := readFile(t.Context(), folder.Folder(w.Folder), "api/Dockerfile"); err == nil || !strings.Contains(err.Error(), "16 MiB") {
 		t.Errorf("from the disk: error %v", err)
 	}
 }

@@ -1,21 +1,31 @@
-package frontend
+package folder
 
 import (
+	"errors"
+	"io/fs"
 	"testing"
+
+	"github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/util/openfile"
 
 	"github.com/quoitbuild/quoit/internal/trees"
 )
+
+func read(t *testing.T, dir, name string) ([]byte, error) {
+	t.Helper()
+	return Folder(dir).ReadFile(t.Context(), client.ReadRequest{Filename: name, Range: &client.FileRange{Length: 1 << 10}})
+}
 
 // A client sends a socket as an empty file, so that is what it is read as here.
 func TestASocketIsAnEmptyControlFile(t *testing.T) {
 	dir := t.TempDir()
 	trees.Plant(t, dir, trees.Files{"socket": trees.Socket{}, "link": trees.Link("socket"), "pipe": trees.Pipe{}, "file": "text"})
 	for name, want := range map[string]string{"socket": "", "link": "", "file": "text"} {
-		if got, err := readFile(t.Context(), folder(dir), name); err != nil || string(got) != want {
+		if got, err := read(t, dir, name); err != nil || string(got) != want {
 			t.Errorf("%s: %q, %v; want %q", name, got, err, want)
 		}
 	}
-	if _, err := readFile(t.Context(), folder(dir), "pipe"); !isNoFile(err) {
+	if _, err := read(t, dir, "pipe"); !errors.Is(err, openfile.ErrNotRegular) {
 		t.Errorf("the pipe is read: %v", err)
 	}
 }
@@ -36,7 +46,7 @@ func TestNamesAreSpelledAsInTheLists(t *testing.T) {
 			t.Errorf("%s is spelled as it is: %t, want %t", name, got, want)
 		}
 	}
-	if _, err := readFile(t.Context(), folder(dir), "Web/Dockerfile"); !isNotFound(err) {
+	if _, err := read(t, dir, "Web/Dockerfile"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a name in another case is read: %v", err)
 	}
 }

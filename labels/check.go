@@ -54,7 +54,7 @@ func checkImage(release versioning.Release, key string, image versioning.Image) 
 	if err := checkName("image", key); err != nil {
 		return err
 	}
-	if err := checkDigest("revision", image.Revision); err != nil {
+	if err := checkRevision(image); err != nil {
 		return err
 	}
 	for _, p := range image.Platforms {
@@ -88,6 +88,22 @@ func checkImage(release versioning.Release, key string, image versioning.Image) 
 		}
 	}
 	return nil
+}
+
+// maxScheme is the newest scheme of revisions.
+const maxScheme = 2
+
+func checkRevision(image versioning.Image) error {
+	if err := checkDigest("revision", image.Revision); err != nil {
+		return err
+	}
+	if image.Scheme < 0 || image.Scheme > maxScheme {
+		return fmt.Errorf("its revision is of scheme %d, not of 1 to %d", image.Scheme, maxScheme)
+	}
+	if image.Noted == "" {
+		return nil
+	}
+	return checkDigest("noted revision", image.Noted)
 }
 
 // checkRest checks all but the images.

@@ -270,12 +270,12 @@ func TestErrorsHaveTypes(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	_, err := Parse(map[string]string{Release: `{"schema":2,"images":["another form"]}`})
+	_, err := Parse(map[string]string{Release: `{"schema":3,"images":["another form"]}`})
 	newer := new(SchemaError)
-	if !errors.As(err, &newer) || *newer != (SchemaError{Got: 2, Known: 1}) {
+	if !errors.As(err, &newer) || *newer != (SchemaError{Got: 3, Known: 2}) {
 		t.Errorf("a newer schema: %v", err)
 	}
-	if want := "the release was written by a newer quoit (schema 2, this one knows 1): update quoit"; err.Error() != want {
+	if want := "the release was written by a newer quoit (schema 3, this one knows 2): update quoit"; err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	_, err = Parse(map[string]string{Release: `{"schema":1}`})
@@ -298,4 +298,47 @@ func change(t testing.TB, edit func(map[string]any)) string {
 		t.Fatal(err)
 	}
 	return string(data)
+}
+
+// A release says by which scheme its revisions were computed: in a form that an older
+// quoit refuses, as it would take them for others; the form of an older release stays.
+func TestSchemesOfRevisions(t *testing.T) {
+	for name, c := range map[string]struct {
+		edit   func(*versioning.Image)
+		schema string
+	}{
+		"none":         {func(*versioning.Image) {}, `{"schema":1,`},
+		"the second":   {func(i *versioning.Image) { i.Scheme = 2 }, `{"schema":2,`},
+		"noted beside": {func(i *versioning.Image) { i.Scheme, i.Noted = 2, digestOf("2") }, `{"schema":2,`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			release := shop()
+			image := release.Images["api"]
+			c.edit(&image)
+			release.Images["api"] = image
+			data, err := FormatRelease(release)
+			if err != nil || !strings.HasPrefix(string(data), c.schema) {
+				t.Fatalf("%s, error %v, want %s…", data, err, c.schema)
+			}
+			read, err := ParseRelease(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(release, read); diff != "" {
+				t.Errorf("what is read (-written +read):\n%s", diff)
+			}
+		})
+	}
+	for name, edit := range map[string]func(*versioning.Image){
+		"a scheme that is not known":         func(i *versioning.Image) { i.Scheme = 3 },
+		"a revision of it that is no digest": func(i *versioning.Image) { i.Scheme, i.Noted = 2, "sha256:1" },
+	} {
+		release := shop()
+		image := release.Images["api"]
+		edit(&image)
+		release.Images["api"] = image
+		if _, err := FormatRelease(release); err == nil {
+			t.Errorf("%s is written", name)
+		}
+	}
 }

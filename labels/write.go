@@ -8,9 +8,11 @@ import (
 	"github.com/quoitbuild/quoit/versioning"
 )
 
-// Schema is the number of the release's JSON form that this package writes, and
-// the newest one that it reads. It rises when an older reader would go wrong.
-const Schema = 1
+// Schema is the newest number of the release's JSON form that this package reads. It
+// rises when an older reader would go wrong. Schema 2 came with the second scheme of
+// revisions: whoever takes such a revision for one of the first would plan that everything
+// has changed. A release without one is still written with schema 1.
+const Schema = 2
 
 // MaxRelease is how many bytes the JSON of a release may have: enough for
 // about two thousand images.
@@ -84,7 +86,7 @@ func FormatRelease(release versioning.Release) ([]byte, error) {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false) // it is read by people too, and escapes take room
-	if err := encoder.Encode(document{Schema, release}); err != nil {
+	if err := encoder.Encode(document{schemaOf(release), release}); err != nil {
 		return nil, fmt.Errorf("writing the release of %s: %w", release.Project, err)
 	}
 	data := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
@@ -93,6 +95,15 @@ func FormatRelease(release versioning.Release) ([]byte, error) {
 			release.Project, len(data), len(release.Images), MaxRelease)
 	}
 	return data, nil
+}
+
+func schemaOf(release versioning.Release) int {
+	for _, image := range release.Images {
+		if image.Scheme > 1 {
+			return 2
+		}
+	}
+	return 1
 }
 
 // document is the JSON form of a release.

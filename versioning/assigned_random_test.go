@@ -179,7 +179,7 @@ func TestAfterABurnTheChoiceIsFree(t *testing.T) {
 			wants[1] = rapid.SampledFrom(lines).Draw(t, "current").Version.plusPatch()
 		}
 		choose := func() Version {
-			c := chooser{"api", "", false, a.Lookup(func() ([]Release, error) { return nil, nil })}
+			c := chooser{name: "api", lookup: a.Lookup(func() ([]Release, error) { return nil, nil })}
 			v, _, err := c.choose(wants[0], wants[1])
 			fail(t, err)
 			return v

@@ -58,7 +58,7 @@ func TestATagThatLeavesNoNumbers(t *testing.T) {
 				t.Errorf("%s: %s: taken %v, want %v", name, text, got, want)
 			}
 		}
-		c := chooser{"api", "", false, a.Lookup(func() ([]Release, error) { return nil, nil })}
+		c := chooser{name: "api", lookup: a.Lookup(func() ([]Release, error) { return nil, nil })}
 		for _, wanted := range []string{"0.2000.6", "0.2001.0", "1.0.0"} {
 			if _, _, err := c.choose(v(wanted), Version{}); err != nil {
 				t.Errorf("%s: %v", name, err)

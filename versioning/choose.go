@@ -11,9 +11,10 @@ type Lookup func(image string, version Version) (identity string, exists bool, e
 type fit int
 
 const (
-	taken fit = iota // somebody else's
-	free             // nobody's
-	same             // exactly what would be built
+	taken  fit = iota // somebody else's
+	free              // nobody's
+	same              // exactly what would be built
+	former            // the same, by the first scheme of revisions
 )
 
 // chooser finds the version of one changed image.
@@ -24,6 +25,7 @@ type chooser struct {
 	// what exists was made with another build of it, equal identity or not.
 	settled bool
 	lookup  Lookup
+	former  string // the identity by the first scheme of revisions, "" if it is not known
 }
 
 // choose returns the wanted version, else the hotfix (zero for none), else the
@@ -50,7 +52,7 @@ func (c chooser) nextMinor(after Version) (Version, fit, error) {
 			return Version{}, taken, fmt.Errorf("image %q: every minor tried after %s is taken: set its version: to something free", c.name, after)
 		}
 		found, err := c.try(after.plusMinor(high))
-		if err != nil || found == same {
+		if err != nil || found == same || found == former {
 			return after.plusMinor(high), found, err
 		}
 		if found == free {
@@ -60,7 +62,7 @@ func (c chooser) nextMinor(after Version) (Version, fit, error) {
 	for high-low > 1 {
 		middle := low + (high-low)/2
 		found, err := c.try(after.plusMinor(middle))
-		if err != nil || found == same {
+		if err != nil || found == same || found == former {
 			return after.plusMinor(middle), found, err
 		}
 		if found == free {
@@ -84,6 +86,8 @@ func (c chooser) try(v Version) (fit, error) {
 		return free, nil
 	case c.settled && identity == c.identity:
 		return same, nil
+	case c.settled && identity != "" && identity == c.former:
+		return former, nil
 	}
 	return taken, nil
 }

@@ -22,12 +22,15 @@ func Identity(image Image) string {
 // also covers what only its release says, so that a root image is never adopted
 // for a release with other parents, externals, retired images or run-time needs of images.
 // Source and commit are not part of it: a commit that changes nothing releases nothing.
-func (r Release) Identity(name string) string {
+func (r Release) Identity(name string) string { return r.identity(name, r.Images[name]) }
+
+// identity is that of an image which the release has, or would have.
+func (r Release) identity(name string, image Image) string {
 	if name != r.Root {
-		return Identity(r.Images[name])
+		return Identity(image)
 	}
 	h := sha256.New()
-	hashImage(h, r.Images[name])
+	hashImage(h, image)
 	for _, external := range sortedKeys(r.Externals) {
 		write(h, "release-external", external, r.Externals[external].Reference, r.Externals[external].Digest)
 	}

@@ -55,7 +55,10 @@ type ImagePlan struct {
 	// zero (absent) for an image that never had one.
 	Previous Version `json:"previous,omitzero"`
 	Revision string  `json:"revision"`
-	Identity string  `json:"identity"`
+	// Scheme and Noted are those of the [Image].
+	Scheme   int    `json:"scheme,omitempty"`
+	Noted    string `json:"noted,omitempty"`
+	Identity string `json:"identity"`
 	// Digest is, of an image that is not built, what the log has assigned to its
 	// version; "" if that is in no record. A plan as such does not know it: whoever
 	// reads the log sets it, and after a push those of the built ones.
@@ -77,7 +80,7 @@ func (i ImagePlan) Built() bool { return i.Changed && !i.Adopted }
 
 // take copies what the release says of the image, with no nil in it.
 func (i *ImagePlan) take(image Image) {
-	i.Version, i.Revision = image.Version, image.Revision
+	i.Version, i.Revision, i.Scheme, i.Noted = image.Version, image.Revision, image.Scheme, image.Noted
 	i.Reasons = append([]Reason{}, i.Reasons...)
 	i.Dependencies = copied(image.Dependencies)
 	i.Runtime = append([]string{}, image.Runtime...)
@@ -223,7 +226,7 @@ func (p Plan) Release() Release {
 	}
 	for _, i := range p.Images {
 		release.Images[i.Name] = Image{
-			Version: i.Version, Revision: i.Revision, Platforms: i.Platforms,
+			Version: i.Version, Revision: i.Revision, Scheme: i.Scheme, Noted: i.Noted, Platforms: i.Platforms,
 			Dependencies: i.Dependencies, Runtime: i.Runtime, Externals: i.Externals,
 		}
 	}

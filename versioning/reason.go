@@ -48,8 +48,8 @@ func why(source Source, was past, now Image, n Version) []Reason {
 		add(ReasonNew, "first version, welcome aboard")
 	case !was.recorded:
 		add(ReasonNew, "welcome back, its last version was %s", old.Version)
-	case old.Revision != now.Revision:
-		add(ReasonRevision, "sources changed: %s → %s", show.Digest(old.Revision), show.Digest(now.Revision))
+	case !source.keeps(old):
+		add(ReasonRevision, "sources changed: %s → %s", show.Digest(old.newest()), show.Digest(now.Revision))
 	}
 	if was.recorded {
 		reasons = append(reasons, dependencyReasons(source, old, now)...)

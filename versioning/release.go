@@ -1,5 +1,7 @@
 package versioning
 
+import "cmp"
+
 // Release is one version of every image of a project, as the label of its root
 // image says. JSON tags are those of that label.
 type Release struct {
@@ -26,8 +28,15 @@ type Release struct {
 // Image is what a release says of one image.
 type Image struct {
 	Version Version `json:"version"`
-	// Revision is the content hash of the image's inputs, sha256:<hex>.
+	// Revision is the content hash of the image's inputs when it was built, sha256:<hex>;
+	// the image's label says the same.
 	Revision string `json:"revision"`
+	// Scheme is the number of the way in which Noted, or without it Revision, was computed;
+	// 0 stands for 1.
+	Scheme int `json:"scheme,omitempty"`
+	// Noted is a later revision of the same inputs, of an image that was built when
+	// revisions were computed in an older way.
+	Noted string `json:"noted,omitempty"`
 	// Platforms are sorted, like linux/amd64.
 	Platforms []string `json:"platforms,omitempty"`
 	// Dependencies are the direct ones (of the root image: all images), with
@@ -50,6 +59,12 @@ func (i Image) Inputs() map[string]Version {
 	}
 	return inputs
 }
+
+// newest is the revision by the newest scheme that is known.
+func (i Image) newest() string { return cmp.Or(i.Noted, i.Revision) }
+
+// Outdated reports whether the image's revision is only known by an older scheme.
+func (i Image) Outdated(scheme int) bool { return max(i.Scheme, 1) < scheme }
 
 // External is an image that the project runs but does not build.
 type External struct {

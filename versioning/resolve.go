@@ -16,6 +16,9 @@ type Request struct {
 	Project  string // like acme/shop
 	Registry string // only handed on to the plan
 	Root     string // name of the root image
+	// Scheme is the number of the way in which the revisions of Images are computed; 0
+	// stands for 1.
+	Scheme int
 	// Images are all images of the project, dependencies first.
 	Images []Source
 	// Externals are those of the manifest, by name, with the digests to release.
@@ -32,6 +35,9 @@ type Request struct {
 type Source struct {
 	Name     string
 	Revision string // sha256:<hex>
+	// Former is the revision by the first scheme, "" if it is not known. An image whose last
+	// release has that one did not change.
+	Former string
 	// Platforms are those of the manifest, not narrowed by a command line.
 	Platforms []string
 	// Dependencies are the direct ones that it is made from. Those of the root image
@@ -107,11 +113,12 @@ type resolver struct {
 	next     Release // zero if there is none
 	release  Release
 	done     map[string]ImagePlan
+	noted    map[string]string // revisions of unchanged images that the current release has by an older scheme
 	warnings []string
 }
 
 func newResolver(request Request, lookup Lookup) *resolver {
-	r := &resolver{request: request, lookup: lookup, done: map[string]ImagePlan{}}
+	r := &resolver{request: request, lookup: lookup, done: map[string]ImagePlan{}, noted: map[string]string{}}
 	if request.State.Current != nil {
 		r.current = request.State.Current.Release
 	}
@@ -149,7 +156,7 @@ func (r *resolver) image(source Source) error {
 		}
 		dependencies[name] = needed.Version
 	}
-	was, now := r.previous(source.Name), source.image(dependencies)
+	was, now := r.previous(source.Name), source.image(r.request.Scheme, dependencies)
 	now.Runtime = source.runtime()
 	reasons := why(source, was, now, r.next.Images[source.Name].Version)
 	return r.settle(source, was, now, reasons)
@@ -162,7 +169,7 @@ func (r *resolver) root(source Source) error {
 	for name, image := range r.done {
 		dependencies[name] = image.Version
 	}
-	was, now := r.previous(source.Name), source.image(dependencies)
+	was, now := r.previous(source.Name), source.image(r.request.Scheme, dependencies)
 	reasons := why(source, was, now, r.next.Images[source.Name].Version)
 	if was.recorded {
 		reasons = append(reasons, releaseReasons(r.current, r.release)...)
@@ -170,7 +177,13 @@ func (r *resolver) root(source Source) error {
 	merged := r.parents()
 	reasons = append(reasons, merged...)
 	r.retire()
-	return r.settle(source, was, now, reasons)
+	if err := r.settle(source, was, now, reasons); err != nil {
+		return err
+	}
+	if r.done[source.Name].Changed {
+		r.note()
+	}
+	return nil
 }
 
 // settle gives an image its version and adds it to the release.
@@ -184,23 +197,40 @@ func (r *resolver) settle(source Source, was past, now Image, reasons []Reason) 
 		// What it needs at run time is what the release says, whatever it was built beside.
 		was.image.Dependencies, was.image.Runtime = now.Dependencies, now.Runtime
 		now = was.image
+		if now.Outdated(r.request.Scheme) {
+			r.noted[name] = source.Revision
+		}
 	}
-	r.release.Images[name] = now
-	plan.Identity = r.release.Identity(name)
+	plan.Identity = r.release.identity(name, now)
 	if plan.Changed {
 		version, found, err := r.choose(source, plan, now)
 		if err != nil {
 			return err
 		}
-		now.Version, plan.Adopted = version, found == same
-		r.release.Images[name] = now
+		if found == former {
+			now.Revision, now.Noted = source.Former, source.Revision
+			plan.Identity = r.release.identity(name, now)
+		}
+		now.Version, plan.Adopted = version, found == same || found == former
 	}
+	r.release.Images[name] = now
 	if n := r.next.Images[name].Version; source.Major && !plan.Previous.IsZero() && !majorDue(source, plan.Previous, n) {
 		r.warn("%s: no second major, %s is above the next ring's %s already", name, plan.Previous, n)
 	}
 	plan.take(now)
 	r.done[name] = plan
 	return nil
+}
+
+// note adds the present revisions of images that stay as they are to a release that is made
+// for other reasons, so that the next plan has to know no older scheme.
+func (r *resolver) note() {
+	for name, revision := range r.noted {
+		image, plan := r.release.Images[name], r.done[name]
+		image.Noted, image.Scheme = revision, r.request.Scheme
+		plan.take(image)
+		r.release.Images[name], r.done[name] = image, plan
+	}
 }
 
 func (r *resolver) choose(source Source, plan ImagePlan, now Image) (Version, fit, error) {
@@ -210,7 +240,11 @@ func (r *resolver) choose(source Source, plan ImagePlan, now Image) (Version, fi
 		settled = settled && !r.done[name].Built()
 	}
 	want := wanted(source, c, n)
-	chooser := chooser{source.Name, plan.Identity, settled, r.lookup}
+	chooser := chooser{name: source.Name, identity: plan.Identity, settled: settled, lookup: r.lookup}
+	if source.Former != "" {
+		now.Revision = source.Former
+		chooser.former = r.release.identity(source.Name, now)
+	}
 	version, found, err := chooser.choose(want, hotfix(source, c, n, want, r.request.State.Outer()))
 	if err == nil && version != want {
 		r.warn("%s: %s exists already with other contents, so this one is %s", source.Name, want, version)
@@ -268,11 +302,20 @@ func (s Source) runtime() []string {
 }
 
 // image is what would be released of the source, still without a version.
-func (s Source) image(dependencies map[string]Version) Image {
+func (s Source) image(scheme int, dependencies map[string]Version) Image {
 	platforms := slices.Clone(s.Platforms)
 	slices.Sort(platforms)
-	return Image{
+	image := Image{
 		Revision: s.Revision, Platforms: slices.Compact(platforms),
 		Dependencies: dependencies, Externals: s.Externals,
 	}
+	if scheme > 1 {
+		image.Scheme = scheme
+	}
+	return image
+}
+
+// keeps reports whether the sources are those of an image of a release.
+func (s Source) keeps(image Image) bool {
+	return image.newest() == s.Revision || s.Former != "" && image.Revision == s.Former
 }

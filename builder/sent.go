@@ -38,7 +38,7 @@ func (o Options) send(plan look.Planned) (*sending, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sending{Sent: frontend.Sent{Locals: map[string]string{}, Trees: plan.Trees, Named: plan.Named}, files: map[string]fsutil.FS{}}
+	s := &sending{Sent: frontend.Sent{Locals: map[string]string{}, Answers: plan.Answers, Named: plan.Named}, files: map[string]fsutil.FS{}}
 	contexts, all := map[string]string{}, map[string]kept{}
 	for _, image := range images {
 		key := digest.FromString(fmt.Sprintf("%s %q %q", sharedKey(o.Dir), image.Context, image.Ignore)).Encoded()

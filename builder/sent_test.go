@@ -79,13 +79,13 @@ func TestOnlyWhatIsReadIsInTheLocalSources(t *testing.T) {
 		{Name: "strict", Context: "api", Ignore: []string{"src/g"}, Reads: src}, {Name: "web", Context: "web", Reads: all},
 		{Name: "other", Context: "other", Reads: all}, {Name: "nothing", Context: "web"},
 	}
-	plan := look.Planned{Planned: frontend.Planned{Reads: reads, InGraph: in, Control: []string{"other/Dockerfile", "web/Dockerfile"}}, Trees: trees}
+	plan := look.Planned{Planned: frontend.Planned{Reads: reads, InGraph: in, Control: []string{"other/Dockerfile", "web/Dockerfile"}}, Answers: map[int]revision.Response{revision.Scheme: {Trees: trees}}}
 	s, err := Options{Dir: dir}.send(plan)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Locals["api"] != s.Locals["tool"] || s.Locals["api"] == s.Locals["strict"] || len(s.files) != 3 || s.Trees["other"] != "sha256:known" {
-		t.Errorf("the local sources are %v of %v, known is %v", s.files, s.Locals, s.Trees)
+	if s.Locals["api"] != s.Locals["tool"] || s.Locals["api"] == s.Locals["strict"] || len(s.files) != 3 || s.Answers[revision.Scheme].Trees["other"] != "sha256:known" {
+		t.Errorf("the local sources are %v of %v, known is %v", s.files, s.Locals, s.Answers)
 	}
 	for name, want := range map[string]map[string]any{
 		"api": {

@@ -29,7 +29,7 @@ func TestArgumentsThatMakeAnotherImage(t *testing.T) {
 				t.Errorf("%s is kept among the options: %t", name, kept)
 			}
 			source := llb.Source{Map: bk.NewSourceMap(nil, "Dockerfile", "Dockerfile", []byte("FROM scratch\n")), Args: map[string]string{name: value}}
-			revisions[revisionOf([]*llb.Compiled{{Source: source, Args: []string{name}}}, revision.EmptyTree)] = true
+			revisions[revisionOf(revision.Scheme, []*llb.Compiled{{Source: source, Args: []string{name}}}, revision.EmptyTree(revision.Scheme))] = true
 		}
 		if same := len(revisions) == 1; same != neutral {
 			t.Errorf("%s leaves the revision as it is: %t, want %t", name, same, neutral)

@@ -15,9 +15,9 @@ import (
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/errdefs"
-	"github.com/opencontainers/go-digest"
 
 	"github.com/quoitbuild/quoit/overlay"
+	"github.com/quoitbuild/quoit/revision"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -50,8 +50,9 @@ type Sent struct {
 	// Locals are local sources that have the context of an image, by the image's name;
 	// those of one context with one ignore file share one.
 	Locals map[string]string
-	// Trees are the digests of what the others read. See [revision.Response].
-	Trees map[string]digest.Digest
+	// Answers are those about all images, by the scheme of revisions: what the others read
+	// is in no local source.
+	Answers map[int]revision.Response
 	// Named are the places where the root image's files name images.
 	Named []overlay.Use
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -142,14 +143,17 @@ func (g gateway) hash(ctx context.Context, p project, req revision.Request) (res
 	}
 	// Each context is a folder of its own. What is not sent is known.
 	sent := revision.Request{Scheme: req.Scheme}
-	known := revision.Response{Scheme: req.Scheme, Trees: map[string]digest.Digest{}, Named: g.host.Sent.Named}
+	known := revision.Response{Scheme: req.Scheme, Trees: map[string]digest.Digest{}, Git: map[string][]int{}, Named: g.host.Sent.Named}
 	var mounts []bk.RunOption
 	mounted := map[string]bool{}
 	for _, image := range req.Images {
 		local, ok := g.host.Sent.Locals[image.Name]
 		if !ok {
-			if tree, ok := g.host.Sent.Trees[image.Name]; ok {
+			if tree, ok := g.host.Sent.Answers[req.Scheme].Trees[image.Name]; ok {
 				known.Trees[image.Name] = tree
+			}
+			if reads := g.host.Sent.Answers[req.Scheme].Git[image.Name]; len(reads) > 0 {
+				known.Git[image.Name] = reads
 			}
 			continue
 		}
@@ -166,10 +170,9 @@ func (g gateway) hash(ctx context.Context, p project, req revision.Request) (res
 	if res, err = g.hashIn(ctx, sent, mounts...); err != nil {
 		return res, err
 	}
-	for name, tree := range res.Trees {
-		known.Trees[name] = tree
-	}
-	res.Trees, res.Named = known.Trees, known.Named
+	maps.Copy(known.Trees, res.Trees)
+	maps.Copy(known.Git, res.Git)
+	res.Trees, res.Git, res.Named = known.Trees, known.Git, known.Named
 	return res, nil
 }
 

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	bk "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/solver/pb"
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
@@ -17,7 +19,6 @@ import (
 
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/llb"
-	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/overlay"
 	"github.com/quoitbuild/quoit/revision"
 	"github.com/quoitbuild/quoit/versioning"
@@ -39,14 +40,14 @@ const maxResponse = 64 << 20
 // hash says what the project's files say now: the revision of each image, and the digests
 // of what else is released.
 func hash(ctx context.Context, r run, p project, c *compiled) (versioning.Request, error) {
-	trees, named, err := r.hashTrees(ctx, p, p.hashRequest(c.graphs))
+	trees, named, err := r.hashTrees(ctx, p, *c, p.hashRequest(c.graphs))
 	if err != nil {
 		return versioning.Request{}, err
 	}
 	c.named = named
 	m := p.manifest
 	request := versioning.Request{
-		Project: m.Project, Registry: m.Registry, Root: m.Root,
+		Project: m.Project, Registry: m.Registry, Root: m.Root, Scheme: revision.Scheme,
 		Source: r.opts.Source, Commit: r.opts.Commit,
 	}
 	for _, name := range c.graph.Order() {
@@ -60,11 +61,46 @@ func hash(ctx context.Context, r run, p project, c *compiled) (versioning.Reques
 	return request, err
 }
 
+// former adds to a request the revisions by the first scheme of images that the rings have by
+// no other: those whose sources are the same did not change.
+func (r run) former(ctx context.Context, p project, c compiled, request versioning.Request, seen state) error {
+	hashes := p.hashRequest(c.graphs)
+	hashes.Scheme = revision.FirstScheme
+	hashes.Images = slices.DeleteFunc(hashes.Images, func(image revision.ImageInputs) bool { return !seen.outdated(image.Name) })
+	if len(hashes.Images) == 0 {
+		return nil
+	}
+	trees, _, err := r.hashTrees(ctx, p, c, hashes)
+	if err != nil {
+		return err
+	}
+	for i, source := range request.Images {
+		if tree, ok := trees[source.Name]; ok {
+			request.Images[i].Former = revisionOf(revision.FirstScheme, c.graphs[source.Name], tree)
+		}
+	}
+	return nil
+}
+
+// outdated reports whether the release that is built upon, or the next ring's, has an image's
+// revision by an older scheme.
+func (s state) outdated(image string) bool {
+	for _, placed := range []*versioning.Placed{s.Current, s.Next} {
+		if placed == nil {
+			continue
+		}
+		if released, ok := placed.Release.Images[image]; ok && released.Outdated(revision.Scheme) {
+			return true
+		}
+	}
+	return false
+}
+
 func (r run) imageSource(p project, c compiled, name string, tree digest.Digest) (versioning.Source, error) {
 	image, _ := p.manifest.Image(name)
 	source := versioning.Source{
 		Name:         name,
-		Revision:     revisionOf(c.graphs[name], tree),
+		Revision:     revisionOf(revision.Scheme, c.graphs[name], tree),
 		Platforms:    formatPlatforms(p.images[name].Platforms),
 		Dependencies: c.siblings(name),
 		Runtime:      image.Depends,
@@ -98,7 +134,7 @@ func (p project) hashRequest(compiled map[string][]*llb.Compiled) revision.Reque
 		}
 		source := p.images[name]
 		req.Images = append(req.Images, revision.ImageInputs{
-			Name: name, Context: source.Context, Ignore: source.Ignore, Reads: revision.Merge(reads),
+			Name: name, Context: source.Context, Root: source.Context == ".", Ignore: source.Ignore, Reads: revision.Merge(reads),
 			Overlays: name == p.manifest.Root,
 		})
 	}
@@ -109,22 +145,22 @@ func (p project) hashRequest(compiled map[string][]*llb.Compiled) revision.Reque
 // image's files name images. The work is
 // a build step with the tree as a read-only mount, so BuildKit caches it on the
 // tree's contents.
-func (r run) hashTrees(ctx context.Context, p project, req revision.Request) (map[string]digest.Digest, []overlay.Use, error) {
+func (r run) hashTrees(ctx context.Context, p project, c compiled, req revision.Request) (map[string]digest.Digest, []overlay.Use, error) {
 	needed := revision.Request{Scheme: req.Scheme}
 	trees := map[string]digest.Digest{}
 	for _, image := range req.Images {
 		if len(image.Reads) > 0 {
 			needed.Images = append(needed.Images, image)
 		} else {
-			trees[image.Name] = revision.EmptyTree
+			trees[image.Name] = revision.EmptyTree(req.Scheme)
 		}
 	}
 	if len(needed.Images) == 0 {
 		return trees, nil, nil
 	}
 	res, err := r.hasher.hash(ctx, p, needed)
-	if err == nil && res.Scheme != revision.Scheme {
-		err = fmt.Errorf("the answer has scheme %d, expected %d", res.Scheme, revision.Scheme)
+	if err == nil && res.Scheme != req.Scheme {
+		err = fmt.Errorf("the answer has scheme %d, expected %d", res.Scheme, req.Scheme)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("hashing the project's files: %w", err)
@@ -138,6 +174,7 @@ func (r run) hashTrees(ctx context.Context, p project, req revision.Request) (ma
 	if err := p.linkedContexts(res.Links); err != nil {
 		return nil, nil, err
 	}
+	r.warnOfGit(ctx, c, needed, res)
 	for _, image := range needed.Images {
 		sum, ok := res.Trees[image.Name]
 		if !ok || sum.Validate() != nil {
@@ -160,8 +197,8 @@ func (p project) linkedContexts(links map[string]string) error {
 	return inManifest(mistakes.Err(), p.source.SourceMap)
 }
 
-// revisionOf is an image's revision: over all its platforms one.
-func revisionOf(compiled []*llb.Compiled, tree digest.Digest) string {
+// revisionOf is an image's revision by a scheme: over all its platforms one.
+func revisionOf(scheme int, compiled []*llb.Compiled, tree digest.Digest) string {
 	source := compiled[0].Source
 	args := map[string]string{}
 	for _, c := range compiled {
@@ -171,9 +208,23 @@ func revisionOf(compiled []*llb.Compiled, tree digest.Digest) string {
 			}
 		}
 	}
+	file := source.Map.Data
+	if scheme != revision.FirstScheme {
+		file = recipes(compiled)
+	}
 	return revision.Sum(revision.Inputs{
-		ContainerFile: source.Map.Data, Target: source.Target, Args: args, Tree: tree,
+		Scheme: scheme, ContainerFile: file, Target: source.Target, Args: args, Tree: tree,
 	})
+}
+
+// recipes is what counts of a container file: on most of the platforms the same.
+func recipes(compiled []*llb.Compiled) []byte {
+	var all []string
+	for _, c := range compiled {
+		all = append(all, c.Recipe)
+	}
+	slices.Sort(all)
+	return []byte(strings.Join(slices.Compact(all), "\n"))
 }
 
 func formatPlatforms(list []ocispecs.Platform) []string {
@@ -194,41 +245,38 @@ func headOf(def *bk.Definition) digest.Digest {
 	return head
 }
 
-// externals resolves those that the manifest names, all at once. One that is not
-// there is a mistake in the manifest.
-func (p project) externals(ctx context.Context, resolver *llb.Externals) (map[string]versioning.External, error) {
-	all := p.manifest.Externals
-	platform := p.images[p.manifest.Root].Platforms[0]
-	digests := make([]digest.Digest, len(all))
-	absent := make([]bool, len(all))
-	eg, ctx := errgroup.WithContext(ctx)
-	eg.SetLimit(maxParallelLookups)
-	for i, external := range all {
-		eg.Go(func() (err error) {
-			digests[i], err = resolver.Digest(ctx, external.Reference, platform)
-			if absent[i] = isAbsent(err, external.Reference); err != nil && !absent[i] {
-				return fmt.Errorf("external %s: %w", external.Name, err)
+// warnOfGit warns of what takes .git of the project's root into an image, where that stands.
+func (r run) warnOfGit(ctx context.Context, c compiled, asked revision.Request, found revision.Response) {
+	for _, image := range asked.Images {
+		for _, read := range found.Git[image.Name] {
+			if read < 0 || read >= len(image.Reads) {
+				continue // the answer is another process's
 			}
-			return nil
-		})
-	}
-	if err := eg.Wait(); err != nil {
-		return nil, err
-	}
-	var mistakes diag.List
-	found := map[string]versioning.External{}
-	for i, external := range all {
-		if absent[i] {
-			mistakes.Add(p.absentExternal(external))
+			source := c.graphs[image.Name][0].Source
+			opts := client.WarnOpts{
+				Level:      1,
+				SourceInfo: &pb.SourceInfo{Filename: source.Map.Filename, Language: source.Map.Language, Data: source.Map.Data},
+				Detail:     [][]byte{[]byte("name it in the ignore file, or copy less")},
+			}
+			where := ""
+			if line := lineOf(c.graphs[image.Name], image.Reads[read]); line > 0 {
+				where = fmt.Sprintf(" (line %d)", line)
+				opts.Range = []*pb.Range{{Start: &pb.Position{Line: int32(line)}, End: &pb.Position{Line: int32(line)}}}
+			}
+			// A warning that cannot be delivered harms nobody.
+			_ = r.warn(ctx, headOf(source.Files), fmt.Sprintf("image %s takes .git of the project%s: it is in the image, and what changes in it is no change of the image", image.Name, where), opts)
 		}
-		found[external.Name] = versioning.External{Reference: external.Reference, Digest: digests[i].String()}
 	}
-	return found, inManifest(mistakes.Err(), p.source.SourceMap)
 }
 
-func (p project) absentExternal(external manifest.External) diag.Diagnostic {
-	return p.mistake(external.Value, "check its name and tag, or push it there first",
-		"external %s: the registry has no %s", external.Name, external.Reference)
+// lineOf is the line of a container file that has a read, 0 if that is not known.
+func lineOf(graphs []*llb.Compiled, read revision.Read) int {
+	for _, graph := range graphs {
+		if at := slices.IndexFunc(graph.Reads, read.Equal); at >= 0 && at < len(graph.Lines) {
+			return graph.Lines[at]
+		}
+	}
+	return 0
 }
 
 // resolveRemotes says what the remote sources of all images hold, by name, each asked for once

@@ -153,7 +153,7 @@ func (r run) plan(ctx context.Context, p project, looking *pending[state]) (know
 	}
 	if looking == nil {
 		k.Plan, err = versioning.Unpublishable(request)
-	} else {
+	} else if err = r.former(ctx, k.project, k.compiled, request, seen); err == nil {
 		k.planned, err = decide(ctx, request, seen)
 	}
 	if err == nil {

@@ -63,14 +63,9 @@ var variations = []struct {
 		}
 		return os.Chmod(file, info.Mode().Perm()|0o020&(info.Mode().Perm()>>3))
 	}), false},
-	{"the umask was 077", everywhere(func(file string, e fs.DirEntry) error {
-		info, err := e.Info()
-		if err != nil || info.Mode()&fs.ModeSymlink != 0 {
-			return err
-		}
-		return os.Chmod(file, info.Mode().Perm()&0o700)
-	}), false},
-	{"a file is read-only", chmod("a.txt", 0o444), false},
+	{"the context's folder is another's", chmod(".", 0o700), false},
+	{"a folder on the way to a file is another's", chmod("dir", 0o700), false},
+	{"a folder that nobody reads is another's", func(dir string) error { return os.Mkdir(filepath.Join(dir, "new.d"), 0o700) }, false},
 	{"there are empty folders", func(dir string) error { return os.MkdirAll(filepath.Join(dir, "src/empty/more"), 0o755) }, false},
 	{"a file that nobody reads is another", rewrite("other", "changed"), false},
 	{"a file that nobody reads is there", rewrite("new", "n"), false},
@@ -80,7 +75,7 @@ var variations = []struct {
 	{"an ignored file is there", rewrite("src/sub/ignored", "i"), false},
 	{"the ignore file has a comment", rewrite(".dockerignore", "# comment\n**/ignored\n"), false},
 
-	{"a file is executable", chmod("a.txt", 0o744), true},
+	{"a file is executable", chmod("a.txt", 0o755), true},
 	{"a script is not", chmod("run", 0o644), true},
 	{"a file in a mount is another", rewrite("src/a", "changed"), true},
 	{"a link's target is another", rewrite("dir/real", "changed"), true},
@@ -94,17 +89,46 @@ var variations = []struct {
 		return os.Rename(filepath.Join(dir, "a.txt"), filepath.Join(dir, "c.txt"))
 	}, true},
 	{"a wildcard matches one more", rewrite("new.txt", ""), true},
-	{"the container file has a comment", func(dir string) error {
-		file := filepath.Join(dir, "Dockerfile")
+	{"the container file has a comment", edited("Dockerfile", "FROM busybox AS b\n", "# comment\n\nFROM   busybox AS b\n"), false},
+	{"a stage that is not reached is another", edited("Dockerfile", "COPY unused /", "COPY other /"), false},
+	{"there is another stage", edited("Dockerfile", "FROM busybox AS b\n", "FROM unused AS more\nFROM busybox AS b\n"), false},
+	{"a stage that is reached is another", edited("Dockerfile", "mkdir /out", "mkdir  /out"), true},
+}
+
+// ungit are variations that git does not keep: there the revision is that of what is the same.
+var ungit = []struct {
+	name   string
+	change func(dir string) error
+}{
+	{"the umask was 077", everywhere(func(file string, e fs.DirEntry) error {
+		info, err := e.Info()
+		if err != nil || info.Mode()&fs.ModeSymlink != 0 {
+			return err
+		}
+		return os.Chmod(file, info.Mode().Perm()&0o700)
+	})},
+	{"a file is read-only", chmod("a.txt", 0o444)},
+	{"a file is its owner's", chmod("src/a", 0o600)},
+	{"a folder is its owner's", chmod("src/sub", 0o700)},
+	{"a script is setuid", chmod("run", 0o755|fs.ModeSetuid)},
+}
+
+// edited replaces a part of a file below an image's context.
+func edited(name, from, to string) func(string) error {
+	return func(dir string) error {
+		file := filepath.Join(dir, name)
 		text, err := os.ReadFile(file)
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(file, append(text, "# comment\n"...), 0o644)
-	}, true},
+		if strings.Count(string(text), from) != 1 {
+			return fmt.Errorf("%q is not once in %s", from, text)
+		}
+		return os.WriteFile(file, []byte(strings.Replace(string(text), from, to, 1)), 0o644)
+	}
 }
 
-// What git does not keep, and what the image does not read, changes nothing,
+// Times, owners, and what the image does not read, change nothing,
 // through every front door.
 func TestRevisionsThatStayTheSame(t *testing.T) {
 	p := newRevisionProject(t)
@@ -116,7 +140,19 @@ func TestRevisionsThatStayTheSame(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for i, v := range ungit {
+		image := fmt.Sprintf("u%d", i)
+		p.add(t, image, invariant, invariant.files)
+		if err := v.change(filepath.Join(p.dir, image)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	revisions := p.revisions(t)
+	for i, v := range ungit {
+		if revisions[fmt.Sprintf("u%d", i)] == revisions["same"] {
+			t.Errorf("%s, and the revision is the same", v.name)
+		}
+	}
 	for i, v := range variations {
 		t.Run(v.name, func(t *testing.T) {
 			if changes := revisions[fmt.Sprintf("v%d", i)] != revisions["same"]; changes != v.changes {
@@ -148,13 +184,14 @@ func TestRevisionsThatStayTheSame(t *testing.T) {
 	})
 	t.Run("the project is in another folder", func(t *testing.T) {
 		moved := *p
-		moved.dir = t.TempDir()
-		if err := os.CopyFS(moved.dir, os.DirFS(p.dir)); err != nil {
-			t.Fatal(err)
-		}
+		moved.dir = filepath.Join(t.TempDir(), "moved")
+		run(t, ".", "cp", "-a", p.dir, moved.dir)
 		same(t, moved.revisions(t))
 	})
 	t.Run("the context is a git repository", func(t *testing.T) {
+		for i := range ungit {
+			revisions[fmt.Sprintf("u%d", i)] = revisions["same"]
+		}
 		got := map[string]string{}
 		for _, image := range buildxPlan(t, p.dir, frontendImage(t), "--build-arg", "QUOIT_RING=none", gitServer(t, p.dir)).Images {
 			got[image.Name] = image.Revision

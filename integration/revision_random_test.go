@@ -202,7 +202,7 @@ func (g *generator) change(files sources) change {
 	case "mode":
 		plain, executable := strings.CutPrefix(content, "+x ")
 		if files[name] = plain; !executable {
-			files[name] = "+x " + plain
+			files[name] = pick(g, "+x ", "%600 ", "%4644 ") + plain
 		}
 		if isLink {
 			files[name] = "now a file"

@@ -13,8 +13,10 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -25,7 +27,8 @@ import (
 )
 
 // sources are an image's files by path. A content that begins with "-> " is a
-// link's target, one that begins with "+x " is executable, and one of a name
+// link's target, one that begins with "+x " is executable, one that begins like
+// "%4755 " has these permissions, and one of a name
 // that ends in ".tar.gz" is the content of an archive's only file. A name that
 // ends in a slash is a folder.
 type sources map[string]string
@@ -33,8 +36,10 @@ type sources map[string]string
 // plantSources writes an image's files.
 func plantSources(t *testing.T, dir string, files sources) {
 	t.Helper()
-	for name, content := range files {
+	for _, name := range slices.Backward(slices.Sorted(maps.Keys(files))) { // folders last
+		content := files[name]
 		full := filepath.Join(dir, name)
+		permissions, content := permissionsOf(content)
 		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -42,6 +47,7 @@ func plantSources(t *testing.T, dir string, files sources) {
 			if err := os.MkdirAll(full, 0o755); err != nil {
 				t.Fatal(err)
 			}
+			permit(t, full, permissions)
 			continue
 		}
 		target, isLink := strings.CutPrefix(content, "-> ")
@@ -62,6 +68,37 @@ func plantSources(t *testing.T, dir string, files sources) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if !isLink {
+			permit(t, full, permissions)
+		}
+	}
+}
+
+// permissionsOf takes the permissions off a content, "" for none.
+func permissionsOf(content string) (permissions, rest string) {
+	if octal, rest, ok := strings.Cut(content, " "); ok && strings.HasPrefix(octal, "%") {
+		return octal[1:], rest
+	}
+	return "", content
+}
+
+func permit(t *testing.T, file, permissions string) {
+	t.Helper()
+	if permissions == "" {
+		return
+	}
+	bits, err := strconv.ParseUint(permissions, 8, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mode := os.FileMode(bits).Perm()
+	for bit, special := range map[uint64]os.FileMode{0o4000: os.ModeSetuid, 0o2000: os.ModeSetgid, 0o1000: os.ModeSticky} {
+		if bits&bit != 0 {
+			mode |= special
+		}
+	}
+	if err := os.Chmod(file, mode); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -94,7 +131,7 @@ type result struct {
 	err   error
 }
 
-// String is the same for two results that are the same to git.
+// String is the same for two results with the same files.
 func (r result) String() string {
 	if r.err != nil {
 		return "no image"
@@ -175,18 +212,20 @@ type nopCloser struct{ io.Writer }
 
 func (nopCloser) Close() error { return nil }
 
-// filesOfTar describes all that is no folder: git does not keep folders.
+// filesOfTar describes files, and folders with something in them.
 func filesOfTar(archive io.Reader) (map[string]string, error) {
-	files := map[string]string{}
+	files, folders := map[string]string{}, map[string]string{}
 	for reader := tar.NewReader(archive); ; {
 		header, err := reader.Next()
 		if err == io.EOF {
+			maps.Copy(files, withEntries(folders, files))
 			return files, nil
 		}
 		if err != nil {
 			return nil, err
 		}
 		if header.Typeflag == tar.TypeDir {
+			folders[strings.TrimSuffix(header.Name, "/")] = fmt.Sprintf("folder %o", header.Mode)
 			continue
 		}
 		content, err := io.ReadAll(reader)
@@ -195,6 +234,19 @@ func filesOfTar(archive io.Reader) (map[string]string, error) {
 		}
 		files[header.Name] = fmt.Sprintf("%c %o -> %s: %s", header.Typeflag, header.Mode, header.Linkname, content)
 	}
+}
+
+// withEntries are those folders in which some of the files are.
+func withEntries(folders, files map[string]string) map[string]string {
+	some := map[string]string{}
+	for name := range files {
+		for dir := path.Dir(name); dir != "." && dir != "/"; dir = path.Dir(dir) {
+			if description, ok := folders[dir]; ok {
+				some[dir] = description
+			}
+		}
+	}
+	return some
 }
 
 // quoitBuild builds an image of a project with our frontend in this process and

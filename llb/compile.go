@@ -22,7 +22,6 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/quoitbuild/quoit/labels"
-	"github.com/quoitbuild/quoit/revision"
 )
 
 // run compiles a unit, if that is not remembered.
@@ -64,7 +63,7 @@ func (c *Compiler) anew(inner *imageClient) (*Compiled, error) {
 		compiled.Recipe = wholeRecipe(source)
 	}
 	if compiled.scratch = compiled.Definition == nil; !compiled.scratch {
-		if compiled.Reads, err = revision.Reads(compiled.Definition, IsContext); err != nil {
+		if compiled.Reads, compiled.Lines, err = readsOf(compiled.Definition); err != nil {
 			return nil, fmt.Errorf("image %s: %w", source.Name, err)
 		}
 		if compiled.Remotes, err = remotesOf(compiled.Definition); err != nil {

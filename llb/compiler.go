@@ -29,6 +29,8 @@ type Compiled struct {
 	Definition *pb.Definition
 	// Reads is what the graph reads of the image's context.
 	Reads []revision.Read
+	// Lines are those of the container file that have Reads, 0 where that is not known.
+	Lines []int
 	// Config is the image's config, BaseConfig that of its final stage's base; neither is
 	// there if there is no graph because a Memory knows the image.
 	Config     dockerspec.DockerOCIImage

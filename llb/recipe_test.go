@@ -98,6 +98,21 @@ func TestWhatCountsOfAContainerFile(t *testing.T) {
 	}
 }
 
+// The frozen recipes of the second scheme of revisions: another value means that every image
+// of every project is built anew.
+func TestFrozenRecipes(t *testing.T) {
+	for target, want := range map[string]string{"api": "sha256:6199aaaec5d944e9ae2bf4eb40ff52ae81f1f0bbc82886ce098b8c38c9fdf095", "web": "sha256:7528fc631cf5563ad7b52c02ef73aeee953663a8d0ca1ca82149fdee1a5cc49d", "unused": "sha256:36a568e061fc9db7e3e76018f6e9aa11f879485216030b7d1f01f062d5cc0c9f"} {
+		c := newCompiler(map[string]string{"app": several}, func(s *Source) { s.Target = target })
+		if got := compiled(t, c)["app"][0].Recipe; got != want {
+			t.Errorf("%s: got %s, want %s", target, got, want)
+		}
+	}
+	source := newCompiler(map[string]string{"app": several}).Sources["app"]
+	if got, want := wholeRecipe(source), "sha256:1749586857aafc08eadb592db2ef355eac83a411e9c7e103166ec7e4e92d1b44"; got != want {
+		t.Errorf("whole: got %s, want %s", got, want)
+	}
+}
+
 // A stage that is reached in another way than by its name counts.
 func TestStagesThatAreReached(t *testing.T) {
 	for name, c := range map[string]struct {

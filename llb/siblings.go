@@ -11,6 +11,7 @@ import (
 	"github.com/moby/buildkit/solver/pb"
 
 	"github.com/quoitbuild/quoit/internal/diag"
+	"github.com/quoitbuild/quoit/revision"
 )
 
 // Marks stand in a compiled image's graph for what is decided later. They are
@@ -80,4 +81,28 @@ func (n Names) suggest(ref string, err error) error {
 		}
 	}
 	return err
+}
+
+// readsOf lists what a compiled image reads of its context, and the line of the container
+// file that has each read first, 0 where that is not known.
+func readsOf(def *pb.Definition) (reads []revision.Read, lines []int, err error) {
+	if reads, err = revision.Reads(def, IsContext); err != nil {
+		return nil, nil, err
+	}
+	lines = make([]int, len(reads))
+	err = revision.EachRead(def, IsContext, func(op string, of []revision.Read) {
+		line := 0
+		for _, location := range def.GetSource().GetLocations()[op].GetLocations() {
+			if ranges := location.GetRanges(); len(ranges) > 0 {
+				line = int(ranges[0].GetStart().GetLine())
+				break
+			}
+		}
+		for _, read := range of {
+			if at := slices.IndexFunc(reads, read.Equal); lines[at] == 0 {
+				lines[at] = line
+			}
+		}
+	})
+	return reads, lines, err
 }

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"runtime"
 
-	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quoitbuild/quoit/frontend"
@@ -57,7 +56,7 @@ func Plan(ctx context.Context, o Options) (Planned, error) {
 	if err != nil {
 		return Planned{}, err
 	}
-	return Planned{plan, h.trees}, nil
+	return Planned{plan, h.answers}, nil
 }
 
 // Graph says which images need which. Of registries it asks those of base images, and
@@ -88,10 +87,10 @@ func (o Options) local(h frontend.Hasher) (l frontend.Local, options frontend.Op
 	return l, o.Frontend, compiles.save
 }
 
-// Planned is a plan with the digests of what the images read.
+// Planned is a plan with the digests of what the images read, by the scheme of revisions.
 type Planned struct {
 	frontend.Planned
-	Trees map[string]digest.Digest
+	Answers map[int]revision.Response
 }
 
 // hasher hashes a folder of this machine.
@@ -100,7 +99,7 @@ type hasher struct {
 	fresh bool
 
 	progress func(read, of int64)
-	trees    map[string]digest.Digest // of the last answer
+	answers  map[int]revision.Response // the last one of each scheme
 }
 
 // Hash implements [frontend.Hasher].
@@ -117,6 +116,9 @@ func (h *hasher) Hash(ctx context.Context, req revision.Request) (revision.Respo
 	if err != nil {
 		return res, fmt.Errorf("reading %s: %w", h.dir, err)
 	}
-	h.trees = res.Trees
+	if h.answers == nil {
+		h.answers = map[int]revision.Response{}
+	}
+	h.answers[res.Scheme] = res
 	return res, nil
 }

@@ -11,11 +11,11 @@ import (
 // and each file digested once, however many images read it, and what equal inputs
 // select is looked for once.
 func Answer(ctx context.Context, tree Tree, req Request) (Response, error) {
-	if req.Scheme != Scheme {
-		return Response{}, fmt.Errorf("revision scheme %d was asked for, this runner knows %d", req.Scheme, Scheme)
+	if req.Scheme < FirstScheme || req.Scheme > Scheme {
+		return Response{}, fmt.Errorf("revision scheme %d was asked for, this runner knows %d to %d", req.Scheme, FirstScheme, Scheme)
 	}
 	inputs, of := distinct(req.Images)
-	trees, err := readTrees(ctx, newLists(tree), inputs)
+	trees, err := readTrees(ctx, newLists(tree), inputs, req.Scheme)
 	if err != nil {
 		return Response{}, err
 	}
@@ -26,24 +26,34 @@ func Answer(ctx context.Context, tree Tree, req Request) (Response, error) {
 		}
 	}
 	if len(problems) > 0 {
-		return Response{Scheme: Scheme, Problems: problems}, nil
+		return Response{Scheme: req.Scheme, Problems: problems}, nil
 	}
-	sums, err := sumTrees(ctx, tree, trees)
+	sums, err := sumTrees(ctx, tree, trees, req.Scheme)
 	if err != nil {
 		return Response{}, err
 	}
-	res := Response{Scheme: Scheme, Trees: make(map[string]digest.Digest, len(req.Images))}
+	res := Response{Scheme: req.Scheme, Trees: make(map[string]digest.Digest, len(req.Images))}
 	for i, in := range req.Images {
+		read := trees[of[i]]
 		res.Trees[in.Name] = sums[of[i]]
-		if read := trees[of[i]]; read.linked {
-			if res.Links == nil {
-				res.Links = map[string]string{}
-			}
-			res.Links[in.Name] = read.context
+		if read.linked {
+			res.Links = with(res.Links, in.Name, read.context)
+		}
+		if len(read.git) > 0 {
+			res.Git = with(res.Git, in.Name, read.git)
 		}
 		if in.Overlays {
-			res.Named = append(res.Named, named(tree, trees[of[i]])...)
+			res.Named = append(res.Named, named(tree, read)...)
 		}
 	}
 	return res, nil
+}
+
+// with sets a key of a map, which may be nil.
+func with[V any](m map[string]V, key string, value V) map[string]V {
+	if m == nil {
+		m = map[string]V{}
+	}
+	m[key] = value
+	return m
 }

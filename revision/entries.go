@@ -19,7 +19,7 @@ func Entries(tree Tree, images []ImageInputs) (map[string][]string, error) {
 		if v == nil {
 			continue
 		}
-		w, err := walk(v, in.Reads)
+		w, err := walk(v, in.Reads, false)
 		if err != nil {
 			return nil, fmt.Errorf("image %s: %w", in.Name, err)
 		}

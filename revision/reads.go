@@ -2,9 +2,11 @@
 //
 // What is read comes from the compiled LLB, so build arguments, ONBUILD,
 // wildcards, --exclude, --parents and here-documents are right by construction.
-// The hash covers what git keeps: path, type, executable bit, content or link
-// target. It does not cover times, owners, other permission bits and empty
-// directories.
+// The hash covers path, type, content or link target, and the permission bits of files
+// and of the folders that they are in. It does not cover times, owners, the group's write
+// bit, in which the umasks 002 and 022 differ, and empty folders; nor .git of the project's
+// root, which is another one in each clone, and none where a git repository is the context.
+// Releases of [FirstScheme] were hashed with less: see there.
 //
 // [Reads] finds what a compiled graph reads. A [Request] with the reads of all
 // images goes to where the files are, and [Answer] digests them there. [Sum] is an
@@ -30,6 +32,8 @@ type Read struct {
 	// Include and Exclude filter what is read below Path, as in a copy.
 	Include []string `json:"include,omitempty"`
 	Exclude []string `json:"exclude,omitempty"`
+	// Chmod says that permission bits do not count, because the copy sets them all.
+	Chmod bool `json:"chmod,omitempty"`
 }
 
 // whole is the read of a vertex whose selection is not known: everything.
@@ -38,12 +42,22 @@ var whole = Read{Path: "/", Follow: true}
 // Reads lists what a definition reads of the sources that isContext accepts,
 // sorted and without repetition. It fails if the definition is malformed.
 func Reads(def *pb.Definition, isContext func(*pb.SourceOp) bool) ([]Read, error) {
-	contexts := map[string]bool{}
 	var reads []Read
+	err := EachRead(def, isContext, func(_ string, of []Read) { reads = append(reads, of...) })
+	return Merge(reads), err
+}
+
+// Equal reports whether two reads are the same.
+func (r Read) Equal(other Read) bool { return compareReads(r, other) == 0 }
+
+// EachRead tells the digest of each op that reads something of the sources that isContext
+// accepts, and what. It fails as [Reads] does.
+func EachRead(def *pb.Definition, isContext func(*pb.SourceOp) bool, tell func(op string, of []Read)) error {
+	contexts := map[string]bool{}
 	for i, raw := range def.Def {
 		var op pb.Op
 		if err := op.UnmarshalVT(raw); err != nil {
-			return nil, fmt.Errorf("reading op %d of a definition: %w", i, err)
+			return fmt.Errorf("reading op %d of a definition: %w", i, err)
 		}
 		if source := op.GetSource(); source != nil {
 			if isContext(source) {
@@ -51,11 +65,14 @@ func Reads(def *pb.Definition, isContext func(*pb.SourceOp) bool) ([]Read, error
 			}
 			continue
 		}
-		reads = append(reads, readsOf(&op, func(input int64) bool {
+		reads := readsOf(&op, func(input int64) bool {
 			return input >= 0 && input < int64(len(op.Inputs)) && contexts[op.Inputs[input].Digest]
-		})...)
+		})
+		if len(reads) > 0 {
+			tell(digestOf(raw), reads)
+		}
 	}
-	return Merge(reads), nil
+	return nil
 }
 
 // Merge sorts reads and removes repetitions.
@@ -100,6 +117,7 @@ func fileReads(op *pb.FileOp, isContext func(int64) bool) []Read {
 			Follow:   c.FollowSymlink,
 			Include:  c.IncludePatterns,
 			Exclude:  c.ExcludePatterns,
+			Chmod:    c.Mode >= 0 && c.ModeStr == "",
 		})
 	}
 	return reads
@@ -124,6 +142,9 @@ func compareReads(a, b Read) int {
 	}
 	if a.Follow != b.Follow {
 		return boolOrder(a.Follow)
+	}
+	if a.Chmod != b.Chmod {
+		return boolOrder(a.Chmod)
 	}
 	if c := slices.Compare(a.Include, b.Include); c != 0 {
 		return c

@@ -8,7 +8,12 @@ import (
 
 // Scheme is the number of the way in which revisions are computed. A change of
 // any byte that goes into a revision raises it.
-const Scheme = 1
+const Scheme = 2
+
+// FirstScheme is the number of the first way, which releases of older versions have. It
+// covers the whole container file, of permissions no more than whether a file's owner may
+// execute it, and .git of the project's root like any other folder.
+const FirstScheme = 1
 
 // StepCommand is the first argument of a program that answers a Request, in a step of a
 // build; the paths of project, request and answer follow.
@@ -17,7 +22,7 @@ const StepCommand = "hash"
 // Request is what the hash step is asked: for each image, what of the project's
 // tree it reads. It travels as JSON.
 type Request struct {
-	Scheme int           `json:"scheme"`
+	Scheme int           `json:"scheme"` // Scheme or FirstScheme
 	Images []ImageInputs `json:"images"`
 }
 
@@ -26,6 +31,8 @@ type ImageInputs struct {
 	Name string `json:"name"`
 	// Context is the folder below the project's root, "." for the root.
 	Context string `json:"context"`
+	// Root says that Context has what is in the project's root, wherever that is.
+	Root bool `json:"root,omitempty"`
 	// Ignore holds the patterns of the image's ignore file, relative to Context.
 	Ignore []string `json:"ignore,omitempty"`
 	Reads  []Read   `json:"reads"`
@@ -40,6 +47,9 @@ type Response struct {
 	// Links names the images whose context is not a folder of its own but is
 	// reached through a link, with where the link leads in the project.
 	Links map[string]string `json:"links,omitempty"`
+	// Git has by image the indexes of its Reads that take something from .git of the
+	// project's root, which does not count; none by FirstScheme.
+	Git map[string][]int `json:"git,omitempty"`
 	// Named are the places where overlays name images, with paths in the project.
 	Named []overlay.Use `json:"named,omitempty"`
 	// Problems says by image why its tree cannot be read: a link that leads to
@@ -47,19 +57,21 @@ type Response struct {
 	Problems map[string]string `json:"problems,omitempty"`
 }
 
-// EmptyTree is the digest of an image that reads nothing of its context.
-var EmptyTree = imageTree{}.sum()
+// EmptyTree is the digest of an image that reads nothing of its context, by a scheme.
+func EmptyTree(scheme int) digest.Digest { return imageTree{}.sum(scheme) }
 
 // Inputs is all that a revision covers of one image.
 type Inputs struct {
-	// ContainerFile is the file's bytes.
+	// Scheme is Scheme or FirstScheme.
+	Scheme int
+	// ContainerFile is what counts of the file; by FirstScheme its bytes.
 	ContainerFile []byte
 	// Target is the stage that is built, "" for the last.
 	Target string
 	// Args are the build arguments that reachable stages declare and that were
 	// given a value by manifest or command line.
 	Args map[string]string
-	// Tree is the digest of what the image reads of its context.
+	// Tree is the digest of what the image reads of its context, by the same scheme.
 	Tree digest.Digest
 }
 

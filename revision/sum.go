@@ -14,7 +14,7 @@ import (
 // Sum is an image's revision, "sha256:<hex>". It depends on nothing but its
 // argument; frozen values in the tests guard it.
 func Sum(in Inputs) string {
-	h := newFields("quoit.revision")
+	h := newFields("quoit.revision", in.Scheme)
 	h.bytes(in.ContainerFile)
 	h.text(in.Target)
 	h.number(len(in.Args))
@@ -33,11 +33,11 @@ type fields struct {
 	sum           hash.Hash
 }
 
-func newFields(kind string) fields {
+func newFields(kind string, scheme int) fields {
 	sum := sha256.New()
 	f := fields{bufio.NewWriter(sum), sum}
 	f.text(kind)
-	f.number(Scheme)
+	f.number(scheme)
 	return f
 }
 

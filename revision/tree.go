@@ -31,7 +31,7 @@ type Tree interface {
 // File is an entry of a folder.
 type File struct {
 	Name string
-	// Mode has the type, and of a regular file whether its owner may execute it.
+	// Mode has the type and the permission bits, with setuid, setgid and sticky.
 	Mode fs.FileMode
 	// Target is where a link leads.
 	Target string

@@ -16,10 +16,11 @@ import (
 type tree map[string]any
 
 type (
-	link   string   // a link's target
-	script string   // an executable file's content
-	folder struct{} // an empty folder
-	pipe   struct{} // a special file
+	link   string      // a link's target
+	script string      // an executable file's content
+	folder struct{}    // an empty folder
+	pipe   struct{}    // a special file
+	mode   fs.FileMode // a file or folder with this mode, and no contents
 )
 
 // List returns what is in a folder.
@@ -34,14 +35,16 @@ func (t tree) List(in string) ([]*File, error) {
 			}
 		}
 		first, _, deeper := strings.Cut(below, "/")
-		if deeper {
+		if at := path.Join(in, first); deeper && t[at] != nil {
+			what = t[at]
+		} else if deeper {
 			what = folder{}
 		}
 		file := fileOf(what)
 		file.Name, file.Sys = first, what
 		found[first] = file
 	}
-	if _, empty := t[in].(folder); len(found) == 0 && !empty && in != "." {
+	if what := t[in]; len(found) == 0 && in != "." && (what == nil || !fileOf(what).Mode.IsDir()) {
 		return nil, &fs.PathError{Op: "list", Path: in, Err: fs.ErrNotExist}
 	}
 	return slices.Collect(maps.Values(found)), nil
@@ -50,15 +53,17 @@ func (t tree) List(in string) ([]*File, error) {
 func fileOf(what any) *File {
 	switch what := what.(type) {
 	case folder:
-		return &File{Mode: fs.ModeDir}
+		return &File{Mode: fs.ModeDir | 0o755}
 	case link:
-		return &File{Mode: fs.ModeSymlink, Target: string(what)}
+		return &File{Mode: fs.ModeSymlink | 0o777, Target: string(what)}
 	case pipe:
-		return &File{Mode: fs.ModeNamedPipe}
+		return &File{Mode: fs.ModeNamedPipe | 0o644}
 	case script:
-		return &File{Mode: 0o100}
+		return &File{Mode: 0o755}
+	case mode:
+		return &File{Mode: fs.FileMode(what)}
 	default:
-		return &File{}
+		return &File{Mode: 0o644}
 	}
 }
 
@@ -71,6 +76,8 @@ func (t tree) Digest(_ context.Context, folders map[string][]*File) error {
 				file.Digest = digest.FromString(content)
 			case script:
 				file.Digest = digest.FromString(string(content))
+			case mode:
+				file.Digest = digest.FromString("")
 			}
 		}
 	}
@@ -107,11 +114,16 @@ func entriesOf(t *testing.T, files Tree, ignore []string, reads ...Read) (map[st
 // answer is the digest of what an image at the root of a tree reads.
 func answer(t *testing.T, files Tree, in ImageInputs) string {
 	t.Helper()
+	return answerBy(t, Scheme, files, in)
+}
+
+func answerBy(t *testing.T, scheme int, files Tree, in ImageInputs) string {
+	t.Helper()
 	in.Name = "image"
 	if in.Context == "" {
 		in.Context = "."
 	}
-	res, err := Answer(t.Context(), files, Request{Scheme: Scheme, Images: []ImageInputs{in}})
+	res, err := Answer(t.Context(), files, Request{Scheme: scheme, Images: []ImageInputs{in}})
 	if err != nil || len(res.Problems) > 0 {
 		t.Fatal(err, res.Problems)
 	}
@@ -142,7 +154,7 @@ func TestNamesAreThoseInTheList(t *testing.T) {
 		})
 	}
 	t.Run("as a context", func(t *testing.T) {
-		if sum := answer(t, files, ImageInputs{Context: "dir", Reads: []Read{everything}}); sum != EmptyTree.String() {
+		if sum := answer(t, files, ImageInputs{Context: "dir", Reads: []Read{everything}}); sum != EmptyTree(Scheme).String() {
 			t.Error("a context in another case is read")
 		}
 	})

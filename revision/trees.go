@@ -8,6 +8,7 @@ import (
 	"path"
 	"runtime"
 	"slices"
+	"strconv"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
@@ -18,7 +19,9 @@ type imageTree struct {
 	context string // resolved, relative to the project
 	linked  bool   // the context is reached through a link
 	entries map[string]*File
-	problem error // why it cannot be read
+	modes   map[string]fs.FileMode // of entries, and of folders with some, whose permission bits count
+	git     []int                  // reads that take something from the project's .git
+	problem error                  // why it cannot be read
 }
 
 // distinct returns the inputs of images without names and repetitions, and for
@@ -44,7 +47,7 @@ func (in ImageInputs) key() string { return fmt.Sprintf("%#v", in) }
 // readTrees reads what each of the inputs selects. Those with the same context and
 // ignore patterns see the same files and share a view; the others are read at the
 // same time.
-func readTrees(ctx context.Context, lists *lists, inputs []ImageInputs) ([]imageTree, error) {
+func readTrees(ctx context.Context, lists *lists, inputs []ImageInputs, scheme int) ([]imageTree, error) {
 	views := map[string][]int{}
 	for i, in := range inputs {
 		key := ImageInputs{Context: in.Context, Ignore: in.Ignore}.key()
@@ -62,7 +65,8 @@ func readTrees(ctx context.Context, lists *lists, inputs []ImageInputs) ([]image
 				}
 				trees[i] = empty
 				if v != nil {
-					trees[i].entries, trees[i].problem = collect(v, inputs[i].Reads)
+					w, err := walk(v, inputs[i].Reads, scheme > FirstScheme && inputs[i].Root)
+					trees[i].entries, trees[i].modes, trees[i].git, trees[i].problem = w.entries, w.modes, w.git, err
 				}
 			}
 			return nil
@@ -102,7 +106,7 @@ func openContext(lists *lists, in ImageInputs) (imageTree, *view) {
 
 // sumTrees returns the digest of each tree. Each file is digested once, however many
 // images read it.
-func sumTrees(ctx context.Context, tree Tree, trees []imageTree) ([]digest.Digest, error) {
+func sumTrees(ctx context.Context, tree Tree, trees []imageTree, scheme int) ([]digest.Digest, error) {
 	if err := tree.Digest(ctx, filesOf(trees)); err != nil {
 		return nil, err
 	}
@@ -111,7 +115,7 @@ func sumTrees(ctx context.Context, tree Tree, trees []imageTree) ([]digest.Diges
 	eg.SetLimit(runtime.GOMAXPROCS(0))
 	for i, tree := range trees {
 		eg.Go(func() error {
-			sums[i] = tree.sum()
+			sums[i] = tree.sum(scheme)
 			return ctx.Err()
 		})
 	}
@@ -134,35 +138,64 @@ func filesOf(trees []imageTree) map[string][]*File {
 	return folders
 }
 
-// sum is the digest over an image's entries in the order of their paths: of what git
-// keeps of them.
-func (t imageTree) sum() digest.Digest {
-	names := slices.Sorted(maps.Keys(t.entries))
-	names = slices.DeleteFunc(names, func(name string) bool {
+// sum is the digest over an image's entries in the order of their paths.
+func (t imageTree) sum(scheme int) digest.Digest {
+	names := slices.Collect(maps.Keys(t.entries))
+	if scheme > FirstScheme {
+		names = slices.AppendSeq(names, maps.Keys(t.modes))
+	}
+	slices.Sort(names)
+	names = slices.DeleteFunc(slices.Compact(names), func(name string) bool {
 		file := t.entries[name]
-		return file.Mode.IsRegular() && file.Digest == "" // gone since it was listed
+		return file != nil && file.Mode.IsRegular() && file.Digest == "" // gone since it was listed
 	})
-	h := newFields("quoit.tree")
+	h := newFields("quoit.tree", scheme)
 	h.number(len(names))
 	for _, name := range names {
-		file := t.entries[name]
 		h.text(name)
-		switch {
-		case file.Mode.IsRegular():
-			h.text("file")
-			if file.executable() {
-				h.text("executable")
-			} else {
-				h.text("")
-			}
-			h.text(file.Digest.String())
-		case file.Mode&fs.ModeSymlink != 0:
-			h.text("link")
-			h.text(file.Target)
-		default:
-			h.text("special")
-			h.text(file.Mode.Type().String())
+		file := t.entries[name]
+		h.entry(file, scheme)
+		if scheme > FirstScheme {
+			h.text(t.permissions(name))
 		}
 	}
 	return h.digest()
+}
+
+// entry hashes what a file is; nil is a folder.
+func (f fields) entry(file *File, scheme int) {
+	switch {
+	case file == nil:
+		f.text("folder")
+	case file.Mode.IsRegular():
+		f.text("file")
+		if scheme == FirstScheme && file.executable() {
+			f.text("executable")
+		} else if scheme == FirstScheme {
+			f.text("")
+		}
+		f.text(file.Digest.String())
+	case file.Mode&fs.ModeSymlink != 0:
+		f.text("link")
+		f.text(file.Target)
+	default:
+		f.text("special")
+		f.text(file.Mode.Type().String())
+	}
+}
+
+// permissions are the bits of an entry's mode that count, as Unix writes them, "" for none:
+// not the group's write bit, which tells the umasks 002 and 022 apart and nothing else.
+func (t imageTree) permissions(name string) string {
+	mode, counts := t.modes[name]
+	if !counts {
+		return ""
+	}
+	bits := mode.Perm() &^ 0o020
+	for i, special := range []fs.FileMode{fs.ModeSticky, fs.ModeSetgid, fs.ModeSetuid} {
+		if mode&special != 0 {
+			bits |= 0o1000 << i
+		}
+	}
+	return strconv.FormatUint(uint64(bits), 8)
 }

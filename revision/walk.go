@@ -2,6 +2,7 @@ package revision
 
 import (
 	"fmt"
+	"io/fs"
 	"path"
 	"path/filepath"
 	"strings"
@@ -13,24 +14,55 @@ import (
 type walker struct {
 	view    *view
 	entries map[string]*File
-	folders map[string]bool // that are copied, also where nothing is in them
+	folders map[string]bool        // that are copied, also where nothing is in them
+	modes   map[string]fs.FileMode // of entries, and of folders with some, whose permission bits count
+	noGit   bool                   // .git is left out
+	git     []int                  // reads that would take something of it
+
+	chmod bool // of the read that is walked: permission bits do not count
+	met   bool // it has met .git
 }
 
 // collect returns all that reads select in the view.
 func collect(v *view, reads []Read) (map[string]*File, error) {
-	w, err := walk(v, reads)
+	w, err := walk(v, reads, false)
 	return w.entries, err
 }
 
-func walk(v *view, reads []Read) (*walker, error) {
-	w := &walker{view: v, entries: map[string]*File{}, folders: map[string]bool{}}
-	for _, read := range reads {
+func walk(v *view, reads []Read, noGit bool) (*walker, error) {
+	w := &walker{view: v, entries: map[string]*File{}, folders: map[string]bool{}, modes: map[string]fs.FileMode{}, noGit: noGit}
+	for i, read := range reads {
+		w.chmod, w.met = read.Chmod, false
 		if err := w.read(read); err != nil {
 			return w, fmt.Errorf("reading %q: %w", read.Path, err)
+		}
+		if w.met {
+			w.git = append(w.git, i)
 		}
 	}
 	return w, nil
 }
+
+// take adds an entry. It is not taken if it is part of what is left out.
+func (w *walker) take(name string, file *File) (taken bool) {
+	if w.left(name) {
+		w.met = true
+		return false
+	}
+	w.entries[name] = file
+	if !w.chmod && file.Mode&fs.ModeSymlink == 0 {
+		w.modes[name] = file.Mode
+	}
+	return true
+}
+
+// left tells whether a path is left out.
+func (w *walker) left(name string) bool {
+	return w.noGit && (name == gitFolder || strings.HasPrefix(name, gitFolder+"/"))
+}
+
+// gitFolder is what git knows of a project; in a work tree it may be a file.
+const gitFolder = ".git"
 
 func (w *walker) read(read Read) error {
 	places := []string{read.Path}
@@ -59,7 +91,7 @@ func (w *walker) read(read Read) error {
 		if err != nil {
 			return err
 		}
-		if err := w.tree(resolved, "", file, filter, filterState{}); err != nil {
+		if _, err := w.tree(resolved, "", file, filter, filterState{}); err != nil {
 			return err
 		}
 	}
@@ -77,7 +109,7 @@ func (w *walker) follow(place string, follow bool) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		w.entries[link] = file
+		w.take(link, file)
 	}
 	return resolved, nil
 }
@@ -121,34 +153,37 @@ func (w *walker) expand(pattern string, follow bool) ([]string, error) {
 }
 
 // tree adds name and all below it that the filter lets through. rel is the path
-// that the filter sees, "" for the place itself, which is always taken.
-func (w *walker) tree(name, rel string, file *File, filter *filter, parent filterState) (err error) {
+// that the filter sees, "" for the place itself, which is always taken. It tells whether
+// anything was added; a folder counts where something in it does.
+func (w *walker) tree(name, rel string, file *File, filter *filter, parent filterState) (some bool, err error) {
 	included, state := true, filterState{}
 	if rel != "" {
 		if included, state, err = filter.match(rel, parent); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if !file.Mode.IsDir() {
-		if included {
-			w.entries[name] = file
-		}
-		return nil
+		return included && w.take(name, file), nil
 	}
-	if state.excluded && filter.prunes() {
-		return nil
+	if state.excluded && filter.prunes() || w.met && w.left(name) {
+		return false, nil
 	}
 	w.folders[name] = true
 	files, err := w.view.readDir(name)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, file := range files {
-		if err := w.tree(path.Join(name, file.Name), path.Join(rel, file.Name), file, filter, state); err != nil {
-			return err
+		below, err := w.tree(path.Join(name, file.Name), path.Join(rel, file.Name), file, filter, state)
+		if err != nil {
+			return false, err
 		}
+		some = some || below
 	}
-	return nil
+	if some && !w.chmod && name != "." {
+		w.modes[name] = file.Mode
+	}
+	return some, nil
 }
 
 // filter is a copy's include and exclude patterns.

@@ -60,8 +60,8 @@ func TestAnswerFile(t *testing.T) {
 			t.Errorf("linked contexts (-want +got):\n%s", diff)
 		}
 		for name, empty := range map[string]bool{"api": false, "web": true, "all": false, "gone": true} {
-			if sum := got.Trees[name]; (sum == revision.EmptyTree) != empty || sum.Validate() != nil {
-				t.Errorf("image %s reads nothing: %t, want %t", name, sum == revision.EmptyTree, empty)
+			if sum := got.Trees[name]; (sum == revision.EmptyTree(revision.Scheme)) != empty || sum.Validate() != nil {
+				t.Errorf("image %s reads nothing: %t, want %t", name, sum == revision.EmptyTree(revision.Scheme), empty)
 			}
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -45,6 +46,7 @@ func TestAnswersAreThoseOfABuilder(t *testing.T) {
 		g.Tree(all, "", 3)
 		trees.Plant(t, dir, all)
 		g.HardLinks(t, dir, all)
+		g.modes(t, dir)
 		req := g.request(all)
 		for range 3 {
 			res := compare(t, dir, cache, req)
@@ -161,14 +163,15 @@ type generator struct{ trees.Random }
 func pick[T any](g *generator, among ...T) T { return trees.Pick(&g.Random, among...) }
 
 func (g *generator) request(all files) revision.Request {
-	req := revision.Request{Scheme: revision.Scheme}
+	req := revision.Request{Scheme: pick(g, revision.Scheme, revision.Scheme, revision.FirstScheme)}
 	for i := range 1 + g.IntN(4) {
 		in := revision.ImageInputs{Name: fmt.Sprint("i", i), Context: pick(g, ".", ".", path.Dir(pick(g, slices.Sorted(maps.Keys(all))...))), Ignore: g.Patterns(all, 3)}
 		in.Context = strings.ToValidUTF8(in.Context, "x")
+		in.Root = in.Context == "."
 		for range 1 + g.IntN(3) {
 			in.Reads = append(in.Reads, revision.Read{
 				Path: "/" + strings.ToValidUTF8(pick(g, ".", "", g.Pattern(all), g.Pattern(all)), "?"), Wildcard: g.IntN(3) > 0, Follow: g.IntN(4) > 0,
-				Exclude: pick(g, nil, g.Patterns(all, 2)),
+				Exclude: pick(g, nil, g.Patterns(all, 2)), Chmod: g.IntN(5) == 0,
 			})
 		}
 		if g.IntN(5) == 0 { // which is another name for the builder, whatever the disk says
@@ -177,6 +180,20 @@ func (g *generator) request(all files) revision.Request {
 		req.Images = append(req.Images, in)
 	}
 	return req
+}
+
+// modes changes those of some files and folders.
+func (g *generator) modes(t *testing.T, dir string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
+		if err != nil || g.IntN(3) > 0 || e.Type()&fs.ModeSymlink != 0 {
+			return err
+		}
+		return os.Chmod(name, pick[fs.FileMode](g, 0, 0o077, 0o020, 0o011, fs.ModeSetgid|0o050, fs.ModeSetuid|fs.ModeSticky)|0o700)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // edit changes a file of a tree: often so that only its contents tell.
@@ -195,7 +212,7 @@ func (g *generator) edit(t *testing.T, dir string, all files) {
 			rewrite(t, full, strings.Repeat("!", size))
 			return
 		}
-		err = os.Chmod(full, pick[os.FileMode](g, 0o644, 0o755))
+		err = os.Chmod(full, pick[os.FileMode](g, 0o644, 0o755, 0o600, os.ModeSetuid|0o755))
 	case link:
 		if err = os.Remove(full); err == nil {
 			err = os.Symlink(string(what)+"x", full)

@@ -75,11 +75,11 @@ func (t *tree) describe(inside *os.Root, folder string, entries []fs.DirEntry) (
 		}
 		file := &files[i]
 		file.Name = entry.Name()
-		file.Mode = info.Mode().Type()
+		file.Mode = t.mode(folder, info)
 		switch {
 		case file.Mode&fs.ModeSocket != 0:
 			// A client sends a socket as a file that it then cannot open.
-			file.Mode = 0
+			file.Mode &^= fs.ModeSocket
 			file.Digest = emptyFile
 		case file.Mode&fs.ModeSymlink != 0:
 			target, err := inside.Readlink(file.Name)
@@ -94,19 +94,26 @@ func (t *tree) describe(inside *os.Root, folder string, entries []fs.DirEntry) (
 			stamps[i] = stampOf(info)
 			file.Sys = &stamps[i]
 		}
-		if file.Mode.IsRegular() && t.executable(folder, info) {
-			file.Mode |= 0o100
-		}
 		described = append(described, file)
 	}
 	return described, nil
 }
 
-func (t *tree) executable(folder string, info fs.FileInfo) bool {
-	if t.Executable != nil {
-		return t.Executable(path.Join(folder, info.Name()))
+// countedBits are those of a mode that say what a file is, and what may be done with it.
+const countedBits = fs.ModeType | fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
+
+// mode is what a client sends of a file's mode; where the disk does not know better, what
+// git gives files and folders.
+func (t *tree) mode(folder string, info fs.FileInfo) fs.FileMode {
+	mode := info.Mode() & countedBits
+	if t.Executable == nil {
+		return mode
 	}
-	return info.Mode()&0o100 != 0
+	mode = mode.Type() | 0o644
+	if mode.IsDir() || t.Executable(path.Join(folder, info.Name())) {
+		mode |= 0o111
+	}
+	return mode
 }
 
 // open opens a folder. The error is fs.ErrNotExist if there is none, also because a

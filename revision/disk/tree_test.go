@@ -63,6 +63,9 @@ func TestList(t *testing.T) {
 	dir := plant(t, files{
 		"plain": "p", "run": script("s"), "link": link("plain"), "out": link("../elsewhere"), "pipe": pipe{}, "socket": socket{}, "folder": folder{}, "dir/below": "b",
 	})
+	if err := os.Chmod(filepath.Join(dir, "dir"), 0o750|fs.ModeSticky); err != nil {
+		t.Fatal(err)
+	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -78,12 +81,16 @@ func TestList(t *testing.T) {
 		executable   func(string) bool
 		want         map[string]described
 	}{
-		{name: "an entry has its type, its owner's right to execute it and its target", folder: ".", want: map[string]described{
-			"plain": {}, "run": {Mode: 0o100}, "link": {Mode: fs.ModeSymlink, Target: "plain"}, "out": {Mode: fs.ModeSymlink, Target: "../elsewhere"},
-			"pipe": {Mode: fs.ModeNamedPipe}, "socket": {Mode: 0o100, Known: true}, "folder": {Mode: fs.ModeDir}, "dir": {Mode: fs.ModeDir},
+		{name: "an entry has its type, its permission bits and its target", folder: ".", want: map[string]described{
+			"plain": {Mode: 0o644}, "run": {Mode: 0o755}, "link": {Mode: fs.ModeSymlink | 0o777, Target: "plain"}, "out": {Mode: fs.ModeSymlink | 0o777, Target: "../elsewhere"},
+			"pipe": {Mode: fs.ModeNamedPipe | 0o644}, "socket": {Mode: 0o755, Known: true}, "folder": {Mode: fs.ModeDir | 0o755}, "dir": {Mode: fs.ModeDir | fs.ModeSticky | 0o750},
 		}},
 		{name: "somebody else may say what is executable", folder: "dir", executable: func(name string) bool { return name == "dir/below" },
-			want: map[string]described{"below": {Mode: 0o100}}},
+			want: map[string]described{"below": {Mode: 0o755}}},
+		{name: "then git's bits are those of others", folder: ".", executable: func(string) bool { return false }, want: map[string]described{
+			"plain": {Mode: 0o644}, "run": {Mode: 0o644}, "link": {Mode: fs.ModeSymlink | 0o644, Target: "plain"}, "out": {Mode: fs.ModeSymlink | 0o644, Target: "../elsewhere"},
+			"pipe": {Mode: fs.ModeNamedPipe | 0o644}, "socket": {Mode: 0o644, Known: true}, "folder": {Mode: fs.ModeDir | 0o755}, "dir": {Mode: fs.ModeDir | 0o755},
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			listed, err := (&tree{root: root, Options: Options{Executable: c.executable}}).List(c.folder)
@@ -131,7 +138,7 @@ func TestListOfManyFiles(t *testing.T) {
 	}
 }
 
-// Trees that differ in what git does not keep are the same.
+// Trees that differ in what does not count are the same.
 func TestTreesThatAreTheSame(t *testing.T) {
 	sources := files{"a": "a", "dir/run": script("r"), "dir/l": link("../a"), "other": "o"}
 	in := revision.ImageInputs{Reads: []revision.Read{copied("/a"), copied("/dir")}}
@@ -144,10 +151,9 @@ func TestTreesThatAreTheSame(t *testing.T) {
 			return os.Chtimes(filepath.Join(dir, "a"), time.Unix(1, 0), time.Unix(2, 0))
 		}},
 		{"another umask", func(dir string) error { return os.Chmod(filepath.Join(dir, "a"), 0o664) }},
-		{"another umask, executable", func(dir string) error { return os.Chmod(filepath.Join(dir, "dir/run"), 0o700) }},
-		{"a file that only others may execute", func(dir string) error { return os.Chmod(filepath.Join(dir, "a"), 0o645) }},
-		{"another mode of a folder", func(dir string) error { return os.Chmod(filepath.Join(dir, "dir"), 0o700) }},
-		{"a sticky folder", func(dir string) error { return os.Chmod(filepath.Join(dir, "dir"), 0o777|os.ModeSticky) }},
+		{"another umask, executable", func(dir string) error { return os.Chmod(filepath.Join(dir, "dir/run"), 0o775) }},
+		{"another umask of a folder", func(dir string) error { return os.Chmod(filepath.Join(dir, "dir"), 0o775) }},
+		{"another mode of the context", func(dir string) error { return os.Chmod(dir, 0o700) }},
 		{"an empty folder more", func(dir string) error { return os.MkdirAll(filepath.Join(dir, "dir/empty/x"), 0o755) }},
 		{"another file that nobody reads", func(dir string) error { return os.WriteFile(filepath.Join(dir, "other"), nil, 0o644) }},
 		{"one file less that nobody reads", func(dir string) error { return os.Remove(filepath.Join(dir, "other")) }},
@@ -168,5 +174,21 @@ func TestTreesThatAreTheSame(t *testing.T) {
 				t.Errorf("the revision changes")
 			}
 		})
+	}
+}
+
+// Trees that differ in a permission bit that a build takes over are different.
+func TestTreesThatDifferInPermissions(t *testing.T) {
+	sources := files{"a": "a", "dir/run": script("r")}
+	in := revision.ImageInputs{Reads: []revision.Read{everything}}
+	want := treeOf(t, plant(t, sources), in, Options{})
+	for name, mode := range map[string]fs.FileMode{"a": 0o600, "dir/run": fs.ModeSetuid | 0o755, "dir": 0o700} {
+		dir := plant(t, sources)
+		if err := os.Chmod(filepath.Join(dir, name), mode); err != nil {
+			t.Fatal(err)
+		}
+		if got := treeOf(t, dir, in, Options{}); got == want {
+			t.Errorf("%s with mode %s counts like before", name, mode)
+		}
 	}
 }

@@ -59,10 +59,11 @@ func (l *listed) ReadFile(ctx context.Context, r client.ReadRequest) ([]byte, er
 			known.names = append(known.names, path.Base(entry.Path))
 		}
 	})
-	if known.err != nil {
+	if isNotFound(known.err) {
 		return nil, known.err
 	}
-	if !slices.Contains(known.names, path.Base(r.Filename)) {
+	// No message can list a folder with a name that is no text.
+	if known.err == nil && !slices.Contains(known.names, path.Base(r.Filename)) {
 		return nil, &fs.PathError{Op: "open", Path: r.Filename, Err: fs.ErrNotExist}
 	}
 	return l.reader.ReadFile(ctx, r)

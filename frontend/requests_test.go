@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/moby/buildkit/frontend/subrequests/outline"
 	"github.com/moby/buildkit/frontend/subrequests/targets"
 	"github.com/moby/buildkit/solver/errdefs"
+	fstypes "github.com/tonistiigi/fsutil/types"
 
 	"github.com/quoitbuild/quoit/manifest"
 )
@@ -88,6 +90,23 @@ func TestRequestsForFiles(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, w.Requests()); diff != "" {
 		t.Errorf("what is asked of the files (-want +got):\n%s", diff)
+	}
+}
+
+// unlistable has a name that is no text, which is an error in a message of BuildKit's.
+type unlistable struct{ reader }
+
+func (unlistable) ReadDir(context.Context, client.ReadDirRequest) ([]*fstypes.Stat, error) {
+	return nil, errors.New("string field contains invalid UTF-8")
+}
+
+func (unlistable) ReadFile(context.Context, client.ReadRequest) ([]byte, error) {
+	return []byte("FROM scratch"), nil
+}
+
+func TestAFileInAFolderThatCannotBeListed(t *testing.T) {
+	if data, err := readFile(t.Context(), newListed(unlistable{}), "api/Dockerfile"); err != nil || string(data) != "FROM scratch" {
+		t.Errorf("%q, %v", data, err)
 	}
 }
 

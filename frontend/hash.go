@@ -19,7 +19,6 @@ import (
 
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/llb"
-	"github.com/quoitbuild/quoit/overlay"
 	"github.com/quoitbuild/quoit/revision"
 	"github.com/quoitbuild/quoit/versioning"
 )
@@ -40,11 +39,11 @@ const maxResponse = 64 << 20
 // hash says what the project's files say now: the revision of each image, and the digests
 // of what else is released.
 func hash(ctx context.Context, r run, p project, c *compiled) (versioning.Request, error) {
-	trees, named, err := r.hashTrees(ctx, p, *c, p.hashRequest(c.graphs))
+	trees, res, err := r.hashTrees(ctx, p, *c, p.hashRequest(c.graphs))
 	if err != nil {
 		return versioning.Request{}, err
 	}
-	c.named = named
+	c.named, c.missing = res.Named, res.Missing
 	m := p.manifest
 	request := versioning.Request{
 		Project: m.Project, Registry: m.Registry, Root: m.Root, Scheme: revision.Scheme,
@@ -141,11 +140,11 @@ func (p project) hashRequest(compiled map[string][]*llb.Compiled) revision.Reque
 	return req
 }
 
-// hashTrees returns, by image, the digest of what it reads of the tree, and where the root
-// image's files name images. The work is
+// hashTrees returns, by image, the digest of what it reads of the tree, and what else is
+// said of it. The work is
 // a build step with the tree as a read-only mount, so BuildKit caches it on the
 // tree's contents.
-func (r run) hashTrees(ctx context.Context, p project, c compiled, req revision.Request) (map[string]digest.Digest, []overlay.Use, error) {
+func (r run) hashTrees(ctx context.Context, p project, c compiled, req revision.Request) (map[string]digest.Digest, revision.Response, error) {
 	needed := revision.Request{Scheme: req.Scheme}
 	trees := map[string]digest.Digest{}
 	for _, image := range req.Images {
@@ -156,33 +155,33 @@ func (r run) hashTrees(ctx context.Context, p project, c compiled, req revision.
 		}
 	}
 	if len(needed.Images) == 0 {
-		return trees, nil, nil
+		return trees, revision.Response{}, nil
 	}
 	res, err := r.hasher.hash(ctx, p, needed)
 	if err == nil && res.Scheme != req.Scheme {
 		err = fmt.Errorf("the answer has scheme %d, expected %d", res.Scheme, req.Scheme)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("hashing the project's files: %w", err)
+		return nil, revision.Response{}, fmt.Errorf("hashing the project's files: %w", err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(res.Problems)) {
 		err = errors.Join(err, fmt.Errorf("image %s: %s", name, res.Problems[name]))
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, revision.Response{}, err
 	}
 	if err := p.linkedContexts(res.Links); err != nil {
-		return nil, nil, err
+		return nil, revision.Response{}, err
 	}
 	r.warnOfGit(ctx, c, needed, res)
 	for _, image := range needed.Images {
 		sum, ok := res.Trees[image.Name]
 		if !ok || sum.Validate() != nil {
-			return nil, nil, fmt.Errorf("hashing the project's files: no answer for image %s", image.Name)
+			return nil, revision.Response{}, fmt.Errorf("hashing the project's files: no answer for image %s", image.Name)
 		}
 		trees[image.Name] = sum
 	}
-	return trees, res.Named, nil
+	return trees, res, nil
 }
 
 // linkedContexts reports contexts that are links: what they lead to is not a

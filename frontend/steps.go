@@ -157,7 +157,7 @@ func (r run) plan(ctx context.Context, p project, looking *pending[state]) (know
 		k.planned, err = decide(ctx, request, seen)
 	}
 	if err == nil {
-		err = k.checkOverlays()
+		err = errors.Join(k.checkSources(ctx), k.checkOverlays())
 	}
 	return k, err
 }

@@ -52,6 +52,9 @@ type Response struct {
 	Git map[string][]int `json:"git,omitempty"`
 	// Named are the places where overlays name images, with paths in the project.
 	Named []overlay.Use `json:"named,omitempty"`
+	// Missing are, by image, the paths in its context at which there is nothing, although
+	// its build fails without.
+	Missing map[string][]string `json:"missing,omitempty"`
 	// Problems says by image why its tree cannot be read: a link that leads to
 	// itself, for instance. Such an image has no entry in Trees.
 	Problems map[string]string `json:"problems,omitempty"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -54,7 +55,7 @@ func assemble(ctx context.Context, g gateway, k known) (definitions, error) {
 	a := assembler{gateway: g, known: k}
 	a.builder = &llb.Builder{
 		Compiler:  k.compiler,
-		Context:   k.context,
+		Context:   k.contexts,
 		Published: k.published,
 		Remotes:   k.remotes,
 	}
@@ -151,7 +152,7 @@ func (a assembler) stage(ctx context.Context, image, stage string) (definitions,
 	if err != nil {
 		return definitions{}, err
 	}
-	var made definitions
+	var stages []*llb.Compiled
 	for _, platform := range selected {
 		compiled, err := a.compiler.Stage(ctx, image, stage, platform)
 		if err != nil {
@@ -160,11 +161,23 @@ func (a assembler) stage(ctx context.Context, image, stage string) (definitions,
 		if err := a.checkSiblingsOf(compiled); err != nil {
 			return definitions{}, err
 		}
+		stages = append(stages, compiled)
+	}
+	// No image may read what the stage reads.
+	graphs := maps.Clone(a.graphs)
+	graphs[image] = slices.Concat(graphs[image], stages)
+	files, err := a.run().hashTrees(ctx, a.project, a.compiled, a.hashRequest(graphs))
+	if err != nil {
+		return definitions{}, err
+	}
+	a.builder.Context = files.contexts
+	var made definitions
+	for i, compiled := range stages {
 		d, err := a.definition(ctx, compiled, nil, compiled.Config)
 		if err != nil {
 			return definitions{}, err
 		}
-		d.id = a.id(platform, len(selected))
+		d.id = a.id(selected[i], len(selected))
 		made.images = append(made.images, d)
 	}
 	return made, nil

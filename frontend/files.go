@@ -69,7 +69,7 @@ func readFiles(ctx context.Context, r run, d declared) (project, error) {
 		}
 	}
 	p := project{declared: d, images: images, fresh: r.opts.NoCache || r.fresh}
-	if p.tree, p.selection = d.treeFor(images, p.fresh); r.sent != nil {
+	if r.sent != nil {
 		p.sent = r.sent.Locals
 	}
 	return p, inManifest(mistakes.Err(), d.source.SourceMap)

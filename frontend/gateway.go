@@ -3,6 +3,7 @@ package frontend
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -122,26 +123,41 @@ func (g gateway) control(ctx context.Context, d declared) (*controlFiles, error)
 	return &controlFiles{tree: newListed(ref), def: def}, nil
 }
 
-// load has BuildKit load the tree, for which nothing has to be known of what is read.
-func (g gateway) load(ctx context.Context, p project) error {
+// hash digests in a build step with the trees as read-only mounts, so BuildKit caches it on
+// their contents. What the client sends is selected by what is read, and then, if links
+// lead out of that, by where they lead.
+func (g gateway) hash(ctx context.Context, p project, req revision.Request) (revision.Response, contexts, error) {
 	if g.host.Sent != nil {
-		return nil // what is sent is little, and known when the images are compiled
+		res, err := g.hashSent(ctx, p, req)
+		return res, p.own, err
 	}
-	def, err := p.tree.Marshal(ctx, bk.WithCaps(g.BuildOpts().LLBCaps))
-	if err != nil {
-		return err
+	if remote := p.at.remote; remote != nil {
+		res, err := g.hashIn(ctx, req, bk.AddMount("/project", *remote, bk.Readonly))
+		return res, func(source llb.Source) bk.State { return llb.Context(*remote, source, false) }, err
 	}
-	_, err = g.Solve(ctx, client.SolveRequest{Definition: def.ToPB(), Evaluate: true})
-	return err
+	req.Beyond = true
+	if req.Scheme != revision.Scheme {
+		p.at.key += ":former" // of fewer images, so it is a transfer of its own
+	}
+	for s, round := p.selectFiles(req.Images), 1; ; round++ {
+		res, err := g.hashIn(ctx, s.request(req), s.mounts()...)
+		if err != nil {
+			return res, nil, err
+		}
+		wider, grown := p.widen(s, res.Beyond, round)
+		if !grown || len(res.Problems) > 0 {
+			return res, s.context, nil
+		}
+		if round > maxRounds {
+			return res, nil, errors.New("links lead out of what is sent again and again")
+		}
+		s = wider
+	}
 }
 
-// hash digests in a build step with the tree as a read-only mount, so BuildKit caches it
-// on the tree's contents.
-func (g gateway) hash(ctx context.Context, p project, req revision.Request) (res revision.Response, err error) {
-	if g.host.Sent == nil {
-		return g.hashIn(ctx, req, bk.AddMount("/project", p.tree, bk.Readonly))
-	}
-	// Each context is a folder of its own. What is not sent is known.
+// hashSent digests what a client sends that knows what is read. Each context is a folder of
+// its own. What is not sent is known.
+func (g gateway) hashSent(ctx context.Context, p project, req revision.Request) (res revision.Response, err error) {
 	sent := revision.Request{Scheme: req.Scheme}
 	known := revision.Response{Scheme: req.Scheme, Trees: map[string]digest.Digest{}, Git: map[string][]int{}, Named: g.host.Sent.Named}
 	var mounts []bk.RunOption
@@ -159,7 +175,7 @@ func (g gateway) hash(ctx context.Context, p project, req revision.Request) (res
 		}
 		if !mounted[local] {
 			mounted[local] = true
-			mounts = append(mounts, bk.AddMount("/project/"+local, p.context(p.images[image.Name]), bk.Readonly))
+			mounts = append(mounts, bk.AddMount("/project/"+local, p.own(p.images[image.Name]), bk.Readonly))
 		}
 		image.Context, image.Overlays = local, false
 		sent.Images = append(sent.Images, image)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/llb"
+	"github.com/quoitbuild/quoit/overlay"
 	"github.com/quoitbuild/quoit/revision"
 	"github.com/quoitbuild/quoit/versioning"
 )
@@ -36,28 +37,33 @@ const (
 // maxResponse bounds the answer of the hash step, in bytes.
 const maxResponse = 64 << 20
 
-// hash says what the project's files say now: the revision of each image, and the digests
-// of what else is released.
-func hash(ctx context.Context, r run, p project, c *compiled) (versioning.Request, error) {
-	trees, res, err := r.hashTrees(ctx, p, *c, p.hashRequest(c.graphs))
+// hashed is what the project's files say now: the revision of each image, and the digests of
+// what else is released.
+type hashed struct {
+	versioning.Request
+	contexts contexts // that were hashed
+}
+
+func hash(ctx context.Context, r run, p project, c *compiled) (hashed, error) {
+	read, err := r.hashTrees(ctx, p, *c, p.hashRequest(c.graphs))
 	if err != nil {
-		return versioning.Request{}, err
+		return hashed{}, err
 	}
-	c.named, c.missing = res.Named, res.Missing
+	c.named = read.named
 	m := p.manifest
 	request := versioning.Request{
 		Project: m.Project, Registry: m.Registry, Root: m.Root, Scheme: revision.Scheme,
 		Source: r.opts.Source, Commit: r.opts.Commit,
 	}
 	for _, name := range c.graph.Order() {
-		source, err := r.imageSource(p, *c, name, trees[name])
+		source, err := r.imageSource(p, *c, name, read.trees[name])
 		if err != nil {
-			return versioning.Request{}, err
+			return hashed{}, err
 		}
 		request.Images = append(request.Images, source)
 	}
 	request.Externals, err = p.externals(ctx, c.compiler.Externals)
-	return request, err
+	return hashed{request, read.contexts}, err
 }
 
 // former adds to a request the revisions by the first scheme of images that the rings have by
@@ -69,12 +75,12 @@ func (r run) former(ctx context.Context, p project, c compiled, request versioni
 	if len(hashes.Images) == 0 {
 		return nil
 	}
-	trees, _, err := r.hashTrees(ctx, p, c, hashes)
+	files, err := r.hashTrees(ctx, p, c, hashes)
 	if err != nil {
 		return err
 	}
 	for i, source := range request.Images {
-		if tree, ok := trees[source.Name]; ok {
+		if tree, ok := files.trees[source.Name]; ok {
 			request.Images[i].Former = revisionOf(revision.FirstScheme, c.graphs[source.Name], tree)
 		}
 	}
@@ -140,11 +146,15 @@ func (p project) hashRequest(compiled map[string][]*llb.Compiled) revision.Reque
 	return req
 }
 
-// hashTrees returns, by image, the digest of what it reads of the tree, and what else is
-// said of it. The work is
-// a build step with the tree as a read-only mount, so BuildKit caches it on the
-// tree's contents.
-func (r run) hashTrees(ctx context.Context, p project, c compiled, req revision.Request) (map[string]digest.Digest, revision.Response, error) {
+// read is what the project's files say: by image, the digest of what it reads of the tree,
+// where the root image's files name images, and the contexts in which all of that is.
+type read struct {
+	trees    map[string]digest.Digest
+	named    []overlay.Use
+	contexts contexts
+}
+
+func (r run) hashTrees(ctx context.Context, p project, c compiled, req revision.Request) (read, error) {
 	needed := revision.Request{Scheme: req.Scheme}
 	trees := map[string]digest.Digest{}
 	for _, image := range req.Images {
@@ -155,33 +165,33 @@ func (r run) hashTrees(ctx context.Context, p project, c compiled, req revision.
 		}
 	}
 	if len(needed.Images) == 0 {
-		return trees, revision.Response{}, nil
+		return read{trees: trees, contexts: nothing}, nil
 	}
-	res, err := r.hasher.hash(ctx, p, needed)
+	res, contexts, err := r.hasher.hash(ctx, p, needed)
 	if err == nil && res.Scheme != req.Scheme {
 		err = fmt.Errorf("the answer has scheme %d, expected %d", res.Scheme, req.Scheme)
 	}
 	if err != nil {
-		return nil, revision.Response{}, fmt.Errorf("hashing the project's files: %w", err)
+		return read{}, fmt.Errorf("hashing the project's files: %w", err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(res.Problems)) {
 		err = errors.Join(err, fmt.Errorf("image %s: %s", name, res.Problems[name]))
 	}
 	if err != nil {
-		return nil, revision.Response{}, err
+		return read{}, err
 	}
 	if err := p.linkedContexts(res.Links); err != nil {
-		return nil, revision.Response{}, err
+		return read{}, err
 	}
 	r.warnOfGit(ctx, c, needed, res)
 	for _, image := range needed.Images {
 		sum, ok := res.Trees[image.Name]
 		if !ok || sum.Validate() != nil {
-			return nil, revision.Response{}, fmt.Errorf("hashing the project's files: no answer for image %s", image.Name)
+			return read{}, fmt.Errorf("hashing the project's files: no answer for image %s", image.Name)
 		}
 		trees[image.Name] = sum
 	}
-	return trees, res, nil
+	return read{trees, res.Named, contexts}, nil
 }
 
 // linkedContexts reports contexts that are links: what they lead to is not a

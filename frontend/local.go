@@ -152,11 +152,9 @@ func (l localFiles) control(context.Context, declared) (*controlFiles, error) {
 	return &controlFiles{tree: folder.Folder(l.Folder), def: &bk.Definition{}}, nil
 }
 
-// load has nothing to do: the files are there.
-func (l localFiles) load(context.Context, project) error { return nil }
-
-func (l localFiles) hash(ctx context.Context, _ project, req revision.Request) (revision.Response, error) {
-	return l.Hasher.Hash(ctx, req)
+func (l localFiles) hash(ctx context.Context, _ project, req revision.Request) (revision.Response, contexts, error) {
+	res, err := l.Hasher.Hash(ctx, req)
+	return res, nil, err
 }
 
 // AbsentError says that a registry does not have an image.

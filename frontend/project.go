@@ -49,13 +49,8 @@ func (p place) hint(project string) bk.LocalOption {
 type project struct {
 	declared
 	images map[string]llb.Source
-	// tree is what of the project's files is sent. Its op is the same wherever it is
-	// used in one build, so what is hashed is what is built.
-	tree bk.State
-	// selection says what that is.
-	selection llb.Selection
-	sent      map[string]string // see [Sent.Locals]
-	fresh     bool              // what BuildKit has of the files is not believed
+	sent   map[string]string // see [Sent.Locals]
+	fresh  bool              // what BuildKit has of the files is not believed
 }
 
 // readManifest reads and parses the manifest.
@@ -81,50 +76,21 @@ func readManifest(ctx context.Context, r run) (declared, error) {
 	return declared{manifest: m, source: source, written: written.Registry, ring: cmp.Or(r.opts.Ring, m.Rings[0]), at: at}, r.opts.check(m)
 }
 
-// local is the project's tree at a client, as far as the selection wants it.
-func (p place) local(project string, selection llb.Selection, noCache bool) bk.State {
+// own is an image's context, of a client that sends no more than what is read.
+func (p project) own(source llb.Source) bk.State {
+	name, ok := p.sent[source.Name]
+	if !ok {
+		return bk.Scratch()
+	}
 	options := []bk.LocalOption{
-		bk.SessionID(p.session),
-		p.hint(project),
-		bk.IncludePatterns(selection.Include),
-		bk.ExcludePatterns(selection.Exclude),
-		dockerui.WithInternalName("load the project's files"),
-	}
-	if noCache {
-		options = append(options, bk.Differ(bk.DiffNone, false))
-	}
-	return bk.Local(localName, options...)
-}
-
-// context is an image's context in the graph.
-func (p project) context(source llb.Source) bk.State {
-	if name, ok := p.sent[source.Name]; ok {
-		return p.at.own(p.manifest.Project, name, p.fresh)
-	}
-	return p.selection.State(p.tree, source)
-}
-
-// own is a local source of a client that sends no more than what is read.
-func (p place) own(project, name string, fresh bool) bk.State {
-	options := []bk.LocalOption{
-		bk.SessionID(p.session),
-		p.hint(project),
+		bk.SessionID(p.at.session),
+		p.at.hint(p.manifest.Project),
 		dockerui.WithInternalName("load what is read of the project's files"),
 	}
-	if fresh {
+	if p.fresh {
 		options = append(options, bk.Differ(bk.DiffNone, false))
 	}
 	return bk.Local(name, options...)
-}
-
-// treeFor returns the project's tree with what of it the images need. A remote tree comes
-// whole, so nothing is excluded from it.
-func (d declared) treeFor(images map[string]llb.Source, noCache bool) (bk.State, llb.Selection) {
-	if d.at.remote != nil {
-		return *d.at.remote, llb.Selection{}
-	}
-	selection := llb.Select(images)
-	return d.at.local(d.manifest.Project, selection, noCache), selection
 }
 
 // check refuses options that do not fit the manifest.

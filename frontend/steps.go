@@ -2,10 +2,10 @@ package frontend
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/moby/buildkit/client/llb/sourceresolver"
@@ -26,7 +26,7 @@ import (
 //	read      the manifest, then the files that it names     declared, project
 //	look      what the log says of the rings                 state
 //	compile   what images are made of, and who needs whom    compiled
-//	hash      what the images read                           [versioning.Request]
+//	hash      what the images read                           hashed
 //	decide    what changes, why, and to which version        planned
 //	assemble  what is solved, and how it is returned         definitions
 //	solve                                                    [client.Result]
@@ -67,10 +67,9 @@ type files interface {
 
 // hasher has all of the project's files.
 type hasher interface {
-	// load makes them ready while images are compiled.
-	load(context.Context, project) error
-	// hash answers by the digest of what each image reads.
-	hash(context.Context, project, revision.Request) (revision.Response, error)
+	// hash answers by the digest of what each image reads. The contexts hold that, as it
+	// was hashed; they are nil if nothing can be built here.
+	hash(context.Context, project, revision.Request) (revision.Response, contexts, error)
 }
 
 // warner delivers a warning, as [client.Client.Warn] does.
@@ -81,6 +80,7 @@ type known struct {
 	project
 	compiled
 	planned
+	contexts contexts
 }
 
 // readProject reads the manifest and the files that it names.
@@ -124,7 +124,7 @@ func (r run) makePlan(ctx context.Context) (known, error) {
 func (r run) plan(ctx context.Context, p project, looking *pending[state]) (known, error) {
 	k := known{project: p}
 	var seen state
-	var request versioning.Request
+	var files hashed
 	var unfit error // an external is not made for what was taken for the platform
 	eg, egCtx := errgroup.WithContext(ctx)
 	eg.Go(func() (err error) {
@@ -132,7 +132,7 @@ func (r run) plan(ctx context.Context, p project, looking *pending[state]) (know
 		return err
 	})
 	eg.Go(func() (err error) {
-		k.compiled, request, err = r.sources(egCtx, p, looking)
+		k.compiled, files, err = r.sources(egCtx, p, looking)
 		if err != nil && isOtherPlatform(err) {
 			unfit, err = err, nil
 		}
@@ -144,22 +144,81 @@ func (r run) plan(ctx context.Context, p project, looking *pending[state]) (know
 	other, differs, err := p.released(seen)
 	if err == nil && differs {
 		k = known{project: other}
-		k.compiled, request, err = r.sources(ctx, other, looking)
+		k.compiled, files, err = r.sources(ctx, other, looking)
 	} else if err == nil {
 		err = unfit
 	}
 	if err != nil {
 		return known{}, err
 	}
-	if looking == nil {
-		k.Plan, err = versioning.Unpublishable(request)
-	} else if err = r.former(ctx, k.project, k.compiled, request, seen); err == nil {
-		k.planned, err = decide(ctx, request, seen)
+	if k.contexts = files.contexts; looking == nil {
+		k.Plan, err = versioning.Unpublishable(files.Request)
+	} else if err = r.former(ctx, k.project, k.compiled, files.Request, seen); err == nil {
+		k.planned, err = decide(ctx, files.Request, seen)
 	}
 	if err == nil {
-		err = errors.Join(k.checkSources(ctx), k.checkOverlays())
+		err = k.checkOverlays()
 	}
 	return k, err
+}
+
+// planned is what was decided.
+type planned struct {
+	versioning.Plan
+	// older are the rings whose release is older than the log, by images whose digest it
+	// does not say.
+	older map[string]string
+}
+
+// decide settles the plan, and finds the digest of every image that is not built.
+func decide(ctx context.Context, request versioning.Request, seen state) (planned, error) {
+	request.State, request.Merge = seen.State, seen.merged
+	held := sync.OnceValues(func() ([]versioning.Placed, error) { return seen.log.held(ctx) })
+	plan, err := versioning.Resolve(request, seen.log.versions(held))
+	if err != nil {
+		return planned{}, err
+	}
+	older := map[string]string{}
+	for i, image := range plan.Images {
+		if image.Built() {
+			continue
+		}
+		if plan.Images[i].Digest, older[image.Name], err = seen.digest(ctx, held, image.Name, image.Version); err != nil {
+			return planned{}, err
+		}
+	}
+	return planned{plan, older}, nil
+}
+
+// digest is the one that the log has assigned to a version, "" if it is only known from
+// a release in the ring that is returned, which is older than the log.
+func (s state) digest(ctx context.Context, held func() ([]versioning.Placed, error), image string, version versioning.Version) (digest, ring string, err error) {
+	var near []versioning.Placed
+	for _, placed := range []*versioning.Placed{s.Current, s.Next} {
+		if placed != nil {
+			near = append(near, *placed)
+		}
+	}
+	digest, ring, err = s.log.digest(ctx, near, image, version)
+	if err != nil || digest != "" || ring != "" {
+		return digest, ring, err
+	}
+	// It was taken from another ring.
+	others, err := held()
+	if err != nil {
+		return "", "", err
+	}
+	return s.log.digest(ctx, others, image, version)
+}
+
+// digestOf is the digest that the log has assigned to an image which is not built.
+func (p planned) digestOf(name string) (string, error) {
+	image, _ := p.Image(name)
+	if image.Digest == "" {
+		return "", fmt.Errorf("%s has %s %s in a release that is older than the log, which does not say its digest: run `quoit take-over %s`, or build it again with %s=%s",
+			p.older[name], name, image.Version, p.older[name], ArgRebuild, name)
+	}
+	return image.Digest, nil
 }
 
 // released is the project with the platforms that the current release has, for images whose
@@ -187,20 +246,20 @@ func (p project) released(seen state) (released project, differs bool, err error
 
 // sources says what the project's files say now: compiles all images, hashes what they
 // read, and resolves externals.
-func (r run) sources(ctx context.Context, p project, looking *pending[state]) (compiled, versioning.Request, error) {
+func (r run) sources(ctx context.Context, p project, looking *pending[state]) (c compiled, files hashed, err error) {
 	pins, err := r.pins(ctx, p.declared, looking)
 	if err != nil {
-		return compiled{}, versioning.Request{}, err
+		return c, files, err
 	}
-	c, err := r.compileLoading(ctx, p, pins)
+	c, err = compile(ctx, p, newCompiler(r, p, pins))
 	if err == nil {
 		c.remotes, err = r.resolveRemotes(ctx, c, pins)
 	}
 	if err != nil {
-		return compiled{}, versioning.Request{}, err
+		return c, files, err
 	}
-	request, err := hash(ctx, r, p, &c)
-	return c, request, err
+	files, err = hash(ctx, r, p, &c)
+	return c, files, err
 }
 
 // pins are the digests that externals are known to have, else those that they had when the
@@ -217,28 +276,6 @@ func (r run) pins(ctx context.Context, d declared, looking *pending[state]) (map
 		return nil, err
 	}
 	return seen.Current.Release.Digests(), nil
-}
-
-// compileLoading compiles all images while the tree is loaded that they are hashed in.
-func (r run) compileLoading(ctx context.Context, p project, pins map[string]string) (c compiled, err error) {
-	var mistakes error
-	eg, egCtx := errgroup.WithContext(ctx)
-	eg.Go(func() error {
-		if err := r.hasher.load(egCtx, p); err != nil {
-			return fmt.Errorf("loading the project's files: %w", err)
-		}
-		return nil
-	})
-	eg.Go(func() error {
-		c, mistakes = compile(egCtx, p, newCompiler(r, p, pins))
-		return nil
-	})
-	err = eg.Wait()
-	if err != nil && errors.Is(mistakes, context.Canceled) && ctx.Err() == nil {
-		mistakes = nil // the transfer has ended the compile, and nobody the build
-	}
-	// What is wrong with a container file says more than a transfer that failed.
-	return c, errors.Join(mistakes, err)
 }
 
 // pending is a value that is made while others are.

@@ -65,28 +65,19 @@ func testProject(t *testing.T, manifestText, containerFile string) project {
 			manifest: m, ring: m.Rings[0],
 			source: &dockerui.Source{SourceMap: bk.NewSourceMap(nil, "quoit.yaml", manifestLanguage, m.Source.Data)},
 		},
-		images: sources, tree: bk.Local(localName),
+		images: sources,
 	}
 }
 
 // runOf is a run that asks a BuildKit.
-func runOf(b builder) run { return gateway{Client: b}.run() }
+func runOf(b builder) run {
+	return gateway{Client: b, runner: func() (bk.State, string, error) { return bk.Image("quoit"), "/quoit", nil }}.run()
+}
 
 func TestATransferThatFailsIsNoInterrupt(t *testing.T) {
-	compiling := make(chan struct{})
 	transfer := errors.New("the client is gone")
-	r := runOf(builder{
-		solve: func(context.Context) (*client.Result, error) {
-			<-compiling
-			return nil, transfer
-		},
-		resolve: func(ctx context.Context, _ string) (digest.Digest, []byte, error) {
-			close(compiling)
-			<-ctx.Done()
-			return "", nil, ctx.Err()
-		},
-	})
-	_, err := r.compileLoading(t.Context(), testProject(t, "", "FROM busybox\n"), nil)
+	r := runOf(builder{solve: func(context.Context) (*client.Result, error) { return nil, transfer }})
+	_, _, err := r.sources(t.Context(), testProject(t, "", "FROM scratch\nCOPY . /\n"), nil)
 	if !errors.Is(err, transfer) || errors.Is(err, context.Canceled) || grpcerrors.Code(err) == codes.Canceled {
 		t.Errorf("error %v with code %s", err, grpcerrors.Code(err))
 	}
@@ -101,7 +92,7 @@ func TestAnInterruptedTransferIsAnInterrupt(t *testing.T) {
 			return nil, ctx.Err()
 		},
 	})
-	if _, err := r.compileLoading(ctx, testProject(t, "", "FROM scratch\nCOPY . /\n"), nil); !errors.Is(err, context.Canceled) {
+	if _, _, err := r.sources(ctx, testProject(t, "", "FROM scratch\nCOPY . /\n"), nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 }

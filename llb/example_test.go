@@ -38,11 +38,10 @@ func Example() {
 		fmt.Println(name, "builds on siblings", image.Siblings, "and", len(image.Externals), "external images")
 	}
 
-	selection := llb.Select(sources)
 	project := bk.Local("context", bk.SessionID("session"))
 	builder := &llb.Builder{
 		Compiler:  compiler,
-		Context:   func(source llb.Source) bk.State { return selection.State(project, source) },
+		Context:   func(source llb.Source) bk.State { return llb.Context(project, source, false) },
 		Published: func(string, ocispecs.Platform) string { return "" }, // both are built
 	}
 	def, err := builder.Image(context.Background(), compiled["api"][0], nil)

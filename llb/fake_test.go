@@ -60,10 +60,9 @@ func compiled(t *testing.T, c *Compiler) map[string][]*Compiled {
 // project as context.
 func newBuilder(c *Compiler) *Builder {
 	project := bk.Local("context", bk.SessionID("session"))
-	selection := Select(c.Sources)
 	return &Builder{
 		Compiler:  c,
-		Context:   func(source Source) bk.State { return selection.State(project, source) },
+		Context:   func(source Source) bk.State { return Context(project, source, false) },
 		Published: func(string, ocispecs.Platform) string { return "" },
 	}
 }

@@ -7,8 +7,7 @@
 // not change.
 //
 // [Compiler.All] compiles, [Builder.Image] makes the graph that is solved.
-// [Externals] looks up what the project does not build, [Select] says which of the
-// project's files are sent.
+// [Externals] looks up what the project does not build.
 package llb
 
 import (

@@ -15,7 +15,7 @@ func Answer(ctx context.Context, tree Tree, req Request) (Response, error) {
 		return Response{}, fmt.Errorf("revision scheme %d was asked for, this runner knows %d to %d", req.Scheme, FirstScheme, Scheme)
 	}
 	inputs, of := distinct(req.Images)
-	trees, err := readTrees(ctx, newLists(tree), inputs, req.Scheme)
+	trees, err := readTrees(ctx, newLists(tree), inputs, req.Scheme, req.Beyond)
 	if err != nil {
 		return Response{}, err
 	}
@@ -42,14 +42,11 @@ func Answer(ctx context.Context, tree Tree, req Request) (Response, error) {
 		if len(read.git) > 0 {
 			res.Git = with(res.Git, in.Name, read.git)
 		}
-		if missing := trees[of[i]].missing; len(missing) > 0 {
-			if res.Missing == nil {
-				res.Missing = map[string][]string{}
-			}
-			res.Missing[in.Name] = missing
-		}
 		if in.Overlays {
 			res.Named = append(res.Named, named(tree, read)...)
+		}
+		if !read.beyond.Empty() {
+			res.Beyond = with(res.Beyond, in.Name, read.beyond)
 		}
 	}
 	return res, nil

@@ -22,7 +22,7 @@ func named(tree Tree, read imageTree) (uses []overlay.Use) {
 			return uses
 		}
 		name = path.Join(read.context, name)
-		data, err := tree.Read(name, overlay.MaxFile)
+		data, err := tree.Read(path.Join(read.root, name), overlay.MaxFile)
 		if err != nil {
 			continue
 		}

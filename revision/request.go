@@ -24,11 +24,15 @@ const StepCommand = "hash"
 type Request struct {
 	Scheme int           `json:"scheme"` // Scheme or FirstScheme
 	Images []ImageInputs `json:"images"`
+	// Beyond asks for [Response.Beyond].
+	Beyond bool `json:"beyond,omitempty"`
 }
 
 // ImageInputs is one image's part of a Request.
 type ImageInputs struct {
 	Name string `json:"name"`
+	// Project is where in the tree the project is, "" for the tree itself.
+	Project string `json:"project,omitempty"`
 	// Context is the folder below the project's root, "." for the root.
 	Context string `json:"context"`
 	// Root says that Context has what is in the project's root, wherever that is.
@@ -52,9 +56,10 @@ type Response struct {
 	Git map[string][]int `json:"git,omitempty"`
 	// Named are the places where overlays name images, with paths in the project.
 	Named []overlay.Use `json:"named,omitempty"`
-	// Missing are, by image, the paths in its context at which there is nothing, although
-	// its build fails without.
-	Missing map[string][]string `json:"missing,omitempty"`
+	// Beyond is by image what reads need of its context besides [Wanted]: where links
+	// lead. If some of that is not in the tree because it was not sent, the answer may
+	// be another once it is.
+	Beyond map[string]Paths `json:"beyond,omitempty"`
 	// Problems says by image why its tree cannot be read: a link that leads to
 	// itself, for instance. Such an image has no entry in Trees.
 	Problems map[string]string `json:"problems,omitempty"`

@@ -16,13 +16,14 @@ import (
 
 // imageTree is what an image reads, by path in its context.
 type imageTree struct {
+	root    string // the project in the tree
 	context string // resolved, relative to the project
 	linked  bool   // the context is reached through a link
 	entries map[string]*File
 	modes   map[string]fs.FileMode // of entries, and of folders with some, whose permission bits count
 	git     []int                  // reads that take something from the project's .git
-	missing []string               // paths of reads at which there has to be something
 	problem error                  // why it cannot be read
+	beyond  Paths                  // see [Response.Beyond]
 }
 
 // distinct returns the inputs of images without names and repetitions, and for
@@ -48,10 +49,10 @@ func (in ImageInputs) key() string { return fmt.Sprintf("%#v", in) }
 // readTrees reads what each of the inputs selects. Those with the same context and
 // ignore patterns see the same files and share a view; the others are read at the
 // same time.
-func readTrees(ctx context.Context, lists *lists, inputs []ImageInputs, scheme int) ([]imageTree, error) {
+func readTrees(ctx context.Context, lists *lists, inputs []ImageInputs, scheme int, beyond bool) ([]imageTree, error) {
 	views := map[string][]int{}
 	for i, in := range inputs {
-		key := ImageInputs{Context: in.Context, Ignore: in.Ignore}.key()
+		key := ImageInputs{Project: in.Project, Context: in.Context, Ignore: in.Ignore}.key()
 		views[key] = append(views[key], i)
 	}
 	trees := make([]imageTree, len(inputs))
@@ -65,11 +66,16 @@ func readTrees(ctx context.Context, lists *lists, inputs []ImageInputs, scheme i
 					return err
 				}
 				trees[i] = empty
-				if v != nil {
-					w, err := walk(v, inputs[i].Reads, scheme > FirstScheme && inputs[i].Root)
-					trees[i].entries, trees[i].modes, trees[i].git, trees[i].missing, trees[i].problem = w.entries, w.modes, w.git, w.missing, err
-				} else if empty.problem == nil && !empty.linked {
-					trees[i].missing = allNeeded(inputs[i].Reads)
+				if v == nil {
+					continue
+				}
+				if beyond {
+					v.wants = newWants()
+				}
+				w, err := walk(v, inputs[i].Reads, scheme > FirstScheme && inputs[i].Root)
+				trees[i].entries, trees[i].modes, trees[i].git, trees[i].problem = w.entries, w.modes, w.git, err
+				if beyond {
+					trees[i].beyond = v.wants.paths().Without(Wanted(inputs[i].Reads))
 				}
 			}
 			return nil
@@ -78,39 +84,30 @@ func readTrees(ctx context.Context, lists *lists, inputs []ImageInputs, scheme i
 	return trees, eg.Wait()
 }
 
-// allNeeded are the paths of reads at which there has to be something.
-func allNeeded(reads []Read) (paths []string) {
-	for _, read := range reads {
-		if needed(read) {
-			paths = append(paths, read.Path)
-		}
-	}
-	return paths
-}
-
 // openContext returns the view of a context. It is nil if there is nothing to read:
 // the folder is not there, or lies behind a link.
 func openContext(lists *lists, in ImageInputs) (imageTree, *view) {
-	all, err := newView(lists, ".", nil)
+	root := path.Join(".", in.Project)
+	all, err := newView(lists, root, nil)
 	if err != nil {
 		return imageTree{problem: err}, nil
 	}
-	dir, links, err := all.resolve(in.Context, true)
+	dir, found, links, err := all.resolve(in.Context, true)
 	if err != nil {
 		return imageTree{problem: err}, nil
 	}
-	tree := imageTree{context: dir, linked: len(links) > 0}
-	if dir == "" || tree.linked {
+	tree := imageTree{root: root, context: dir, linked: len(links) > 0}
+	if !found || tree.linked {
 		return tree, nil
 	}
-	file, err := lists.find(dir)
+	file, err := all.lstat(dir)
 	if err == nil && !file.Mode.IsDir() {
 		err = fmt.Errorf("the context %q is not a directory", dir)
 	}
 	if err != nil {
 		return imageTree{problem: err}, nil
 	}
-	v, err := newView(lists, dir, in.Ignore)
+	v, err := newView(lists, path.Join(root, dir), in.Ignore)
 	if err != nil {
 		return imageTree{problem: err}, nil
 	}
@@ -143,7 +140,7 @@ func filesOf(trees []imageTree) map[string][]*File {
 		for name, file := range tree.entries {
 			if file.Mode.IsRegular() && !seen[file] {
 				seen[file] = true
-				folder := path.Join(tree.context, path.Dir(name))
+				folder := path.Join(tree.root, tree.context, path.Dir(name))
 				folders[folder] = append(folders[folder], file)
 			}
 		}

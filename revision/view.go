@@ -28,6 +28,7 @@ type view struct {
 	ignore  *patternmatcher.PatternMatcher
 	dirs    map[string]patternmatcher.MatchInfo
 	visible map[string][]*File
+	wants   *wants // gets what is looked for and not there; may be nil
 }
 
 func newView(lists *lists, context string, ignore []string) (*view, error) {
@@ -78,6 +79,9 @@ func (v *view) prune() bool { return v.ignore != nil && !v.ignore.Exclusions() }
 // lstat describes a visible file; a missing or ignored one is fs.ErrNotExist.
 func (v *view) lstat(name string) (*File, error) {
 	file, err := v.lists.find(path.Join(v.context, name))
+	if absent(err) {
+		v.wants.entry(name)
+	}
 	if err != nil || file.Mode.IsDir() {
 		return file, err
 	}
@@ -124,13 +128,13 @@ func (v *view) readDir(name string) ([]*File, error) {
 // continuity's fs.RootPath: an absolute target starts at the view's root, ".."
 // stops there, and in a relative target it takes away the name before it even
 // if that is a link. If there is no such file the path is "".
-func (v *view) resolve(name string, follow bool) (resolved string, links []string, err error) {
+func (v *view) resolve(name string, follow bool) (resolved string, found bool, links []string, err error) {
 	if len(name) > maxPath {
-		return "", nil, fmt.Errorf("resolving %.40q…: the path is too long", name)
+		return "", false, nil, fmt.Errorf("resolving %.40q…: the path is too long", name)
 	}
 	for component := range strings.SplitSeq(name, "/") {
 		if len(component) > maxName {
-			return "", nil, fmt.Errorf("resolving %.40q…: the name is too long", component)
+			return "", false, nil, fmt.Errorf("resolving %.40q…: the name is too long", component)
 		}
 	}
 	t := trail{view: v, seen: map[string]bool{}}
@@ -140,14 +144,15 @@ func (v *view) resolve(name string, follow bool) (resolved string, links []strin
 	}
 	for again := true; again; {
 		if dir, again, err = t.pass(dir); err != nil {
-			return "", nil, fmt.Errorf("resolving %q: %w", name, err)
+			return "", false, nil, fmt.Errorf("resolving %q: %w", name, err)
 		}
 	}
 	resolved = relative(path.Join(dir, last))
-	if mode, _, err := t.look(resolved, false); err != nil || mode == missing {
-		return "", t.links, err
+	mode, _, err := t.look(resolved, false)
+	if found = err == nil && mode != missing; !found {
+		v.wants.read(resolved, "", nil)
 	}
-	return resolved, t.links, nil
+	return resolved, found, t.links, err
 }
 
 // trail is what resolve meets on its way.

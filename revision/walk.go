@@ -19,9 +19,8 @@ type walker struct {
 	noGit   bool                   // .git is left out
 	git     []int                  // reads that would take something of it
 
-	chmod   bool     // of the read that is walked: permission bits do not count
-	met     bool     // it has met .git
-	missing []string // paths of reads that need something to be there
+	chmod bool // of the read that is walked: permission bits do not count
+	met   bool // it has met .git
 }
 
 // collect returns all that reads select in the view.
@@ -65,13 +64,6 @@ func (w *walker) left(name string) bool {
 // gitFolder is what git knows of a project; in a work tree it may be a file.
 const gitFolder = ".git"
 
-// needed tells whether a build fails where there is nothing at the path of a read: wildcards
-// may name nothing.
-func needed(read Read) bool {
-	_, wild := splitWildcards(read.Path)
-	return !read.Wildcard || wild == ""
-}
-
 func (w *walker) read(read Read) error {
 	places := []string{read.Path}
 	if read.Wildcard {
@@ -89,18 +81,18 @@ func (w *walker) read(read Read) error {
 		if err != nil {
 			return err
 		}
-		var file *File
-		if resolved != "" {
-			file, err = w.view.lstat(resolved)
+		if resolved == "" {
+			continue
 		}
-		if resolved == "" || absent(err) {
-			if needed(read) {
-				w.missing = append(w.missing, read.Path)
-			}
+		file, err := w.view.lstat(resolved)
+		if absent(err) {
 			continue
 		}
 		if err != nil {
 			return err
+		}
+		if file.Mode.IsDir() && !(read.Wildcard && resolved == relative(place)) {
+			w.view.wants.read(resolved, "", read.Include)
 		}
 		if _, err := w.tree(resolved, "", file, filter, filterState{}); err != nil {
 			return err
@@ -109,9 +101,9 @@ func (w *walker) read(read Read) error {
 	return nil
 }
 
-// follow resolves a place and notes the links on the way: they are read too.
+// follow resolves a place, "" for none, and notes the links on the way: they are read too.
 func (w *walker) follow(place string, follow bool) (string, error) {
-	resolved, links, err := w.view.resolve(place, follow)
+	resolved, found, links, err := w.view.resolve(place, follow)
 	if err != nil {
 		return "", err
 	}
@@ -121,6 +113,9 @@ func (w *walker) follow(place string, follow bool) (string, error) {
 			return "", err
 		}
 		w.take(link, file)
+	}
+	if !found {
+		return "", nil
 	}
 	return resolved, nil
 }
@@ -137,6 +132,7 @@ func (w *walker) expand(pattern string, follow bool) ([]string, error) {
 	if err != nil || base == "" {
 		return nil, err
 	}
+	w.view.wants.read(base, wild, nil)
 	var places []string
 	var visit func(dir, rel string) error
 	visit = func(dir, rel string) error {

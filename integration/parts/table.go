@@ -103,6 +103,7 @@ var parts = []part{
 			TestAFileThatBuildKitTakesForTheOldOne
 			TestAFileThatMovesDuringTheBuild
 			TestAnEditDuringTheBuild
+			TestAStageGetsWhatItReads
 			TestAttestations
 			TestBadFiles
 			TestContainerFileWithItsOwnFrontend
@@ -116,6 +117,7 @@ var parts = []part{
 			TestNamedContexts
 			TestNamesThatAreNoText
 			TestOnlyWhatIsReadIsSent
+			TestOnlyWhatIsReadIsSentByAStockClient
 			TestPlatformsOfSiblingsAndRings
 			TestPublishThroughTheManifestsFrontend
 			TestRequestsOfStockClients

@@ -60,14 +60,14 @@ type Gateway struct {
 	warnings []string
 	requests []string
 	files    bool
-	tree     bool
 	hashed   bool
+	sent     map[string][]string
 }
 
 // New returns a Gateway that builds for [AMD64], with registries that have every
 // image.
 func New() *Gateway {
-	return &Gateway{Opts: map[string]string{}, asked: map[string]int{}, pushed: map[string]image{}}
+	return &Gateway{Opts: map[string]string{}, asked: map[string]int{}, pushed: map[string]image{}, sent: map[string][]string{}}
 }
 
 // BuildOpts returns the options and all capabilities.
@@ -125,7 +125,7 @@ func (g *Gateway) Solve(ctx context.Context, req client.SolveRequest) (*client.R
 	defer g.mu.Unlock()
 	switch last := graph.last(); {
 	case strings.HasPrefix(last.GetSource().GetIdentifier(), "local://"):
-		g.files, g.tree = g.files || !req.Evaluate, g.tree || req.Evaluate
+		g.files = true
 		res.SetRef(folder{g, g.Folder})
 	case isRemote(last.GetSource()):
 		res.SetRef(g.fetched(last.GetSource()))
@@ -150,10 +150,17 @@ func (g *Gateway) Solved() []*pb.Definition {
 	return slices.Clone(g.solved)
 }
 
-// Done reports what it was asked for: some of the client's files, the whole tree to
-// be there for a build, the hash step.
-func (g *Gateway) Done() (files, tree, hashed bool) {
+// Done reports what it was asked for: some of the client's files, the hash step.
+func (g *Gateway) Done() (files, hashed bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.files, g.tree, g.hashed
+	return g.files, g.hashed
+}
+
+// Sent are the files that the client has sent to be hashed, sorted, by the key of the
+// transfer.
+func (g *Gateway) Sent() map[string][]string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return maps.Clone(g.sent)
 }

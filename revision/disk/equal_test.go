@@ -1,10 +1,8 @@
 package disk
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"math/rand/v2"
@@ -17,9 +15,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/tonistiigi/fsutil"
-	"github.com/tonistiigi/fsutil/types"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/quoitbuild/quoit/internal/dose"
 	"github.com/quoitbuild/quoit/internal/trees"
@@ -30,14 +25,7 @@ import (
 // code, on random trees, and again after each change of them; with a cache, and without
 // one. QUOIT_TEST_SEED replays a run.
 func TestAnswersAreThoseOfABuilder(t *testing.T) {
-	seed := rand.Uint64()
-	if text := os.Getenv("QUOIT_TEST_SEED"); text != "" {
-		var err error
-		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("QUOIT_TEST_SEED=%d", seed)
+	seed := seedOf(t)
 	answered, distinct := 0, map[string]bool{}
 	for i := range dose.Of(15, 400, 4000) {
 		g := &generator{trees.Random{Rand: rand.New(rand.NewPCG(seed, uint64(i))), Names: trees.OddNames}}
@@ -67,6 +55,20 @@ func TestAnswersAreThoseOfABuilder(t *testing.T) {
 	}
 }
 
+// seedOf is a random seed, or that of the run that is replayed.
+func seedOf(t *testing.T) uint64 {
+	t.Helper()
+	seed := rand.Uint64()
+	if text := os.Getenv("QUOIT_TEST_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("QUOIT_TEST_SEED=%d", seed)
+	return seed
+}
+
 // compare asks in all ways, and returns the builder's answer.
 func compare(t *testing.T, dir, cache string, req revision.Request) revision.Response {
 	t.Helper()
@@ -87,7 +89,7 @@ func compare(t *testing.T, dir, cache string, req revision.Request) revision.Res
 func onBuilder(t *testing.T, dir string, req revision.Request) (res revision.Response) {
 	t.Helper()
 	there, wire := t.TempDir(), t.TempDir()
-	if err := send(t.Context(), dir, there); err != nil {
+	if err := trees.Send(t.Context(), dir, there); err != nil {
 		t.Fatal(err)
 	}
 	data, err := json.Marshal(req)
@@ -108,54 +110,6 @@ func onBuilder(t *testing.T, dir string, req revision.Request) (res revision.Res
 		t.Fatal(err)
 	}
 	return res
-}
-
-func send(ctx context.Context, from, to string) error {
-	source, err := fsutil.NewFS(from)
-	if err != nil {
-		return err
-	}
-	a, b := make(chan []byte, 32), make(chan []byte, 32)
-	eg, ctx := errgroup.WithContext(ctx)
-	eg.Go(func() error {
-		defer close(b)
-		return fsutil.Send(ctx, &stream{ctx, a, b}, source, nil)
-	})
-	eg.Go(func() error { return fsutil.Receive(ctx, &stream{ctx, b, a}, to, fsutil.ReceiveOpt{}) })
-	return eg.Wait()
-}
-
-// stream is one end of a connection as BuildKit's, without a network.
-type stream struct {
-	ctx     context.Context
-	in, out chan []byte
-}
-
-func (s *stream) Context() context.Context { return s.ctx }
-
-func (s *stream) SendMsg(m any) error {
-	data, err := m.(*types.Packet).Marshal()
-	if err != nil {
-		return err
-	}
-	select {
-	case s.out <- data:
-		return nil
-	case <-s.ctx.Done():
-		return s.ctx.Err()
-	}
-}
-
-func (s *stream) RecvMsg(m any) error {
-	select {
-	case data, ok := <-s.in:
-		if !ok {
-			return io.EOF
-		}
-		return m.(*types.Packet).Unmarshal(data)
-	case <-s.ctx.Done():
-		return s.ctx.Err()
-	}
 }
 
 type generator struct{ trees.Random }

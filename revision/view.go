@@ -45,12 +45,20 @@ func newView(lists *lists, context string, ignore []string) (*view, error) {
 
 // ignored tells whether the ignore file takes name itself away. A folder that
 // is ignored may hold files that are not ("!").
-func (v *view) ignored(name string) (bool, error) {
+func (v *view) ignored(name string, mode fs.FileMode) (bool, error) {
 	if v.ignore == nil || name == "." {
 		return false, nil
 	}
 	matched, _, err := v.match(name)
-	return matched, err
+	if err != nil || matched || !mode.IsRegular() || !v.ignore.Exclusions() {
+		return matched, err
+	}
+	// Clients walk by the one rule and open files by the other.
+	unopened, err := v.ignore.MatchesOrParentMatches(name)
+	if err == nil && unopened {
+		err = fmt.Errorf("the ignore file excepts %s (!), and a later pattern ignores the folder again that it lies in: clients send such a file without its contents; let the exception be the last pattern", name)
+	}
+	return false, err
 }
 
 func (v *view) match(name string) (bool, patternmatcher.MatchInfo, error) {
@@ -85,7 +93,7 @@ func (v *view) lstat(name string) (*File, error) {
 	if err != nil || file.Mode.IsDir() {
 		return file, err
 	}
-	ignored, err := v.ignored(name)
+	ignored, err := v.ignored(name, file.Mode)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +117,7 @@ func (v *view) readDir(name string) ([]*File, error) {
 	if v.ignore != nil {
 		visible = nil
 		for _, file := range all {
-			ignored, err := v.ignored(path.Join(name, file.Name))
+			ignored, err := v.ignored(path.Join(name, file.Name), file.Mode)
 			if err != nil {
 				return nil, err
 			}

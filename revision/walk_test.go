@@ -1,6 +1,8 @@
 package revision
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -170,4 +172,30 @@ func TestLoopsEnd(t *testing.T) {
 			t.Errorf("got error %v", err)
 		}
 	})
+}
+
+// TestAnExceptionThatIsIgnoredAgain: clients of BuildKit send such a file empty.
+func TestAnExceptionThatIsIgnoredAgain(t *testing.T) {
+	files := tree{"lib/read": "r", "lib/not": "n"}
+	for _, c := range []struct {
+		ignore []string
+		want   []string // nil: it is a problem
+	}{
+		{[]string{"*", "!lib/read"}, []string{"lib/read"}},
+		{[]string{"*", "!lib/read", "lib/not"}, []string{"lib/read"}},
+		{[]string{"*", "!lib/read", "*"}, nil},
+		{[]string{"*", "!lib/read", "lib"}, nil},
+		{[]string{"!lib/read", "lib/read"}, []string{"lib/not"}},
+	} {
+		entries, err := entriesOf(t, files, c.ignore, everything)
+		if c.want == nil {
+			if err == nil || !strings.Contains(err.Error(), "excepts lib/read (!)") {
+				t.Errorf("%q: %v, error %v", c.ignore, entries, err)
+			}
+			continue
+		}
+		if got := slices.Sorted(maps.Keys(entries)); err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%q: %v, error %v", c.ignore, got, err)
+		}
+	}
 }

@@ -40,13 +40,6 @@ var revisionCases = []revisionCase{{
 	files: sources{"run": "r", "dir/x": "+x x", "dir/y": "y", "z": "z"},
 	reads: []string{"run", "dir/x", "dir/y"},
 }, {
-	name: "permissions",
-	file: "FROM busybox AS b\nRUN --mount=target=/s,source=mounted mkdir /out && cp -a /s/. /out/\nFROM scratch\nCOPY --from=b /out /m\nCOPY one /\nCOPY --chmod=640 set /\n" +
-		"COPY d /d\nCOPY way/on /w/\nCOPY --chmod=750 set.d /s.d/\nCOPY empty /e/\nCOPY par[t] /p/\n",
-	files: sources{"mounted/": "%755 ", "mounted/f": "%755 m", "mounted/sub/": "%755 ", "mounted/sub/g": "g", "one": "%755 o", "set": "%755 s", "set.d/": "%755 ", "set.d/f": "%755 s",
-		"d/": "%755 ", "d/sub/": "%755 ", "d/sub/f": "%755 f", "way/": "%755 ", "way/on": "%755 w", "empty/": "%755 ", "part/": "%755 ", "part/f": "%755 f"},
-	reads: []string{"d/", "d/sub/", "d/sub/f", "mounted/", "mounted/f", "mounted/sub/", "mounted/sub/g", "one", "part/", "part/f", "way/on"},
-}, {
 	name:  "link",
 	file:  "FROM busybox AS b\nRUN mkdir /out && echo b > /out/b\nFROM scratch\nCOPY --from=b --link /out /\nCOPY --link a dir /x/\n",
 	files: sources{"a": "a", "dir/b": "b", "c": "c"},

@@ -101,12 +101,6 @@ func (c revisionCase) changes() []change {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.files)) {
 		content := c.files[name]
-		if permissions, rest := permissionsOf(content); permissions != "" {
-			add("permissions", name, false, func(f sources) { f[name] = "%700 " + rest })
-			add("special bits", name, false, func(f sources) { f[name] = "%4" + permissions + " " + rest })
-			add("group's write bit", name, false, func(f sources) { f[name] = "%775 " + rest })
-			continue
-		}
 		add("removal", name, true, func(f sources) { delete(f, name) })
 		if strings.HasPrefix(content, "-> ") {
 			add("target", name, true, func(f sources) { f[name] = "-> changed" })

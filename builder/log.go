@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/frontend/rings"
 	"github.com/quoitbuild/quoit/look"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
@@ -65,7 +66,7 @@ func (r *reading) record(ctx context.Context, given string) (string, error) {
 	case r.err != nil || !r.asked:
 		return given, r.err
 	case r.state.Newest.Digest == "":
-		return frontend.NoRecord, nil
+		return rings.NoRecord, nil
 	}
 	return r.state.Newest.Digest, nil
 }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/authn"
 
-	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/frontend/rings"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/registry/memory"
@@ -77,7 +77,7 @@ func planOf(t *testing.T, state store.State, ring string) versioning.Plan {
 
 func TestTheNewestRecordIsNamed(t *testing.T) {
 	_, o := logOf(t)
-	if _, record, err := o.read(t); record != frontend.NoRecord || err != nil {
+	if _, record, err := o.read(t); record != rings.NoRecord || err != nil {
 		t.Errorf("without a log: %s, %v", record, err)
 	}
 	at, o := logOf(t, "1", "2")

@@ -12,6 +12,7 @@ import (
 	"github.com/moby/buildkit/frontend/attestations"
 	"github.com/opencontainers/go-digest"
 
+	"github.com/quoitbuild/quoit/frontend/rings"
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/manifest"
@@ -102,8 +103,8 @@ func readBool(attrs map[string]string, name string, to *bool) error {
 }
 
 func checkRecord(record string) error {
-	if _, err := digest.Parse(record); err != nil && record != "" && record != NoRecord {
-		return fmt.Errorf("%s is %q: write the digest of a record of the log, or %s", ArgRecord, record, NoRecord)
+	if _, err := digest.Parse(record); err != nil && record != "" && record != rings.NoRecord {
+		return fmt.Errorf("%s is %q: write the digest of a record of the log, or %s", ArgRecord, record, rings.NoRecord)
 	}
 	return nil
 }

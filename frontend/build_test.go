@@ -94,7 +94,7 @@ func TestRingsAndWhatTheyContinue(t *testing.T) {
 	if len(plan.Parents) != 2 {
 		t.Errorf("the parents are %v", plan.Parents)
 	}
-	w.fails(Options{Merge: []string{"testers"}}, "QUOIT_MERGE names testers, which has no release")
+	w.fails(Options{Merge: []string{"testers"}}, "QUOIT_MERGE: testers has no release")
 	w.fails(Options{Merge: []string{"user"}}, "QUOIT_MERGE: ", `did you mean "users"?`)
 	w.fails(Options{Ring: "user"}, `did you mean "users"?`)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/quoitbuild/quoit/frontend/folder"
+	"github.com/quoitbuild/quoit/frontend/selection"
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/revision"
 )
@@ -139,16 +140,16 @@ func (g gateway) hash(ctx context.Context, p project, req revision.Request) (rev
 	if req.Scheme != revision.Scheme {
 		p.at.key += ":former" // of fewer images, so it is a transfer of its own
 	}
-	for s, round := p.selectFiles(req.Images), 1; ; round++ {
-		res, err := g.hashIn(ctx, s.request(req), s.mounts()...)
+	for s, round := selection.New(req.Images, p.transfer), 1; ; round++ {
+		res, err := g.hashIn(ctx, s.Request(req), s.Mounts()...)
 		if err != nil {
 			return res, nil, err
 		}
-		wider, grown := p.widen(s, res.Beyond, round)
+		wider, grown := s.Widen(res.Beyond, round)
 		if !grown || len(res.Problems) > 0 {
-			return res, s.context, nil
+			return res, s.Context, nil
 		}
-		if round > maxRounds {
+		if round > selection.MaxRounds {
 			return res, nil, errors.New("links lead out of what is sent again and again")
 		}
 		s = wider

@@ -146,6 +146,12 @@ func (p project) hashRequest(compiled map[string][]*llb.Compiled) revision.Reque
 	return req
 }
 
+// contexts are the images' contexts in the graph.
+type contexts func(llb.Source) bk.State
+
+// nothing are the contexts of images that read nothing of them.
+func nothing(llb.Source) bk.State { return bk.Scratch() }
+
 // read is what the project's files say: by image, the digest of what it reads of the tree,
 // where the root image's files name images, and the contexts in which all of that is.
 type read struct {

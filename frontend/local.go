@@ -14,6 +14,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quoitbuild/quoit/frontend/folder"
+	"github.com/quoitbuild/quoit/frontend/rings"
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/overlay"
 	"github.com/quoitbuild/quoit/revision"
@@ -41,7 +42,7 @@ type Local struct {
 	// Remotes resolves what container files add from elsewhere.
 	Remotes llb.RemoteResolver
 	// Images has the images of the project's registry.
-	Images Images
+	Images rings.Images
 	// Compiles knows what container files compile to by a program of this Version; nil:
 	// that is not known.
 	Compiles llb.Memory

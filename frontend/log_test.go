@@ -4,21 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 
+	"github.com/quoitbuild/quoit/frontend/rings"
 	"github.com/quoitbuild/quoit/internal/gatewaytest"
-	"github.com/quoitbuild/quoit/labels"
-	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/records"
-	"github.com/quoitbuild/quoit/store/storetest"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -102,65 +98,6 @@ func TestNoTagButTheHintIsRead(t *testing.T) {
 		if tags := w.decided(); !slices.Equal(tags, []string{"records:records"}) {
 			t.Errorf("%+v, by the hint, looks at %v", o, tags)
 		}
-	}
-}
-
-// TestManyImagesCostTheirNumber: and not its square.
-func TestManyImagesCostTheirNumber(t *testing.T) {
-	const many = 1000
-	one := storetest.VersionOf("0.1.0")
-	record := records.Record{
-		Sequence: 1, Operation: records.OpPublish, Signature: records.Signature{ID: strings.Repeat("0", 32), Time: time.Unix(0, 0).UTC()},
-		After: records.Table{}, Images: map[string]records.Image{}, Releases: 1,
-	}
-	release := versioning.Release{Root: "deploy", Images: map[string]versioning.Image{}}
-	for i := range many {
-		name := fmt.Sprintf("image-%d", i)
-		record.Images[name] = records.Image{Version: one, Digest: registry.DigestOf([]byte(name))}
-		release.Images[name] = versioning.Image{Version: one}
-	}
-	place := records.Place{Root: "deploy", Version: one, Digest: registry.DigestOf(nil), Record: 1, Release: 1}
-	record.After["developers"], record.Images["deploy"] = place, records.Image{Version: one, Digest: place.Digest}
-	label, err := records.Format(record)
-	if err != nil {
-		t.Fatal(err)
-	}
-	placed := &versioning.Placed{Ring: "developers", Digest: place.Digest, Release: release}
-	at := registry.DigestOf(label)
-	for name, work := range map[string]func(l log) error{
-		"which versions the releases of rings have": func(l log) error {
-			if assigned := forecast([]versioning.Release{release, release}); len(assigned) != many {
-				return fmt.Errorf("%d images", len(assigned))
-			}
-			return nil
-		},
-		"the digests of images that are not built": func(l log) error {
-			for name := range release.Images {
-				if digest, _, err := l.digest(t.Context(), []versioning.Placed{*placed}, name, one); err != nil || digest != record.Images[name].Digest {
-					return fmt.Errorf("%s is %s: %v", name, digest, err)
-				}
-			}
-			return nil
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			known := &answered{image: &published{Image: Image{Digest: at, Labels: map[string]string{labels.Record: string(label)}}}}
-			known.once.Do(func() {})
-			l := log{
-				lookup:   &lookup{asked: map[string]*answered{shopRegistry + "/records@" + at: known}},
-				manifest: &manifest.Manifest{Registry: strings.TrimSuffix(shopRegistry, "/acme/shop"), Project: "acme/shop"},
-				newest:   records.Sealed{Record: records.Record{Sequence: 2, After: record.After, Digests: map[uint64]string{1: at}}},
-			}
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			if err := work(l); err != nil {
-				t.Fatal(err)
-			}
-			runtime.ReadMemStats(&after)
-			if used := after.TotalAlloc - before.TotalAlloc; used > 20<<20 {
-				t.Errorf("it takes %d MiB", used>>20)
-			}
-		})
 	}
 }
 
@@ -369,13 +306,13 @@ func TestARecordThatWasNamedIsTheOneThatCounts(t *testing.T) {
 		t.Errorf("by the first record it continues %v", plan.Current)
 	}
 	w.Gateway = w.again()
-	_, plan := w.build(Options{Record: NoRecord})
+	_, plan := w.build(Options{Record: rings.NoRecord})
 	if asked := w.askedItsRegistry(); plan.Current != nil || len(asked) > 0 {
 		t.Errorf("without a log it continues %v, and asked for %v", plan.Current, asked)
 	}
 	// The command finds the record while the project is read.
 	asked := 0
-	w.Opts = Options{Filename: DefaultManifest, Request: RequestPlan, Record: NoRecord}.Attrs()
+	w.Opts = Options{Filename: DefaultManifest, Request: RequestPlan, Record: rings.NoRecord}.Attrs()
 	res, err := New(Host{Folder: w.Folder, Manifest: []byte(shop["quoit.yaml"]), Runner: runner, Record: func(context.Context) (string, error) {
 		asked++
 		return first, nil

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/moby/buildkit/frontend/gateway/client"
@@ -18,10 +17,10 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/quoitbuild/quoit/frontend/rings"
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/manifest"
-	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -29,7 +28,7 @@ import (
 type state struct {
 	versioning.State
 	merged []versioning.Placed // that the build is said to contain
-	log    log
+	log    rings.Log
 }
 
 // look reads the log, and the releases that a build for the ring has to know. All that has
@@ -40,18 +39,21 @@ func look(ctx context.Context, r run, d declared) (state, error) {
 	if err != nil {
 		return state{}, err
 	}
-	l, err := openLog(ctx, log{lookup: &lookup{from: r.images}, manifest: d.manifest, root: platforms}, r.record, r.known)
+	l, err := rings.Open(ctx, rings.Options{Images: r.images, Manifest: d.manifest, Root: platforms, Named: r.record, Known: r.known})
 	if err != nil {
 		return state{}, err
 	}
 	s := state{log: l}
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.Go(func() (err error) {
-		s.State, err = l.state(ctx, d.ring)
+		s.State, err = l.State(ctx, d.ring)
 		return err
 	})
 	eg.Go(func() (err error) {
-		s.merged, err = l.merged(ctx, r.opts.Merge)
+		if err := l.Check(r.opts.Merge); err != nil {
+			return fmt.Errorf("%s: %w", ArgMerge, err)
+		}
+		s.merged, err = l.Releases(ctx, r.opts.Merge)
 		return err
 	})
 	return s, ringProblem(eg.Wait())
@@ -60,7 +62,7 @@ func look(ctx context.Context, r run, d declared) (state, error) {
 // record says which record is the newest, as [Options.Record] does.
 func (r run) record(ctx context.Context) (string, error) {
 	if r.opts.First {
-		return NoRecord, nil
+		return rings.NoRecord, nil
 	}
 	return r.newest(ctx)
 }
@@ -79,66 +81,7 @@ func ringProblem(err error) error {
 // maxParallelLookups bounds the questions to registries at one time.
 const maxParallelLookups = 32
 
-// Images reads images of the project's registry, for what their labels say.
-type Images interface {
-	// Image returns an image as it is for the first of the platforms that it has, or for
-	// any: its labels say the same for each. It is nil if the registry says, without any
-	// doubt, that it is not there. What says in a few words what it is asked for.
-	Image(ctx context.Context, ref, what string, platforms []ocispecs.Platform) (*Image, error)
-}
-
-// Image is an image in a registry.
-type Image struct {
-	Digest string // of what the reference names
-	Labels map[string]string
-}
-
-// lookup reads images of the project's registry. Each reference is asked for once, also by
-// several at a time.
-type lookup struct {
-	from Images
-
-	mu    sync.Mutex
-	asked map[string]*answered
-}
-
-// answered is what the registry has said of a reference.
-type answered struct {
-	once  sync.Once
-	image *published // nil for one that is not there
-	err   error
-}
-
-// published is an image in the registry.
-type published struct {
-	Image
-
-	parse  sync.Once // of a record, which may be asked for each image
-	record records.Record
-	err    error
-}
-
-func (l *lookup) read(ctx context.Context, ref string, platforms []ocispecs.Platform, what string) (*published, error) {
-	l.mu.Lock()
-	if l.asked == nil {
-		l.asked = map[string]*answered{}
-	}
-	answer, ok := l.asked[ref]
-	if !ok {
-		answer = &answered{}
-		l.asked[ref] = answer
-	}
-	l.mu.Unlock()
-	answer.once.Do(func() {
-		image, err := l.from.Image(ctx, ref, what, platforms)
-		if answer.err = err; image != nil {
-			answer.image = &published{Image: *image}
-		}
-	})
-	return answer.image, answer.err
-}
-
-// gatewayImages reads them through BuildKit.
+// gatewayImages reads images of the project's registry through BuildKit.
 type gatewayImages struct{ client.Client }
 
 // otherPlatforms are tried for an image that was made for none of those that the
@@ -150,7 +93,7 @@ var otherPlatforms = []ocispecs.Platform{
 }
 
 // Image resolves a reference and its config.
-func (g gatewayImages) Image(ctx context.Context, ref, what string, platforms []ocispecs.Platform) (image *Image, err error) {
+func (g gatewayImages) Image(ctx context.Context, ref, what string, platforms []ocispecs.Platform) (image *rings.Image, err error) {
 	for _, platform := range slices.Concat(platforms, otherPlatforms) {
 		image, err = g.resolve(ctx, ref, &platform, what)
 		if err == nil || !isOtherPlatform(err) {
@@ -163,7 +106,7 @@ func (g gatewayImages) Image(ctx context.Context, ref, what string, platforms []
 	return image, nil
 }
 
-func (g gatewayImages) resolve(ctx context.Context, ref string, platform *ocispecs.Platform, what string) (*Image, error) {
+func (g gatewayImages) resolve(ctx context.Context, ref string, platform *ocispecs.Platform, what string) (*rings.Image, error) {
 	meta, err := g.ask(ctx, ref, what, sourceresolver.ResolveImageOpt{Platform: platform})
 	if isAbsent(err, ref) {
 		return nil, nil
@@ -175,7 +118,7 @@ func (g gatewayImages) resolve(ctx context.Context, ref string, platform *ocispe
 	if err := json.Unmarshal(meta.Image.Config, &config); err != nil {
 		return nil, fmt.Errorf("reading its config: %w", err)
 	}
-	return &Image{Digest: meta.Image.Digest.String(), Labels: config.Config.Labels}, nil
+	return &rings.Image{Digest: meta.Image.Digest.String(), Labels: config.Config.Labels}, nil
 }
 
 // ask resolves a reference anew, whatever BuildKit knows of its tag.

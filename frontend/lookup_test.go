@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/quoitbuild/quoit/frontend/rings"
 	"github.com/quoitbuild/quoit/manifest"
 )
 
@@ -27,35 +28,36 @@ func (g answers) ResolveSourceMetadata(ctx context.Context, _ *pb.SourceOp, _ so
 	return g.answer(ctx)
 }
 
-func testLog(t *testing.T, answer func(context.Context) (*sourceresolver.MetaResponse, error)) log {
+// openLog looks for a log in a registry that BuildKit asks.
+func openLog(ctx context.Context, t *testing.T, g client.Client) error {
 	t.Helper()
 	m, err := manifest.Parse("quoit.yaml", []byte("project: acme/shop\nregistry: registry.example.com\nimages: {deploy: .}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return log{lookup: &lookup{from: gatewayImages{answers{answer: answer}}}, manifest: m}
+	_, err = rings.Open(ctx, rings.Options{Images: gatewayImages{g}, Manifest: m, Named: func(context.Context) (string, error) { return "", nil }})
+	return err
 }
 
 func TestALookUpEndsWithoutAnAnswer(t *testing.T) {
-	l := testLog(t, func(ctx context.Context) (*sourceresolver.MetaResponse, error) {
+	silent := answers{answer: func(ctx context.Context) (*sourceresolver.MetaResponse, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
-	})
-	l.from = gatewayImages{patientClient{l.from.(gatewayImages).Client, time.Millisecond}}
+	}}
 	want := "looking up registry.example.com/acme/shop/records:records: no answer within 1ms: the registry is in trouble, run the same command again later"
-	if _, err := l.open(t.Context(), ""); err == nil || err.Error() != want {
+	if err := openLog(t.Context(), t, patientClient{silent, time.Millisecond}); err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
 
 func TestALookUpEndsWhenItIsInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	l := testLog(t, func(ctx context.Context) (*sourceresolver.MetaResponse, error) {
+	interrupted := answers{answer: func(ctx context.Context) (*sourceresolver.MetaResponse, error) {
 		cancel()
 		<-ctx.Done()
 		return nil, ctx.Err()
-	})
-	if _, err := l.open(ctx, ""); !errors.Is(err, context.Canceled) {
+	}}
+	if err := openLog(ctx, t, interrupted); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -71,9 +73,9 @@ func TestOnlyAnExactTextIsAnAbsentTag(t *testing.T) {
 		"unexpected status from HEAD request to https://x: 403 Forbidden":    false,
 		"unexpected status from HEAD request to https://x: 401 Unauthorized": false,
 	} {
-		l := testLog(t, func(context.Context) (*sourceresolver.MetaResponse, error) { return nil, errors.New(text) })
-		if newest, err := l.open(t.Context(), ""); newest.Digest != "" || (err == nil) != absent {
-			t.Errorf("%s: %v, %v", text, newest, err)
+		g := answers{answer: func(context.Context) (*sourceresolver.MetaResponse, error) { return nil, errors.New(text) }}
+		if err := openLog(t.Context(), t, g); (err == nil) != absent {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }

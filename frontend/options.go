@@ -47,7 +47,7 @@ type Options struct {
 	Ring     string // "" for the manifest's first, [versioning.None] for none
 	Registry string // takes the place of the manifest's, "" for that one
 	Project  string // [REGISTRY/]PROJECT: a manifest of another project is refused; "" for any
-	// Record is the digest of the log's newest record, [NoRecord] if there is no log, or
+	// Record is the digest of the log's newest record, [rings.NoRecord] if there is no log, or
 	// "" to believe the log's hint, which may be behind.
 	Record string
 	// AllowSyntax are the frontends that container files may name; nil for any.

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
+	"github.com/quoitbuild/quoit/frontend/rings"
 	"github.com/quoitbuild/quoit/llb"
 )
 
@@ -33,7 +34,7 @@ func drawOptions(t *rapid.T) Options {
 		ExitCode:    rapid.Bool().Draw(t, "exit code"),
 		NoCache:     rapid.Bool().Draw(t, "no cache"),
 		Export:      rapid.Bool().Draw(t, "export"),
-		Record:      rapid.SampledFrom([]string{"", NoRecord, "sha256:" + strings.Repeat("a", 64)}).Draw(t, "record"),
+		Record:      rapid.SampledFrom([]string{"", rings.NoRecord, "sha256:" + strings.Repeat("a", 64)}).Draw(t, "record"),
 		Target:      rapid.String().Draw(t, "target"),
 		Request:     rapid.String().Draw(t, "request"),
 		Platforms: sorted(rapid.SliceOfN(rapid.SampledFrom([]string{
@@ -66,7 +67,7 @@ func TestOptionsComeBackFromTheirAttributes(t *testing.T) {
 // and values are a wire format.
 func TestAttributesAreAsEverybodyKnowsThem(t *testing.T) {
 	all := Options{
-		Filename: "quoit.yaml", Ring: "users", Registry: "r", Project: "p", Record: NoRecord, AllowSyntax: llb.Frontends{"a", "b/*"}, Major: []string{"a", "b"}, Rebuild: []string{"*"}, Merge: []string{"testers", "users"},
+		Filename: "quoit.yaml", Ring: "users", Registry: "r", Project: "p", Record: rings.NoRecord, AllowSyntax: llb.Frontends{"a", "b/*"}, Major: []string{"a", "b"}, Rebuild: []string{"*"}, Merge: []string{"testers", "users"},
 		First: true, Pull: true, ExitCode: true, NoCache: true, Export: true, Target: "*", Request: RequestPlan,
 		Platforms: []string{"linux/amd64", "linux/arm64"}, Part: new(0), Source: "s", Commit: "c",
 		Args: map[string]string{"A": ""}, Labels: map[string]string{"l": "1"}, Contexts: map[string]string{"c": "x"}, Attestations: map[string]string{"sbom": ""},

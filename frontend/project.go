@@ -53,6 +53,15 @@ type project struct {
 	fresh  bool              // what BuildKit has of the files is not believed
 }
 
+// transfer is what the client sends of the project under a key.
+func (p project) transfer(key string, options ...bk.LocalOption) bk.State {
+	options = append(options, bk.SessionID(p.at.session), p.at.hint(p.manifest.Project+key), dockerui.WithInternalName("load the project's files"))
+	if p.fresh {
+		options = append(options, bk.Differ(bk.DiffNone, false))
+	}
+	return bk.Local(localName, options...)
+}
+
 // readManifest reads and parses the manifest.
 func readManifest(ctx context.Context, r run) (declared, error) {
 	source, at, err := r.files.open(ctx)

@@ -15,6 +15,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/quoitbuild/quoit/frontend/rings"
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/revision"
 	"github.com/quoitbuild/quoit/store/records"
@@ -41,7 +42,7 @@ type run struct {
 	files   files
 	configs sourceresolver.ImageMetaResolver // of images that the project does not build
 	remotes llb.RemoteResolver
-	images  Images // of the project
+	images  rings.Images // of the project
 	hasher  hasher
 	newest  func(context.Context) (string, error) // see [Options.Record]
 	known   func() records.Sealed                 // see [Local.Newest]
@@ -173,8 +174,8 @@ type planned struct {
 // decide settles the plan, and finds the digest of every image that is not built.
 func decide(ctx context.Context, request versioning.Request, seen state) (planned, error) {
 	request.State, request.Merge = seen.State, seen.merged
-	held := sync.OnceValues(func() ([]versioning.Placed, error) { return seen.log.held(ctx) })
-	plan, err := versioning.Resolve(request, seen.log.versions(held))
+	held := sync.OnceValues(func() ([]versioning.Placed, error) { return seen.log.Held(ctx) })
+	plan, err := versioning.Resolve(request, seen.log.Versions(held))
 	if err != nil {
 		return planned{}, err
 	}
@@ -199,7 +200,7 @@ func (s state) digest(ctx context.Context, held func() ([]versioning.Placed, err
 			near = append(near, *placed)
 		}
 	}
-	digest, ring, err = s.log.digest(ctx, near, image, version)
+	digest, ring, err = s.log.Digest(ctx, near, image, version)
 	if err != nil || digest != "" || ring != "" {
 		return digest, ring, err
 	}
@@ -208,7 +209,7 @@ func (s state) digest(ctx context.Context, held func() ([]versioning.Placed, err
 	if err != nil {
 		return "", "", err
 	}
-	return s.log.digest(ctx, others, image, version)
+	return s.log.Digest(ctx, others, image, version)
 }
 
 // digestOf is the digest that the log has assigned to an image which is not built.

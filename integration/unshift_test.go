@@ -129,7 +129,7 @@ func TestRingMistakes(t *testing.T) {
 		"a missing argument":  {[]string{"set", "users"}, 64, "wants RING VERSION, found 1 arguments"},
 		"nothing to undo":     {[]string{"unshift"}, 1, "there is no shift to undo"},
 		"an unknown release":  {[]string{"set", "users", "0.1.0"}, 1, "the log has no release 0.1.0 of deploy"},
-		"merging an empty":    {[]string{"build", "--merge", "users"}, 1, "QUOIT_MERGE names users, which has no release"},
+		"merging an empty":    {[]string{"build", "--merge", "users"}, 1, "QUOIT_MERGE: users has no release"},
 		"merging an unknown":  {[]string{"build", "--merge", "user"}, 1, `did you mean "users"?`},
 		"a control character": {[]string{"hold", "users", "--reason", "a\nb"}, 64, "one line"},
 	} {

@@ -15,6 +15,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/frontend/rings"
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/registry"
 )
@@ -57,8 +58,8 @@ func (i images) ResolveImageConfig(ctx context.Context, ref string, opt sourcere
 	return ref, digest.Digest(top.Digest), config, err
 }
 
-// Image implements [frontend.Images].
-func (i images) Image(ctx context.Context, ref, _ string, wanted []ocispecs.Platform) (*frontend.Image, error) {
+// Image implements [rings.Images].
+func (i images) Image(ctx context.Context, ref, _ string, wanted []ocispecs.Platform) (*rings.Image, error) {
 	top, err := i.find(ctx, ref)
 	if err != nil || top == nil {
 		return nil, err
@@ -78,7 +79,7 @@ func (i images) Image(ctx context.Context, ref, _ string, wanted []ocispecs.Plat
 	if err := json.Unmarshal(data, &config); err != nil {
 		return nil, fmt.Errorf("reading the config of %s: %w", ref, err)
 	}
-	return &frontend.Image{Digest: top.Digest, Labels: config.Config.Labels}, nil
+	return &rings.Image{Digest: top.Digest, Labels: config.Config.Labels}, nil
 }
 
 // find returns what a reference names, nil if the registry does not have it.

@@ -1,4 +1,9 @@
-package frontend
+// Package selection chooses what of a project's files a client has to send for a build: what
+// its images read, and, once it is known, what links in that lead to.
+//
+//	s := selection.New(images, transfer)
+//	wider, grown := s.Widen(response.Beyond, round)
+package selection
 
 import (
 	"fmt"
@@ -14,18 +19,16 @@ import (
 	"github.com/quoitbuild/quoit/revision"
 )
 
-// contexts are the images' contexts in the graph.
-type contexts func(llb.Source) bk.State
+// Transfer is what a client sends under a key.
+type Transfer func(key string, options ...bk.LocalOption) bk.State
 
-// nothing are the contexts of images that read nothing of them.
-func nothing(llb.Source) bk.State { return bk.Scratch() }
-
-// selection is what of the project's files a client sends: what images read. A part is one
+// Selection is what of the project's files a client sends: what images read. A part is one
 // transfer, and an ignore file is applied in it, so what every reader ignores is not sent.
 // Contexts lie in one part unless an ignore file would apply to both.
-type selection struct {
-	parts []part
-	of    map[string]int // the part of an image's context
+type Selection struct {
+	transfer Transfer
+	parts    []part
+	of       map[string]int // the part of an image's context
 }
 
 // part is one transfer, and those of what links in it lead to.
@@ -49,14 +52,14 @@ const (
 	maxPatterns = 500
 	// maxOwn bounds those for the reads of a group; one with more gets its whole context.
 	maxOwn = 2000
-	// maxRounds bounds the transfers of what links lead to, of which each may have links
+	// MaxRounds bounds the transfers of what links lead to, of which each may have links
 	// again; the last is of whole contexts.
-	maxRounds = 6
+	MaxRounds = 6
 )
 
-// selectFiles chooses what images read, as long as no link leads elsewhere.
-func (p project) selectFiles(images []revision.ImageInputs) selection {
-	s := selection{of: map[string]int{}}
+// New chooses what images read, as long as no link leads elsewhere.
+func New(images []revision.ImageInputs, transfer Transfer) Selection {
+	s := Selection{transfer: transfer, of: map[string]int{}}
 	for _, g := range groupsOf(images) {
 		i := slices.IndexFunc(s.parts, func(p part) bool { return p.fits(g) })
 		if i < 0 {
@@ -73,7 +76,7 @@ func (p project) selectFiles(images []revision.ImageInputs) selection {
 		for _, g := range part.groups {
 			part.sent = revision.Join(part.sent, g.wanted)
 		}
-		part.tree = p.at.transfer(p.manifest.Project, partKey(i), part.sent, part.ignored(), p.fresh)
+		part.tree = s.send(partKey(i), part.sent, part.ignored())
 	}
 	return s
 }
@@ -139,17 +142,17 @@ func (p part) ignored() []string {
 	return patterns
 }
 
-// widen adds what links lead to: beyond is [revision.Response.Beyond]. It is a transfer of
+// Widen adds what links lead to, and says if that is more than there was: beyond is [revision.Response.Beyond]. It is a transfer of
 // its own with a key of its own: under one key, what the first transfer of the next build
 // does not need would be deleted, and then sent again.
-func (p project) widen(s selection, beyond map[string]revision.Paths, round int) (wider selection, grown bool) {
-	wider = selection{parts: slices.Clone(s.parts), of: maps.Clone(s.of)}
+func (s Selection) Widen(beyond map[string]revision.Paths, round int) (wider Selection, grown bool) {
+	wider = Selection{transfer: s.transfer, parts: slices.Clone(s.parts), of: maps.Clone(s.of)}
 	for i, part := range s.parts {
 		var linked []group
 		var sent revision.Paths
 		for _, g := range part.groups {
 			if more := g.beyond(beyond).Without(part.sent); s.of[g.images[0]] == i && !more.Empty() {
-				if round >= maxRounds || len(more.Patterns()) > maxOwn {
+				if round >= MaxRounds || len(more.Patterns()) > maxOwn {
 					more = wholeContext(g.context)
 				}
 				// The folder itself is there, too, if the links lead nowhere.
@@ -157,7 +160,7 @@ func (p project) widen(s selection, beyond map[string]revision.Paths, round int)
 			}
 		}
 		key := fmt.Sprintf("%s:links:%d", partKey(i), round)
-		links := p.at.transfer(p.manifest.Project, key, sent, part.ignored(), p.fresh)
+		links := s.send(key, sent, part.ignored())
 		for _, g := range linked {
 			grown = true
 			wider.add(g, revision.Join(part.sent, sent), joined(g.context, part.tree, links))
@@ -175,7 +178,7 @@ func (g group) beyond(by map[string]revision.Paths) (all revision.Paths) {
 }
 
 // add makes a part for a group that had another.
-func (s *selection) add(g group, sent revision.Paths, tree bk.State) {
+func (s *Selection) add(g group, sent revision.Paths, tree bk.State) {
 	for _, name := range g.images {
 		s.of[name] = len(s.parts)
 	}
@@ -193,31 +196,21 @@ func joined(folder string, trees ...bk.State) bk.State {
 	return st
 }
 
-// transfer is what a client sends of the project's tree.
-func (p place) transfer(project, key string, paths revision.Paths, ignored []string, fresh bool) bk.State {
-	options := []bk.LocalOption{
-		bk.SessionID(p.session),
-		p.hint(project + key),
-		bk.IncludePatterns(paths.Patterns()),
-		bk.ExcludePatterns(append(paths.Outside(), ignored...)),
-		dockerui.WithInternalName("load the project's files"),
-	}
-	if fresh {
-		options = append(options, bk.Differ(bk.DiffNone, false))
-	}
-	return bk.Local(localName, options...)
+// send is what a client sends of the paths.
+func (s Selection) send(key string, paths revision.Paths, ignored []string) bk.State {
+	return s.transfer(key, bk.IncludePatterns(paths.Patterns()), bk.ExcludePatterns(append(paths.Outside(), ignored...)))
 }
 
 // root is where a part is in the tree that is hashed, "" for the tree itself.
-func (s selection) root(part int) string {
+func (s Selection) root(part int) string {
 	if len(s.parts) == 1 {
 		return ""
 	}
 	return fmt.Sprint(part)
 }
 
-// request is a request about the parts.
-func (s selection) request(req revision.Request) revision.Request {
+// Request is a request about the parts.
+func (s Selection) Request(req revision.Request) revision.Request {
 	req.Images = slices.Clone(req.Images)
 	for i, image := range req.Images {
 		req.Images[i].Project = s.root(s.of[image.Name])
@@ -225,15 +218,15 @@ func (s selection) request(req revision.Request) revision.Request {
 	return req
 }
 
-// mounts are the parts where a request looks for them.
-func (s selection) mounts() (mounts []bk.RunOption) {
+// Mounts are the parts where a request looks for them.
+func (s Selection) Mounts() (mounts []bk.RunOption) {
 	for i, part := range s.parts {
 		mounts = append(mounts, bk.AddMount(path.Join("/project", s.root(i)), part.tree, bk.Readonly))
 	}
 	return mounts
 }
 
-// context is an image's context in the graph.
-func (s selection) context(source llb.Source) bk.State {
+// Context is an image's context in the graph.
+func (s Selection) Context(source llb.Source) bk.State {
 	return llb.Context(s.parts[s.of[source.Name]].tree, source, true)
 }

@@ -1,4 +1,9 @@
-package frontend
+// Package rings reads what a project's log says of its rings, as a build has to know it: the
+// newest record, the releases that it names, and the digests of images.
+//
+//	log, err := rings.Open(ctx, rings.Options{Images: images, Manifest: m, Named: newest})
+//	state, err := log.State(ctx, "developers")
+package rings
 
 import (
 	"cmp"
@@ -17,28 +22,43 @@ import (
 	"github.com/quoitbuild/quoit/versioning"
 )
 
-// log reads what the project's log says, and the releases that it names. It asks for
+// Log reads what the project's log says, and the releases that it names. It asks for
 // digests only, but for the hint where nobody has named the newest record: tags of
 // versions and rings are claims of whoever may push.
-type log struct {
+type Log struct {
 	*lookup
 	manifest *manifest.Manifest
 	root     []ocispecs.Platform // the root image's platforms
 	newest   records.Sealed      // zero if there is none
 }
 
-// NoRecord is the value of [Options.Record] for a project without a log.
+// maxParallel bounds the questions to the registry at one time.
+const maxParallel = 32
+
+// NoRecord names the newest record of a project without a log.
 const NoRecord = "none"
 
-// openLog reads the newest record of a log, which named says as [Options.Record] does, if
-// it is not known.
-func openLog(ctx context.Context, l log, named func(context.Context) (string, error), known func() records.Sealed) (log, error) {
-	name, err := named(ctx)
+// Options say where a log is.
+type Options struct {
+	Images   Images
+	Manifest *manifest.Manifest
+	// Root are the root image's platforms.
+	Root []ocispecs.Platform
+	// Named says which record is the newest: its digest, [NoRecord], or "" if it is not
+	// known; Known has that record, if it was read already, and may be nil.
+	Named func(context.Context) (string, error)
+	Known func() records.Sealed
+}
+
+// Open reads the newest record of a log.
+func Open(ctx context.Context, o Options) (Log, error) {
+	l := Log{lookup: &lookup{from: o.Images}, manifest: o.Manifest, root: o.Root}
+	name, err := o.Named(ctx)
 	if err != nil || name == NoRecord {
 		return l, err
 	}
-	if known != nil && name != "" {
-		if l.newest = known(); l.newest.Digest == name {
+	if o.Known != nil && name != "" {
+		if l.newest = o.Known(); l.newest.Digest == name {
 			return l, nil
 		}
 	}
@@ -48,7 +68,7 @@ func openLog(ctx context.Context, l log, named func(context.Context) (string, er
 
 // open reads the record with that digest, or if there is none, the one that the hint
 // names; zero if there is no log.
-func (l log) open(ctx context.Context, named string) (records.Sealed, error) {
+func (l Log) open(ctx context.Context, named string) (records.Sealed, error) {
 	repository := l.manifest.Repository(records.Repository)
 	ref, what := repository+"@"+named, "newest record of the log"
 	if named == "" {
@@ -87,8 +107,8 @@ func gone(ref, next string) error {
 	return fmt.Errorf("%s is not found, although the log names it: run the same command again later, and if that does not help, %s", ref, next)
 }
 
-// state reads the release that a build for the ring continues, and the next ring's.
-func (l log) state(ctx context.Context, ring string) (versioning.State, error) {
+// State reads the release that a build for the ring continues, and the next ring's.
+func (l Log) State(ctx context.Context, ring string) (versioning.State, error) {
 	rings := l.manifest.RingOrder()
 	placed := map[string]*versioning.Placed{}
 	for ring, place := range l.newest.Record.After {
@@ -126,33 +146,38 @@ func (l log) state(ctx context.Context, ring string) (versioning.State, error) {
 	return versioning.Select(rings, ring, placed)
 }
 
-// merged reads the releases that a build is said to contain.
-func (l log) merged(ctx context.Context, rings []string) ([]versioning.Placed, error) {
+// Check says which of the rings is none, or has no release.
+func (l Log) Check(rings []string) error {
 	order := l.manifest.RingOrder()
 	for _, ring := range rings {
 		switch {
 		case !slices.Contains(order, ring):
-			return nil, fmt.Errorf("%s: %w", ArgMerge, &versioning.RingError{Ring: ring, Rings: order})
+			return &versioning.RingError{Ring: ring, Rings: order}
 		case l.newest.Record.After[ring].Empty():
-			return nil, fmt.Errorf("%s names %s, which has no release: leave it out", ArgMerge, ring)
+			return fmt.Errorf("%s has no release: leave it out", ring)
 		}
 	}
+	return nil
+}
+
+// Releases reads those of rings that have one.
+func (l Log) Releases(ctx context.Context, rings []string) ([]versioning.Placed, error) {
 	placed, err := l.rings(ctx, rings)
 	if err != nil {
 		return nil, err
 	}
-	var merged []versioning.Placed
+	var releases []versioning.Placed
 	for _, ring := range rings {
-		merged = append(merged, *placed[ring])
+		releases = append(releases, *placed[ring])
 	}
-	return merged, nil
+	return releases, nil
 }
 
 // rings reads the releases of rings that have one.
-func (l log) rings(ctx context.Context, rings []string) (map[string]*versioning.Placed, error) {
+func (l Log) rings(ctx context.Context, rings []string) (map[string]*versioning.Placed, error) {
 	releases := make([]*versioning.Placed, len(rings))
 	eg, ctx := errgroup.WithContext(ctx)
-	eg.SetLimit(maxParallelLookups)
+	eg.SetLimit(maxParallel)
 	for i, ring := range rings {
 		eg.Go(func() (err error) {
 			releases[i], err = l.release(ctx, ring)
@@ -170,7 +195,7 @@ func (l log) rings(ctx context.Context, rings []string) (map[string]*versioning.
 }
 
 // release reads the release that a ring has.
-func (l log) release(ctx context.Context, ring string) (*versioning.Placed, error) {
+func (l Log) release(ctx context.Context, ring string) (*versioning.Placed, error) {
 	place := l.newest.Record.After[ring]
 	ref := l.manifest.Repository(place.Root) + "@" + place.Digest
 	image, err := l.read(ctx, ref, l.root, fmt.Sprintf("release %s of ring %s", place.Version, ring))
@@ -189,7 +214,7 @@ func (l log) release(ctx context.Context, ring string) (*versioning.Placed, erro
 
 // images are those of the release that a ring has, as its publish recorded them; nil
 // for a release that is older than the log.
-func (l log) images(ctx context.Context, ring string) (map[string]records.Image, error) {
+func (l Log) images(ctx context.Context, ring string) (map[string]records.Image, error) {
 	place := l.newest.Record.After[ring]
 	switch place.Record {
 	case 0:
@@ -220,10 +245,10 @@ func (l log) images(ctx context.Context, ring string) (map[string]records.Image,
 	return published.Record.Images, nil
 }
 
-// digest is the one that the log has assigned to a version of an image, by the releases
+// Digest is the one that the log has assigned to a version of an image, by the releases
 // that may have it; "" if one has it that is older than the log, in the ring that is
 // returned then, or if none has it.
-func (l log) digest(ctx context.Context, among []versioning.Placed, image string, version versioning.Version) (digest, ring string, err error) {
+func (l Log) Digest(ctx context.Context, among []versioning.Placed, image string, version versioning.Version) (digest, ring string, err error) {
 	for _, placed := range among {
 		if placed.Release.Images[image].Version != version {
 			continue
@@ -243,10 +268,10 @@ func (l log) digest(ctx context.Context, among []versioning.Placed, image string
 	return "", ring, nil
 }
 
-// versions tells which versions are taken, by the releases that rings have if that has
+// Versions tells which versions are taken, by the releases that rings have if that has
 // to be known. Of a record that does not say what was assigned, these do, which is a
 // forecast.
-func (l log) versions(held func() ([]versioning.Placed, error)) versioning.Lookup {
+func (l Log) Versions(held func() ([]versioning.Placed, error)) versioning.Lookup {
 	releases := func() ([]versioning.Release, error) {
 		placed, err := held()
 		var all []versioning.Release
@@ -271,8 +296,8 @@ func (l log) versions(held func() ([]versioning.Placed, error)) versioning.Looku
 	}
 }
 
-// held are the releases that rings have, sorted by ring.
-func (l log) held(ctx context.Context) ([]versioning.Placed, error) {
+// Held are the releases that rings have, sorted by ring.
+func (l Log) Held(ctx context.Context) ([]versioning.Placed, error) {
 	var rings []string
 	for ring, place := range l.newest.Record.After {
 		if !place.Empty() {

@@ -57,7 +57,7 @@ func TestContainerFilesThatGrow(t *testing.T) {
 			if _, err := compiler.Outline(t.Context(), "api"); err == nil {
 				t.Error("it has an outline")
 			}
-			if took := time.Since(begun); took > 10*time.Second {
+			if took := time.Since(begun); took > time.Minute {
 				t.Errorf("it took %v", took)
 			}
 		})

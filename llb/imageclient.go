@@ -173,11 +173,15 @@ func (c *imageClient) noteTriggers(ref string, config []byte) error {
 	return nil
 }
 
-// triggers are the ONBUILD instructions of all images that were asked for.
+// triggers are the ONBUILD instructions of all images that were asked for, by reference.
 func (c *imageClient) triggers() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Concat(slices.Collect(maps.Values(c.onbuild))...)
+	var all []string
+	for _, ref := range slices.Sorted(maps.Keys(c.onbuild)) {
+		all = append(all, c.onbuild[ref]...)
+	}
+	return all
 }
 
 // complete says of what was compiled which unit it is and what it uses.

@@ -94,7 +94,7 @@ func TestRequestsForFiles(t *testing.T) {
 }
 
 // unlistable has a name that is no text, which is an error in a message of BuildKit's.
-type unlistable struct{ reader }
+type unlistable struct{}
 
 func (unlistable) ReadDir(context.Context, client.ReadDirRequest) ([]*fstypes.Stat, error) {
 	return nil, errors.New("string field contains invalid UTF-8")

@@ -1,14 +1,18 @@
 package llb
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/moby/buildkit/solver/errdefs"
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
+	"github.com/opencontainers/go-digest"
 )
 
 // doubled are n lines that each double a variable; line has its name as NEXT, the
@@ -112,4 +116,48 @@ func TestWhatPeopleWriteIsWithinBounds(t *testing.T) {
 		file += strings.Repeat("RUN echo $PATH $URL $PATH $PATH\n", 20)
 	}
 	compiled(t, newCompiler(map[string]string{"api": file}))
+}
+
+// TestTriggersThatGoRound: a stage may copy from itself by an ONBUILD, which the outline of
+// BuildKit's compiler follows until the stack is full. All arguments count then.
+func TestTriggersThatGoRound(t *testing.T) {
+	const used = "ARG USED\nRUN true\n"
+	for name, c := range map[string]struct {
+		file, onbuild string
+		args          []string // that count of USED and OTHER; nil: no circle, USED only
+	}{
+		"in the file":                {"FROM busybox AS a\nONBUILD COPY --from=b /x /\nFROM a AS b\n" + used, "", []string{"OTHER", "USED"}},
+		"in the base":                {"FROM busybox AS b\n" + used, "COPY --from=b /x /", []string{"OTHER", "USED"}},
+		"by a mount":                 {"FROM busybox AS b\n" + used, "RUN --mount=from=b,target=/x true", []string{"OTHER", "USED"}},
+		"by a number":                {"FROM busybox AS b\n" + used, "COPY --from=0 /x /", []string{"OTHER", "USED"}},
+		"from a stage of the child":  {"FROM alpine AS build\nRUN true\nFROM busybox\n" + used, "COPY --from=build /x /", []string{"USED"}},
+		"from a stage beside of it":  {"FROM alpine AS build\nFROM busybox AS a\nONBUILD COPY --from=build /x /\nFROM a AS b\n" + used, "", []string{"USED"}},
+		"of a base that nobody uses": {"FROM busybox AS b\nRUN true\nFROM alpine\n" + used, "COPY --from=b /x /", []string{"USED"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			compiler := newCompiler(map[string]string{"api": c.file}, func(s *Source) { s.Args = map[string]string{"USED": "1", "OTHER": "2"} })
+			compiler.Externals = NewExternals(roundabout{c.onbuild}, nil)
+			all, err := compiler.All(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := all["api"][0].Args; !slices.Equal(got, c.args) {
+				t.Errorf("arguments %v, want %v", got, c.args)
+			}
+			if _, err := compiler.Outline(t.Context(), "api"); (err != nil) != (len(c.args) == 2) {
+				t.Errorf("outline: error %v", err)
+			}
+		})
+	}
+}
+
+// roundabout are images of which busybox has a trigger, and no other has one.
+type roundabout struct{ onbuild string }
+
+func (b roundabout) ResolveImageConfig(_ context.Context, ref string, _ sourceresolver.Opt) (string, digest.Digest, []byte, error) {
+	config := `{}`
+	if strings.Contains(ref, "busybox") && b.onbuild != "" {
+		config = fmt.Sprintf(`{"config":{"OnBuild":[%q]}}`, b.onbuild)
+	}
+	return ref, digest.FromString(ref), []byte(config), nil
 }

@@ -91,11 +91,11 @@ func (c *Compiler) dockerfile(ctx context.Context, inner *imageClient) (*Compile
 		Warn:           c.warner(ctx, inner.unit),
 	}
 	opt.BuildArgs = maps.Clone(opt.BuildArgs)
-	args, err := c.declared(ctx, source, opt)
+	res, err := dockerfile2llb.Dockerfile2LLB(ctx, source.Map.Data, opt)
 	if err != nil {
 		return nil, err
 	}
-	res, err := dockerfile2llb.Dockerfile2LLB(ctx, source.Map.Data, opt)
+	args, err := c.declared(ctx, inner, opt)
 	if err != nil {
 		return nil, err
 	}
@@ -113,18 +113,20 @@ func (c *Compiler) dockerfile(ctx context.Context, inner *imageClient) (*Compile
 	return compiled, nil
 }
 
-// declared names the arguments of source.Args that reachable stages declare.
-// Only then a second pass of the compiler is needed.
-func (c *Compiler) declared(ctx context.Context, source Source, opt dockerfile2llb.ConvertOpt) ([]string, error) {
+// declared names the arguments of source.Args that reachable stages declare, or all of
+// those if that cannot be told. Only then a second pass of the compiler is needed; it comes
+// after the first, which has asked for the base images.
+func (c *Compiler) declared(ctx context.Context, inner *imageClient, opt dockerfile2llb.ConvertOpt) ([]string, error) {
+	source := inner.source
 	if len(source.Args) == 0 {
 		return nil, nil
 	}
-	if err := checkStages(source, platformArgs(c.builder(source), *opt.TargetPlatform)); err != nil {
-		return nil, err
-	}
 	opt.Warn = nil
 	opt.BuildArgs = maps.Clone(opt.BuildArgs)
-	o, err := dockerfile2llb.Dockerfile2Outline(ctx, source.Map.Data, opt)
+	o, err := c.outline(ctx, inner, opt)
+	if errors.Is(err, errCircle) {
+		return slices.Sorted(maps.Keys(source.Args)), nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -144,17 +146,29 @@ func (c *Compiler) Outline(ctx context.Context, name string) (*outline.Outline, 
 	if err := source.check(c.Frontends); err != nil {
 		return nil, inSource(err, source)
 	}
-	if err := checkStages(source, platformArgs(c.builder(source), source.Platforms[0])); err != nil {
-		return nil, inSource(err, source)
-	}
-	ui, err := dockerui.NewClient(newImageClient(ctx, c, newUnit("outline", source, source.Platforms[0])))
+	inner := newImageClient(ctx, c, newUnit("outline", source, source.Platforms[0]))
+	ui, err := dockerui.NewClient(inner)
 	if err != nil {
 		return nil, err
 	}
-	o, err := dockerfile2llb.Dockerfile2Outline(ctx, source.Map.Data, dockerfile2llb.ConvertOpt{
-		Config: ui.Config, Client: ui, SourceMap: source.Map, TargetPlatform: &source.Platforms[0], MetaResolver: ui.GatewayClient(),
-	})
+	caps := inner.BuildOpts().LLBCaps
+	opt := dockerfile2llb.ConvertOpt{
+		Config: ui.Config, Client: ui, SourceMap: source.Map, TargetPlatform: &source.Platforms[0], MetaResolver: inner, LLBCaps: &caps,
+	}
+	// It asks for the base images, whose triggers count.
+	if _, err = dockerfile2llb.Dockerfile2LLB(ctx, source.Map.Data, opt); err != nil {
+		return nil, inSource(err, source)
+	}
+	o, err := c.outline(ctx, inner, opt)
 	return o, inSource(err, source)
+}
+
+// outline is that of a file that compiles, if it has an end: see [checkStages].
+func (c *Compiler) outline(ctx context.Context, inner *imageClient, opt dockerfile2llb.ConvertOpt) (*outline.Outline, error) {
+	if err := checkStages(inner.source, platformArgs(c.builder(inner.source), *opt.TargetPlatform), inner.triggersByBase()); err != nil {
+		return nil, err
+	}
+	return dockerfile2llb.Dockerfile2Outline(ctx, inner.source.Map.Data, opt)
 }
 
 func (c *Compiler) warner(ctx context.Context, u *unit) linter.LintWarnFunc {

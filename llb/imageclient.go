@@ -184,6 +184,13 @@ func (c *imageClient) triggers() []string {
 	return all
 }
 
+// triggersByBase are those of each image that was asked for.
+func (c *imageClient) triggersByBase() map[string][]string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.onbuild)
+}
+
 // complete says of what was compiled which unit it is and what it uses.
 func (c *imageClient) complete(compiled *Compiled) *Compiled {
 	compiled.Source, compiled.Platform = c.source, c.unit.platform

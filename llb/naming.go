@@ -2,6 +2,7 @@ package llb
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -208,19 +209,88 @@ func (s Spelling) note(ref string) {
 // stage: the compiler's outline goes all of them.
 const maxWays = 1 << 16
 
+// errCircle says that stages use each other in a circle, which the compiler takes only by
+// ONBUILD: a stage may copy from itself then.
+var errCircle = errors.New("its stages use each other in a circle, by ONBUILD: let them copy from stages that do not build on them")
+
 // checkStages refuses a container file whose outline would not end: 30 stages
-// that use the one before them twice have a billion ways. Predefined are the
-// arguments of the platform.
-func checkStages(source Source, predefined map[string]string) error {
+// that use the one before them twice have a billion ways, those of [errCircle] are
+// followed for ever. Predefined are the arguments of the platform, and triggers the
+// ONBUILD instructions of the file's base images, by reference.
+func checkStages(source Source, predefined map[string]string, triggers map[string][]string) error {
 	found := readNamings(source.Map.Data, predefined, source.Args)
 	target, ok := found.stages-1, found.stages > 0
 	if source.Target != "" {
 		target, ok = found.byName[strings.ToLower(source.Target)]
 	}
-	if ok && ways(target, found.needs(), map[int]int{}) >= maxWays {
+	if !ok {
+		return nil
+	}
+	needs := found.needs()
+	if ways(target, needs, map[int]int{}) >= maxWays {
 		return fmt.Errorf("its stages use each other in %d ways or more: let stages copy from fewer others", maxWays)
 	}
+	for _, place := range found.places {
+		if place.from && place.base < 0 {
+			needs[place.stage] = append(needs[place.stage], found.triggered(ofBase(place.ref, triggers))...)
+		}
+	}
+	if inCircle(target, needs, map[int]bool{}) {
+		return errCircle
+	}
 	return nil
+}
+
+// ofBase are the triggers of a base image as the file names it; all if it is asked for by
+// another name.
+func ofBase(ref string, triggers map[string][]string) []string {
+	if own, ok := triggers[ref]; ok { // a sibling
+		return own
+	}
+	if named, err := reference.ParseNormalizedNamed(ref); err == nil {
+		if own, ok := triggers[reference.TagNameOnly(named).String()]; ok {
+			return own
+		}
+	}
+	return slices.Concat(slices.Collect(maps.Values(triggers))...)
+}
+
+// triggered are the stages that triggers of a base image name; all if that cannot be told.
+func (n namings) triggered(triggers []string) (stages []int) {
+	for _, trigger := range triggers {
+		parsed, err := parser.Parse(strings.NewReader(trigger))
+		if err != nil {
+			continue // the compiler has taken it
+		}
+		for _, node := range parsed.AST.Children {
+			for _, ref := range sourcesOf(node) {
+				if stage, ok := n.stageOf(naming{ref: ref}); ok {
+					stages = append(stages, stage)
+				} else if strings.Contains(ref, "$") {
+					for stage := range n.stages {
+						stages = append(stages, stage)
+					}
+				}
+			}
+		}
+	}
+	return stages
+}
+
+// inCircle tells whether a stage uses one that uses itself. A stage in passed is asked for
+// already: true while that is not answered.
+func inCircle(stage int, needs [][]int, passed map[int]bool) bool {
+	if busy, ok := passed[stage]; ok {
+		return busy
+	}
+	passed[stage] = true
+	for _, need := range needs[stage] {
+		if inCircle(need, needs, passed) {
+			return true
+		}
+	}
+	passed[stage] = false
+	return false
 }
 
 // needs are the stages that each stage uses, once as its base and once otherwise.

@@ -94,9 +94,9 @@ var badFiles = map[string]badInput{
 		spoil: entry("s000: ../elsewhere"),
 		says:  []string{"quoit.yaml:7:9", `"../elsewhere" leaves the project`}, stock: true,
 	},
-	"a container file out of its context": {
-		spoil: entry("s000: {context: SERVICE, file: ../../base/Dockerfile}"),
-		says:  []string{"quoit.yaml:7:", `"../../base/Dockerfile" leaves its context`, "choose a wider context"},
+	"a container file out of the project": {
+		spoil: entry("s000: {context: SERVICE, file: ../../../base/Dockerfile}"),
+		says:  []string{"quoit.yaml:7:", `"../../../base/Dockerfile" leaves the project`},
 	},
 	"a container file that is a link out of the project": {
 		spoil: link(service+"/Dockerfile", "/etc/passwd"),

@@ -229,14 +229,20 @@ func (w *wants) read(place, wild string, include []string) {
 	if w == nil {
 		return
 	}
+	var patterns []string
+	for _, pattern := range include {
+		if pattern = strings.TrimSpace(pattern); pattern != "" { // as a matcher reads it
+			patterns = append(patterns, pattern)
+		}
+	}
 	w.way(place)
 	switch {
 	case wild != "":
 		w.entry(place)
 		w.trees[path.Join(Pattern(place), wildPattern(wild))] = true
-	case len(include) > 0 && !slices.ContainsFunc(include, func(p string) bool { return strings.HasPrefix(p, "!") }):
+	case len(patterns) > 0 && !slices.ContainsFunc(patterns, func(p string) bool { return strings.HasPrefix(p, "!") }):
 		w.entry(place)
-		for _, moved := range Moved(Pattern(place), include) {
+		for _, moved := range Moved(Pattern(place), patterns) {
 			w.trees[printable(path.Clean(strings.TrimPrefix(moved, "/")))] = true
 		}
 	default:

@@ -79,3 +79,12 @@ func TestMerge(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// A matcher takes no notice of spaces around a pattern, so "COPY --parents "a/b " ." copies
+// all of a/b.
+func TestIncludePatternsAreReadAsAMatcherReadsThem(t *testing.T) {
+	got := Wanted([]Read{{Path: "/", Include: []string{" a/b ", " "}}})
+	if len(got.Trees) != 1 || got.Trees[0] != "a/b" {
+		t.Errorf("%+v, want the tree a/b", got)
+	}
+}

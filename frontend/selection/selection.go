@@ -34,6 +34,7 @@ type Selection struct {
 // part is one transfer, and those of what links in it lead to.
 type part struct {
 	groups []group
+	raw    bool           // the ignore file is too long for a header, so it is not applied
 	sent   revision.Paths // below the project
 	tree   bk.State       // the project's
 }
@@ -47,11 +48,14 @@ type group struct {
 }
 
 const (
-	// maxPatterns bounds the patterns of a part of several groups: they travel in a header
-	// of limited size, and each is compared with each file.
+	// maxPatterns bounds the patterns of a part of several groups: each is compared with
+	// each file.
 	maxPatterns = 500
 	// maxOwn bounds those for the reads of a group; one with more gets its whole context.
 	maxOwn = 2000
+	// maxHeader bounds each kind of patterns of a part, in bytes: they travel in a header
+	// of at most 1 MiB.
+	maxHeader = 400 << 10
 	// MaxRounds bounds the transfers of what links lead to, of which each may have links
 	// again; the last is of whole contexts.
 	MaxRounds = 6
@@ -64,7 +68,7 @@ func New(images []revision.ImageInputs, transfer Transfer) Selection {
 		i := slices.IndexFunc(s.parts, func(p part) bool { return p.fits(g) })
 		if i < 0 {
 			i = len(s.parts)
-			s.parts = append(s.parts, part{})
+			s.parts = append(s.parts, part{raw: g.raw()})
 		}
 		s.parts[i].groups = append(s.parts[i].groups, g)
 		for _, name := range g.images {
@@ -101,13 +105,30 @@ func groupsOf(images []revision.ImageInputs) []group {
 	var groups []group
 	for _, key := range slices.Sorted(maps.Keys(byKey)) {
 		g := byKey[key]
-		if len(g.wanted.Patterns()) > maxOwn {
+		if tooMany(g.wanted) {
 			g.wanted = wholeContext(g.context)
 		}
 		groups = append(groups, g)
 	}
 	return groups
 }
+
+// tooMany tells whether there are too many paths for patterns of their own.
+func tooMany(paths revision.Paths) bool {
+	patterns := paths.Patterns()
+	return len(patterns) > maxOwn || size(patterns) > maxHeader || size(paths.Outside()) > maxHeader/2
+}
+
+// size is what patterns need of a header at most, in bytes: BuildKit writes what is not
+// ASCII in three.
+func size(patterns []string) (sum int) {
+	for _, pattern := range patterns {
+		sum += 3*len(pattern) + 64
+	}
+	return sum
+}
+
+func (g group) raw() bool { return size(g.ignore) > maxHeader/2 }
 
 func wholeContext(folder string) revision.Paths {
 	return revision.Paths{Trees: []string{"."}}.Below(folder)
@@ -117,11 +138,12 @@ func (g group) count() int { return len(g.wanted.Patterns()) + len(g.ignore) }
 
 // fits tells whether no ignore file applies to what the group and another have in common.
 func (p part) fits(g group) bool {
-	count := g.count()
+	count, bytes := g.count(), size(g.ignore)+size(g.wanted.Patterns())
 	for _, other := range p.groups {
 		count += other.count()
+		bytes += size(other.ignore) + size(other.wanted.Patterns())
 		nested := within(g.context, other.context) || within(other.context, g.context)
-		if count > maxPatterns || nested && len(g.ignore)+len(other.ignore) > 0 {
+		if count > maxPatterns || bytes > maxHeader || g.raw() || p.raw || nested && len(g.ignore)+len(other.ignore) > 0 {
 			return false
 		}
 	}
@@ -137,6 +159,9 @@ func within(folder, parent string) bool {
 func (p part) ignored() []string {
 	var patterns []string
 	for _, g := range p.groups {
+		if p.raw {
+			break
+		}
 		patterns = append(patterns, revision.Moved(llb.Escape(g.context), g.ignore)...)
 	}
 	return patterns
@@ -152,7 +177,7 @@ func (s Selection) Widen(beyond map[string]revision.Paths, round int) (wider Sel
 		var sent revision.Paths
 		for _, g := range part.groups {
 			if more := g.beyond(beyond).Without(part.sent); s.of[g.images[0]] == i && !more.Empty() {
-				if round >= MaxRounds || len(more.Patterns()) > maxOwn {
+				if round >= MaxRounds || tooMany(more) {
 					more = wholeContext(g.context)
 				}
 				// The folder itself is there, too, if the links lead nowhere.
@@ -163,7 +188,7 @@ func (s Selection) Widen(beyond map[string]revision.Paths, round int) (wider Sel
 		links := s.send(key, sent, part.ignored())
 		for _, g := range linked {
 			grown = true
-			wider.add(g, revision.Join(part.sent, sent), joined(g.context, part.tree, links))
+			wider.add(g, part.raw, revision.Join(part.sent, sent), joined(g.context, part.tree, links))
 		}
 	}
 	return wider, grown
@@ -178,11 +203,11 @@ func (g group) beyond(by map[string]revision.Paths) (all revision.Paths) {
 }
 
 // add makes a part for a group that had another.
-func (s *Selection) add(g group, sent revision.Paths, tree bk.State) {
+func (s *Selection) add(g group, raw bool, sent revision.Paths, tree bk.State) {
 	for _, name := range g.images {
 		s.of[name] = len(s.parts)
 	}
-	s.parts = append(s.parts, part{groups: []group{g}, sent: sent, tree: tree})
+	s.parts = append(s.parts, part{groups: []group{g}, raw: raw, sent: sent, tree: tree})
 }
 
 // joined are a folder of several trees in one: copied, because what BuildKit merges of
@@ -228,5 +253,6 @@ func (s Selection) Mounts() (mounts []bk.RunOption) {
 
 // Context is an image's context in the graph.
 func (s Selection) Context(source llb.Source) bk.State {
-	return llb.Context(s.parts[s.of[source.Name]].tree, source, true)
+	part := s.parts[s.of[source.Name]]
+	return llb.Context(part.tree, source, !part.raw)
 }

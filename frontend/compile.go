@@ -25,8 +25,9 @@ type compiled struct {
 	compiler *llb.Compiler
 	graphs   map[string][]*llb.Compiled // as [llb.Compiler.All] returns them
 	graph    *graph.Graph
-	remotes  map[string]string // what remote sources hold, by [llb.Remote.Name]; nil if that was not asked
-	named    []overlay.Use     // where the root image's files name images
+	remotes  map[string]string   // what remote sources hold, by [llb.Remote.Name]; nil if that was not asked
+	named    []overlay.Use       // where the root image's files name images
+	missing  map[string][]string // by image, what it reads that is not there
 }
 
 // newCompiler returns one for the project's images. Pins are the digests of externals

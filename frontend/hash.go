@@ -49,7 +49,7 @@ func hash(ctx context.Context, r run, p project, c *compiled) (hashed, error) {
 	if err != nil {
 		return hashed{}, err
 	}
-	c.named = read.named
+	c.named, c.missing = read.named, read.missing
 	m := p.manifest
 	request := versioning.Request{
 		Project: m.Project, Registry: m.Registry, Root: m.Root, Scheme: revision.Scheme,
@@ -157,6 +157,7 @@ func nothing(llb.Source) bk.State { return bk.Scratch() }
 type read struct {
 	trees    map[string]digest.Digest
 	named    []overlay.Use
+	missing  map[string][]string // see [revision.Response.Missing]
 	contexts contexts
 }
 
@@ -197,7 +198,7 @@ func (r run) hashTrees(ctx context.Context, p project, c compiled, req revision.
 		}
 		trees[image.Name] = sum
 	}
-	return read{trees, res.Named, contexts}, nil
+	return read{trees, res.Named, res.Missing, contexts}, nil
 }
 
 // linkedContexts reports contexts that are links: what they lead to is not a

@@ -2,6 +2,7 @@ package frontend
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -158,7 +159,7 @@ func (r run) plan(ctx context.Context, p project, looking *pending[state]) (know
 		k.planned, err = decide(ctx, files.Request, seen)
 	}
 	if err == nil {
-		err = k.checkOverlays()
+		err = errors.Join(k.checkSources(ctx), k.checkOverlays())
 	}
 	return k, err
 }

@@ -215,6 +215,12 @@ func (c *Compiler) Stage(ctx context.Context, name, stage string, platform ocisp
 	return c.run(ctx, newUnit(name+"/"+stage, source, platforms.Normalize(platform)))
 }
 
+// Graph returns an image for a platform with its graph, also if a Memory knows it; its
+// siblings are those that All compiled.
+func (c *Compiler) Graph(ctx context.Context, name string, platform ocispecs.Platform) (*Compiled, error) {
+	return c.anew(newImageClient(ctx, c, newUnit(name, c.Sources[name], platforms.Normalize(platform))))
+}
+
 // claim finds or makes the unit of an image and platform and notes that by waits
 // for it, unless that would be for ever.
 func (c *Compiler) claim(by *unit, name string, platform ocispecs.Platform) (u *unit, mine, circular bool) {

@@ -42,6 +42,12 @@ func Answer(ctx context.Context, tree Tree, req Request) (Response, error) {
 		if len(read.git) > 0 {
 			res.Git = with(res.Git, in.Name, read.git)
 		}
+		if missing := trees[of[i]].missing; len(missing) > 0 {
+			if res.Missing == nil {
+				res.Missing = map[string][]string{}
+			}
+			res.Missing[in.Name] = missing
+		}
 		if in.Overlays {
 			res.Named = append(res.Named, named(tree, read)...)
 		}

@@ -75,6 +75,29 @@ func EachRead(def *pb.Definition, isContext func(*pb.SourceOp) bool, tell func(o
 	return nil
 }
 
+// Reader returns the digest of the first op of a definition that reads a path, "" for none.
+func Reader(def *pb.Definition, isContext func(*pb.SourceOp) bool, path string) string {
+	contexts := map[string]bool{}
+	for _, raw := range def.Def {
+		var op pb.Op
+		if op.UnmarshalVT(raw) != nil {
+			continue
+		}
+		if source := op.GetSource(); source != nil {
+			contexts[digestOf(raw)] = isContext(source)
+			continue
+		}
+		for _, read := range readsOf(&op, func(input int64) bool {
+			return input >= 0 && input < int64(len(op.Inputs)) && contexts[op.Inputs[input].Digest]
+		}) {
+			if read.Path == path {
+				return digestOf(raw)
+			}
+		}
+	}
+	return ""
+}
+
 // Merge sorts reads and removes repetitions.
 func Merge(reads []Read) []Read {
 	slices.SortFunc(reads, compareReads)

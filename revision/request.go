@@ -60,6 +60,9 @@ type Response struct {
 	// lead. If some of that is not in the tree because it was not sent, the answer may
 	// be another once it is.
 	Beyond map[string]Paths `json:"beyond,omitempty"`
+	// Missing are, by image, the paths in its context at which there is nothing, although
+	// its build fails without.
+	Missing map[string][]string `json:"missing,omitempty"`
 	// Problems says by image why its tree cannot be read: a link that leads to
 	// itself, for instance. Such an image has no entry in Trees.
 	Problems map[string]string `json:"problems,omitempty"`

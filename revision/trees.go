@@ -22,6 +22,7 @@ type imageTree struct {
 	entries map[string]*File
 	modes   map[string]fs.FileMode // of entries, and of folders with some, whose permission bits count
 	git     []int                  // reads that take something from the project's .git
+	missing []string               // paths of reads at which there has to be something
 	problem error                  // why it cannot be read
 	beyond  Paths                  // see [Response.Beyond]
 }
@@ -67,13 +68,16 @@ func readTrees(ctx context.Context, lists *lists, inputs []ImageInputs, scheme i
 				}
 				trees[i] = empty
 				if v == nil {
+					if empty.problem == nil && !empty.linked {
+						trees[i].missing = allNeeded(inputs[i].Reads)
+					}
 					continue
 				}
 				if beyond {
 					v.wants = newWants()
 				}
 				w, err := walk(v, inputs[i].Reads, scheme > FirstScheme && inputs[i].Root)
-				trees[i].entries, trees[i].modes, trees[i].git, trees[i].problem = w.entries, w.modes, w.git, err
+				trees[i].entries, trees[i].modes, trees[i].git, trees[i].missing, trees[i].problem = w.entries, w.modes, w.git, w.missing, err
 				if beyond {
 					trees[i].beyond = v.wants.paths().Without(Wanted(inputs[i].Reads))
 				}
@@ -82,6 +86,16 @@ func readTrees(ctx context.Context, lists *lists, inputs []ImageInputs, scheme i
 		})
 	}
 	return trees, eg.Wait()
+}
+
+// allNeeded are the paths of reads at which there has to be something.
+func allNeeded(reads []Read) (paths []string) {
+	for _, read := range reads {
+		if needed(read) {
+			paths = append(paths, read.Path)
+		}
+	}
+	return paths
 }
 
 // openContext returns the view of a context. It is nil if there is nothing to read:

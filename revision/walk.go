@@ -19,8 +19,9 @@ type walker struct {
 	noGit   bool                   // .git is left out
 	git     []int                  // reads that would take something of it
 
-	chmod bool // of the read that is walked: permission bits do not count
-	met   bool // it has met .git
+	chmod   bool     // of the read that is walked: permission bits do not count
+	met     bool     // it has met .git
+	missing []string // paths of reads that need something to be there
 }
 
 // collect returns all that reads select in the view.
@@ -64,6 +65,13 @@ func (w *walker) left(name string) bool {
 // gitFolder is what git knows of a project; in a work tree it may be a file.
 const gitFolder = ".git"
 
+// needed tells whether a build fails where there is nothing at the path of a read: wildcards
+// may name nothing.
+func needed(read Read) bool {
+	_, wild := splitWildcards(read.Path)
+	return !read.Wildcard || wild == ""
+}
+
 func (w *walker) read(read Read) error {
 	places := []string{read.Path}
 	if read.Wildcard {
@@ -81,11 +89,14 @@ func (w *walker) read(read Read) error {
 		if err != nil {
 			return err
 		}
-		if resolved == "" {
-			continue
+		var file *File
+		if resolved != "" {
+			file, err = w.view.lstat(resolved)
 		}
-		file, err := w.view.lstat(resolved)
-		if absent(err) {
+		if resolved == "" || absent(err) {
+			if needed(read) {
+				w.missing = append(w.missing, read.Path)
+			}
 			continue
 		}
 		if err != nil {

@@ -135,6 +135,18 @@ func TestAPlanNeedsNoBuildKit(t *testing.T) {
 	s.fails(1, []string{"plan"}, none, "only a BuildKit runs the frontend example.com/other/frontend")
 }
 
+// TestAPlanSaysWhereASourceIsNotThere: also when it knows the container file of before.
+func TestAPlanSaysWhereASourceIsNotThere(t *testing.T) {
+	s := newShop(t, "")
+	s.files()
+	s.write("api/Dockerfile", "FROM scratch\nCOPY f /\nCOPY gone /\n")
+	for range 2 {
+		s.fails(1, []string{"plan"}, "api/Dockerfile:3:1: image api: there is no gone in the context api", "COPY gone /")
+	}
+	s.write("api/gone", "here")
+	s.does("plan")
+}
+
 // TestAGraphNeedsNoBuildKit: nor the project's registry. There is neither here.
 func TestAGraphNeedsNoBuildKit(t *testing.T) {
 	s := newShop(t, "")

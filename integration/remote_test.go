@@ -7,7 +7,6 @@ import (
 	"net/http/cgi"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -83,9 +82,6 @@ func (a added) released(t *testing.T, want string) {
 
 // TestWhatIsAddedFromElsewhereIsFollowed has a file and a branch that move.
 func TestWhatIsAddedFromElsewhereIsFollowed(t *testing.T) {
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("needs git")
-	}
 	a := newAdded(t, "one\n")
 	front := frontendImage(t)
 	mustQuoit(t, a.dir, "build", "--push")
@@ -109,9 +105,6 @@ func TestWhatIsAddedFromElsewhereIsFollowed(t *testing.T) {
 
 // TestAFileThatMovesDuringTheBuild ends it: what was planned is what is built.
 func TestAFileThatMovesDuringTheBuild(t *testing.T) {
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("needs git")
-	}
 	a := newAdded(t, "not known to a builder\n") // which takes what it knows by the digest
 	w := newWire(t, func() { write(t, filepath.Dir(a.file), "tool.txt", "three\n") })
 	nothingWritten(t, a.prefix, func() {

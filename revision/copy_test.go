@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -59,6 +60,9 @@ func compareCopy(t *testing.T, r *rapid.T) (files int, ok bool) {
 		return 0, false
 	}
 	entries, err := entriesOf(t, sources, ignore, read)
+	if err != nil && strings.Contains(err.Error(), "clients send such a file without its contents") {
+		return 0, false
+	}
 	if err != nil {
 		r.Fatal(err)
 	}

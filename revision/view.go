@@ -84,6 +84,27 @@ func (v *view) match(name string) (bool, patternmatcher.MatchInfo, error) {
 // prune tells whether nothing below an ignored folder can be visible.
 func (v *view) prune() bool { return v.ignore != nil && !v.ignore.Exclusions() }
 
+// gone tells whether a folder is ignored with all that is in it: clients do not send it.
+func (v *view) gone(name string) (bool, error) {
+	ignored, err := v.ignored(name, fs.ModeDir)
+	if err != nil || !ignored {
+		return false, err
+	}
+	files, err := v.readDir(name)
+	if err != nil {
+		return false, err
+	}
+	for _, file := range files {
+		if !file.Mode.IsDir() {
+			return false, nil
+		}
+		if gone, err := v.gone(path.Join(name, file.Name)); err != nil || !gone {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
 // lstat describes a visible file; a missing or ignored one is fs.ErrNotExist.
 func (v *view) lstat(name string) (*File, error) {
 	file, err := v.lists.find(path.Join(v.context, name))

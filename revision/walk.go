@@ -93,7 +93,11 @@ func (w *walker) read(read Read) error {
 		if resolved != "" {
 			file, err = w.view.lstat(resolved)
 		}
-		if resolved == "" || absent(err) {
+		gone := resolved == "" || absent(err)
+		if !gone && err == nil && file.Mode.IsDir() {
+			gone, err = w.view.gone(resolved)
+		}
+		if gone {
 			if needed(read) {
 				w.missing = append(w.missing, read.Path)
 			}

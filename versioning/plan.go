@@ -134,7 +134,7 @@ func Unpublishable(request Request) (Plan, error) {
 	for i := range plan.Images {
 		image := &plan.Images[i]
 		image.Version = Version{}
-		image.Reasons = []Reason{{ReasonStateless, "built from source, without looking at any ring"}}
+		image.Reasons = []Reason{Reason{Kind: ReasonStateless}.told()}
 		for name := range image.Dependencies {
 			image.Dependencies[name] = Version{}
 		}

@@ -44,7 +44,7 @@ func TestGoldenPlans(t *testing.T) {
 	root := ImagePlan{Name: "deploy", Version: v("1.0.1"), Previous: v("1.0.0"), Changed: true}
 	for i := range 30 {
 		large.Images = append(large.Images, ImagePlan{Name: fmt.Sprintf("shop%02d", i), Version: v("0.1.0")})
-		root.Reasons = append(root.Reasons, Reason{ReasonRelease, fmt.Sprintf("reason %d", i+1)})
+		root.Reasons = append(root.Reasons, Reason{Kind: ReasonRelease, Detail: fmt.Sprintf("reason %d", i+1)})
 	}
 	large.Images, large.Schema = append(large.Images, root), 1
 	if err != nil {
@@ -82,7 +82,7 @@ func TestExplain(t *testing.T) {
 	many := ImagePlan{Name: "deploy", Version: v("1.0.1"), Previous: v("1.0.0"), Changed: true}
 	want := "developers: deploy 1.0.0 → 1.0.1\n"
 	for i := range 2 * maxReasons {
-		many.Reasons = append(many.Reasons, Reason{ReasonRelease, fmt.Sprintf("reason %d", i)})
+		many.Reasons = append(many.Reasons, Reason{Kind: ReasonRelease, Detail: fmt.Sprintf("reason %d", i)})
 		want += fmt.Sprintf("  reason %d\n", i)
 	}
 	for _, test := range []struct {

@@ -1,16 +1,15 @@
 package versioning
 
-import (
-	"fmt"
-	"slices"
+import "slices"
 
-	"github.com/quoitbuild/quoit/internal/show"
-)
-
-// Reason is one cause for a new version of an image.
+// Reason is one cause for a new version of an image. What a field holds depends on the
+// kind; see docs/plan.md.
 type Reason struct {
-	Kind   string `json:"kind"`   // one of the constants below
-	Detail string `json:"detail"` // for people, one line
+	Kind    string `json:"kind"`              // one of the constants below
+	Subject string `json:"subject,omitempty"` // what it is about: an image, an external, a platform
+	From    string `json:"from,omitempty"`    // what that was; "" if it was not there
+	To      string `json:"to,omitempty"`      // what it is now; "" if it is gone
+	Detail  string `json:"detail"`            // for people, one line, made of the rest
 }
 
 // The kinds of reasons, in the order in which an image's are listed. Those of
@@ -39,31 +38,29 @@ type past struct {
 // why lists the reasons that every image may have.
 func why(source Source, was past, now Image, n Version) []Reason {
 	var reasons []Reason
-	add := func(kind, format string, values ...any) {
-		reasons = append(reasons, Reason{kind, fmt.Sprintf(format, values...)})
-	}
+	add := func(reason Reason) { reasons = append(reasons, reason.told()) }
 	old := was.image
 	switch {
 	case old.Version.IsZero():
-		add(ReasonNew, "first version, welcome aboard")
+		add(Reason{Kind: ReasonNew})
 	case !was.recorded:
-		add(ReasonNew, "welcome back, its last version was %s", old.Version)
+		add(Reason{Kind: ReasonNew, From: old.Version.String()})
 	case !source.keeps(old):
-		add(ReasonRevision, "sources changed: %s → %s", show.Digest(old.newest()), show.Digest(now.Revision))
+		add(Reason{Kind: ReasonRevision, From: old.newest(), To: now.Revision})
 	}
 	if was.recorded {
 		reasons = append(reasons, dependencyReasons(source, old, now)...)
-		reasons = append(reasons, externalReasons(old.Externals, now.Externals)...)
+		reasons = append(reasons, compare(ReasonExternal, "", old.Externals, now.Externals, itself)...)
 		reasons = append(reasons, platformReasons(old, now)...)
 	}
 	if source.Floor.Compare(old.Version) > 0 {
-		add(ReasonFloor, "the manifest wants %s or later", source.Floor)
+		add(Reason{Kind: ReasonFloor, To: source.Floor.String()})
 	}
 	if majorDue(source, old.Version, n) {
-		add(ReasonMajor, "a major was asked for")
+		add(Reason{Kind: ReasonMajor})
 	}
 	if source.Rebuild {
-		add(ReasonRebuild, "a rebuild was asked for")
+		add(Reason{Kind: ReasonRebuild})
 	}
 	return reasons
 }
@@ -79,21 +76,7 @@ func dependencyReasons(source Source, old, now Image) []Reason {
 	for _, name := range now.Runtime {
 		delete(from, name)
 	}
-	return compare(ReasonDependency, from, now.Inputs(), words[Version]{
-		added:   func(name string, v Version) string { return fmt.Sprintf("now needs %s %s", name, v) },
-		removed: func(name string, v Version) string { return fmt.Sprintf("no longer needs %s %s", name, v) },
-		changed: func(name string, v, w Version) string { return fmt.Sprintf("%s %s → %s", name, v, w) },
-	})
-}
-
-func externalReasons(old, now map[string]string) []Reason {
-	return compare(ReasonExternal, old, now, words[string]{
-		added:   func(ref, digest string) string { return fmt.Sprintf("now reads %s %s", ref, show.Digest(digest)) },
-		removed: func(ref, digest string) string { return fmt.Sprintf("no longer reads %s %s", ref, show.Digest(digest)) },
-		changed: func(ref, from, to string) string {
-			return fmt.Sprintf("%s %s → %s", ref, show.Digest(from), show.Digest(to))
-		},
-	})
+	return compare(ReasonDependency, "", from, now.Inputs(), Version.String)
 }
 
 // platformReasons lists the platforms that are wanted and missing. One that is
@@ -102,7 +85,7 @@ func platformReasons(old, now Image) []Reason {
 	var reasons []Reason
 	for _, platform := range now.Platforms {
 		if !slices.Contains(old.Platforms, platform) {
-			reasons = append(reasons, Reason{ReasonPlatform, fmt.Sprintf("%s has no %s", old.Version, platform)})
+			reasons = append(reasons, Reason{Kind: ReasonPlatform, Subject: platform, From: old.Version.String()}.told())
 		}
 	}
 	return reasons
@@ -112,19 +95,15 @@ func platformReasons(old, now Image) []Reason {
 func releaseReasons(current, now Release) []Reason {
 	var reasons []Reason
 	if current.Root != now.Root {
-		reasons = append(reasons, Reason{ReasonRelease, fmt.Sprintf("%s is the root image now, %s was it", now.Root, current.Root)})
+		reasons = append(reasons, Reason{Kind: ReasonRelease, From: current.Root, To: now.Root}.told())
 	}
-	reasons = append(reasons, compare(ReasonRelease, versions(current, now.Root), versions(now, now.Root), words[Version]{
-		added:   func(name string, v Version) string { return fmt.Sprintf("%s %s joins", name, v) },
-		removed: func(name string, v Version) string { return fmt.Sprintf("%s retires after %s", name, v) },
-		changed: func(name string, v, w Version) string { return fmt.Sprintf("%s %s → %s", name, v, w) },
-	})...)
-	return append(reasons, compare(ReasonRelease, current.Externals, now.Externals, words[External]{
-		added:   func(name string, e External) string { return fmt.Sprintf("external %s joins: %s", name, e) },
-		removed: func(name string, e External) string { return fmt.Sprintf("external %s leaves: %s", name, e) },
-		changed: func(name string, e, f External) string { return fmt.Sprintf("external %s: %s → %s", name, e, f) },
-	})...)
+	reasons = append(reasons, compare(ReasonRelease, "", versions(current, now.Root), versions(now, now.Root), Version.String)...)
+	return append(reasons, compare(ReasonRelease, externalSubject, current.Externals, now.Externals, External.whole)...)
 }
+
+// externalSubject comes before the name of an external of the manifest, where images are
+// subjects too.
+const externalSubject = "external "
 
 // versions are those of all images of a release but one.
 func versions(r Release, without string) map[string]Version {
@@ -137,14 +116,9 @@ func versions(r Release, without string) map[string]Version {
 	return all
 }
 
-// words say what happened to a key of a map.
-type words[V any] struct {
-	added, removed func(key string, value V) string
-	changed        func(key string, from, to V) string
-}
-
-// compare lists the differences of two maps, in the order of their keys.
-func compare[V comparable](kind string, old, now map[string]V, say words[V]) []Reason {
+// compare lists the differences of two maps, in the order of their keys. A subject is a
+// prefix and a key.
+func compare[V comparable](kind, prefix string, old, now map[string]V, text func(V) string) []Reason {
 	both := sortedKeys(old)
 	both = append(both, sortedKeys(now)...)
 	slices.Sort(both)
@@ -152,17 +126,22 @@ func compare[V comparable](kind string, old, now map[string]V, say words[V]) []R
 	for _, key := range slices.Compact(both) {
 		from, was := old[key]
 		to, is := now[key]
-		switch {
-		case !was:
-			reasons = append(reasons, Reason{kind, say.added(key, to)})
-		case !is:
-			reasons = append(reasons, Reason{kind, say.removed(key, from)})
-		case from != to:
-			reasons = append(reasons, Reason{kind, say.changed(key, from, to)})
+		if was && is && from == to {
+			continue
 		}
+		reason := Reason{Kind: kind, Subject: prefix + key}
+		if was {
+			reason.From = text(from)
+		}
+		if is {
+			reason.To = text(to)
+		}
+		reasons = append(reasons, reason.told())
 	}
 	return reasons
 }
 
-// String is the reference and the beginning of the digest.
-func (e External) String() string { return e.Reference + " " + show.Digest(e.Digest) }
+func itself(text string) string { return text }
+
+// whole is the reference and all of the digest.
+func (e External) whole() string { return e.Reference + " " + e.Digest }

@@ -268,7 +268,7 @@ func (r *resolver) parents() []Reason {
 		}
 		known = append(known, parent)
 		r.release.Parents = append(r.release.Parents, parent)
-		reasons = append(reasons, Reason{ReasonMerge, fmt.Sprintf("contains %s of %s", parent.Version, merged.Ring)})
+		reasons = append(reasons, Reason{Kind: ReasonMerge, Subject: merged.Ring, To: parent.Version.String()}.told())
 	}
 	return reasons
 }

@@ -375,3 +375,23 @@ func TestRequestsOutOfOrder(t *testing.T) {
 		})
 	}
 }
+
+func TestAReasonSaysInFieldsWhatItsSentenceSays(t *testing.T) {
+	for _, c := range []struct {
+		reason Reason
+		want   string
+	}{
+		{Reason{Kind: ReasonNew}, "first version, welcome aboard"},
+		{Reason{Kind: ReasonNew, From: "1.2.3"}, "welcome back, its last version was 1.2.3"},
+		{Reason{Kind: ReasonDependency, Subject: "base", To: "0.1.0"}, "now needs base 0.1.0"},
+		{Reason{Kind: ReasonDependency, Subject: "base", From: "0.1.0"}, "no longer needs base 0.1.0"},
+		{Reason{Kind: ReasonExternal, Subject: "alpine:3", From: "sha256:00112233445566", To: "sha256:99887766554433"}, "alpine:3 sha256:00112233… → sha256:99887766…"},
+		{Reason{Kind: ReasonRelease, Subject: "external db", To: "postgres:17 sha256:00112233445566"}, "external db joins: postgres:17 sha256:00112233…"},
+		{Reason{Kind: ReasonRelease, From: "deploy", To: "site"}, "site is the root image now, deploy was it"},
+		{Reason{Kind: ReasonMerge, Subject: "users", To: "1.0.1"}, "contains 1.0.1 of users"},
+	} {
+		if got := c.reason.told().Detail; got != c.want {
+			t.Errorf("%+v: %q, want %q", c.reason, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,76 @@
+package versioning
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/quoitbuild/quoit/internal/show"
+)
+
+// told is the reason with its detail.
+func (r Reason) told() Reason {
+	r.Detail = r.sentence()
+	return r
+}
+
+// sentence says for people what the fields do.
+func (r Reason) sentence() string {
+	switch r.Kind {
+	case ReasonNew:
+		if r.From != "" {
+			return "welcome back, its last version was " + r.From
+		}
+		return "first version, welcome aboard"
+	case ReasonRevision:
+		return fmt.Sprintf("sources changed: %s → %s", show.Digest(r.From), show.Digest(r.To))
+	case ReasonDependency:
+		return r.change("now needs %s %s", "no longer needs %s %s", "%s %s → %s")
+	case ReasonExternal:
+		return r.change("now reads %s %s", "no longer reads %s %s", "%s %s → %s")
+	case ReasonPlatform:
+		return fmt.Sprintf("%s has no %s", r.From, r.Subject)
+	case ReasonFloor:
+		return fmt.Sprintf("the manifest wants %s or later", r.To)
+	case ReasonMajor:
+		return "a major was asked for"
+	case ReasonRebuild:
+		return "a rebuild was asked for"
+	case ReasonRelease:
+		return r.released()
+	case ReasonMerge:
+		return fmt.Sprintf("contains %s of %s", r.To, r.Subject)
+	}
+	return "built from source, without looking at any ring"
+}
+
+// released says how the release differs from the one before.
+func (r Reason) released() string {
+	switch {
+	case r.Subject == "":
+		return fmt.Sprintf("%s is the root image now, %s was it", r.To, r.From)
+	case strings.HasPrefix(r.Subject, externalSubject):
+		return r.change("%s joins: %s", "%s leaves: %s", "%s: %s → %s")
+	}
+	return r.change("%s %s joins", "%s retires after %s", "%s %s → %s")
+}
+
+// change says what happened to the subject: that it was added, that it was removed, or that
+// it changed.
+func (r Reason) change(added, removed, changed string) string {
+	from, to := brief(r.From), brief(r.To)
+	switch {
+	case r.From == "":
+		return fmt.Sprintf(added, r.Subject, to)
+	case r.To == "":
+		return fmt.Sprintf(removed, r.Subject, from)
+	}
+	return fmt.Sprintf(changed, r.Subject, from, to)
+}
+
+// brief is a value with no more than the beginning of a digest in it.
+func brief(value string) string {
+	if reference, digest, found := strings.Cut(value, " "); found {
+		return reference + " " + show.Digest(digest)
+	}
+	return show.Digest(value)
+}

@@ -20,16 +20,13 @@ var foreign = map[string]map[string]string{
 		"dockerfile":          "call it file, relative to the context",
 		"containerfile":       "call it file, relative to the context",
 		"build":               "write what is below it here: context, file, target, args",
-		"additional_contexts": noContexts,
-		"contexts":            noContexts,
+		"additional_contexts": "call it contexts: an image of the project, or a folder of it like ./assets",
 		"depends_on":          "call it depends",
 		"platform":            "call it platforms, a list",
 		"tags":                "versions are tags, and quoit chooses them",
 		"image":               "an image of the project is called by its name, and others are externals",
 	},
 }
-
-const noContexts = "an image has one context: a container file names other images of the project itself, FROM base, and a wider context has other folders"
 
 // variable is how other tools ask for a value that is put in its place.
 var variable = regexp.MustCompile(`\$\{[A-Za-z_][A-Za-z0-9_]*[^}]*\}?`)

@@ -21,6 +21,7 @@ func imageFields() []field[*Image] {
 		{"labels", readLabels},
 		{"platforms", readPlatforms},
 		{"version", readVersion},
+		{"contexts", readContexts},
 		{"depends", readDepends},
 	}
 }

@@ -55,9 +55,10 @@ type Image struct {
 	Target    string             // a stage of the container file, "" for the last
 	Args      map[string]*string // nil means: only from --build-arg
 	Labels    map[string]string
-	Platforms []string // normalised, in the order written; empty: the builder's
-	Version   string   // the floor "5.2.0", "" if none
-	Depends   []string // run-time dependencies, in the order written
+	Platforms []string       // normalised, in the order written; empty: the builder's
+	Version   string         // the floor "5.2.0", "" if none
+	Contexts  []NamedContext // sorted by name
+	Depends   []string       // run-time dependencies, in the order written
 
 	Range  diag.Range            // of the name
 	Fields map[string]diag.Range // see Position

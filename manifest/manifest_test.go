@@ -101,6 +101,9 @@ func dump(out *bytes.Buffer, m *Manifest) {
 		for _, p := range i.Platforms {
 			line(i.Position("platforms", p), "  platform %s", p)
 		}
+		for _, c := range i.Contexts {
+			line(i.Position("contexts", c.Name), "  context %s %q%q", c.Name, c.Image, c.Folder)
+		}
 		for _, name := range i.Depends {
 			line(i.Position("depends", name), "  depends %s", name)
 		}

@@ -85,6 +85,7 @@ func finish(d *decoder, m *draft) {
 	readAllImages(d, m)
 	checkRoot(d, m)
 	checkDepends(d, m)
+	checkAliases(d, m)
 	checkExternals(d, m)
 	checkGates(d, m)
 	checkSites(d, m)

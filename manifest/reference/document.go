@@ -121,6 +121,12 @@ type ImageDocument struct {
 	// versions already, or a major version that is reviewed like code. Three
 	// numbers and nothing after them.
 	Version string `json:"version,omitempty" jsonschema:"pattern=^(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)$,example=5.2.0"`
+	// What other names mean in the container file, in FROM, COPY --from and RUN
+	// --mount=from: another image of the project, by its name, or a folder of it,
+	// by a path with a slash or a dot at its beginning: ./assets. A stage or an image
+	// of that name is replaced. A folder counts like the context, with the ignore file
+	// that is in it.
+	Contexts map[string]Text `json:"contexts,omitempty" jsonschema:"example={web: ./web/assets}"`
 	// Images of the project that this one needs at run time. Their changes give
 	// it no new version. What it needs at build time is found in its container
 	// file. The root image needs all the others, and no image names it.

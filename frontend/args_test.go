@@ -7,6 +7,8 @@ import (
 
 	bk "github.com/moby/buildkit/client/llb"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/revision"
@@ -29,7 +31,7 @@ func TestArgumentsThatMakeAnotherImage(t *testing.T) {
 				t.Errorf("%s is kept among the options: %t", name, kept)
 			}
 			source := llb.Source{Map: bk.NewSourceMap(nil, "Dockerfile", "Dockerfile", []byte("FROM scratch\n")), Args: map[string]string{name: value}}
-			revisions[revisionOf(revision.Scheme, []*llb.Compiled{{Source: source, Args: []string{name}}}, revision.EmptyTree(revision.Scheme))] = true
+			revisions[revisionOf(revision.Scheme, []*llb.Compiled{{Source: source, Args: []string{name}}}, map[string]digest.Digest{"": revision.EmptyTree(revision.Scheme)})] = true
 		}
 		if same := len(revisions) == 1; same != neutral {
 			t.Errorf("%s leaves the revision as it is: %t, want %t", name, same, neutral)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/overlay/judge"
+	"github.com/quoitbuild/quoit/revision"
 )
 
 // checkOverlays refuses overlays of the root image that name what the project has no longer,
@@ -32,26 +33,30 @@ func (k *known) checkOverlays() error {
 // there, with the instruction that does.
 func (k *known) checkSources(ctx context.Context) error {
 	var mistakes diag.List
-	for _, image := range k.Images {
-		if !image.Built() {
+	for _, in := range k.hashRequest(k.graphs).Images {
+		name, _ := in.Of()
+		if image, _ := k.Image(name); !image.Built() {
 			continue
 		}
-		for _, path := range k.missing[image.Name] {
-			mistakes.Add(k.missingSource(ctx, image.Name, path))
+		for _, path := range k.missing[in.Name] {
+			mistakes.Add(k.missingSource(ctx, in, path))
 		}
 	}
 	return inManifest(mistakes.Err(), k.source.SourceMap)
 }
 
-func (k *known) missingSource(ctx context.Context, name, path string) diag.Diagnostic {
-	source := k.images[name]
-	where := "the context " + source.Context
-	if source.Context == "." {
+func (k *known) missingSource(ctx context.Context, in revision.ImageInputs, path string) diag.Diagnostic {
+	name, named := in.Of()
+	source, where := k.images[name], "the context "+in.Context
+	if in.Context == "." {
 		where = "the project"
 	}
 	message := fmt.Sprintf("image %s: there is no %s in %s", name, strings.TrimPrefix(path, "/"), where)
+	if path == "/" {
+		message = fmt.Sprintf("image %s: there is no folder %s", name, in.Context)
+	}
 	hint := "put it there"
-	if len(source.Ignore) > 0 {
+	if len(in.Ignore) > 0 {
 		hint += ", or let the ignore file leave it in"
 	}
 	for _, c := range k.graphs[name] {
@@ -61,10 +66,14 @@ func (k *known) missingSource(ctx context.Context, name, path string) diag.Diagn
 				continue // it was compiled before: the next plan tells
 			}
 		}
-		if at, ok := c.ReadAt(path); ok {
+		if at, ok := c.ReadAt(named, path); ok {
 			return diag.Diagnostic{Source: &diag.Source{Name: source.File, Data: source.Map.Data}, Range: at, Message: message, Hint: hint}
 		}
 	}
 	image, _ := k.manifest.Image(name)
-	return k.mistake(image.Position("context"), hint, "%s", message)
+	at := image.Position("context")
+	if named != "" {
+		at = image.Position("contexts", named)
+	}
+	return k.mistake(at, hint, "%s", message)
 }

@@ -58,6 +58,9 @@ func newCompiler(r run, p project, pins map[string]string) *llb.Compiler {
 // that may lie behind one.
 func compile(ctx context.Context, p project, compiler *llb.Compiler) (compiled, error) {
 	graphs, mistakes := compiler.All(ctx)
+	if compiler.Warn != nil {
+		p.warnOfContexts(ctx, graphs)
+	}
 	g, cycle := p.order(graphs)
 	return compiled{compiler: compiler, graphs: graphs, graph: g}, errors.Join(mistakes, cycle)
 }
@@ -83,14 +86,15 @@ func (g gateway) onBuilder(ctx context.Context, k known) (compiled, error) {
 	planned, built, there := k.project.hashRequest(k.graphs), k.project.hashRequest(c.graphs), k
 	there.compiled = c
 	for i, image := range planned.Images {
-		if g.host.Sent != nil && there.inGraph(image.Name) && !k.inGraph(image.Name) {
-			return compiled{}, fmt.Errorf("image %s is needed for %s, the builder's platform, for which it was not released: add that to its platforms", image.Name, platforms.FormatAll(builder))
+		name, _ := image.Of()
+		if g.host.Sent != nil && there.inGraph(name) && !k.inGraph(name) {
+			return compiled{}, fmt.Errorf("image %s is needed for %s, the builder's platform, for which it was not released: add that to its platforms", name, platforms.FormatAll(builder))
 		}
-		unknown := slices.ContainsFunc(c.graphs[image.Name], func(graph *llb.Compiled) bool {
+		unknown := slices.ContainsFunc(c.graphs[name], func(graph *llb.Compiled) bool {
 			return slices.ContainsFunc(graph.Remotes, func(r llb.Remote) bool { return k.remotes[r.Name] == "" })
 		})
-		if !same(image.Name) && (unknown || !reflect.DeepEqual(image.Reads, built.Images[i].Reads)) {
-			return compiled{}, &builderReadsError{image.Name, k.images[image.Name].Platforms[0], builder}
+		if !same(name) && (unknown || !reflect.DeepEqual(image.Reads, built.Images[i].Reads)) {
+			return compiled{}, &builderReadsError{name, k.images[name].Platforms[0], builder}
 		}
 	}
 	c.remotes, c.named = k.remotes, k.named
@@ -150,6 +154,11 @@ func (p project) cycle(err *graph.CycleError) error {
 	second := err.Path[1]
 	if slices.Contains(first.Depends, second) || first.Name == p.manifest.Root {
 		return inManifest(diag.List{p.mistake(first.Position("depends", second), "", "%s", err.Error())}, p.source.SourceMap)
+	}
+	for _, c := range first.Contexts {
+		if c.Image == second {
+			return inManifest(diag.List{p.mistake(first.Position("contexts", c.Name), "", "%s", err.Error())}, p.source.SourceMap)
+		}
 	}
 	return llb.InReference(err, p.images[first.Name], second)
 }

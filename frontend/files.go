@@ -92,6 +92,11 @@ func (d declared) controlFiles() []string {
 			paths[file], paths[file+ignoreName] = true, true
 		}
 		paths[path.Join(image.Context, ignoreName)] = true
+		for _, c := range image.Contexts {
+			if c.Folder != "" {
+				paths[path.Join(c.Folder, ignoreName)] = true
+			}
+		}
 	}
 	return slices.Sorted(maps.Keys(paths))
 }
@@ -130,6 +135,9 @@ func (d declared) readImage(ctx context.Context, files *controlFiles, image mani
 	}
 	if problem := brokenPattern(ignoreFile, source.IgnoreFile); problem != nil {
 		return source, problem, nil
+	}
+	if source.Contexts, problem, err = readContexts(ctx, files, image); err != nil || problem != nil {
+		return source, problem, err
 	}
 	source.Platforms, err = imagePlatforms(image, byDefault)
 	return source, nil, err

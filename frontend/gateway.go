@@ -176,7 +176,7 @@ func (g gateway) hashSent(ctx context.Context, p project, req revision.Request) 
 		}
 		if !mounted[local] {
 			mounted[local] = true
-			mounts = append(mounts, bk.AddMount("/project/"+local, p.own(p.images[image.Name]), bk.Readonly))
+			mounts = append(mounts, bk.AddMount("/project/"+local, p.own(p.sourceOf(image)), bk.Readonly))
 		}
 		image.Context, image.Overlays = local, false
 		sent.Images = append(sent.Images, image)

@@ -10,14 +10,12 @@ import (
 
 	bk "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/gateway/client"
-	"github.com/moby/buildkit/solver/pb"
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/containerd/platforms"
 
-	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/overlay"
 	"github.com/quoitbuild/quoit/revision"
@@ -56,7 +54,7 @@ func hash(ctx context.Context, r run, p project, c *compiled) (hashed, error) {
 		Source: r.opts.Source, Commit: r.opts.Commit,
 	}
 	for _, name := range c.graph.Order() {
-		source, err := r.imageSource(p, *c, name, read.trees[name])
+		source, err := r.imageSource(p, *c, name, read.trees)
 		if err != nil {
 			return hashed{}, err
 		}
@@ -71,7 +69,10 @@ func hash(ctx context.Context, r run, p project, c *compiled) (hashed, error) {
 func (r run) former(ctx context.Context, p project, c compiled, request versioning.Request, seen state) error {
 	hashes := p.hashRequest(c.graphs)
 	hashes.Scheme = revision.FirstScheme
-	hashes.Images = slices.DeleteFunc(hashes.Images, func(image revision.ImageInputs) bool { return !seen.outdated(image.Name) })
+	hashes.Images = slices.DeleteFunc(hashes.Images, func(in revision.ImageInputs) bool {
+		image, _ := in.Of()
+		return !seen.outdated(image)
+	})
 	if len(hashes.Images) == 0 {
 		return nil
 	}
@@ -80,8 +81,8 @@ func (r run) former(ctx context.Context, p project, c compiled, request versioni
 		return err
 	}
 	for i, source := range request.Images {
-		if tree, ok := files.trees[source.Name]; ok {
-			request.Images[i].Former = revisionOf(revision.FirstScheme, c.graphs[source.Name], tree)
+		if _, ok := files.trees[source.Name]; ok {
+			request.Images[i].Former = revisionOf(revision.FirstScheme, c.graphs[source.Name], files.trees)
 		}
 	}
 	return nil
@@ -101,11 +102,11 @@ func (s state) outdated(image string) bool {
 	return false
 }
 
-func (r run) imageSource(p project, c compiled, name string, tree digest.Digest) (versioning.Source, error) {
+func (r run) imageSource(p project, c compiled, name string, trees map[string]digest.Digest) (versioning.Source, error) {
 	image, _ := p.manifest.Image(name)
 	source := versioning.Source{
 		Name:         name,
-		Revision:     revisionOf(revision.Scheme, c.graphs[name], tree),
+		Revision:     revisionOf(revision.Scheme, c.graphs[name], trees),
 		Platforms:    formatPlatforms(p.images[name].Platforms),
 		Dependencies: c.siblings(name),
 		Runtime:      image.Depends,
@@ -127,23 +128,6 @@ func (r run) imageSource(p project, c compiled, name string, tree digest.Digest)
 		source.Floor = floor
 	}
 	return source, nil
-}
-
-// hashRequest collects what the images read of the project.
-func (p project) hashRequest(compiled map[string][]*llb.Compiled) revision.Request {
-	req := revision.Request{Scheme: revision.Scheme}
-	for _, name := range p.manifest.ImageNames() {
-		var reads []revision.Read
-		for _, c := range compiled[name] {
-			reads = append(reads, c.Reads...)
-		}
-		source := p.images[name]
-		req.Images = append(req.Images, revision.ImageInputs{
-			Name: name, Context: source.Context, Root: source.Context == ".", Ignore: source.Ignore, Reads: revision.Merge(reads),
-			Overlays: name == p.manifest.Root,
-		})
-	}
-	return req
 }
 
 // contexts are the images' contexts in the graph.
@@ -187,7 +171,7 @@ func (r run) hashTrees(ctx context.Context, p project, c compiled, req revision.
 	if err != nil {
 		return read{}, err
 	}
-	if err := p.linkedContexts(res.Links); err != nil {
+	if err := p.linkedContexts(needed, res.Links); err != nil {
 		return read{}, err
 	}
 	r.warnOfGit(ctx, c, needed, res)
@@ -201,20 +185,9 @@ func (r run) hashTrees(ctx context.Context, p project, c compiled, req revision.
 	return read{trees, res.Named, res.Missing, contexts}, nil
 }
 
-// linkedContexts reports contexts that are links: what they lead to is not a
-// part of the project's selected files.
-func (p project) linkedContexts(links map[string]string) error {
-	var mistakes diag.List
-	for name, target := range links {
-		image, _ := p.manifest.Image(name)
-		mistakes.Add(p.mistake(image.Position("context"), "name the folder itself: "+target,
-			"image %s: the context %s is, or lies behind, a link", name, image.Context))
-	}
-	return inManifest(mistakes.Err(), p.source.SourceMap)
-}
-
-// revisionOf is an image's revision by a scheme: over all its platforms one.
-func revisionOf(scheme int, compiled []*llb.Compiled, tree digest.Digest) string {
+// revisionOf is an image's revision by a scheme: over all its platforms one. Trees are the
+// digests of what it reads.
+func revisionOf(scheme int, compiled []*llb.Compiled, trees map[string]digest.Digest) string {
 	source := compiled[0].Source
 	args := map[string]string{}
 	for _, c := range compiled {
@@ -229,7 +202,8 @@ func revisionOf(scheme int, compiled []*llb.Compiled, tree digest.Digest) string
 		file = recipes(compiled)
 	}
 	return revision.Sum(revision.Inputs{
-		Scheme: scheme, ContainerFile: file, Target: source.Target, Args: args, Tree: tree,
+		Scheme: scheme, ContainerFile: file, Target: source.Target, Args: args,
+		Tree: trees[source.Name], Contexts: usedContexts(compiled, trees),
 	})
 }
 
@@ -259,40 +233,6 @@ func headOf(def *bk.Definition) digest.Digest {
 		return ""
 	}
 	return head
-}
-
-// warnOfGit warns of what takes .git of the project's root into an image, where that stands.
-func (r run) warnOfGit(ctx context.Context, c compiled, asked revision.Request, found revision.Response) {
-	for _, image := range asked.Images {
-		for _, read := range found.Git[image.Name] {
-			if read < 0 || read >= len(image.Reads) {
-				continue // the answer is another process's
-			}
-			source := c.graphs[image.Name][0].Source
-			opts := client.WarnOpts{
-				Level:      1,
-				SourceInfo: &pb.SourceInfo{Filename: source.Map.Filename, Language: source.Map.Language, Data: source.Map.Data},
-				Detail:     [][]byte{[]byte("name it in the ignore file, or copy less")},
-			}
-			where := ""
-			if line := lineOf(c.graphs[image.Name], image.Reads[read]); line > 0 {
-				where = fmt.Sprintf(" (line %d)", line)
-				opts.Range = []*pb.Range{{Start: &pb.Position{Line: int32(line)}, End: &pb.Position{Line: int32(line)}}}
-			}
-			// A warning that cannot be delivered harms nobody.
-			_ = r.warn(ctx, headOf(source.Files), fmt.Sprintf("image %s takes .git of the project%s: it is in the image, and what changes in it is no change of the image", image.Name, where), opts)
-		}
-	}
-}
-
-// lineOf is the line of a container file that has a read, 0 if that is not known.
-func lineOf(graphs []*llb.Compiled, read revision.Read) int {
-	for _, graph := range graphs {
-		if at := slices.IndexFunc(graph.Reads, read.Equal); at >= 0 && at < len(graph.Lines) {
-			return graph.Lines[at]
-		}
-	}
-	return 0
 }
 
 // resolveRemotes says what the remote sources of all images hold, by name, each asked for once

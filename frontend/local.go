@@ -64,7 +64,8 @@ type Planned struct {
 	// Reads is what all images read of the project.
 	Reads []revision.ImageInputs
 	// InGraph are the images whose own steps are in the graph of a build: those that are
-	// built, and siblings that they need for a platform that was not released.
+	// built, and siblings that they need for a platform that was not released; and their
+	// named contexts, as IMAGE:CONTEXT.
 	InGraph map[string]bool
 	// Named are the places where the root image's files name images.
 	Named []overlay.Use
@@ -89,8 +90,9 @@ func Plan(ctx context.Context, l Local, o Options) (Planned, error) {
 	}
 	all := k.hashRequest(k.graphs)
 	planned := Planned{Plan: k.Plan, Reads: all.Images, InGraph: map[string]bool{}, Named: k.named, Control: k.controlFiles()}
-	for _, image := range all.Images {
-		planned.InGraph[image.Name] = k.inGraph(image.Name)
+	for _, in := range all.Images {
+		image, _ := in.Of()
+		planned.InGraph[in.Name] = k.inGraph(image)
 	}
 	return planned, nil
 }

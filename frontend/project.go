@@ -132,7 +132,7 @@ func checkContexts(m *manifest.Manifest, contexts map[string]string) error {
 			return fmt.Errorf("the named context %s has the name of an image of %s: choose another name", name, m.Project)
 		}
 		if !strings.HasPrefix(contexts[name], "docker-image://") {
-			return fmt.Errorf("the named context %s: only images (docker-image://…) are supported; files belong in the project, where revisions cover them", name)
+			return fmt.Errorf("the named context %s: only images (docker-image://…) are supported; name a folder of the project in the manifest: contexts: {%s: ./FOLDER}", name, name)
 		}
 	}
 	return nil

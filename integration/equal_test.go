@@ -166,6 +166,7 @@ func TestWhatIsReadIsTheSameHereAndOnBuildKit(t *testing.T) {
 	for i, c := range revisionCases {
 		p.addCase(t, fmt.Sprintf("case-%d", i), c)
 	}
+	p.addNamed(t)
 	count := dose.Of(40, 40, 400)
 	for i := range count {
 		g := &wild{trees.Random{Rand: random.New(random.NewPCG(seed, uint64(i))), Names: oddNames}}
@@ -233,6 +234,30 @@ func (p *comparedProject) planned(t *testing.T) versioning.Plan {
 		}
 		for _, name := range names {
 			delete(p.images, name)
+		}
+	}
+}
+
+// addNamed adds images with named contexts, one in the folder of another, with and without
+// ignore files, with links, and one that is the project.
+func (p *comparedProject) addNamed(t *testing.T) {
+	t.Helper()
+	for i, file := range []string{
+		"FROM scratch\nCOPY --from=one . /\n",
+		"FROM scratch\nCOPY --from=one a* dir/linked /\nCOPY --from=two dir /\n",
+		"FROM other AS base\nCOPY own /\nFROM scratch\nCOPY --from=two link up /\nCOPY own /\nCOPY --from=base / /base/\n",
+		"FROM two AS one\nFROM one\nRUN --mount=from=all,source=named-0/own,target=/x true\n",
+	} {
+		name := fmt.Sprintf("named-%d", i)
+		p.add(t, name, name, ", contexts: {one: ./shared/one, two: ./shared, base: onbuild, all: .}", trees.Files{"Dockerfile": file, "own": name, ".dockerignore": "a\n"})
+	}
+	trees.Plant(t, filepath.Join(p.dir, "shared"), trees.Files{
+		".dockerignore": "**/log\n", "log": "l", "dir/log": "l", "dir/x": "x",
+		"one/.dockerignore": "ab\n", "one/ab": "b", "one/ac": "c", "one/log": "not ignored here", "one/dir/x": "x",
+	})
+	for link, to := range map[string]string{"link": "one/dir", "up": "../dir", "one/dir/linked": "../ac"} {
+		if err := os.Symlink(to, filepath.Join(p.dir, "shared", link)); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

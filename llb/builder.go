@@ -82,6 +82,10 @@ func (b *Builder) replace(ctx context.Context, c *Compiled, op *pb.Op) (replacem
 		out, err := b.state(ctx, b.Context(c.Source), c.Platform)
 		return replacement{by: &out}, err
 	}
+	if named := c.Source.folder(source); named != nil {
+		out, err := b.state(ctx, b.Context(c.Source.Within(*named)), c.Platform)
+		return replacement{by: &out}, err
+	}
 	if name, ok := siblingOf(source); ok {
 		out, err := b.sibling(ctx, name, op.Platform.Spec())
 		return replacement{by: &out}, err
@@ -101,7 +105,12 @@ func (b *Builder) sibling(ctx context.Context, name string, platform ocispecs.Pl
 	if err != nil {
 		return output{}, err
 	}
-	return b.image(ctx, c)
+	out, err := b.image(ctx, c)
+	if err == nil && out.digest == "" {
+		// A named context has a mark even if it is an image without layers.
+		return b.state(ctx, bk.Scratch().File(bk.Mkdir("/", 0o755, bk.WithParents(true))), platform)
+	}
+	return out, err
 }
 
 // state puts a state of our own into the pool.

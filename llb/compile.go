@@ -63,12 +63,15 @@ func (c *Compiler) anew(inner *imageClient) (*Compiled, error) {
 		compiled.Recipe = wholeRecipe(source)
 	}
 	if compiled.scratch = compiled.Definition == nil; !compiled.scratch {
-		if compiled.Reads, compiled.Lines, err = readsOf(compiled.Definition); err != nil {
+		if compiled.Reads, compiled.Lines, err = readsOf(compiled.Definition, IsContext); err != nil {
 			return nil, fmt.Errorf("image %s: %w", source.Name, err)
 		}
 		if compiled.Remotes, err = remotesOf(compiled.Definition); err != nil {
 			return nil, fmt.Errorf("image %s: %w", source.Name, err)
 		}
+	}
+	if compiled.Contexts, err = inner.usedContexts(compiled.Definition); err != nil {
+		return nil, fmt.Errorf("image %s: %w", source.Name, err)
 	}
 	return inner.complete(compiled), nil
 }
@@ -221,6 +224,7 @@ func innerOptions(outer map[string]string, source Source) map[string]string {
 	for key, value := range source.Labels {
 		opts["label:"+key] = value
 	}
+	source.contextOptions(opts)
 	opts["target"] = source.Target
 	opts["filename"] = source.File
 	opts["multi-platform"] = fmt.Sprint(len(source.Platforms) > 1)
@@ -234,7 +238,7 @@ func onlyOuter(key string) bool {
 		return true
 	}
 	if strings.HasPrefix(key, "context:") {
-		return false // a named context; only images are let through so far
+		return false // a named context
 	}
 	return strings.HasPrefix(key, "context") || strings.HasPrefix(key, "input-metadata:") ||
 		strings.HasPrefix(key, "build-arg:QUOIT_") || strings.HasPrefix(key, "attest:")

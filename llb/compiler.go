@@ -31,6 +31,8 @@ type Compiled struct {
 	Reads []revision.Read
 	// Lines are those of the container file that have Reads, 0 where that is not known.
 	Lines []int
+	// Contexts are the named contexts that the graph uses, sorted by name.
+	Contexts []UsedContext
 	// Config is the image's config, BaseConfig that of its final stage's base; neither is
 	// there if there is no graph because a Memory knows the image.
 	Config     dockerspec.DockerOCIImage

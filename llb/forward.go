@@ -43,7 +43,18 @@ func (c *Compiler) forward(ctx context.Context, inner *imageClient) (*Compiled, 
 	if err != nil {
 		return nil, err
 	}
+	if err := addFolders(ctx, &req, source); err != nil {
+		return nil, err
+	}
+	for _, named := range source.Contexts {
+		if strings.HasPrefix(req.FrontendOpt["context:"+named.Name], imageScheme+aliasHost) {
+			delete(req.FrontendOpt, "context:"+named.Name) // its mark comes as an input
+		}
+	}
 	for _, m := range mentions {
+		if source.named(m.context) != nil {
+			inner.noteAlias(m.context)
+		}
 		if err := c.addSibling(ctx, &req, inner, m, platform); err != nil {
 			return nil, err
 		}

@@ -32,6 +32,7 @@ type imageClient struct {
 	mu        sync.Mutex
 	externals map[string]string
 	siblings  map[string]bool
+	aliases   map[string]bool     // named contexts that are siblings
 	onbuild   map[string][]string // by reference
 	questions []question
 	beyond    bool // it was asked for more than images that there are
@@ -52,6 +53,7 @@ func newImageClient(ctx context.Context, c *Compiler, u *unit) *imageClient {
 		opts:      opts,
 		externals: map[string]string{},
 		siblings:  map[string]bool{},
+		aliases:   map[string]bool{},
 		onbuild:   map[string][]string{},
 	}
 }
@@ -68,11 +70,11 @@ func (c *imageClient) Inputs(context.Context) (map[string]bk.State, error) {
 	return nil, nil
 }
 
-// Solve answers the only solve that a compile asks for, that of the ignore
-// file, from what is known already.
-func (c *imageClient) Solve(context.Context, client.SolveRequest) (*client.Result, error) {
+// Solve answers the only solves that a compile asks for, those of ignore
+// files, from what is known already.
+func (c *imageClient) Solve(_ context.Context, req client.SolveRequest) (*client.Result, error) {
 	res := client.NewResult()
-	res.SetRef(ignoreFile{data: c.source.IgnoreFile})
+	res.SetRef(ignoreFile{data: c.source.ignoredOf(req.Definition)})
 	return res, nil
 }
 
@@ -86,7 +88,7 @@ func (c *imageClient) ResolveImageConfig(_ context.Context, ref string, opt sour
 }
 
 func (c *imageClient) resolve(ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
-	name, ok := c.compiler.Names.Sibling(ref, c.spelling())
+	name, ok := c.sibling(ref)
 	if !ok {
 		dgst, config, err := c.compiler.Externals.Resolve(c.ctx, ref, opt)
 		if err != nil {
@@ -116,6 +118,15 @@ func (c *imageClient) resolve(ref string, opt sourceresolver.Opt) (string, diges
 		err = c.noteTriggers(name, config)
 	}
 	return siblingHost + name + ":latest", "", config, err
+}
+
+// sibling is the image of the project that a reference means, if it means one.
+func (c *imageClient) sibling(ref string) (name string, ok bool) {
+	if alias := c.source.alias(ref); alias != nil {
+		c.noteAlias(alias.Name)
+		return alias.Image, true
+	}
+	return c.compiler.Names.Sibling(ref, c.spelling())
 }
 
 // ResolveSourceMetadata says when the context's files were made, and asks BuildKit of all

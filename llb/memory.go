@@ -25,7 +25,7 @@ type Memory interface {
 
 // memorySchema is the number of [compileKey] and [remembered]. Whoever changes what either
 // of them says raises it.
-const memorySchema = 3
+const memorySchema = 4
 
 // compileKey is all that a compile depends on but for what it asks: so two of one key ask
 // the same, and if they get the same answers, say the same.
@@ -43,6 +43,7 @@ type remembered struct {
 	Asked    []question
 	Reads    []revision.Read
 	Lines    []int
+	Contexts []UsedContext
 	Remotes  []Remote
 	Args     []string
 	Recipe   string
@@ -109,7 +110,7 @@ func (c *Compiler) recall(inner *imageClient, key [sha256.Size]byte) *Compiled {
 			c.warn(inner.ctx, inner.unit, warning{r.Message, client.WarnOpts{Level: r.Level, Detail: r.Detail, URL: r.URL, Range: r.Range}})
 		}
 	}
-	return &Compiled{Reads: known.Reads, Lines: known.Lines, Remotes: known.Remotes, Args: known.Args, Recipe: known.Recipe, config: known.Config, scratch: known.Scratch}
+	return &Compiled{Reads: known.Reads, Lines: known.Lines, Contexts: known.Contexts, Remotes: known.Remotes, Args: known.Args, Recipe: known.Recipe, config: known.Config, scratch: known.Scratch}
 }
 
 // remember keeps what the compile of a unit says, if it has asked for images only.
@@ -119,7 +120,7 @@ func (c *Compiler) remember(inner *imageClient, key [sha256.Size]byte, compiled 
 		return
 	}
 	inner.mu.Lock()
-	known := remembered{Asked: inner.questions, Reads: compiled.Reads, Lines: compiled.Lines, Remotes: compiled.Remotes, Args: compiled.Args, Recipe: compiled.Recipe, Config: config, Scratch: compiled.scratch}
+	known := remembered{Asked: inner.questions, Reads: compiled.Reads, Lines: compiled.Lines, Contexts: compiled.Contexts, Remotes: compiled.Remotes, Args: compiled.Args, Recipe: compiled.Recipe, Config: config, Scratch: compiled.scratch}
 	beyond := inner.beyond
 	inner.mu.Unlock()
 	if beyond {

@@ -35,6 +35,10 @@ func (c *Compiler) mentions(inner *imageClient, platform ocispecs.Platform) ([]m
 	}
 	var mentions []mention
 	for _, place := range found.places {
+		if alias := source.named(contextOf(place.ref)); alias != nil {
+			mentions = append(mentions, aliasMention(*alias, place, platform)...)
+			continue
+		}
 		if _, stage := found.stageOf(place); stage {
 			continue
 		}
@@ -55,10 +59,29 @@ func (c *Compiler) mentions(inner *imageClient, platform ocispecs.Platform) ([]m
 	return mentions, nil
 }
 
+// aliasMention is a place that names a sibling by a named context; none for a folder.
+func aliasMention(alias NamedContext, place naming, platform ocispecs.Platform) []mention {
+	if alias.Image == "" {
+		return nil
+	}
+	if p, err := platforms.Parse(place.platform); err == nil {
+		platform = platforms.Normalize(p)
+	}
+	return []mention{{sibling: alias.Image, context: alias.Name, platform: platform}}
+}
+
 // words are the siblings whose names a file contains as words.
 func (c *Compiler) words(source Source, platform ocispecs.Platform) []mention {
 	var mentions []mention
+	for _, named := range source.Contexts {
+		if named.Image != "" && wordPattern(named.Name).Match(source.Map.Data) {
+			mentions = append(mentions, mention{sibling: named.Image, context: named.Name, platform: platform})
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Names.Images)) {
+		if source.named(name) != nil {
+			continue
+		}
 		if name == source.Name || !wordPattern(name).Match(source.Map.Data) {
 			continue
 		}

@@ -21,6 +21,7 @@ type recipe struct {
 	globals []*parser.Node   // what stands before the first FROM
 	stages  [][]*parser.Node // instructions, each stage's FROM first
 	reached []int            // stages, sorted
+	given   []int            // those that named contexts replace
 	used    map[string]bool  // arguments before the first FROM
 }
 
@@ -37,6 +38,11 @@ func recipeOf(source Source, predefined, given map[string]string, triggers []str
 		return wholeRecipe(source)
 	}
 	var text bytes.Buffer
+	for _, place := range r.found.places {
+		if place.from && slices.Contains(r.given, place.stage) {
+			fmt.Fprintf(&text, "context %q platform %q\n", stageName(r.stages[place.stage][0]), place.platform)
+		}
+	}
 	_, syntax, _, _ := parser.DetectSyntax(source.Map.Data)
 	fmt.Fprintf(&text, "stages syntax %q escape %q\n", syntax, r.file.EscapeToken)
 	for _, node := range r.globals {
@@ -83,7 +89,7 @@ func readRecipe(source Source, predefined, given map[string]string, triggers []s
 	all := map[string]string{"TARGETSTAGE": cmp.Or(source.Target, last, "default")}
 	maps.Copy(all, predefined)
 	r.found = namingsOf(file, all, given)
-	return r, r.reach(source.Target, triggers) && !r.datedByStage(given) && r.use(triggers)
+	return r, r.reach(source, triggers) && !r.datedByStage(given) && r.use(triggers)
 }
 
 func stageName(from *parser.Node) string {
@@ -94,8 +100,10 @@ func stageName(from *parser.Node) string {
 }
 
 // reach finds the stages that the target needs. An ONBUILD instruction of an image counts as
-// if it stood in the target, so that no stage is left out.
-func (r *recipe) reach(target string, triggers []string) (ok bool) {
+// if it stood in the target, so that no stage is left out. What a named context replaces
+// needs nothing.
+func (r *recipe) reach(source Source, triggers []string) (ok bool) {
+	target := source.Target
 	at, ok := len(r.stages)-1, len(r.stages) == r.found.stages
 	if target != "" && ok {
 		at, ok = r.found.byName[strings.ToLower(target)]
@@ -125,6 +133,9 @@ func (r *recipe) reach(target string, triggers []string) (ok bool) {
 			continue
 		}
 		seen[stage] = true
+		if source.named(stageName(r.stages[stage][0])) != nil {
+			continue
+		}
 		for _, place := range r.found.places {
 			if place.stage != stage {
 				continue
@@ -134,7 +145,13 @@ func (r *recipe) reach(target string, triggers []string) (ok bool) {
 			}
 		}
 	}
-	r.reached = slices.Sorted(maps.Keys(seen))
+	for _, stage := range slices.Sorted(maps.Keys(seen)) {
+		if source.named(stageName(r.stages[stage][0])) == nil {
+			r.reached = append(r.reached, stage)
+		} else {
+			r.given = append(r.given, stage)
+		}
+	}
 	return true
 }
 

@@ -83,14 +83,14 @@ func (n Names) suggest(ref string, err error) error {
 	return err
 }
 
-// readsOf lists what a compiled image reads of its context, and the line of the container
+// readsOf lists what a compiled image reads of a context, and the line of the container
 // file that has each read first, 0 where that is not known.
-func readsOf(def *pb.Definition) (reads []revision.Read, lines []int, err error) {
-	if reads, err = revision.Reads(def, IsContext); err != nil {
+func readsOf(def *pb.Definition, isContext func(*pb.SourceOp) bool) (reads []revision.Read, lines []int, err error) {
+	if reads, err = revision.Reads(def, isContext); err != nil {
 		return nil, nil, err
 	}
 	lines = make([]int, len(reads))
-	err = revision.EachRead(def, IsContext, func(op string, of []revision.Read) {
+	err = revision.EachRead(def, isContext, func(op string, of []revision.Read) {
 		line := 0
 		for _, location := range def.GetSource().GetLocations()[op].GetLocations() {
 			if ranges := location.GetRanges(); len(ranges) > 0 {

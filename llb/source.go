@@ -38,6 +38,8 @@ type Source struct {
 	// patterns.
 	IgnoreFile []byte
 	Ignore     []string
+	// Contexts are what other names mean in the container file, sorted by name.
+	Contexts []NamedContext
 	// Target is the stage to build, "" for the last.
 	Target string
 	// Args are the build arguments with a value.

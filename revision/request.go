@@ -1,6 +1,8 @@
 package revision
 
 import (
+	"strings"
+
 	"github.com/opencontainers/go-digest"
 
 	"github.com/quoitbuild/quoit/overlay"
@@ -30,6 +32,7 @@ type Request struct {
 
 // ImageInputs is one image's part of a Request.
 type ImageInputs struct {
+	// Name is the image's, or IMAGE:CONTEXT for a named context of it that is a folder.
 	Name string `json:"name"`
 	// Project is where in the tree the project is, "" for the tree itself.
 	Project string `json:"project,omitempty"`
@@ -42,6 +45,12 @@ type ImageInputs struct {
 	Reads  []Read   `json:"reads"`
 	// Overlays says that the places where these files name images are wanted.
 	Overlays bool `json:"overlays,omitempty"`
+}
+
+// Of returns the image, and its named context, "" for its own.
+func (in ImageInputs) Of() (image, context string) {
+	image, context, _ = strings.Cut(in.Name, ":")
+	return image, context
 }
 
 // Response is the answer to a Request: a digest per image of all that it reads.
@@ -84,6 +93,9 @@ type Inputs struct {
 	Args map[string]string
 	// Tree is the digest of what the image reads of its context, by the same scheme.
 	Tree digest.Digest
+	// Contexts say by name what the named contexts are that it uses: an image, or the
+	// digest of what it reads of a folder.
+	Contexts map[string]string
 }
 
 func digestOf(data []byte) string { return digest.FromBytes(data).String() }

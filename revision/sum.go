@@ -23,6 +23,10 @@ func Sum(in Inputs) string {
 		h.text(in.Args[name])
 	}
 	h.text(in.Tree.String())
+	for _, name := range slices.Sorted(maps.Keys(in.Contexts)) { // most images have none
+		h.text(name)
+		h.text(in.Contexts[name])
+	}
 	return h.digest().String()
 }
 

@@ -35,6 +35,7 @@ func TestFrozenRevisions(t *testing.T) {
 		{"a folder as context", ImageInputs{Context: "sub", Reads: []Read{everything}}, Inputs{ContainerFile: file}, [2]string{"sha256:6c9370a377948f2b6b11d431c2a134b572e1d94ecf0aecfb4d9c090b0037d371", "sha256:206552c410dcad4d1684c5aafa2c35ff633b7453757ea8d24e6fd9b3e521e68a"}},
 		{"an ignore file", ImageInputs{Ignore: []string{"*", "!sub"}, Reads: []Read{everything}}, Inputs{ContainerFile: file, Target: "run", Args: map[string]string{"A": "1"}},
 			[2]string{"sha256:3941ae93a944be146c123e29062b3aba46f104b9f3e1ff328e7054868fe9b8d8", "sha256:ecf1a93ae79f255fad831f570f42a7de44890b4b48e40d298384e630563357f2"}},
+		{"named contexts", ImageInputs{}, Inputs{ContainerFile: file, Contexts: map[string]string{"base": "image base-java", "assets": EmptyTree(Scheme).String()}}, [2]string{"sha256:1dccf05cadf27526d7a09b557d2b5d9bde35ce145c0b43ffdd39e02e1e16de3c", "sha256:4946f2cbce08c82dc7ec65147d0d08132ba693a6d3752a2ac504dfdcbfd09fa7"}},
 		{"permission bits", ImageInputs{Root: true, Reads: []Read{everything}}, Inputs{}, [2]string{"sha256:868d87abc5cd67dfe9028c1bad83fc8237512cdd1b8743e8d7c3454c36aed649", "sha256:1d2f2b18d4a73914ee9d97202b42a136f719d5e537170ecc03f04157f84acc1a"}},
 		{"permission bits that a copy sets", ImageInputs{Root: true, Reads: []Read{{Path: "/", Chmod: true}}}, Inputs{}, [2]string{"sha256:868d87abc5cd67dfe9028c1bad83fc8237512cdd1b8743e8d7c3454c36aed649", "sha256:cc6cf21a0863d5d91551d9afbe2cfec424ccabcdc88a3a727373f69870ba3cc3"}},
 	} {
@@ -81,6 +82,10 @@ func TestSum(t *testing.T) {
 		"two arguments":           {Args: map[string]string{"a": "", "b": ""}},
 		"tree":                    {Tree: EmptyTree(Scheme)},
 		"tree in place of target": {Target: EmptyTree(Scheme).String()},
+		"image under a name":      {Contexts: map[string]string{"a": "image b"}},
+		"another image":           {Contexts: map[string]string{"a": "image c"}},
+		"another name":            {Contexts: map[string]string{"b": "image b"}},
+		"folder under a name":     {Contexts: map[string]string{"a": EmptyTree(Scheme).String()}},
 	} {
 		sum := Sum(in)
 		if other, ok := sums[sum]; ok {

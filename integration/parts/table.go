@@ -115,6 +115,7 @@ var parts = []part{
 			TestManyImages
 			TestMoreImagesThanABuildExports
 			TestNamedContexts
+			TestNamedContextsAreBuiltAsStockBuildsThem
 			TestNamesThatAreNoText
 			TestOnlyWhatIsReadIsSent
 			TestOnlyWhatIsReadIsSentByAStockClient

@@ -33,11 +33,11 @@ func TestNamedContexts(t *testing.T) {
 		{name: "an image without layers", file: "FROM empty\nCOPY x /", siblings: []string{"nothing"}, used: []string{"empty"}},
 		{name: "ONBUILD", file: "FROM triggers\nCOPY x /", siblings: []string{"triggers"}, used: []string{"files"}, reads: []string{"/t"}},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			compiler := newCompiler(map[string]string{
-				"api": c.file, "base": "FROM scratch\nENV A=1\nCOPY b /\n", "nothing": "FROM scratch\nENV A=1\n",
-				"triggers": "FROM scratch\nCOPY x /\nONBUILD COPY --from=files t /\n",
-			})
+		files := map[string]string{
+			"api": c.file, "base": "FROM scratch\nENV A=1\nCOPY b /\n", "nothing": "FROM scratch\nENV A=1\n",
+			"triggers": "FROM scratch\nCOPY x /\nONBUILD COPY --from=files t /\n",
+		}
+		check := func(t *testing.T, compiler *Compiler, lines bool) {
 			api := compiler.Sources["api"]
 			api.Contexts = contexts
 			compiler.Sources["api"] = api
@@ -48,7 +48,7 @@ func TestNamedContexts(t *testing.T) {
 				used = append(used, u.Name)
 				for i, read := range u.Reads {
 					reads = append(reads, read.Path)
-					if u.Lines[i] == 0 {
+					if lines && u.Lines[i] == 0 {
 						t.Errorf("%s has no line", read.Path)
 					}
 				}
@@ -72,6 +72,15 @@ func TestNamedContexts(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantNoMarks(t, built)
+		}
+		t.Run(c.name, func(t *testing.T) { check(t, newCompiler(files), true) })
+		if c.name == "in a stage that is not reached" || c.name == "an image without layers" {
+			continue // another frontend is told of all that the file names, and BuildKit takes no input that is nothing
+		}
+		t.Run(c.name+", another frontend", func(t *testing.T) {
+			files["api"] = foreign + c.file
+			compiler, _ := newForeign(t, files)
+			check(t, compiler, false)
 		})
 	}
 }

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io/fs"
+	"maps"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
@@ -18,11 +21,54 @@ import (
 	"github.com/quoitbuild/quoit/revision"
 )
 
+// imageContext begins what a named context is that the command line makes an image, and
+// folderContext what it makes a folder of the project.
+const (
+	imageContext  = "docker-image://"
+	folderContext = "./"
+)
+
+// FolderContext is a folder of the project, a slash path in it, as [Options.Contexts] has it.
+func FolderContext(folder string) string { return folderContext + path.Clean(folder) }
+
+// checkContexts refuses named contexts that a build would have to ignore: what
+// is in them is in no revision. Those that are images count as externals.
+func checkContexts(m *manifest.Manifest, contexts map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(contexts)) {
+		if _, sibling := m.Image(name); sibling {
+			return fmt.Errorf("the named context %s has the name of an image of %s: choose another name", name, m.Project)
+		}
+		value := contexts[name]
+		folder, isFolder := strings.CutPrefix(value, folderContext)
+		switch {
+		case isFolder && !fs.ValidPath(folder):
+			return fmt.Errorf("the named context %s: %s is not a folder of the project", name, value)
+		case !isFolder && !strings.HasPrefix(value, imageContext):
+			return fmt.Errorf("the named context %s is neither an image (docker-image://…) nor a folder of the project: name a folder in the manifest, "+
+				"contexts: {%s: ./FOLDER}, or build with quoit build --build-context %s=FOLDER", name, name, name)
+		}
+	}
+	return nil
+}
+
+// contextsOf are an image's named contexts: the manifest's, and before these the folders of
+// the command line, whose images are the compiler's own.
+func (d declared) contextsOf(image manifest.Image) []manifest.NamedContext {
+	all := slices.DeleteFunc(slices.Clone(image.Contexts), func(c manifest.NamedContext) bool { return d.given[c.Name] != "" })
+	for name, value := range d.given {
+		if folder, ok := strings.CutPrefix(value, folderContext); ok {
+			all = append(all, manifest.NamedContext{Name: name, Folder: folder})
+		}
+	}
+	slices.SortFunc(all, func(a, b manifest.NamedContext) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
 // readContexts reads the ignore files of an image's named contexts. As BuildKit has it, that
 // is the one in the folder and no other.
-func readContexts(ctx context.Context, files *controlFiles, image manifest.Image) ([]llb.NamedContext, *diag.Diagnostic, error) {
+func (d declared) readContexts(ctx context.Context, files *controlFiles, image manifest.Image) ([]llb.NamedContext, *diag.Diagnostic, error) {
 	var all []llb.NamedContext
-	for _, c := range image.Contexts {
+	for _, c := range d.contextsOf(image) {
 		named := llb.NamedContext{Name: c.Name, Image: c.Image, Folder: c.Folder}
 		if c.Folder != "" {
 			file := path.Join(c.Folder, ignoreName)

@@ -153,3 +153,28 @@ func TestNamedContextsThatAreNotUsed(t *testing.T) {
 		t.Errorf("warnings: %q", w.Warnings())
 	}
 }
+
+// A folder that the command line names counts for every image, before what the manifest says.
+func TestNamedContextsOfTheCommandLine(t *testing.T) {
+	w := newWorld(t, garage)
+	w.write("other/Dockerfile", "FROM busybox AS assets\nFROM scratch\nCOPY --from=assets css /\n")
+	o := Options{Contexts: map[string]string{"assets": FolderContext("web/given")}}
+	w.write("web/given/css", "css")
+	w.write("web/given/log", "log")
+	w.write("web/given/.dockerignore", "log\n")
+	wantChanges(t, changes(w.publish(o)), "api 0.1.0 new", "base-java 0.1.0 new", "deploy 0.1.0 new", "other 0.1.0 new")
+	w.write("web/assets/css", "what the manifest names")
+	w.write("web/given/log", "ignored")
+	wantChanges(t, changes(w.publish(o)), "api 0.1.0", "base-java 0.1.0", "deploy 0.1.0", "other 0.1.0")
+	w.write("web/given/css", "changed")
+	wantChanges(t, changes(w.publish(o)), "api 0.1.1 revision", "base-java 0.1.0", "deploy 0.1.1 release", "other 0.1.1 revision")
+	w.fails(Options{Contexts: map[string]string{"assets": FolderContext("web/none")}}, "image api: there is no folder web/none", "image other: there is no css in the context web/none")
+	here, err := w.local(o)
+	w.must(err)
+	_, there := w.build(o)
+	if diff := cmp.Diff(there.Images, here.Images); diff != "" {
+		t.Errorf("the plan (-in BuildKit +here):\n%s", diff)
+	}
+	wantChanges(t, changes(w.publish(Options{Contexts: map[string]string{"assets": "docker-image://busybox"}})),
+		"api 0.1.2 revision external", "base-java 0.1.0", "deploy 0.1.2 release", "other 0.1.2 revision external")
+}

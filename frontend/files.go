@@ -92,7 +92,7 @@ func (d declared) controlFiles() []string {
 			paths[file], paths[file+ignoreName] = true, true
 		}
 		paths[path.Join(image.Context, ignoreName)] = true
-		for _, c := range image.Contexts {
+		for _, c := range d.contextsOf(image) {
 			if c.Folder != "" {
 				paths[path.Join(c.Folder, ignoreName)] = true
 			}
@@ -136,7 +136,7 @@ func (d declared) readImage(ctx context.Context, files *controlFiles, image mani
 	if problem := brokenPattern(ignoreFile, source.IgnoreFile); problem != nil {
 		return source, problem, nil
 	}
-	if source.Contexts, problem, err = readContexts(ctx, files, image); err != nil || problem != nil {
+	if source.Contexts, problem, err = d.readContexts(ctx, files, image); err != nil || problem != nil {
 		return source, problem, err
 	}
 	source.Platforms, err = imagePlatforms(image, byDefault)

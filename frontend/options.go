@@ -66,7 +66,8 @@ type Options struct {
 	// Default is the platform of images whose manifest says none; "": the builder's first.
 	Default string
 	// Args are the build arguments that are not Quoit's own, Labels are for every
-	// image, Contexts are named contexts, Attestations are parameters by kind.
+	// image, Attestations are parameters by kind. Contexts are named contexts of every image,
+	// each an image, docker-image://REFERENCE, or a folder by [FolderContext].
 	Args, Labels, Contexts, Attestations map[string]string
 	// Source and Commit are where the project's files come from, "" if unknown.
 	Source, Commit string

@@ -4,9 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 
 	bk "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerui"
@@ -31,6 +28,7 @@ type declared struct {
 	written  string           // the registry as the manifest names it
 	ring     string           // that is built against, or [versioning.None]
 	at       place
+	given    map[string]string // see [Options.Contexts]
 }
 
 // place is where the project's files are.
@@ -82,7 +80,7 @@ func readManifest(ctx context.Context, r run) (declared, error) {
 			Range:  []*pb.Range{pbRange(warning.Range)},
 		})
 	}
-	return declared{manifest: m, source: source, written: written.Registry, ring: cmp.Or(r.opts.Ring, m.Rings[0]), at: at}, r.opts.check(m)
+	return declared{manifest: m, source: source, written: written.Registry, ring: cmp.Or(r.opts.Ring, m.Rings[0]), at: at, given: r.opts.Contexts}, r.opts.check(m)
 }
 
 // own is an image's context, of a client that sends no more than what is read.
@@ -122,20 +120,6 @@ func didYouMean(word string, among []string) string {
 		return fmt.Sprintf("; did you mean %q?", near)
 	}
 	return ""
-}
-
-// checkContexts refuses named contexts that a build would have to ignore: what
-// is in them is in no revision. Those that are images count as externals.
-func checkContexts(m *manifest.Manifest, contexts map[string]string) error {
-	for _, name := range slices.Sorted(maps.Keys(contexts)) {
-		if _, sibling := m.Image(name); sibling {
-			return fmt.Errorf("the named context %s has the name of an image of %s: choose another name", name, m.Project)
-		}
-		if !strings.HasPrefix(contexts[name], "docker-image://") {
-			return fmt.Errorf("the named context %s: only images (docker-image://…) are supported; name a folder of the project in the manifest: contexts: {%s: ./FOLDER}", name, name)
-		}
-	}
-	return nil
 }
 
 // names tells siblings from externals, also where the registry of the manifest

@@ -95,6 +95,14 @@ func TestNamedContextsAreBuiltAsStockBuildsThem(t *testing.T) {
 			t.Errorf("stock has no %s", file)
 		}
 	}
+	write(t, dir, "given/dir/x", "x")
+	write(t, dir, "given/link", "in the place of a link")
+	mustQuoit(t, dir, "build", "--push", "--ring", "developers", "--build-context", "assets=given")
+	second := versions(t, prefix, "developers")
+	if got := string(extract(t, prefix+"/s000:"+second["s000"], "/assets/link")); got != "in the place of a link" || second["base"] != first["base"] {
+		t.Errorf("the image has %q, versions are %v", got, second)
+	}
+	first = publish(t, dir, prefix, "developers")
 	write(t, dir, "shared/assets/dir/x", "edited")
 	if diff := cmp.Diff([]string{"s000", "deploy"}, plan(t, dir).Changed()); diff != "" {
 		t.Errorf("changed (-want +got):\n%s", diff)

@@ -212,7 +212,8 @@ func (c *Compiler) warn(ctx context.Context, u *unit, w warning) {
 func innerOptions(outer map[string]string, source Source) map[string]string {
 	opts := map[string]string{}
 	for key, value := range outer {
-		if !onlyOuter(key) {
+		ours := strings.HasPrefix(key, "context:") && !strings.HasPrefix(value, imageScheme) // it is among the source's
+		if !onlyOuter(key) && !ours {
 			opts[key] = value
 		}
 	}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -65,6 +67,7 @@ type planFlags struct {
 	pull      bool
 	noCache   bool
 	args      []string
+	contexts  []string
 	labels    []string
 	platforms []string
 	syntax    []string
@@ -87,6 +90,7 @@ func (f *planFlags) register(flags *pflag.FlagSet) {
 // registerGraph registers those that decide which images need which.
 func (f *planFlags) registerGraph(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.args, "build-arg", nil, "a build argument, NAME=VALUE or NAME to take it from the environment")
+	flags.StringArrayVar(&f.contexts, "build-context", nil, "what a name means in container files, before stages and images of it: NAME=FOLDER of the project, or NAME=docker-image://REFERENCE")
 	flags.StringSliceVar(&f.syntax, "allow-syntax", nil, "frontends that the manifest and container files may name in a syntax line, as repositories with * for any part of a name; Docker's and quoit's always (default $QUOIT_ALLOW_SYNTAX, or all)")
 	f.flags = flags
 }
@@ -121,6 +125,10 @@ func (f *planFlags) options(ctx context.Context, project projectFlags, m *manife
 			o.Args[name] = value
 		}
 	}
+	var err error
+	if o.Contexts, err = f.namedContexts(project.dir); err != nil {
+		return o, err
+	}
 	for _, pair := range f.labels {
 		key, value, ok := strings.Cut(pair, "=")
 		if !ok || key == "" {
@@ -136,6 +144,53 @@ func (f *planFlags) options(ctx context.Context, project projectFlags, m *manife
 		o.Args[frontend.ArgEpoch] = seconds
 	}
 	return o, nil
+}
+
+// namedContexts are those that the flags mean, for a project in a folder.
+func (f *planFlags) namedContexts(dir string) (map[string]string, error) {
+	all := map[string]string{}
+	for _, pair := range f.contexts {
+		key, value, _ := strings.Cut(pair, "=")
+		name, err := manifest.ContextName(key)
+		if err != nil || value == "" {
+			return nil, usagef("--build-context %s: write NAME=FOLDER, or NAME=docker-image://REFERENCE", pair)
+		}
+		switch {
+		case strings.HasPrefix(value, "docker-image://"):
+			all[name] = value
+		case strings.Contains(value, "://"), strings.HasPrefix(value, "git@"):
+			return nil, usagef("--build-context %s: it is no folder of the project and no docker-image://REFERENCE: ADD it in the container file, or copy it into the project", pair)
+		default:
+			folder, err := folderOf(dir, value)
+			if err != nil {
+				return nil, usagef("--build-context %s: %w", pair, err)
+			}
+			all[name] = frontend.FolderContext(folder)
+		}
+	}
+	return all, nil
+}
+
+// folderOf is a folder as a slash path in a project's.
+func folderOf(project, folder string) (string, error) {
+	var paths [2]string
+	for i, name := range []string{project, folder} {
+		resolved, err := filepath.EvalSymlinks(name)
+		if err == nil {
+			paths[i], err = filepath.Abs(resolved)
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	inside, err := filepath.Rel(paths[0], paths[1])
+	if err != nil || !filepath.IsLocal(inside) {
+		return "", errors.New("the folder is outside of the project, and only what is in it counts in revisions: copy it into the project")
+	}
+	if info, err := os.Stat(paths[1]); err != nil || !info.IsDir() {
+		return "", errors.New("it is not a folder")
+	}
+	return filepath.ToSlash(inside), nil
 }
 
 // allowSyntax is the list that is given, nil for none. A variable that is set to nothing

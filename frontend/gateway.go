@@ -204,6 +204,11 @@ func (g gateway) hashIn(ctx context.Context, req revision.Request, mounts ...bk.
 		return res, err
 	}
 	request := bk.Scratch().File(bk.Mkfile(requestFile, 0o444, data), dockerui.WithInternalName("what the images read"))
+	if g.host.Sent != nil || g.opts.Export || g.opts.NoCache {
+		// BuildKit's cache does not tell the permissions of folders apart, and what it
+		// remembers must not differ from the plan that was made where the project lies.
+		mounts = append(mounts, bk.IgnoreCache)
+	}
 	// The runner is a mount, as BuildKit knows those by their contents, and a
 	// local source in the place of the root by its session.
 	step := bk.Scratch().Run(append(mounts,

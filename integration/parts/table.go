@@ -102,6 +102,7 @@ var parts = []part{
 		some("./integration", `
 			TestAFileThatBuildKitTakesForTheOldOne
 			TestAFileThatMovesDuringTheBuild
+			TestAFolderGetsOtherPermissions
 			TestAnEditDuringTheBuild
 			TestAStageGetsWhatItReads
 			TestAttestations

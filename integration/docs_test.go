@@ -33,6 +33,7 @@ var documented = map[string]struct {
 	"A release in a ring": {"release in a ring", reflect.TypeFor[versioning.Held]()},
 	"An image":            {"image", reflect.TypeFor[versioning.ImagePlan]()},
 	"A reason":            {"reason", reflect.TypeFor[versioning.Reason]()},
+	"A changed path":      {"changed path", reflect.TypeFor[versioning.Path]()},
 	"An external":         {"external", reflect.TypeFor[versioning.External]()},
 	"A parent":            {"parent", reflect.TypeFor[versioning.Parent]()},
 	"What was published":  {"publication", reflect.TypeFor[store.Outcome]()},

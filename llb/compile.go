@@ -108,8 +108,8 @@ func (c *Compiler) dockerfile(ctx context.Context, inner *imageClient) (*Compile
 	}
 	compiled := &Compiled{
 		Config: *res.Image, BaseConfig: res.BaseImage, Args: args, Epoch: res.Epoch,
-		Recipe: recipeOf(source, platformArgs(c.builder(source), platform), ui.BuildArgs, inner.triggers()),
 	}
+	compiled.Recipe, compiled.Extent = recipeOf(source, platformArgs(c.builder(source), platform), ui.BuildArgs, inner.triggers())
 	if len(def.Def) > 0 {
 		compiled.Definition = def.ToPB()
 	}

@@ -52,6 +52,8 @@ type Compiled struct {
 	// comments nor stages that the target does not reach are part of it. Of another
 	// frontend's file it is the whole.
 	Recipe string
+	// Extent is how much of the file that is; nil: all of it.
+	Extent *Extent
 	// Epoch is SOURCE_DATE_EPOCH, if given.
 	Epoch *time.Time
 

@@ -47,6 +47,7 @@ type remembered struct {
 	Remotes  []Remote
 	Args     []string
 	Recipe   string
+	Extent   *Extent
 	Config   json.RawMessage
 	Scratch  bool // it has no graph
 	Warnings []remark
@@ -110,7 +111,7 @@ func (c *Compiler) recall(inner *imageClient, key [sha256.Size]byte) *Compiled {
 			c.warn(inner.ctx, inner.unit, warning{r.Message, client.WarnOpts{Level: r.Level, Detail: r.Detail, URL: r.URL, Range: r.Range}})
 		}
 	}
-	return &Compiled{Reads: known.Reads, Lines: known.Lines, Contexts: known.Contexts, Remotes: known.Remotes, Args: known.Args, Recipe: known.Recipe, config: known.Config, scratch: known.Scratch}
+	return &Compiled{Reads: known.Reads, Lines: known.Lines, Contexts: known.Contexts, Remotes: known.Remotes, Args: known.Args, Recipe: known.Recipe, Extent: known.Extent, config: known.Config, scratch: known.Scratch}
 }
 
 // remember keeps what the compile of a unit says, if it has asked for images only.
@@ -120,7 +121,7 @@ func (c *Compiler) remember(inner *imageClient, key [sha256.Size]byte, compiled 
 		return
 	}
 	inner.mu.Lock()
-	known := remembered{Asked: inner.questions, Reads: compiled.Reads, Lines: compiled.Lines, Contexts: compiled.Contexts, Remotes: compiled.Remotes, Args: compiled.Args, Recipe: compiled.Recipe, Config: config, Scratch: compiled.scratch}
+	known := remembered{Asked: inner.questions, Reads: compiled.Reads, Lines: compiled.Lines, Contexts: compiled.Contexts, Remotes: compiled.Remotes, Args: compiled.Args, Recipe: compiled.Recipe, Extent: compiled.Extent, Config: config, Scratch: compiled.scratch}
 	beyond := inner.beyond
 	inner.mu.Unlock()
 	if beyond {

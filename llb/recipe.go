@@ -12,6 +12,8 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/command"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/quoitbuild/quoit/account"
 )
 
 // recipe is what an image is made from of its container file, for one platform.
@@ -31,11 +33,12 @@ type recipe struct {
 // Comments, blank lines and other stages are no part of it, nor is the directive check,
 // which decides which advice is given. Predefined are the arguments of the platform, given
 // those that have a value, and triggers the ONBUILD instructions of all images that the file
-// builds on. Where the stages cannot be told, the digest is that of the whole file.
-func recipeOf(source Source, predefined, given map[string]string, triggers []string) string {
+// builds on. Where the stages cannot be told, the digest is that of the whole file, and there
+// is no extent.
+func recipeOf(source Source, predefined, given map[string]string, triggers []string) (string, *Extent) {
 	r, told := readRecipe(source, predefined, given, triggers)
 	if !told {
-		return wholeRecipe(source)
+		return wholeRecipe(source), nil
 	}
 	var text bytes.Buffer
 	for _, place := range r.found.places {
@@ -59,7 +62,62 @@ func recipeOf(source Source, predefined, given map[string]string, triggers []str
 			text.WriteByte('\n')
 		}
 	}
-	return digest.FromBytes(text.Bytes()).String()
+	return digest.FromBytes(text.Bytes()).String(), &Extent{r.reached, slices.Sorted(maps.Keys(r.used))}
+}
+
+// Extent is how much of a container file counts: stages by their places in it, and
+// arguments before the first one, by name.
+type Extent struct {
+	Stages  []int
+	Globals []string
+}
+
+// Steps are what counts of an image's container file, on any of the platforms for which it
+// was compiled.
+func Steps(compiled []*Compiled) []account.Step {
+	data := compiled[0].Source.Map.Data
+	file, err := parser.Parse(bytes.NewReader(data))
+	whole := []account.Step{{Line: 1, Keyword: "FILE", Digest: digest.FromBytes(data).String()}}
+	if err != nil {
+		return whole
+	}
+	_, syntax, _, _ := parser.DetectSyntax(data)
+	steps := []account.Step{{Line: 1, Keyword: "SYNTAX", Digest: digest.FromString(fmt.Sprintf("%q %q", syntax, file.EscapeToken)).String()}}
+	stages, globals := map[int]bool{}, map[string]bool{}
+	for _, c := range compiled {
+		if c.Extent == nil {
+			return whole
+		}
+		for _, stage := range c.Extent.Stages {
+			stages[stage] = true
+		}
+		for _, name := range c.Extent.Globals {
+			globals[name] = true
+		}
+	}
+	stage, name := -1, ""
+	for _, node := range file.AST.Children {
+		if strings.EqualFold(node.Value, command.From) {
+			stage++
+			name = cmp.Or(stageName(node), strconv.Itoa(stage))
+		}
+		if stage >= 0 && !stages[stage] || stage < 0 && !declaresOneOf(node, globals) {
+			continue
+		}
+		var text bytes.Buffer
+		writeInstruction(&text, node)
+		steps = append(steps, account.Step{Stage: name, Line: node.StartLine, Keyword: strings.ToUpper(node.Value), Digest: digest.FromBytes(text.Bytes()).String()})
+	}
+	return steps
+}
+
+func declaresOneOf(node *parser.Node, names map[string]bool) bool {
+	for word := node.Next; word != nil; word = word.Next {
+		if name, _, _ := strings.Cut(word.Value, "="); names[name] {
+			return true
+		}
+	}
+	return false
 }
 
 // wholeRecipe is the digest of a file in a language that only its own frontend knows.

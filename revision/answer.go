@@ -3,6 +3,7 @@ package revision
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 )
@@ -32,10 +33,13 @@ func Answer(ctx context.Context, tree Tree, req Request) (Response, error) {
 	if err != nil {
 		return Response{}, err
 	}
-	res := Response{Scheme: req.Scheme, Trees: make(map[string]digest.Digest, len(req.Images))}
+	res := Response{Scheme: req.Scheme, Trees: make(map[string]digest.Digest, len(req.Images)), trees: map[string]imageTree{}}
 	for i, in := range req.Images {
 		read := trees[of[i]]
-		res.Trees[in.Name] = sums[of[i]]
+		res.Trees[in.Name], res.trees[in.Name] = sums[of[i]], read
+		if slices.Contains(req.List, in.Name) {
+			res.Lists = with(res.Lists, in.Name, read.list())
+		}
 		if read.linked {
 			res.Links = with(res.Links, in.Name, read.context)
 		}

@@ -28,6 +28,8 @@ type Request struct {
 	Images []ImageInputs `json:"images"`
 	// Beyond asks for [Response.Beyond].
 	Beyond bool `json:"beyond,omitempty"`
+	// List names the images for which [Response.Lists] is wanted.
+	List []string `json:"list,omitempty"`
 }
 
 // ImageInputs is one image's part of a Request.
@@ -75,6 +77,10 @@ type Response struct {
 	// Problems says by image why its tree cannot be read: a link that leads to
 	// itself, for instance. Such an image has no entry in Trees.
 	Problems map[string]string `json:"problems,omitempty"`
+	// Lists has by image what it reads; see [Response.List].
+	Lists map[string][]Entry `json:"lists,omitempty"`
+
+	trees map[string]imageTree // in the process that has answered
 }
 
 // EmptyTree is the digest of an image that reads nothing of its context, by a scheme.

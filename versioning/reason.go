@@ -9,24 +9,75 @@ type Reason struct {
 	Subject string `json:"subject,omitempty"` // what it is about: an image, an external, a platform
 	From    string `json:"from,omitempty"`    // what that was; "" if it was not there
 	To      string `json:"to,omitempty"`      // what it is now; "" if it is gone
+	Paths   []Path `json:"paths,omitempty"`   // the files that differ, at most MaxPaths
+	More    int    `json:"more,omitempty"`    // how many more there are that are not listed
 	Detail  string `json:"detail"`            // for people, one line, made of the rest
 }
+
+// MaxPaths is how many paths a reason has.
+const MaxPaths = 100
+
+// Path is a file of the project that is not as it was.
+type Path struct {
+	Path   string `json:"path"`
+	Change string `json:"change"`         // one of the constants below
+	From   string `json:"from,omitempty"` // the mode, or where the link led
+	To     string `json:"to,omitempty"`
+}
+
+// The kinds of changes of a file.
+const (
+	PathAdded   = "added"
+	PathRemoved = "removed"
+	PathChanged = "changed" // its contents, or what it is
+	PathMode    = "mode"    // nothing but its permission bits
+	PathLink    = "link"    // where it leads
+	PathUnknown = "unknown" // its contents are not kept, so nobody can tell
+)
 
 // The kinds of reasons, in the order in which an image's are listed. Those of
 // one kind are in the order of the names that they are about.
 const (
-	ReasonNew        = "new"        // no current version
-	ReasonRevision   = "revision"   // its sources differ
-	ReasonDependency = "dependency" // an image that it is made from has another version
-	ReasonExternal   = "external"   // an external that it reads has another digest
-	ReasonPlatform   = "platform"   // a platform of the manifest is missing
-	ReasonFloor      = "floor"      // the manifest's version: is above its own
-	ReasonMajor      = "major"      // a major was asked for
-	ReasonRebuild    = "rebuild"    // a rebuild was asked for
-	ReasonRelease    = "release"    // root image: an image or external was added, removed or changed
-	ReasonMerge      = "merge"      // root image: the release contains another one
-	ReasonStateless  = "stateless"  // everything is built, because no state is read
+	ReasonNew         = "new"         // no current version
+	ReasonRevision    = "revision"    // its sources differ: files, if nothing else is known
+	ReasonInstruction = "instruction" // its sources differ, in an instruction that counts
+	ReasonTarget      = "target"      // another stage is built
+	ReasonArgument    = "argument"    // a build argument has another value
+	ReasonDependency  = "dependency"  // an image that it is made from has another version
+	ReasonExternal    = "external"    // an external that it reads has another digest
+	ReasonPlatform    = "platform"    // a platform of the manifest is missing
+	ReasonFloor       = "floor"       // the manifest's version: is above its own
+	ReasonMajor       = "major"       // a major was asked for
+	ReasonRebuild     = "rebuild"     // a rebuild was asked for
+	ReasonRelease     = "release"     // root image: an image or external was added, removed or changed
+	ReasonMerge       = "merge"       // root image: the release contains another one
+	ReasonStateless   = "stateless"   // everything is built, because no state is read
 )
+
+// Specify puts reasons that name what has changed of an image's sources in the place of the
+// one that only says that they have. Without any, and of an image that has no such reason,
+// nothing changes.
+func (p *Plan) Specify(image string, reasons []Reason) {
+	for i := range p.Images {
+		if p.Images[i].Name != image || len(reasons) == 0 {
+			continue
+		}
+		var all []Reason
+		for _, reason := range p.Images[i].Reasons {
+			if reason.Kind != ReasonRevision {
+				all = append(all, reason)
+				continue
+			}
+			for _, one := range reasons {
+				if one.Kind == ReasonRevision {
+					one.From, one.To = reason.From, reason.To
+				}
+				all = append(all, one.told())
+			}
+		}
+		p.Images[i].Reasons = all
+	}
+}
 
 // past is what is known of an image before this build.
 type past struct {

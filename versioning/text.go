@@ -5,6 +5,8 @@ import (
 	"path"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/quoitbuild/quoit/internal/show"
 )
 
 // What is longer than this is cut in the text; the JSON form has all of it.
@@ -110,8 +112,11 @@ func (p Plan) Explain(name string) string {
 	default:
 		fmt.Fprintf(&b, "%s: %s %s is unchanged\n", p.Ring, image.Name, image.Version)
 	}
-	for _, line := range image.because(0) {
+	for i, line := range image.because(0) {
 		fmt.Fprintf(&b, "  %s\n", line)
+		if i < len(image.Reasons) {
+			image.Reasons[i].writePaths(&b)
+		}
 	}
 	var needs []string
 	for _, need := range sortedKeys(image.Dependencies) {
@@ -121,6 +126,19 @@ func (p Plan) Explain(name string) string {
 		return b.String() + "needs no other image"
 	}
 	return b.String() + "needs " + strings.Join(needs, ", ")
+}
+
+// writePaths lists the files that the reason's sentence only counts.
+func (r Reason) writePaths(b *strings.Builder) {
+	if len(r.Paths) < 2 {
+		return
+	}
+	for _, path := range r.Paths[1:] {
+		fmt.Fprintf(b, "    %s\n", show.Line(path.String()))
+	}
+	if r.More > 0 {
+		fmt.Fprintf(b, "    and %d more\n", r.More)
+	}
 }
 
 // writeRest lists the unchanged images.

@@ -1,6 +1,7 @@
 package versioning
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -9,7 +10,7 @@ import (
 
 // told is the reason with its detail.
 func (r Reason) told() Reason {
-	r.Detail = r.sentence()
+	r.Detail = show.Line(r.sentence())
 	return r
 }
 
@@ -21,7 +22,16 @@ func (r Reason) sentence() string {
 			return "welcome back, its last version was " + r.From
 		}
 		return "first version, welcome aboard"
+	case ReasonInstruction:
+		return more(r.instruction(), r.More)
+	case ReasonTarget:
+		return fmt.Sprintf("target %s → %s", cmp.Or(r.From, "(the last stage)"), cmp.Or(r.To, "(the last stage)"))
+	case ReasonArgument:
+		return r.argument()
 	case ReasonRevision:
+		if len(r.Paths) > 0 {
+			return more(r.Paths[0].String(), len(r.Paths)-1+r.More)
+		}
 		return fmt.Sprintf("sources changed: %s → %s", show.Digest(r.From), show.Digest(r.To))
 	case ReasonDependency:
 		return r.change("now needs %s %s", "no longer needs %s %s", "%s %s → %s")
@@ -65,6 +75,46 @@ func (r Reason) change(added, removed, changed string) string {
 		return fmt.Sprintf(removed, r.Subject, from)
 	}
 	return fmt.Sprintf(changed, r.Subject, from, to)
+}
+
+func (r Reason) argument() string {
+	switch {
+	case r.From == "":
+		return fmt.Sprintf("argument %s is given now", r.Subject)
+	case r.To == "":
+		return fmt.Sprintf("argument %s is no longer given", r.Subject)
+	}
+	return fmt.Sprintf("argument %s has another value", r.Subject)
+}
+
+func (r Reason) instruction() string {
+	switch {
+	case r.From == "":
+		return fmt.Sprintf("%s %s added", r.Subject, r.To)
+	case r.To == "":
+		return fmt.Sprintf("%s %s removed", r.Subject, r.From)
+	}
+	return fmt.Sprintf("%s %s changed", r.Subject, r.To)
+}
+
+// String says for people what has happened to the file.
+func (p Path) String() string {
+	switch p.Change {
+	case PathMode:
+		return fmt.Sprintf("mode of %s %s → %s", p.Path, cmp.Or(p.From, "of no matter"), cmp.Or(p.To, "of no matter"))
+	case PathLink:
+		return fmt.Sprintf("link %s %s → %s", p.Path, cmp.Or(p.From, "(a file)"), cmp.Or(p.To, "(a file)"))
+	case PathUnknown:
+		return fmt.Sprintf("a file whose contents are not kept changed, perhaps %s", p.Path)
+	}
+	return p.Path + " " + p.Change
+}
+
+func more(first string, others int) string {
+	if others > 0 {
+		return fmt.Sprintf("%s, %d more", first, others)
+	}
+	return first
 }
 
 // brief is a value with no more than the beginning of a digest in it.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/opencontainers/go-digest"
 
 	"github.com/quoitbuild/quoit/internal/trees"
@@ -53,7 +54,7 @@ func TestAnswerFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, got); diff != "" {
+		if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(want)); diff != "" {
 			t.Errorf("(-Answer +AnswerFile):\n%s", diff)
 		}
 		if diff := cmp.Diff(map[string]string{"same": "api"}, got.Links); diff != "" {

@@ -59,6 +59,8 @@ func New(a Account) Account {
 			a.Entries[i].Digest = ""
 		}
 	}
+	slices.SortStableFunc(a.Entries, func(a, b revision.Entry) int { return strings.Compare(a.Path, b.Path) })
+	a.Entries = slices.CompactFunc(a.Entries, func(a, b revision.Entry) bool { return a.Path == b.Path }) // read in two ways
 	return a
 }
 

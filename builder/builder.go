@@ -25,8 +25,8 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"reflect"
 
+	"github.com/quoitbuild/quoit/account"
 	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/look"
 	"github.com/quoitbuild/quoit/manifest"
@@ -76,6 +76,8 @@ type Outcome struct {
 	// Digests are those of the images that were pushed, by name; nil without Push, or
 	// if nothing had to be built.
 	Digests map[string]string
+	// Accounts say what those images were made of, as far as that is known.
+	Accounts map[string]account.Account
 }
 
 // Build builds every image of the project that changed. Very many that are pushed
@@ -233,12 +235,19 @@ func (o Options) parts(ctx context.Context, c *Client, log *reading, found looke
 		if err != nil {
 			return Outcome{}, err
 		}
-		if !reflect.DeepEqual(next.plan, out.Plan) {
+		if !same(next.plan, out.Plan) {
 			return Outcome{}, &ReplannedError{}
 		}
 		maps.Copy(out.Digests, next.digests)
 	}
+	if found.plan != nil && len(out.Digests) > 0 {
+		out.Accounts = found.sources.Accounts()
+	}
 	for i, image := range out.Plan.Images {
+		if found.plan != nil {
+			known, _ := found.plan.Image(image.Name)
+			out.Plan.Images[i].Reasons = known.Reasons
+		}
 		out.Plan.Images[i].Digest = cmp.Or(out.Digests[image.Name], image.Digest)
 	}
 	return out, nil

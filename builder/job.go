@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/moby/buildkit/client"
@@ -180,14 +181,14 @@ func (o Options) check(ctx context.Context, log *reading, plan versioning.Plan) 
 
 // compare compares the plan of a frontend in BuildKit with the one that was made before.
 func (j job) compare(ctx context.Context, plan versioning.Plan) error {
-	if reflect.DeepEqual(plan, *j.plan) {
+	if same(plan, *j.plan) {
 		return nil
 	}
 	again, err := j.look(ctx, j.log)
 	switch {
 	case err != nil:
 		return err
-	case again.plan == nil || !reflect.DeepEqual(again.plan, j.plan):
+	case again.plan == nil || !same(*again.plan, *j.plan):
 		return &ReplannedError{}
 	case j.Manifest.Syntax != "":
 		return &IncomparableError{j.Manifest.Syntax}
@@ -195,6 +196,19 @@ func (j job) compare(ctx context.Context, plan versioning.Plan) error {
 		return errStale
 	}
 	return &ReplannedError{}
+}
+
+// same reports whether two plans do the same, whatever each has found out about reasons.
+func same(a, b versioning.Plan) bool {
+	return reflect.DeepEqual(unexplained(a), unexplained(b))
+}
+
+func unexplained(plan versioning.Plan) versioning.Plan {
+	plan.Images = slices.Clone(plan.Images)
+	for i := range plan.Images {
+		plan.Images[i].Reasons = nil
+	}
+	return plan
 }
 
 // errStale says that BuildKit has other files than this machine: it knows a file again by

@@ -39,7 +39,7 @@ const maxResponse = 64 << 20
 // what else is released.
 type hashed struct {
 	versioning.Request
-	contexts contexts // that were hashed
+	read
 }
 
 func hash(ctx context.Context, r run, p project, c *compiled) (hashed, error) {
@@ -61,7 +61,7 @@ func hash(ctx context.Context, r run, p project, c *compiled) (hashed, error) {
 		request.Images = append(request.Images, source)
 	}
 	request.Externals, err = p.externals(ctx, c.compiler.Externals)
-	return hashed{request, read.contexts}, err
+	return hashed{request, read}, err
 }
 
 // former adds to a request the revisions by the first scheme of images that the rings have by
@@ -143,6 +143,7 @@ type read struct {
 	named    []overlay.Use
 	missing  map[string][]string // see [revision.Response.Missing]
 	contexts contexts
+	answer   revision.Response
 }
 
 func (r run) hashTrees(ctx context.Context, p project, c compiled, req revision.Request) (read, error) {
@@ -182,7 +183,7 @@ func (r run) hashTrees(ctx context.Context, p project, c compiled, req revision.
 		}
 		trees[image.Name] = sum
 	}
-	return read{trees, res.Named, res.Missing, contexts}, nil
+	return read{trees, res.Named, res.Missing, contexts, res}, nil
 }
 
 // revisionOf is an image's revision by a scheme: over all its platforms one. Trees are the

@@ -13,6 +13,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quoitbuild/quoit/account"
 	"github.com/quoitbuild/quoit/frontend/folder"
 	"github.com/quoitbuild/quoit/frontend/rings"
 	"github.com/quoitbuild/quoit/llb"
@@ -43,6 +44,9 @@ type Local struct {
 	Remotes llb.RemoteResolver
 	// Images has the images of the project's registry.
 	Images rings.Images
+	// Accounts has what is kept of released images: the account of one, from what has the
+	// digest; nil: nothing is.
+	Accounts func(ctx context.Context, digest, image string) ([]byte, error)
 	// Compiles knows what container files compile to by a program of this Version; nil:
 	// that is not known.
 	Compiles llb.Memory
@@ -72,6 +76,8 @@ type Planned struct {
 	// Control are the paths of container and ignore files in the project, also of those
 	// that could be there.
 	Control []string
+	// Accounts says what the images that are built are made of.
+	Accounts func() map[string]account.Account
 }
 
 // Plan says what a build with these options would do, as BuildKit's answer to
@@ -89,7 +95,7 @@ func Plan(ctx context.Context, l Local, o Options) (Planned, error) {
 		return Planned{}, forClients(err)
 	}
 	all := k.hashRequest(k.graphs)
-	planned := Planned{Plan: k.Plan, Reads: all.Images, InGraph: map[string]bool{}, Named: k.named, Control: k.controlFiles()}
+	planned := Planned{Plan: k.Plan, Reads: all.Images, InGraph: map[string]bool{}, Named: k.named, Control: k.controlFiles(), Accounts: k.accounts}
 	for _, in := range all.Images {
 		image, _ := in.Of()
 		planned.InGraph[in.Name] = k.inGraph(image)
@@ -124,7 +130,7 @@ func (l Local) run(o Options) (run, error) {
 		Workers: []client.WorkerInfo{{Platforms: []ocispecs.Platform{l.Platform}}},
 	})
 	files := localFiles{l, o.Filename}
-	return run{gateway: alone, files: files, configs: l.Configs, remotes: l.Remotes, images: l.Images, hasher: files, opts: o, warn: files.warn,
+	return run{gateway: alone, files: files, configs: l.Configs, remotes: l.Remotes, images: l.Images, accounts: l.Accounts, hasher: files, opts: o, warn: files.warn,
 		compiles: l.Compiles, version: l.Version,
 		newest: func(ctx context.Context) (string, error) {
 			if l.Record == nil {

@@ -55,8 +55,10 @@ type run struct {
 	version  string
 	// pinned are the digests of externals, by reference, if they are known already.
 	pinned map[string]string
-	fresh  bool  // see [Host.Fresh]
-	sent   *Sent // see [Host.Sent]
+	// accounts reads the account of an image from what has that digest; nil: none is kept.
+	accounts func(ctx context.Context, digest, image string) ([]byte, error)
+	fresh    bool  // see [Host.Fresh]
+	sent     *Sent // see [Host.Sent]
 }
 
 // files has those of the project that say how it is built.
@@ -83,6 +85,7 @@ type known struct {
 	compiled
 	planned
 	contexts contexts
+	read     read
 }
 
 // readProject reads the manifest and the files that it names.
@@ -158,8 +161,12 @@ func (r run) plan(ctx context.Context, p project, looking *pending[state]) (know
 	} else if err = r.former(ctx, k.project, k.compiled, files.Request, seen); err == nil {
 		k.planned, err = decide(ctx, files.Request, seen)
 	}
+	k.read = files.read
 	if err == nil {
 		err = errors.Join(k.checkSources(ctx), k.checkOverlays())
+	}
+	if err == nil && looking != nil {
+		r.specify(ctx, &k, seen)
 	}
 	return k, err
 }

@@ -3,6 +3,7 @@ package look
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,10 +15,12 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/quoitbuild/quoit/account"
 	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/frontend/rings"
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/store/records"
 )
 
 // patience is how long another registry than the project's may take, as a builder can be
@@ -211,4 +214,25 @@ func (i images) config(ctx context.Context, top *found, image string) ([]byte, e
 	}
 	i.cache.put(config.Digest, config.MediaType, data)
 	return data, nil
+}
+
+// account reads the account of one of the project's images.
+func (i images) account(ctx context.Context, digest, image string) ([]byte, error) {
+	from := i.at.Repository(records.Repository)
+	top, err := i.get(ctx, from, digest)
+	if err == nil && top == nil {
+		err = errors.New("it is gone")
+	}
+	if err != nil {
+		return nil, err
+	}
+	layer, size, err := account.LayerOf(top.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	data, err := from.Blob(ctx, registry.Descriptor{Digest: layer, Size: size})
+	if err != nil {
+		return nil, err
+	}
+	return account.Find(data, image)
 }

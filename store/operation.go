@@ -136,7 +136,7 @@ func (p *publisher) images(ctx context.Context, newest records.Record) (map[stri
 		entry := records.Image{Version: image.Version, New: image.Built()}
 		switch {
 		case image.Built():
-			entry.Digest = p.publication.Digests[image.Name]
+			entry.Digest, entry.Account = p.publication.Digests[image.Name], p.account(image.Name)
 		case image.Name == plan.Root:
 			entry.Digest = p.plan.ring.Digest
 		default:
@@ -149,7 +149,7 @@ func (p *publisher) images(ctx context.Context, newest records.Record) (map[stri
 		return nil, err
 	}
 	for _, image := range wanted {
-		images[image.Name] = records.Image{Version: image.Version, Digest: recorded[image.Name]}
+		images[image.Name] = records.Image{Version: image.Version, Digest: recorded[image.Name].Digest, Account: recorded[image.Name].Account}
 	}
 	for _, image := range plan.Images {
 		if digest := images[image.Name].Digest; image.Digest != "" && image.Digest != digest {
@@ -160,12 +160,12 @@ func (p *publisher) images(ctx context.Context, newest records.Record) (map[stri
 	return images, nil
 }
 
-// recorded finds the digests of images that are not built: those that a release has
+// recorded finds what the log says of images that are not built: that which a release has
 // which a ring has by the log, mostly the one that the plan continues. No tag is asked.
-func (p *publisher) recorded(ctx context.Context, newest records.Record, wanted []versioning.ImagePlan) (map[string]string, error) {
-	found := map[string]string{}
+func (p *publisher) recorded(ctx context.Context, newest records.Record, wanted []versioning.ImagePlan) (map[string]records.Image, error) {
+	found := map[string]records.Image{}
 	left := func() []versioning.ImagePlan {
-		return slices.DeleteFunc(slices.Clone(wanted), func(image versioning.ImagePlan) bool { return found[image.Name] != "" })
+		return slices.DeleteFunc(slices.Clone(wanted), func(image versioning.ImagePlan) bool { return found[image.Name].Digest != "" })
 	}
 	read := map[uint64]bool{}
 	unlisted := ""
@@ -187,7 +187,7 @@ func (p *publisher) recorded(ctx context.Context, newest records.Record, wanted 
 		}
 		for _, image := range left() {
 			if recorded := published.Images[image.Name]; recorded.Version == image.Version {
-				found[image.Name] = recorded.Digest
+				found[image.Name] = recorded
 			}
 		}
 	}

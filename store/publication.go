@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/quoitbuild/quoit/account"
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
@@ -19,6 +20,8 @@ type Publication struct {
 	// Digests are those of the images of Plan.PublishOrder(), sha256:<hex> of
 	// what the version's tag shall name: an index, or an image manifest.
 	Digests map[string]string
+	// Accounts say what those images were made of, as far as that is known.
+	Accounts map[string]account.Account
 	// Author signs the record.
 	Author Author
 	// First states that nobody has published to the project yet, for registries

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/quoitbuild/quoit/account"
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store/records"
 )
@@ -27,6 +28,7 @@ const maxHeld = 256 << 20
 //
 //	4·k  a GET by digest, two HEAD and a PUT of the version's tag
 //	20   for the log and the ring, and one for every other ring that was ever used
+//	7    to keep what the images were made of, if that is known
 //	2    if another record than the newest says what the images are that are not built
 //
 // and before these one GET of /v2/ and, where the registry wants tokens, one
@@ -65,6 +67,7 @@ type publisher struct {
 	plan        writes
 	position    map[Tag]int // of what is to be written, by its level
 	driver      *driver
+	kept        account.Sealed // zero: nothing is
 
 	mu      sync.Mutex
 	outcome Outcome
@@ -80,6 +83,7 @@ func (p *publisher) publish(ctx context.Context) (err error) {
 		return nil
 	}
 	p.positions()
+	p.keep(ctx)
 	return p.append(ctx)
 }
 

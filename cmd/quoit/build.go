@@ -148,7 +148,7 @@ func (f *buildFlags) finish(cmd *cobra.Command, m *manifest.Manifest, project *s
 	result := buildResult{Plan: out.Plan}
 	if f.push {
 		published, err := project.Publish(cmd.Context(), store.Publication{
-			Plan: out.Plan, Rings: m.RingOrder(), Digests: out.Digests, First: f.plan.first, Progress: f.build.tagging(cmd.ErrOrStderr()),
+			Plan: out.Plan, Rings: m.RingOrder(), Digests: out.Digests, Accounts: out.Accounts, First: f.plan.first, Progress: f.build.tagging(cmd.ErrOrStderr()),
 			Ancestors: found.ancestors, Older: found.older, Required: gate.Required(m),
 			Author: store.Author{Actor: actor(), Message: f.message, Source: out.Plan.Source, Commit: out.Plan.Commit},
 		})

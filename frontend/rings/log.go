@@ -268,6 +268,20 @@ func (l Log) Digest(ctx context.Context, among []versioning.Placed, image string
 	return "", ring, nil
 }
 
+// Account is the digest of what has the account of a version of an image, by the releases
+// that may have it; "" if none was kept, or if that would have to be read.
+func (l Log) Account(ctx context.Context, among []*versioning.Placed, image string, version versioning.Version) string {
+	for _, placed := range among {
+		if placed == nil || placed.Release.Images[image].Version != version {
+			continue
+		}
+		if images, err := l.images(ctx, placed.Ring); err == nil && images[image].Version == version {
+			return images[image].Account
+		}
+	}
+	return ""
+}
+
 // Versions tells which versions are taken, by the releases that rings have if that has
 // to be known. Of a record that does not say what was assigned, these do, which is a
 // forecast.

@@ -101,6 +101,9 @@ func checkContents(r Record) error {
 		if image.Version.IsZero() || !isDigest(image.Digest) {
 			return fmt.Errorf("image %q has version %s and digest %.80q", name, image.Version, image.Digest)
 		}
+		if image.Account != "" && !isDigest(image.Account) {
+			return fmt.Errorf("image %q has the account %.80q", name, image.Account)
+		}
 	}
 	for _, commit := range r.Ancestors {
 		if !IsCommit(commit) {

@@ -151,6 +151,9 @@ type Image struct {
 	Digest  string             `json:"digest"`
 	// New images get their version's tag by this record; the others have it.
 	New bool `json:"new,omitempty"`
+	// Account is the digest of the image, in the log's repository, that says what this one
+	// was made of; "" if that was not kept. It may be gone.
+	Account string `json:"account,omitempty"`
 }
 
 // Content is a tag and what it names; without a digest it is absent.

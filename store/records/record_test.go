@@ -28,9 +28,9 @@ func sample() Record {
 			{Ring: "users", Image: "api", Command: []string{"/smoke", "--all"}, Network: true, Secrets: []string{"TOKEN"}, Timeout: 1},
 		},
 		Images: map[string]Image{
-			"deploy": {version("0.2.0"), sha("2"), true},
-			"base":   {version("1.0.0"), sha("3"), false},
-			"api":    {version("0.7.1"), sha("4"), true},
+			"deploy": {version("0.2.0"), sha("2"), true, ""},
+			"base":   {version("1.0.0"), sha("3"), false, ""},
+			"api":    {version("0.7.1"), sha("4"), true, ""},
 		},
 		Parents: []versioning.Parent{{Version: version("0.1.0"), Digest: sha("1")}},
 	}
@@ -194,13 +194,13 @@ func TestLimitsAndForms(t *testing.T) {
 	}
 	large := sample()
 	for i := range 9000 {
-		large.Images[fmt.Sprintf("image-%d", i)] = Image{version("10.20.30"), sha(fmt.Sprint(i)), true}
+		large.Images[fmt.Sprintf("image-%d", i)] = Image{version("10.20.30"), sha(fmt.Sprint(i)), true, ""}
 	}
 	if data, err := Format(large); err != nil || len(data) < 1<<20 {
 		t.Errorf("nine thousand images: %d bytes, %v", len(data), err)
 	}
 	for i := range 9000 {
-		large.Images[fmt.Sprintf("more-%d", i)] = Image{version("10.20.30"), sha(fmt.Sprint(i)), true}
+		large.Images[fmt.Sprintf("more-%d", i)] = Image{version("10.20.30"), sha(fmt.Sprint(i)), true, ""}
 	}
 	if _, err := Format(large); err == nil {
 		t.Error("a record larger than the limit was written")

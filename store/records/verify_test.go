@@ -81,7 +81,7 @@ func TestTampering(t *testing.T) {
 		"a digest of another record":     {func(l *Snapshot) { forge(l, 4, func(r *Record) { r.Digests = map[uint64]string{2: sha("evil")} }) }, Chain, 4, "record-00000004"},
 		"an operation twice":             {func(l *Snapshot) { forge(l, 4, func(r *Record) { r.ID = signature(1).ID }) }, Twice, 4, "record-00000004"},
 		"a version twice": {func(l *Snapshot) {
-			forge(l, 4, func(r *Record) { r.Images = map[string]Image{"deploy": {version("0.1.0"), sha("evil"), true}} })
+			forge(l, 4, func(r *Record) { r.Images = map[string]Image{"deploy": {version("0.1.0"), sha("evil"), true, ""}} })
 		}, Twice, 4, "record-00000004"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,116 @@
+package frontend
+
+import (
+	"context"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/quoitbuild/quoit/account"
+	"github.com/quoitbuild/quoit/llb"
+	"github.com/quoitbuild/quoit/revision"
+	"github.com/quoitbuild/quoit/versioning"
+)
+
+// maxListed is how many images a builder is asked about, where their files are, for what
+// they read.
+const maxListed = 16
+
+// specify puts into the reasons of a plan what has changed of the images' sources, as far as
+// it was kept what they were made of. Whatever goes wrong, the plan stands.
+func (r run) specify(ctx context.Context, k *known, seen state) {
+	if r.accounts == nil {
+		return
+	}
+	kept := map[string]string{}
+	var names []string
+	for _, name := range k.Changed() {
+		image, _ := k.Image(name)
+		of := func(reason versioning.Reason) bool { return reason.Kind == versioning.ReasonRevision }
+		if !slices.ContainsFunc(image.Reasons, of) {
+			continue
+		}
+		if at := seen.log.Account(ctx, []*versioning.Placed{seen.Current, seen.Next}, name, image.Previous); at != "" {
+			kept[name], names = at, append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	parts := k.parts()
+	for _, name := range r.list(ctx, k, names) {
+		data, err := r.accounts(ctx, kept[name], name)
+		if err != nil {
+			continue
+		}
+		if old, err := account.Parse(data); err == nil {
+			k.Specify(name, account.Changes(old, k.account(name, parts)))
+		}
+	}
+}
+
+// list returns the images of which it is known what they read, after it has asked for that
+// if need be.
+func (r run) list(ctx context.Context, k *known, names []string) []string {
+	if k.read.answer.Listed() {
+		return names
+	}
+	names = names[:min(len(names), maxListed)]
+	req := k.hashRequest(k.graphs)
+	req.Images = slices.DeleteFunc(req.Images, func(in revision.ImageInputs) bool { return len(in.Reads) == 0 })
+	for _, in := range req.Images {
+		if image, _ := in.Of(); slices.Contains(names, image) {
+			req.List = append(req.List, in.Name)
+		}
+	}
+	if len(req.List) > 0 {
+		answer, _, err := r.hasher.hash(ctx, k.project, req)
+		if err != nil {
+			return nil
+		}
+		k.read.answer = answer
+	}
+	return names
+}
+
+// accounts say what the images that are built are made of.
+func (k known) accounts() map[string]account.Account {
+	all, parts := map[string]account.Account{}, k.parts()
+	for _, name := range k.PublishOrder() {
+		all[name] = k.account(name, parts)
+	}
+	return all
+}
+
+// parts are by image those parts of a request that read something.
+func (k known) parts() map[string][]string {
+	parts := map[string][]string{}
+	for _, in := range k.hashRequest(k.graphs).Images {
+		if image, _ := in.Of(); len(in.Reads) > 0 {
+			parts[image] = append(parts[image], in.Name)
+		}
+	}
+	return parts
+}
+
+// account says what an image is made of now.
+func (k known) account(name string, parts map[string][]string) account.Account {
+	graphs := k.graphs[name]
+	source := graphs[0].Source
+	a := account.Account{File: source.File, Target: source.Target, Steps: llb.Steps(graphs), Args: map[string]string{}}
+	for _, graph := range graphs {
+		for _, arg := range graph.Args {
+			if neutralArg(arg) {
+				continue
+			}
+			value := source.Args[arg]
+			if a.Args[arg] = digest.FromString(value).String(); looksSecret(arg, value) {
+				a.Args[arg] = ""
+			}
+		}
+	}
+	for _, part := range parts[name] {
+		a.Entries = append(a.Entries, k.read.answer.List(part)...)
+	}
+	return account.New(a)
+}

@@ -51,7 +51,7 @@ var manyLayout = layout{
 		{what: "its comments", do: sub("Dockerfile", "WORKDIR /src", "# where it is built\nWORKDIR /src")},
 		{what: "an argument", do: sub("quoit.yaml", "{SERVICE: s07}", "{SERVICE: s08}"), changes: "s07"},
 		{what: "a link", do: linked("services/s02/conf", "../s03/main.go"), changes: "s02"},
-		{what: "a service's folder", do: permitted("services/s03", 0o700), changes: "s03"},
+		{what: "a service's folder, whose contents are copied", do: permitted("services/s03", 0o700)},
 		{what: "the folder of all services", do: permitted("services", 0o700)},
 		{what: "a service that is not built", do: put("services/s99/main.go", "package main\n")},
 		{what: "an ignore file for one", do: put(".dockerignore", "**/testdata\n*.md\n!README.md\nservices/s05/conf\n"), changes: "s05"},

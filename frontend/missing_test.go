@@ -22,6 +22,9 @@ func TestSourcesThatAreNotThere(t *testing.T) {
 		{"an earlier stage", map[string]string{"web/Dockerfile": "FROM scratch AS one\nCOPY x /\nFROM scratch AS last\nCOPY --from=one /x /\n", "quoit.yaml": quoit}, []string{"web/Dockerfile:2:1"}, nil},
 		{"an ignored file", map[string]string{"api/.dockerignore": "f\n"}, []string{"api/Dockerfile:3:1"}, []string{"there is no f in the context api", "or let the ignore file leave it in"}},
 		{"an ignored folder", map[string]string{"api/.dockerignore": "!other\nd\n", "api/d/e/x": "x", "api/Dockerfile": "FROM base\nCOPY d /\n"}, []string{"api/Dockerfile:2:1"}, []string{"there is no d in the context api"}},
+		{"a copy with its parents", map[string]string{"api/Dockerfile": "FROM base\nCOPY f /\nCOPY --parents f d/gone /\n"}, []string{"api/Dockerfile:3:1"}, []string{"there is no d/gone in the context api"}},
+		{"a copy with some of its parents", map[string]string{"api/Dockerfile": "FROM base\nCOPY --parents d/./x /\n"}, []string{"api/Dockerfile:2:1"}, []string{"there is no d/x in the context api"}},
+		{"an ignored file with its parents", map[string]string{"api/.dockerignore": "d\n", "api/d/x": "x", "api/Dockerfile": "FROM base\nCOPY --parents d/x /\n"}, []string{"api/Dockerfile:2:1"}, []string{"there is no d/x in the context api", "or let the ignore file leave it in"}},
 		{"two images", map[string]string{"api/Dockerfile": "FROM base\nCOPY g /\n", "web/Dockerfile": "FROM scratch\nCOPY h i /\n"}, []string{"api/Dockerfile:2:1", "web/Dockerfile:2:1"}, []string{"no g in", "no h in", "no i in"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -44,6 +47,6 @@ func TestSourcesThatNeedNotBeThere(t *testing.T) {
 	w.write("api/.dockerignore", "d\n!d/e/x\n")
 	w.write("api/d/e/x", "of a folder that is ignored")
 	w.write("api/Dockerfile", "FROM base\nCOPY f d /\n")
-	w.write("web/Dockerfile", "FROM scratch AS other\nCOPY gone /\nFROM nginx:1 AS assets\nCOPY f go*.mod lib/*/x /\nFROM scratch\nCOPY --from=assets /nowhere f* /\nCOPY . /all\n")
+	w.write("web/Dockerfile", "FROM scratch AS other\nCOPY gone /\nFROM nginx:1 AS assets\nCOPY f go*.mod lib/*/x /\nCOPY --parents f g*/x */./y /\nFROM scratch\nCOPY --from=assets /nowhere f* /\nCOPY . /all\n")
 	wantChanges(t, changes(w.publish(Options{})), "api 0.1.0 new", "base 0.1.0 new", "deploy 0.1.0 new", "web 0.1.0 new")
 }

@@ -34,6 +34,11 @@ type Read struct {
 	Exclude []string `json:"exclude,omitempty"`
 	// Chmod says that permission bits do not count, because the copy sets them all.
 	Chmod bool `json:"chmod,omitempty"`
+	// Contents says that of a folder at Path what is in it is copied, without its own
+	// permission bits.
+	Contents bool `json:"contents,omitempty"`
+	// Required are paths that have to be there, below Path.
+	Required []string `json:"required,omitempty"`
 }
 
 // whole is the read of a vertex whose selection is not known: everything.
@@ -90,7 +95,7 @@ func Reader(def *pb.Definition, isContext func(*pb.SourceOp) bool, path string) 
 		for _, read := range readsOf(&op, func(input int64) bool {
 			return input >= 0 && input < int64(len(op.Inputs)) && contexts[op.Inputs[input].Digest]
 		}) {
-			if read.Path == path {
+			if read.Path == path || slices.Contains(read.Required, path) {
 				return digestOf(raw)
 			}
 		}
@@ -141,6 +146,8 @@ func fileReads(op *pb.FileOp, isContext func(int64) bool) []Read {
 			Include:  c.IncludePatterns,
 			Exclude:  c.ExcludePatterns,
 			Chmod:    c.Mode >= 0 && c.ModeStr == "",
+			Contents: c.DirCopyContents,
+			Required: c.RequiredPaths,
 		})
 	}
 	return reads
@@ -169,10 +176,16 @@ func compareReads(a, b Read) int {
 	if a.Chmod != b.Chmod {
 		return boolOrder(a.Chmod)
 	}
+	if a.Contents != b.Contents {
+		return boolOrder(a.Contents)
+	}
 	if c := slices.Compare(a.Include, b.Include); c != 0 {
 		return c
 	}
-	return slices.Compare(a.Exclude, b.Exclude)
+	if c := slices.Compare(a.Exclude, b.Exclude); c != 0 {
+		return c
+	}
+	return slices.Compare(a.Required, b.Required)
 }
 
 func boolOrder(first bool) int {

@@ -20,6 +20,7 @@ type walker struct {
 	git     []int                  // reads that would take something of it
 
 	chmod   bool     // of the read that is walked: permission bits do not count
+	content bool     // of the read that is walked: nor do those of the folder that it names
 	met     bool     // it has met .git
 	missing []string // paths of reads that need something to be there
 }
@@ -33,7 +34,7 @@ func collect(v *view, reads []Read) (map[string]*File, error) {
 func walk(v *view, reads []Read, noGit bool) (*walker, error) {
 	w := &walker{view: v, entries: map[string]*File{}, folders: map[string]bool{}, modes: map[string]fs.FileMode{}, noGit: noGit}
 	for i, read := range reads {
-		w.chmod, w.met = read.Chmod, false
+		w.chmod, w.content, w.met = read.Chmod, read.Contents, false
 		if err := w.read(read); err != nil {
 			return w, fmt.Errorf("reading %q: %w", read.Path, err)
 		}
@@ -113,7 +114,30 @@ func (w *walker) read(read Read) error {
 			return err
 		}
 	}
+	for _, place := range read.Required {
+		there, err := w.there(place)
+		if err != nil && !absent(err) {
+			return err
+		}
+		if !there {
+			w.missing = append(w.missing, place)
+		}
+	}
 	return nil
+}
+
+// there tells whether something is at a place that a build can get.
+func (w *walker) there(place string) (bool, error) {
+	resolved, found, _, err := w.view.resolve(place, false)
+	if err != nil || !found {
+		return false, err
+	}
+	file, err := w.view.lstat(resolved)
+	if err != nil || !file.Mode.IsDir() {
+		return err == nil, err
+	}
+	gone, err := w.view.gone(resolved)
+	return !gone, err
 }
 
 // follow resolves a place, "" for none, and notes the links on the way: they are read too.
@@ -203,9 +227,19 @@ func (w *walker) tree(name, rel string, file *File, filter *filter, parent filte
 		some = some || below
 	}
 	if some && !w.chmod && name != "." {
-		w.modes[name] = file.Mode
+		w.permit(name, file, w.content && rel == "")
 	}
 	return some, nil
+}
+
+// permit notes a folder's mode. One whose contents alone are copied has a mode that most
+// folders have, unless another read takes it as it is.
+func (w *walker) permit(name string, folder *File, contents bool) {
+	if !contents {
+		w.modes[name] = folder.Mode
+	} else if _, known := w.modes[name]; !known {
+		w.modes[name] = fs.ModeDir | 0o755
+	}
 }
 
 // filter is a copy's include and exclude patterns.

@@ -40,6 +40,16 @@ var revisionCases = []revisionCase{{
 	files: sources{"run": "r", "dir/x": "+x x", "dir/y": "y", "z": "z"},
 	reads: []string{"run", "dir/x", "dir/y"},
 }, {
+	name: "permissions",
+	file: "FROM busybox AS b\nRUN --mount=source=mount,target=/s mkdir /out && cp -a /s/. /out/ && stat -c %a /s > /out/mode\nRUN --mount=source=way/in,target=/s cp -a /s/. /out/\n" +
+		"FROM scratch\nCOPY --from=b /out /m\nCOPY folder /folder\nCOPY on/the/way to/here/t /new/place/\nADD added /deep/added\nADD --link linked /linked\nCOPY --chmod=750 set /set\nCOPY --chmod=g+w start /start\n" +
+		"COPY some* wild/* /wild/\nCOPY --parents a/b/f c/./d/e g/**/h /parents/\nCOPY --exclude=out partly /partly\n",
+	files: sources{"mount/f": "f", "mount/sub/g": "g", "way/in/side/f": "f", "folder/f": "f", "folder/sub/g": "g", "on/the/way/f": "f", "to/here/t": "t", "added/sub/f": "f", "linked/sub/f": "f", "set/sub/f": "f", "start/sub/f": "f",
+		"something/sub/f": "f", "wild/sub/f": "f", "a/b/f": "f", "a/b/g": "g", "c/d/e/f": "f", "g/x/h": "h", "partly/out/f": "f", "partly/in/f": "f"},
+	reads: []string{"a/b/f", "added/sub/f", "c/d/e/f", "folder/f", "folder/sub/g", "g/x/h", "linked/sub/f", "mount/f", "mount/sub/g", "on/the/way/f", "partly/in/f", "set/sub/f", "something/sub/f", "start/sub/f", "to/here/t", "way/in/side/f", "wild/sub/f"},
+	// Of a folder that is mounted the image has what the program makes of it.
+	hidden: []string{"permissions of way/in/"},
+}, {
 	name:  "link",
 	file:  "FROM busybox AS b\nRUN mkdir /out && echo b > /out/b\nFROM scratch\nCOPY --from=b --link /out /\nCOPY --link a dir /x/\n",
 	files: sources{"a": "a", "dir/b": "b", "c": "c"},
@@ -51,14 +61,15 @@ var revisionCases = []revisionCase{{
 	files: sources{"one.tar.gz": "1", "two.tar.gz": "2", "plain": "p", "dir/three.tar.gz": "3", "other.tar.gz": "4"},
 	reads: []string{"one.tar.gz", "two.tar.gz", "plain", "dir/three.tar.gz"},
 	// Unpacking takes an archive's contents, not its mode.
-	hidden: []string{"mode of one.tar.gz"},
+	hidden: []string{"mode of one.tar.gz", "permissions of one.tar.gz"},
 }, {
 	name: "bind mounts with a source",
 	file: "FROM busybox AS b\nRUN --mount=type=bind,source=src,target=/s --mount=type=bind,source=one,target=/f --mount=source=up/f,target=/g,rw " +
 		"mkdir /out && cp -a /s/. /out/ && cp -p /f /out/f && cp -p /g /out/g\nFROM scratch\nCOPY --from=b /out /\n",
-	files: sources{"src/a": "a", "src/sub/b": "+x b", "src/l": "-> ../other", "one": "1", "other": "o", "up": "-> /folder", "folder/f": "f", "folder/g": "g"},
-	added: sources{"src/new": "", "new": ""},
-	reads: []string{"src/a", "src/sub/b", "src/l", "one", "up", "folder/f", "src/new"},
+	files:  sources{"src/a": "a", "src/sub/b": "+x b", "src/l": "-> ../other", "one": "1", "other": "o", "up": "-> /folder", "folder/f": "f", "folder/g": "g"},
+	added:  sources{"src/new": "", "new": ""},
+	reads:  []string{"src/a", "src/sub/b", "src/l", "one", "up", "folder/f", "src/new"},
+	hidden: []string{"permissions of src/"},
 }, {
 	name:  "bind mounts without a source",
 	file:  "FROM busybox AS b\nRUN --mount=target=/s mkdir /out && cp -a /s/. /out/\nFROM scratch\nCOPY --from=b /out /\n",
@@ -69,8 +80,9 @@ var revisionCases = []revisionCase{{
 	name: "here-documents",
 	file: "FROM busybox AS b\nCOPY <<one <<two a /in/\n1\none\nb\ntwo\nRUN --mount=source=src,target=/s <<end\nset -e\nmkdir /out\ncp -a /s/. /in/. /out/\nend\n" +
 		"FROM scratch\nCOPY --from=b /out /\n",
-	files: sources{"a": "a", "one": "o", "two": "t", "b": "b", "src/x": "x"},
-	reads: []string{"a", "src/x"},
+	files:  sources{"a": "a", "one": "o", "two": "t", "b": "b", "src/x": "x"},
+	reads:  []string{"a", "src/x"},
+	hidden: []string{"permissions of src/"},
 }, {
 	name:  "ONBUILD of a sibling",
 	file:  "FROM BASE/onbuild AS b\nFROM scratch\nCOPY --from=b /in /in\nCOPY own /\n",

@@ -12,27 +12,34 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/quoitbuild/quoit/internal/dose"
 )
 
-// Random trees, container files and changes: the revision changes if and only
-// if what stock BuildKit builds does. QUOIT_TEST_SEED replays a run.
+// Random trees, container files and changes: where the revision stays, stock BuildKit builds
+// the same, but for the group's write bit; where it changes, something else, but for a
+// container file that says the same otherwise. QUOIT_TEST_SEED replays a run.
 func TestRevisionsOfRandomTrees(t *testing.T) {
 	t.Parallel()
-	samples, seed := 40, seed(t)
-	if os.Getenv("QUOIT_TEST_LONG") == "1" {
-		samples = 400
-	}
+	samples, seed := dose.Of(40, 40, 1200), seed(t) // of seven six can be built
 	p := newRevisionProject(t)
 	cases, changes := make([]revisionCase, samples), make([]change, samples)
 	for i := range cases {
 		g := &generator{rand.New(rand.NewPCG(seed, uint64(i))), 0}
 		cases[i] = g.revisionCase()
-		changes[i] = g.change(cases[i].files)
+		changes[i] = g.change(cases[i])
 		p.add(t, fmt.Sprintf("c%d", i), cases[i], cases[i].files)
-		p.add(t, fmt.Sprintf("c%d-changed", i), cases[i], changes[i].files)
+		after, changed := cases[i], fmt.Sprintf("c%d-changed", i)
+		if changes[i].file != "" {
+			after.file = changes[i].file
+		}
+		p.add(t, changed, after, changes[i].files)
+		if strings.HasSuffix(changes[i].path, "/") {
+			p.salted(t, changed, after, changes[i].files)
+		}
 	}
 	revisions, results := p.revisions(t), p.results(t)
-	built := 0
+	built, same, late, needless := 0, 0, 0, 0
 	for i, c := range cases {
 		before, after := fmt.Sprintf("c%d", i), fmt.Sprintf("c%d-changed", i)
 		if results[before].err != nil {
@@ -40,13 +47,24 @@ func TestRevisionsOfRandomTrees(t *testing.T) {
 		}
 		built++
 		ours, stocks := revisions[before] != revisions[after], results[before].String() != results[after].String()
-		if ours != stocks {
-			t.Errorf("%s: the revision changes: %t, what BuildKit copies: %t (%v)\ncontainer file:\n%sfiles: %q\nimages: %q\n%q",
-				changes[i].name, ours, stocks, results[after].err, c.file, c.files, results[before].files, results[after].files)
+		switch {
+		case !ours && !stocks:
+			same++
+		case !ours && strings.HasPrefix(changes[i].name, "group"):
+			late++
+		case ours && !stocks && (changes[i].file != "" || strings.Contains(c.file, "--mount") && strings.HasSuffix(changes[i].path, "/")):
+			needless++ // the program shows nothing of the folder that is mounted
+		case ours != stocks:
+			t.Errorf("%s: the revision changes: %t, what BuildKit copies: %t (%v)\ncontainer file:\n%safterwards:\n%sfiles: %q\nimages: %q\n%q",
+				changes[i].name, ours, stocks, results[after].err, c.file, changes[i].file, c.files, results[before].files, results[after].files)
 		}
 	}
+	t.Logf("of %d changes %d are none for both, %d for stock BuildKit only by the group's write bit, and %d for Quoit only by the container file or a mount", built, same, late, needless)
 	if built < samples/3 {
 		t.Errorf("only %d of %d container files can be built", built, samples)
+	}
+	if needless > samples/10 {
+		t.Errorf("%d of %d images change for nothing", needless, built)
 	}
 }
 
@@ -176,12 +194,20 @@ func (g *generator) containerFile(names []string) string {
 	}
 }
 
-// change draws a single change of a tree. Folders stay.
-func (g *generator) change(files sources) change {
-	names := slices.Sorted(maps.Keys(files))
+// change draws a single change of a tree or of its container file. Folders stay.
+func (g *generator) change(c revisionCase) change {
+	if g.IntN(8) == 0 {
+		return g.rewritten(c)
+	}
+	names := slices.Sorted(maps.Keys(c.files))
 	name := pick(g, names...)
-	files = maps.Clone(files)
+	files := maps.Clone(c.files)
 	content := files[name]
+	if folders := c.folders(); len(folders) > 0 && g.IntN(8) == 0 {
+		folder := pick(g, folders...)
+		files[folder] = pick(g, "%700 ", "%711 ", "%1755 ")
+		return change{name: "mode of " + folder, path: folder, files: files}
+	}
 	_, isLink := strings.CutPrefix(content, "-> ")
 	remove := func() {
 		delete(files, name)
@@ -189,7 +215,7 @@ func (g *generator) change(files sources) change {
 			files[dir+"/"] = ""
 		}
 	}
-	kind := pick(g, "removal", "rename", "addition", "content", "content", "mode", "type")
+	kind := pick(g, "removal", "rename", "addition", "content", "content", "mode", "group", "type")
 	switch kind {
 	case "removal":
 		remove()
@@ -210,6 +236,12 @@ func (g *generator) change(files sources) change {
 		if isLink {
 			files[name] = "now a file"
 		}
+	case "group":
+		if plain, executable := strings.CutPrefix(content, "+x "); executable {
+			files[name] = "%775 " + plain
+		} else if !isLink {
+			files[name] = "%664 " + content
+		}
 	case "type":
 		if files[name] = "-> type"; isLink {
 			remove()
@@ -217,4 +249,25 @@ func (g *generator) change(files sources) change {
 		}
 	}
 	return change{name: kind + " of " + name, path: name, files: files}
+}
+
+// rewritten draws a change of a container file.
+func (g *generator) rewritten(c revisionCase) change {
+	kind := pick(g, "a comment", "a blank line", "an unused stage", "an argument", "a folder", "one more file")
+	file := c.file
+	switch kind {
+	case "a comment":
+		file = strings.ReplaceAll(file, "\n", "\n# comment\n")
+	case "a blank line":
+		file = "\n" + strings.ReplaceAll(file, "\n", "\n \n")
+	case "an unused stage":
+		file = "ARG UNUSED=1\nFROM busybox AS none\nCOPY . /\n" + file
+	case "an argument":
+		file += "ARG NEW=1\n"
+	case "a folder":
+		file = strings.ReplaceAll(file, "/to/", "/other/")
+	case "one more file":
+		file += "COPY Dockerfile /more\n"
+	}
+	return change{name: kind, files: c.files, file: file}
 }

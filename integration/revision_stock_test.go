@@ -74,6 +74,25 @@ func plantSources(t *testing.T, dir string, files sources) {
 	}
 }
 
+// salted are the same files with a text before the contents of each that is none of ours.
+func (s sources) salted(salt string) sources {
+	all := sources{}
+	for name, content := range s {
+		prefix := ""
+		if permissions, rest := permissionsOf(content); permissions != "" {
+			prefix, content = "%"+permissions+" ", rest
+		} else if rest, ok := strings.CutPrefix(content, "+x "); ok {
+			prefix, content = "+x ", rest
+		}
+		kept := strings.HasSuffix(name, "/") || strings.HasSuffix(name, ".dockerignore") || strings.HasSuffix(name, ".tar.gz")
+		if !kept && !strings.HasPrefix(content, "-> ") {
+			content = salt + content
+		}
+		all[name] = prefix + content
+	}
+	return all
+}
+
 // permissionsOf takes the permissions off a content, "" for none.
 func permissionsOf(content string) (permissions, rest string) {
 	if octal, rest, ok := strings.Cut(content, " "); ok && strings.HasPrefix(octal, "%") {
@@ -123,6 +142,7 @@ type stockBuild struct {
 	dir, file string
 	args      map[string]string
 	target    string
+	salt      string // in its files' contents; left out of the result
 }
 
 // result are the files of a stock build's image by path, or its error.
@@ -172,11 +192,17 @@ func (b stockBuild) run(ctx context.Context, c *client.Client) (map[string]strin
 	for name, value := range b.args {
 		attrs["build-arg:"+name] = value
 	}
-	return filesOf(ctx, func(opt client.SolveOpt, status chan *client.SolveStatus) error {
+	files, err := filesOf(ctx, func(opt client.SolveOpt, status chan *client.SolveStatus) error {
 		opt.Frontend, opt.FrontendAttrs = "dockerfile.v0", attrs
 		_, err := c.Solve(ctx, nil, opt, status)
 		return err
 	}, b.dir)
+	if b.salt != "" {
+		for name, description := range files {
+			files[name] = strings.Replace(description, b.salt, "", 1)
+		}
+	}
+	return files, err
 }
 
 // filesOf are the files that a build of a folder exports, by path.

@@ -4,11 +4,15 @@ import (
 	"context"
 	"slices"
 
+	bk "github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/frontend/dockerui"
+	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/opencontainers/go-digest"
 
 	"github.com/quoitbuild/quoit/account"
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/revision"
+	"github.com/quoitbuild/quoit/store/records"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -39,7 +43,7 @@ func (r run) specify(ctx context.Context, k *known, seen state) {
 	}
 	parts := k.parts()
 	for _, name := range r.list(ctx, k, names) {
-		data, err := r.accounts(ctx, kept[name], name)
+		data, err := r.accounts(ctx, k.manifest.Repository(records.Repository)+"@"+kept[name], name)
 		if err != nil {
 			continue
 		}
@@ -113,4 +117,33 @@ func (k known) account(name string, parts map[string][]string) account.Account {
 		a.Entries = append(a.Entries, k.read.answer.List(part)...)
 	}
 	return account.New(a)
+}
+
+// accounts reads an account through BuildKit, which fetches what is kept as an image. It is
+// nobody's business where the plan is known already.
+func (g gateway) accounts() func(ctx context.Context, ref, image string) ([]byte, error) {
+	if g.host.Pins != nil {
+		return nil
+	}
+	return func(ctx context.Context, ref, image string) ([]byte, error) {
+		ctx, cancel := context.WithTimeout(ctx, maxPatience)
+		defer cancel()
+		return g.readAccount(ctx, ref, image)
+	}
+}
+
+func (g gateway) readAccount(ctx context.Context, ref, image string) ([]byte, error) {
+	def, err := bk.Image(ref, bk.LinuxAmd64, dockerui.WithInternalName("load what "+image+" was made of")).Marshal(ctx, bk.WithCaps(g.BuildOpts().LLBCaps))
+	if err != nil {
+		return nil, err
+	}
+	res, err := g.Solve(ctx, client.SolveRequest{Definition: def.ToPB()})
+	if err != nil {
+		return nil, err
+	}
+	kept, err := res.SingleRef()
+	if err != nil {
+		return nil, err
+	}
+	return kept.ReadFile(ctx, client.ReadRequest{Filename: account.FileOf(image), Range: &client.FileRange{Length: account.MaxAccount + 1}})
 }

@@ -34,7 +34,7 @@ type gateway struct {
 
 // run is a run that asks BuildKit for everything.
 func (g gateway) run() run {
-	return run{gateway: g, files: g, configs: g, remotes: llb.RemotesOf{Gateway: g}, images: gatewayImages{g}, hasher: g, newest: g.newest, made: g.ui.ResolveMainContextSourceDateEpoch, opts: g.opts, warn: g.Warn, pinned: g.host.Pins, fresh: g.host.Fresh, sent: g.host.Sent}
+	return run{gateway: g, files: g, configs: g, remotes: llb.RemotesOf{Gateway: g}, images: gatewayImages{g}, accounts: g.accounts(), hasher: g, newest: g.newest, made: g.ui.ResolveMainContextSourceDateEpoch, opts: g.opts, warn: g.Warn, pinned: g.host.Pins, fresh: g.host.Fresh, sent: g.host.Sent}
 }
 
 // newest says which record is the newest, as [Options.Record] does.

@@ -55,8 +55,8 @@ type run struct {
 	version  string
 	// pinned are the digests of externals, by reference, if they are known already.
 	pinned map[string]string
-	// accounts reads the account of an image from what has that digest; nil: none is kept.
-	accounts func(ctx context.Context, digest, image string) ([]byte, error)
+	// accounts reads the account of an image from what a reference names; nil: none is.
+	accounts func(ctx context.Context, ref, image string) ([]byte, error)
 	fresh    bool  // see [Host.Fresh]
 	sent     *Sent // see [Host.Sent]
 }

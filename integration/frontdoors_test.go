@@ -48,6 +48,19 @@ func buildxPlan(t *testing.T, dir, front string, args ...string) versioning.Plan
 	return parsePlan(t, []byte(run(t, dir, "buildx", args...)))
 }
 
+func TestAStockClientIsToldWhatWasEdited(t *testing.T) {
+	dir, _ := generated(t, 4)
+	front := frontendImage(t)
+	mustQuoit(t, dir, "build", "--push")
+	write(t, dir, "services/s001/main.txt", "another\n")
+	for door, made := range map[string]versioning.Plan{"quoit": plan(t, dir), "buildx": buildxPlan(t, dir, front)} {
+		image, _ := made.Image("s001")
+		if len(image.Reasons) != 1 || image.Reasons[0].Detail != "services/s001/main.txt changed" {
+			t.Errorf("%s says %+v", door, image.Reasons)
+		}
+	}
+}
+
 func parsePlan(t *testing.T, data []byte) versioning.Plan {
 	t.Helper()
 	p, err := versioning.ParsePlan(data)

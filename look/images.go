@@ -20,7 +20,6 @@ import (
 	"github.com/quoitbuild/quoit/frontend/rings"
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/registry"
-	"github.com/quoitbuild/quoit/store/records"
 )
 
 // patience is how long another registry than the project's may take, as a builder can be
@@ -216,10 +215,9 @@ func (i images) config(ctx context.Context, top *found, image string) ([]byte, e
 	return data, nil
 }
 
-// account reads the account of one of the project's images.
-func (i images) account(ctx context.Context, digest, image string) ([]byte, error) {
-	from := i.at.Repository(records.Repository)
-	top, err := i.get(ctx, from, digest)
+// account reads the account of one of the project's images from what a reference names.
+func (i images) account(ctx context.Context, ref, image string) ([]byte, error) {
+	top, err := i.find(ctx, ref)
 	if err == nil && top == nil {
 		err = errors.New("it is gone")
 	}
@@ -230,7 +228,7 @@ func (i images) account(ctx context.Context, digest, image string) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	data, err := from.Blob(ctx, registry.Descriptor{Digest: layer, Size: size})
+	data, err := top.from.Blob(ctx, registry.Descriptor{Digest: layer, Size: size})
 	if err != nil {
 		return nil, err
 	}

@@ -105,6 +105,7 @@ var parts = []part{
 			TestAFolderGetsOtherPermissions
 			TestAnEditDuringTheBuild
 			TestAStageGetsWhatItReads
+			TestAStockClientIsToldWhatWasEdited
 			TestAttestations
 			TestBadFiles
 			TestContainerFileWithItsOwnFrontend

@@ -112,6 +112,7 @@ var aliasLayout = layout{
   admin: services/admin
   login: services/login
   old: services/old
+  portal: {context: services/portal, contexts: {jdk: base, ui: ./web/ui}}
 `,
 	files: trees.Files{
 		"images/base-java/Dockerfile": "FROM eclipse-temurin:21\nCOPY conf /conf\nLABEL team=base\n", "images/base-java/conf/jvm": "-Xmx1g\n",
@@ -119,12 +120,14 @@ var aliasLayout = layout{
 		"images/tools/Dockerfile": "FROM alpine:3\nCOPY --chmod=u+x lint /bin/\n", "images/tools/lint": "#!/bin/sh\n",
 		"services/shop/Dockerfile": "FROM base\nCOPY --from=assets / /static\nCOPY shop.jar /\n", "services/shop/shop.jar": "jar\n",
 		"services/admin/Dockerfile": "FROM alpine:3 AS base\nCOPY admin /\nFROM base\nCOPY --from=assets /logo.svg /\n", "services/admin/admin": "admin\n",
-		"services/login/Dockerfile": "FROM base AS build\nRUN --mount=from=tools,target=/t /t/bin/lint\nFROM scratch\nCOPY --from=build /conf /conf\n",
-		"services/old/Dockerfile":   "FROM docker.io/library/base\nCOPY old /\n", "services/old/old": "old\n",
+		"services/login/Dockerfile":  "FROM base AS build\nRUN --mount=from=tools,target=/t /t/bin/lint\nFROM scratch\nCOPY --from=build /conf /conf\n",
+		"services/portal/Dockerfile": "FROM jdk\nCOPY --from=ui dist /ui\nCOPY portal.jar /\n", "services/portal/portal.jar": "jar\n", "services/portal/dist/x": "x\n",
+		"web/ui/dist/ui.js": "js\n", "web/ui/dist/ui.js.map": "map\n", "web/ui/src/ui.ts": "ts\n", "web/ui/.dockerignore": "**/*.map\n",
+		"services/old/Dockerfile": "FROM docker.io/library/base\nCOPY old /\n", "services/old/old": "old\n",
 	},
 	edits: []layoutEdit{
-		{what: "a base", do: put("images/base-java/conf/jvm", "-Xmx2g\n"), changes: "base shop login"},
-		{what: "a label of a base", do: sub("images/base-java/Dockerfile", "team=base", "team=java"), changes: "base shop login"},
+		{what: "a base", do: put("images/base-java/conf/jvm", "-Xmx2g\n"), changes: "base shop login portal"},
+		{what: "a label of a base", do: sub("images/base-java/Dockerfile", "team=base", "team=java"), changes: "base shop login portal"},
 		{what: "assets", do: put("web/assets/logo.svg", "<svg></svg>\n"), changes: "assets shop admin"},
 		{what: "assets that are ignored", do: put("web/assets/logo.psd", "edited")},
 		{what: "an ignore file that is copied", do: put("web/assets/.dockerignore", "Dockerfile\n*.psd\n*.ai\n"), changes: "assets shop admin"},
@@ -134,6 +137,14 @@ var aliasLayout = layout{
 		{what: "a sibling with a stage's name", do: sub("services/admin/Dockerfile", "FROM alpine:3 AS base\nCOPY admin /\nFROM base\n", "FROM alpine:3 AS os\nCOPY admin /\nFROM base\n"), changes: "admin"},
 		{what: "the base of others of that name", do: based("docker.io/library/base:latest"), changes: "old"},
 		{what: "the repository in the place of the short name", do: sub("services/shop/Dockerfile", "FROM base\n", "FROM registry.example.com/acme/shop/base\n"), changes: "shop"},
+		{what: "a folder with another name", do: put("web/ui/dist/ui.js", "edited\n"), changes: "portal"},
+		{what: "what nobody reads of it", do: put("web/ui/src/ui.ts", "edited\n")},
+		{what: "what it ignores", do: put("web/ui/dist/ui.js.map", "edited\n")},
+		{what: "its ignore file", do: put("web/ui/.dockerignore", "src\n"), changes: "portal"},
+		{what: "a folder like it in the context", do: put("services/portal/dist/x", "edited\n")},
+		{what: "another meaning of a name", do: sub("quoit.yaml", "jdk: base", "jdk: tools"), changes: "portal"},
+		{what: "a name that is not used", do: sub("quoit.yaml", "jdk: base", "jdk: base, more: tools")},
+		{what: "the folder's other place", do: several(renamed("web/ui", "web/front"), sub("quoit.yaml", "./web/ui", "./web/front"))},
 		{what: "another sibling", do: sub("services/shop/Dockerfile", "--from=assets", "--from=tools"), changes: "shop"},
 	},
 }

@@ -281,6 +281,7 @@ var strangeFiles = map[string]func(t *testing.T, dir, prefix string){
 	),
 	"a container file of 5 MiB":                file(service+"/Dockerfile", "FROM busybox\nCOPY main.txt /\n"+strings.Repeat("# nothing\n", 5<<20/10)),
 	"an ignore file of 1 MiB":                  file(service+"/.dockerignore", strings.Repeat("nothing/of/the/kind\n", 1<<20/20)),
+	"an ignore file with a tab in a name":      file(service+"/.dockerignore", "a\tb\n!a\tb/c\n*.tmp\n"),
 	"a container file with Windows' line ends": file(service+"/Dockerfile", "FROM busybox\r\nCOPY main.txt /\r\n"),
 }
 

@@ -195,16 +195,7 @@ func TestWhatIsReadIsTheSameInACloneAndAGitContext(t *testing.T) {
 		g := &wild{trees.Random{Rand: random.New(random.NewPCG(seed, uint64(i))), Names: slices.DeleteFunc(slices.Clone(oddNames), func(name string) bool { return name == ".git" })}}
 		g.addTo(t, p, fmt.Sprintf("random-%d", i))
 	}
-	// Where files lie here, sockets and pipes are among them, which git leaves out.
-	err := filepath.WalkDir(p.dir, func(file string, e fs.DirEntry, err error) error {
-		if err == nil && e.Type()&(fs.ModeSocket|fs.ModeNamedPipe) != 0 {
-			return os.Remove(file)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	asGitKeeps(t, p.dir)
 	before := p.planned(t)
 	address := gitServer(t, p.dir)
 	clone := filepath.Join(t.TempDir(), "clone")
@@ -217,6 +208,33 @@ func TestWhatIsReadIsTheSameInACloneAndAGitContext(t *testing.T) {
 	}
 	p.diff(t, here, there)
 	p.diff(t, before, here)
+}
+
+// asGitKeeps takes away what git leaves out: sockets, pipes, and folders without files.
+func asGitKeeps(t *testing.T, dir string) {
+	t.Helper()
+	var folders []string
+	err := filepath.WalkDir(dir, func(file string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case e.IsDir():
+			folders = append(folders, file)
+		case e.Type()&(fs.ModeSocket|fs.ModeNamedPipe) != 0:
+			return os.Remove(file)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range slices.Backward(folders) {
+		if entries, err := os.ReadDir(folder); err == nil && len(entries) == 0 {
+			if err := os.Remove(folder); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 }
 
 // planned is the plan that is made here, of all images that are not refused.

@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode"
 
 	bk "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerui"
@@ -34,7 +35,7 @@ type Selection struct {
 // part is one transfer, and those of what links in it lead to.
 type part struct {
 	groups []group
-	raw    bool           // the ignore file is too long for a header, so it is not applied
+	raw    bool           // the ignore file does not fit into a header, so it is not applied
 	sent   revision.Paths // below the project
 	tree   bk.State       // the project's
 }
@@ -128,7 +129,13 @@ func size(patterns []string) (sum int) {
 	return sum
 }
 
-func (g group) raw() bool { return size(g.ignore) > maxHeader/2 }
+// raw tells whether the ignore file does not fit into a header, which has a bound and takes no
+// control characters.
+func (g group) raw() bool {
+	return size(g.ignore) > maxHeader/2 || slices.ContainsFunc(append([]string{g.context}, g.ignore...), func(text string) bool {
+		return strings.ContainsFunc(text, unicode.IsControl)
+	})
+}
 
 func wholeContext(folder string) revision.Paths {
 	return revision.Paths{Trees: []string{"."}}.Below(folder)

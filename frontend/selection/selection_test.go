@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 	bk "github.com/moby/buildkit/client/llb"
@@ -214,4 +215,26 @@ func filtered(t *testing.T, dir string, include, exclude []string) map[string]bo
 		t.Fatal(err)
 	}
 	return files
+}
+
+// No header takes control characters.
+func TestIgnoreFilesWithControlCharactersStayHere(t *testing.T) {
+	read := []revision.Read{{Path: "/"}}
+	for _, in := range []revision.ImageInputs{
+		{Context: "api", Ignore: []string{"a\tb", "!a\tb/c"}, Reads: read},
+		{Context: "a\tb", Ignore: []string{"x"}, Reads: read},
+	} {
+		s := selectOf(in, revision.ImageInputs{Name: "web", Context: "web", Ignore: []string{"y"}, Reads: read})
+		for _, part := range s.parts {
+			include, exclude := part.patterns(t)
+			for _, pattern := range append(include, exclude...) {
+				if strings.ContainsFunc(pattern, unicode.IsControl) {
+					t.Errorf("%q of %+v", pattern, in)
+				}
+			}
+		}
+		if _, exclude := s.parts[s.of["1"]].patterns(t); !slices.Contains(exclude, "web/y") {
+			t.Errorf("web's own is not applied: %q", exclude)
+		}
+	}
 }

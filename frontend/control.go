@@ -131,10 +131,25 @@ func entryOf(ctx context.Context, files *controlFiles, name string) *fstypes.Sta
 // container file.
 const ignoreName = ".dockerignore"
 
+// ignoreFiles are where an image's ignore file may lie, in the order in which they count.
+func ignoreFiles(source llb.Source) []string {
+	return []string{source.File + ignoreName, path.Join(source.Context, ignoreName)}
+}
+
+// unfollowed is a mistake where a file is a link that clients do not follow when they send it:
+// one whose path has to be escaped in a pattern.
+func (d declared) unfollowed(ctx context.Context, files *controlFiles, image manifest.Image, file string) *diag.Diagnostic {
+	if llb.Escape(file) == file || linkTarget(ctx, files, file) == "" {
+		return nil
+	}
+	problem := d.mistake(fileKey(image), "put the file itself there", "image %s: %s is a link, and no client follows one at a path with any of * ? [ ^ \\", image.Name, file)
+	return &problem
+}
+
 // readIgnoreFile reads the one that counts for an image; without one there is no
 // name and no data.
 func readIgnoreFile(ctx context.Context, files *controlFiles, source llb.Source) (file string, data []byte, err error) {
-	for _, file := range []string{source.File + ignoreName, path.Join(source.Context, ignoreName)} {
+	for _, file := range ignoreFiles(source) {
 		data, err := readFile(ctx, files.tree, file)
 		if err == nil {
 			return file, data, nil

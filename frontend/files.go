@@ -126,6 +126,11 @@ func (d declared) readImage(ctx context.Context, files *controlFiles, image mani
 	}
 	source.Map = bk.NewSourceMap(nil, source.File, "Dockerfile", data)
 	source.Files = files.def
+	for _, file := range ignoreFiles(source) {
+		if problem := d.unfollowed(ctx, files, image, file); problem != nil {
+			return source, problem, nil
+		}
+	}
 	ignoreFile := ""
 	if ignoreFile, source.IgnoreFile, err = readIgnoreFile(ctx, files, source); err != nil {
 		return source, nil, err
@@ -145,6 +150,9 @@ func (d declared) readImage(ctx context.Context, files *controlFiles, image mani
 
 func (d declared) readContainerFile(ctx context.Context, files *controlFiles, image manifest.Image, source *llb.Source) ([]byte, *diag.Diagnostic, error) {
 	for _, file := range candidates(image) {
+		if problem := d.unfollowed(ctx, files, image, file); problem != nil {
+			return nil, problem, nil
+		}
 		data, err := readFile(ctx, files.tree, file)
 		if isNotFound(err) {
 			continue

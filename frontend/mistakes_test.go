@@ -82,6 +82,25 @@ func TestMistakesAndWhereTheyAre(t *testing.T) {
 	}
 }
 
+// Clients look for the file itself, with the escapes of the pattern in its name.
+func TestLinksThatClientsDoNotFollow(t *testing.T) {
+	for _, file := range []string{"Dockerfile", "Dockerfile.dockerignore", ".dockerignore"} {
+		w := newWorld(t, map[string]string{
+			"quoit.yaml":         "project: acme/shop\nregistry: registry.example.com\nimages:\n  api: {context: 'odd [x]'}\n",
+			"odd [x]/Dockerfile": "FROM scratch\nCOPY f /\n",
+			"odd [x]/f":          "f",
+		})
+		w.write("odd [x]/real", "FROM scratch\nCOPY f /\n")
+		w.publish(Options{})
+		at := filepath.Join(w.Folder, "odd [x]", file)
+		if err := os.RemoveAll(at); err != nil {
+			t.Fatal(err)
+		}
+		w.must(os.Symlink("real", at))
+		w.fails(Options{}, "image api: odd [x]/"+file+" is a link, and no client follows one", "put the file itself there")
+	}
+}
+
 func TestLinks(t *testing.T) {
 	for _, test := range []struct {
 		name, link, to string

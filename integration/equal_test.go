@@ -83,7 +83,10 @@ func planThere(t *testing.T, dir string, args ...string) (versioning.Plan, strin
 	return parsePlan(t, out), ""
 }
 
-var refusedImage = regexp.MustCompile(`\b(case|random)-[0-9]+\b`)
+var (
+	refusedImage = regexp.MustCompile(`\b(case|random)-[0-9]+\b`)
+	excerpt      = regexp.MustCompile(`^ *[0-9]* \| `) // may show the lines of others
+)
 
 // refused are the images that a refusal names.
 func refused(refusal string) []string {
@@ -92,7 +95,7 @@ func refused(refusal string) []string {
 	}
 	var names []string
 	for line := range strings.Lines(refusal) {
-		if !strings.HasPrefix(line, "warning: ") {
+		if !strings.HasPrefix(line, "warning: ") && !excerpt.MatchString(line) {
 			names = append(names, refusedImage.FindAllString(line, -1)...)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/quoitbuild/quoit/account"
+	"github.com/quoitbuild/quoit/frontend/ask"
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/revision"
 	"github.com/quoitbuild/quoit/store/records"
@@ -126,7 +127,7 @@ func (g gateway) accounts() func(ctx context.Context, ref, image string) ([]byte
 		return nil
 	}
 	return func(ctx context.Context, ref, image string) ([]byte, error) {
-		ctx, cancel := context.WithTimeout(ctx, maxPatience)
+		ctx, cancel := context.WithTimeout(ctx, ask.MaxPatience)
 		defer cancel()
 		return g.readAccount(ctx, ref, image)
 	}

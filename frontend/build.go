@@ -16,6 +16,7 @@ import (
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/errdefs"
 
+	"github.com/quoitbuild/quoit/frontend/ask"
 	"github.com/quoitbuild/quoit/overlay"
 	"github.com/quoitbuild/quoit/revision"
 	"github.com/quoitbuild/quoit/versioning"
@@ -74,7 +75,7 @@ func New(host Host) client.BuildFunc {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		res, err := build(ctx, c, host)
-		return res, forClients(err)
+		return res, ask.ForClients(err)
 	}
 }
 
@@ -91,7 +92,7 @@ func build(ctx context.Context, c client.Client, host Host) (*client.Result, err
 		return nil, err
 	}
 	return asked.answer(ctx, func() (gateway, error) {
-		patient := patientClient{c, maxPatience}
+		patient := ask.Client{Client: c, Patience: ask.MaxPatience}
 		ui, err := dockerui.NewClient(patient)
 		runner := func() (bk.State, string, error) { return host.Runner(c) }
 		return gateway{patient, ui, runner, host, opts}, err

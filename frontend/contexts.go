@@ -15,6 +15,7 @@ import (
 	"github.com/moby/patternmatcher/ignorefile"
 	"github.com/opencontainers/go-digest"
 
+	"github.com/quoitbuild/quoit/frontend/folder"
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/manifest"
@@ -73,7 +74,7 @@ func (d declared) readContexts(ctx context.Context, files *controlFiles, image m
 		if c.Folder != "" {
 			file := path.Join(c.Folder, ignoreName)
 			data, err := readFile(ctx, files.tree, file)
-			if err != nil && !isNotFound(err) {
+			if err != nil && !folder.IsNotFound(err) {
 				return nil, nil, fmt.Errorf("reading %s: %w", file, err)
 			}
 			if problem := brokenPattern(file, data); problem != nil {

@@ -3,85 +3,22 @@ package frontend
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
-	"slices"
-	"strings"
-	"sync"
 	"unicode/utf8"
 
 	"github.com/moby/buildkit/frontend/gateway/client"
-	"github.com/moby/buildkit/util/grpcerrors"
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
 	fstypes "github.com/tonistiigi/fsutil/types"
-	"google.golang.org/grpc/codes"
 
+	"github.com/quoitbuild/quoit/frontend/folder"
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/internal/input"
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/manifest"
 )
-
-// listed is a tree of few files in which nothing is asked for that is not there: each folder
-// is listed once.
-type listed struct {
-	reader
-	mu      sync.Mutex
-	folders map[string]*listing
-}
-
-type listing struct {
-	once  sync.Once
-	names []string
-	err   error
-}
-
-func newListed(tree reader) *listed { return &listed{reader: tree, folders: map[string]*listing{}} }
-
-// ReadFile is the tree's.
-func (l *listed) ReadFile(ctx context.Context, r client.ReadRequest) ([]byte, error) {
-	folder := path.Dir(r.Filename)
-	l.mu.Lock()
-	known, ok := l.folders[folder]
-	if !ok {
-		known = &listing{}
-		l.folders[folder] = known
-	}
-	l.mu.Unlock()
-	known.once.Do(func() {
-		var entries []*fstypes.Stat
-		entries, known.err = l.reader.ReadDir(ctx, client.ReadDirRequest{Path: folder})
-		for _, entry := range entries {
-			known.names = append(known.names, path.Base(entry.Path))
-		}
-	})
-	if isNotFound(known.err) {
-		return nil, known.err
-	}
-	// No message can list a folder with a name that is no text.
-	if known.err == nil && !slices.Contains(known.names, path.Base(r.Filename)) {
-		return nil, &fs.PathError{Op: "open", Path: r.Filename, Err: fs.ErrNotExist}
-	}
-	return l.reader.ReadFile(ctx, r)
-}
-
-// isNoFile tells whether what was to be read is there and is no file.
-func isNoFile(err error) bool {
-	return err != nil && (strings.Contains(err.Error(), "not a regular file") || strings.Contains(err.Error(), "is a directory"))
-}
-
-// isNotFound tells whether a file is not there.
-func isNotFound(err error) bool {
-	if err == nil {
-		return false
-	}
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, os.ErrNotExist) || grpcerrors.Code(err) == codes.NotFound ||
-		strings.Contains(err.Error(), "no such file or directory") || strings.Contains(err.Error(), "not a directory")
-}
 
 // kindOf is what something is called that is no file.
 func kindOf(ctx context.Context, files *controlFiles, name string) string {
@@ -154,7 +91,7 @@ func readIgnoreFile(ctx context.Context, files *controlFiles, source llb.Source)
 		if err == nil {
 			return file, data, nil
 		}
-		if !isNotFound(err) {
+		if !folder.IsNotFound(err) {
 			return "", nil, fmt.Errorf("reading %s: %w", file, err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quoitbuild/quoit/frontend/ask"
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/versioning"
@@ -18,7 +19,7 @@ import (
 
 func TestWhatTurnsTextAroundDoesNotReachAStockClient(t *testing.T) {
 	cause := diag.Diagnostic{Source: &diag.Source{Name: "quoit.yaml"}, Message: "a mistake"}
-	err := forClients(fmt.Errorf("reading \u202e\xff\nand more: %w", cause))
+	err := ask.ForClients(fmt.Errorf("reading \u202e\xff\nand more: %w", cause))
 	const want = "reading \\u202e\\xff\nand more: quoit.yaml: a mistake"
 	if err.Error() != want {
 		t.Errorf("got %q, want %q", err, want)

@@ -11,6 +11,7 @@ import (
 	"github.com/moby/buildkit/util/grpcerrors"
 	"github.com/opencontainers/go-digest"
 
+	"github.com/quoitbuild/quoit/frontend/ask"
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/llb"
 )
@@ -22,7 +23,7 @@ func externalsError(t *testing.T, text string, answer func(ref string) error) er
 	b := builder{resolve: func(_ context.Context, ref string) (digest.Digest, []byte, error) {
 		return digest.FromString(ref), []byte("{}"), answer(ref)
 	}}
-	_, err := testProject(t, text, "FROM scratch\n").externals(t.Context(), llb.NewExternals(patientClient{b, time.Minute}, nil))
+	_, err := testProject(t, text, "FROM scratch\n").externals(t.Context(), llb.NewExternals(ask.Client{Client: b, Patience: time.Minute}, nil))
 	return err
 }
 
@@ -47,7 +48,7 @@ func TestAnExternalsErrorHasOneNextStep(t *testing.T) {
 	err := externalsError(t, "externals: {db: postgres:17}\n", func(ref string) error {
 		return errors.New("unexpected status from HEAD request to https://x: 401 Unauthorized")
 	})
-	if err == nil || strings.Count(err.Error(), logIn) != 1 || !strings.HasPrefix(err.Error(), "external db: ") {
+	if err == nil || strings.Count(err.Error(), ask.LogIn) != 1 || !strings.HasPrefix(err.Error(), "external db: ") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -12,11 +12,11 @@ import (
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/patternmatcher/ignorefile"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
-	fstypes "github.com/tonistiigi/fsutil/types"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/containerd/platforms"
 
+	"github.com/quoitbuild/quoit/frontend/folder"
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/manifest"
@@ -30,14 +30,8 @@ const maxParallelReads = 16
 
 // controlFiles is the part of the project's tree that says how it is built.
 type controlFiles struct {
-	tree reader
+	tree folder.Reader
 	def  *bk.Definition
-}
-
-// reader reads files as a [client.Reference] does.
-type reader interface {
-	ReadFile(context.Context, client.ReadRequest) ([]byte, error)
-	ReadDir(context.Context, client.ReadDirRequest) ([]*fstypes.Stat, error)
 }
 
 // readFiles reads every image's container file and ignore file, in one transfer.
@@ -154,10 +148,10 @@ func (d declared) readContainerFile(ctx context.Context, files *controlFiles, im
 			return nil, problem, nil
 		}
 		data, err := readFile(ctx, files.tree, file)
-		if isNotFound(err) {
+		if folder.IsNotFound(err) {
 			continue
 		}
-		if isNoFile(err) {
+		if folder.IsNoFile(err) {
 			problem := d.mistake(fileKey(image), "put a file there, or name another one with file:", "image %s: %s is %s, not a container file", image.Name, file, kindOf(ctx, files, file))
 			return nil, &problem, nil
 		}
@@ -187,7 +181,7 @@ func fileKey(image manifest.Image) diag.Range {
 const maxControlFile = 16 << 20
 
 // readFile reads a file in one request.
-func readFile(ctx context.Context, tree reader, file string) ([]byte, error) {
+func readFile(ctx context.Context, tree folder.Reader, file string) ([]byte, error) {
 	data, err := tree.ReadFile(ctx, client.ReadRequest{Filename: file, Range: &client.FileRange{Length: maxControlFile + 1}})
 	if len(data) > maxControlFile {
 		return nil, fmt.Errorf("it has more than %d MiB", maxControlFile>>20)

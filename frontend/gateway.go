@@ -6,11 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"strings"
-	"time"
 
 	bk "github.com/moby/buildkit/client/llb"
-	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
@@ -121,7 +118,7 @@ func (g gateway) control(ctx context.Context, d declared) (*controlFiles, error)
 	if err != nil || d.at.remote != nil {
 		return &controlFiles{tree: ref, def: def}, err // whose folders may be large
 	}
-	return &controlFiles{tree: newListed(ref), def: def}, nil
+	return &controlFiles{tree: folder.NewListed(ref), def: def}, nil
 }
 
 // hash digests in a build step with the trees as read-only mounts, so BuildKit caches it on
@@ -270,52 +267,4 @@ func given(name string, data []byte, warn warner) *dockerui.Source {
 			_ = warn(ctx, digest.FromBytes(data), message, opts)
 		},
 	}
-}
-
-const (
-	// maxPatience is how long a look-up may take, BuildKit's own attempts included.
-	maxPatience = time.Minute
-	// maxFetch is that for what has to be fetched to be known.
-	maxFetch = 10 * time.Minute
-)
-
-// patientClient is BuildKit with a deadline for each look-up of an image: by
-// itself it would wait for a silent registry for ever.
-type patientClient struct {
-	client.Client
-	patience time.Duration
-}
-
-// ResolveImageConfig is the embedded client's; the error has a next step.
-func (c patientClient) ResolveImageConfig(ctx context.Context, ref string, opt sourceresolver.Opt) (resolved string, dgst digest.Digest, config []byte, err error) {
-	err = c.limit(ctx, func(ctx context.Context) (err error) {
-		resolved, dgst, config, err = c.Client.ResolveImageConfig(ctx, ref, opt)
-		return err
-	})
-	if err != nil {
-		return "", "", nil, explained(err)
-	}
-	return resolved, dgst, config, nil
-}
-
-// ResolveSourceMetadata is the embedded client's.
-func (c patientClient) ResolveSourceMetadata(ctx context.Context, op *pb.SourceOp, opt sourceresolver.Opt) (meta *sourceresolver.MetaResponse, err error) {
-	if !strings.HasPrefix(op.Identifier, "docker-image://") {
-		c.patience = maxFetch
-	}
-	err = c.limit(ctx, func(ctx context.Context) (err error) {
-		meta, err = c.Client.ResolveSourceMetadata(ctx, op, opt)
-		return err
-	})
-	return meta, err
-}
-
-func (c patientClient) limit(ctx context.Context, ask func(context.Context) error) error {
-	limited, cancel := context.WithTimeout(ctx, c.patience)
-	defer cancel()
-	err := ask(limited)
-	if err != nil && limited.Err() != nil && ctx.Err() == nil {
-		return fmt.Errorf("no answer within %s", c.patience)
-	}
-	return err
 }

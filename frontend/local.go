@@ -14,6 +14,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quoitbuild/quoit/account"
+	"github.com/quoitbuild/quoit/frontend/ask"
 	"github.com/quoitbuild/quoit/frontend/folder"
 	"github.com/quoitbuild/quoit/frontend/rings"
 	"github.com/quoitbuild/quoit/llb"
@@ -92,7 +93,7 @@ func Plan(ctx context.Context, l Local, o Options) (Planned, error) {
 	defer cancel()
 	k, err := r.makePlan(ctx)
 	if err != nil {
-		return Planned{}, forClients(err)
+		return Planned{}, ask.ForClients(err)
 	}
 	all := k.hashRequest(k.graphs)
 	planned := Planned{Plan: k.Plan, Reads: all.Images, InGraph: map[string]bool{}, Named: k.named, Control: k.controlFiles(), Accounts: k.accounts}
@@ -112,7 +113,7 @@ func Graph(ctx context.Context, l Local, o Options) (ImageGraph, error) {
 	}
 	p, c, err := r.makeGraph(ctx)
 	if err != nil {
-		return ImageGraph{}, forClients(err)
+		return ImageGraph{}, ask.ForClients(err)
 	}
 	return c.needs(p.manifest.Root), nil
 }

@@ -17,6 +17,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/quoitbuild/quoit/frontend/ask"
 	"github.com/quoitbuild/quoit/frontend/rings"
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/llb"
@@ -101,7 +102,7 @@ func (g gatewayImages) Image(ctx context.Context, ref, what string, platforms []
 		}
 	}
 	if err != nil {
-		return nil, lookingUp(ref, err)
+		return nil, ask.LookingUp(ref, err)
 	}
 	return image, nil
 }

@@ -3,17 +3,14 @@ package frontend
 import (
 	"context"
 	"errors"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
-	"github.com/moby/buildkit/util/grpcerrors"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
+	"github.com/quoitbuild/quoit/frontend/ask"
 	"github.com/quoitbuild/quoit/frontend/rings"
 	"github.com/quoitbuild/quoit/manifest"
 )
@@ -45,7 +42,7 @@ func TestALookUpEndsWithoutAnAnswer(t *testing.T) {
 		return nil, ctx.Err()
 	}}
 	want := "looking up registry.example.com/acme/shop/records:records: no answer within 1ms: the registry is in trouble, run the same command again later"
-	if err := openLog(t.Context(), t, patientClient{silent, time.Millisecond}); err == nil || err.Error() != want {
+	if err := openLog(t.Context(), t, ask.Client{Client: silent, Patience: time.Millisecond}); err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
@@ -77,47 +74,5 @@ func TestOnlyAnExactTextIsAnAbsentTag(t *testing.T) {
 		if err := openLog(t.Context(), t, g); (err == nil) != absent {
 			t.Errorf("%s: %v", text, err)
 		}
-	}
-}
-
-// The numbers of ports and digests look like statuses.
-const deceptive = "localhost:40350/acme/shop/deploy@sha256:4034014290"
-
-func TestNextSteps(t *testing.T) {
-	for text, want := range map[string]string{
-		"unexpected status from HEAD request to http://" + deceptive + ": 401 Unauthorized":                                         "docker login",
-		"unexpected status from HEAD request to http://" + deceptive + ": 403 Forbidden\ndenied: no":                                "QUOIT_FIRST=1",
-		"unexpected status from HEAD request to http://" + deceptive + ": 429 Too Many Requests":                                    "limits requests",
-		"unexpected status from HEAD request to http://" + deceptive + ": 502 Bad Gateway":                                          "in trouble",
-		"failed to copy: content at http://" + deceptive + " not found: not found":                                                  "lost a part",
-		`failed to do request: Head "http://` + deceptive + `": EOF`:                                                                "the connection broke",
-		`failed to do request: Head "http://` + deceptive + `": dial tcp 127.0.0.1:40350: connect: connection refused`:              "check that the registry runs",
-		`failed to do request: Head "https://registry.invalid/v2/": dial tcp: lookup registry.invalid on 10.0.0.1:53: no such host`: "check the registry's address",
-		"encountered unknown type application/vnd.example.403; children may not be fetched":                                         "this is not an image",
-	} {
-		got := explained(errors.New(text)).Error()
-		_, step, found := strings.Cut(got, strings.ReplaceAll(text, "\n", ": ")+": ")
-		if !found || !strings.Contains(step, want) {
-			t.Errorf("%s\nthe step is %q, want one with %q", got, step, want)
-		}
-	}
-}
-
-func TestLookUpErrorsHoldNoCredentials(t *testing.T) {
-	for text, want := range map[string]string{
-		"unexpected status from GET request to https://blobs.example.com/x?X-Signature=s3cr3t: 403 Forbidden":                        "https://blobs.example.com/x?***",
-		"unexpected status from HEAD request to https://x: 403 Forbidden\ndenied: you sent Authorization: Bearer s3cr3t-t0ken, anna": "Bearer ***, anna",
-	} {
-		if got := explained(errors.New(text)).Error(); strings.Contains(got, "s3cr3t") || !strings.Contains(got, want) {
-			t.Error(got)
-		}
-	}
-}
-
-func TestLookUpErrorsKeepTheirTextOverGRPC(t *testing.T) {
-	inner := grpcerrors.FromGRPC(status.Error(codes.NotFound, "no match for platform in manifest: not found"))
-	err := lookingUp("registry.example.com/x:1", inner)
-	if got := grpcerrors.ToGRPC(t.Context(), err).Error(); !strings.HasSuffix(got, err.Error()) {
-		t.Errorf("it arrives as %q, was %q", got, err)
 	}
 }

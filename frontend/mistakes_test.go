@@ -14,6 +14,7 @@ import (
 	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/moby/buildkit/util/grpcerrors"
 
+	"github.com/quoitbuild/quoit/frontend/ask"
 	"github.com/quoitbuild/quoit/llb"
 )
 
@@ -197,7 +198,7 @@ func TestRegistriesThatAnswerErrors(t *testing.T) {
 		name, ref, text string
 		words           []string
 	}{
-		{"the log", shopRegistry + "/records:records", "unexpected status from HEAD request to https://x: 401 Unauthorized", []string{"looking up " + shopRegistry + "/records:records: ", logIn}},
+		{"the log", shopRegistry + "/records:records", "unexpected status from HEAD request to https://x: 401 Unauthorized", []string{"looking up " + shopRegistry + "/records:records: ", ask.LogIn}},
 		{"a log that may not be there", shopRegistry + "/records:records", "unexpected status from HEAD request to https://x: 403 Forbidden", []string{"looking up " + shopRegistry + "/records:records: ", "QUOIT_FIRST=1"}},
 		{"an external", "docker.io/library/postgres:17", "docker.io/library/postgres:17: not found", []string{"external db: the registry has no docker.io/library/postgres:17"}},
 		{"a base", "docker.io/library/busybox:latest", "docker.io/library/busybox:latest: not found", []string{"image base: ", "docker.io/library/busybox:latest: not found"}},

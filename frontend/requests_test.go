@@ -18,6 +18,7 @@ import (
 	"github.com/moby/buildkit/solver/errdefs"
 	fstypes "github.com/tonistiigi/fsutil/types"
 
+	"github.com/quoitbuild/quoit/frontend/folder"
 	"github.com/quoitbuild/quoit/manifest"
 )
 
@@ -105,7 +106,7 @@ func (unlistable) ReadFile(context.Context, client.ReadRequest) ([]byte, error) 
 }
 
 func TestAFileInAFolderThatCannotBeListed(t *testing.T) {
-	if data, err := readFile(t.Context(), newListed(unlistable{}), "api/Dockerfile"); err != nil || string(data) != "FROM scratch" {
+	if data, err := readFile(t.Context(), folder.NewListed(unlistable{}), "api/Dockerfile"); err != nil || string(data) != "FROM scratch" {
 		t.Errorf("%q, %v", data, err)
 	}
 }

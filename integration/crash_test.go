@@ -239,6 +239,8 @@ func (v *victim) checkExecuted(t *testing.T) {
 		if i == 0 && !slices.ContainsFunc(steps, changed) {
 			t.Errorf("the changed step was not executed: %q", steps)
 		}
+		// What the command sends is hashed whatever BuildKit remembers.
+		steps = slices.DeleteFunc(steps, func(step string) bool { return step == "[internal] hash what the images read" })
 		if i > 0 && len(steps) > 0 {
 			t.Errorf("executed again: %q", steps)
 		}

@@ -124,14 +124,14 @@ func TestSealedAccountsAreFound(t *testing.T) {
 	if err != nil || size != int64(len(one.Blobs[1])) {
 		t.Fatal(layer, size, err)
 	}
-	for name := range accounts {
-		data, err := Find(one.Blobs[1], name)
-		if err != nil || read(t, data).File != accounts[name].File {
-			t.Errorf("%s: %s, error %v", name, data, err)
-		}
+	found, err := Find(one.Blobs[1], "api", "web", "tools/cli")
+	if err != nil || len(found) != len(accounts) {
+		t.Fatalf("%q, error %v", found, err)
 	}
-	if data, err := Find(one.Blobs[1], "web"); err == nil {
-		t.Errorf("what is not there is %s", data)
+	for name, account := range accounts {
+		if read(t, found[name]).File != account.File {
+			t.Errorf("%s: %s", name, found[name])
+		}
 	}
 }
 
@@ -152,12 +152,12 @@ func TestAHostileRegistryCostsNoMoreThanASentence(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, layer := range map[string][]byte{"a bomb": bomb.Bytes(), "nothing": nil, "no archive": []byte("x")} {
-		if data, err := Find(layer, "api"); err == nil {
-			t.Errorf("%s: %d bytes", name, len(data))
+		if found, err := Find(layer, "api"); err == nil {
+			t.Errorf("%s: %q", name, found)
 		}
 	}
-	if data, _ := Find(bomb.Bytes(), "web"); len(data) > MaxAccount+1 {
-		t.Errorf("%d bytes were read", len(data))
+	if found, _ := Find(bomb.Bytes(), "web"); len(found["web"]) > MaxAccount+1 {
+		t.Errorf("%d bytes were read", len(found["web"]))
 	}
 	long := strings.Repeat("x", maxText+1)
 	for _, data := range []string{

@@ -111,23 +111,34 @@ func LayerOf(manifest []byte) (layer string, size int64, err error) {
 	return m.Layers[0].Digest.String(), m.Layers[0].Size, nil
 }
 
-// Find returns the account of an image in a layer, not parsed yet.
-func Find(layer []byte, image string) ([]byte, error) {
+// Find returns the accounts of images in a layer, by image, not parsed yet; one that is not
+// there is left out.
+func Find(layer []byte, images ...string) (map[string][]byte, error) {
 	zip, err := gzip.NewReader(bytes.NewReader(layer))
 	if err != nil {
 		return nil, fmt.Errorf("the layer of accounts is broken: %w", err)
 	}
+	wanted := map[string]string{}
+	for _, image := range images {
+		wanted[FileOf(image)] = image
+	}
+	found := map[string][]byte{}
 	files := tar.NewReader(io.LimitReader(zip, 4*maxAll)) // the headers too
-	for {
+	for len(found) < len(wanted) {
 		header, err := files.Next()
 		if err == io.EOF {
-			return nil, fmt.Errorf("there is no account of image %s", image)
+			break
 		}
 		if err != nil {
 			return nil, fmt.Errorf("the layer of accounts is broken: %w", err)
 		}
-		if header.Name == FileOf(image) {
-			return io.ReadAll(io.LimitReader(files, MaxAccount+1))
+		image, ok := wanted[header.Name]
+		if !ok {
+			continue
+		}
+		if found[image], err = io.ReadAll(io.LimitReader(files, MaxAccount+1)); err != nil {
+			return nil, fmt.Errorf("the layer of accounts is broken: %w", err)
 		}
 	}
+	return found, nil
 }

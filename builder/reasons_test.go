@@ -15,6 +15,7 @@ import (
 	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/registry"
+	"github.com/quoitbuild/quoit/registry/registrytest"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/store/storetest"
 	"github.com/quoitbuild/quoit/versioning"
@@ -205,6 +206,30 @@ func TestAPlanSaysWhatWasEdited(t *testing.T) {
 				t.Errorf("want %q in:\n%s", c.want, got)
 			}
 		})
+	}
+}
+
+// What one publish has kept is fetched once, however many images changed, and not again by
+// the next plan.
+func TestWhatWasKeptIsReadOnce(t *testing.T) {
+	e := newEdited(t)
+	e.publish()
+	e.plan() // so that the record is known
+	for _, name := range []string{"services/api/main.go", "base/base.txt", "deploy/all.yaml"} {
+		e.write(name, "other")
+	}
+	for _, want := range []int{1, 0} {
+		e.server.SetFault(nil)
+		plan := e.plan().plan
+		for _, image := range []string{"api", "base", "deploy"} {
+			if got := plan.Explain(image); !strings.Contains(got, " changed") || strings.Contains(got, "sources changed") {
+				t.Errorf("%s: %s", image, got)
+			}
+		}
+		asked := registrytest.Count(e.server.Requests())
+		if asked["GET records by digest"] != want || asked["GET records blob"] != want {
+			t.Errorf("want the manifest and its layer %d times: %v", want, asked)
+		}
 	}
 }
 

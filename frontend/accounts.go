@@ -2,12 +2,15 @@ package frontend
 
 import (
 	"context"
+	"maps"
 	"slices"
+	"sync"
 
 	bk "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/quoitbuild/quoit/account"
 	"github.com/quoitbuild/quoit/frontend/ask"
@@ -27,8 +30,7 @@ func (r run) specify(ctx context.Context, k *known, seen state) {
 	if r.accounts == nil {
 		return
 	}
-	kept := map[string]string{}
-	var names []string
+	kept := map[string]string{} // where that is, by image
 	for _, name := range k.Changed() {
 		image, _ := k.Image(name)
 		of := func(reason versioning.Reason) bool { return reason.Kind == versioning.ReasonRevision }
@@ -36,22 +38,46 @@ func (r run) specify(ctx context.Context, k *known, seen state) {
 			continue
 		}
 		if at := seen.log.Account(ctx, []*versioning.Placed{seen.Current, seen.Next}, name, image.Previous); at != "" {
-			kept[name], names = at, append(names, name)
+			kept[name] = k.manifest.Repository(records.Repository) + "@" + at
 		}
 	}
-	if len(names) == 0 {
+	if len(kept) == 0 {
 		return
 	}
 	parts := k.parts()
-	for _, name := range r.list(ctx, k, names) {
-		data, err := r.accounts(ctx, k.manifest.Repository(records.Repository)+"@"+kept[name], name)
-		if err != nil {
-			continue
-		}
+	names := r.list(ctx, k, slices.Sorted(maps.Keys(kept)))
+	for name, data := range r.readAccounts(ctx, kept, names) {
 		if old, err := account.Parse(data); err == nil {
 			k.Specify(name, account.Changes(old, k.account(name, parts)))
 		}
 	}
+}
+
+// readAccounts reads the accounts of images, each place where some of them are once. What
+// cannot be read is left out.
+func (r run) readAccounts(ctx context.Context, kept map[string]string, names []string) map[string][]byte {
+	byPlace := map[string][]string{}
+	for _, name := range names {
+		byPlace[kept[name]] = append(byPlace[kept[name]], name)
+	}
+	var mu sync.Mutex
+	found := map[string][]byte{}
+	var eg errgroup.Group
+	eg.SetLimit(maxParallelReads)
+	for place, names := range byPlace {
+		eg.Go(func() error {
+			accounts, err := r.accounts(ctx, place, names)
+			if err != nil {
+				return nil // the plan stands without
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			maps.Copy(found, accounts)
+			return nil
+		})
+	}
+	_ = eg.Wait() // nobody fails
+	return found
 }
 
 // list returns the images of which it is known what they read, after it has asked for that
@@ -120,21 +146,21 @@ func (k known) account(name string, parts map[string][]string) account.Account {
 	return account.New(a)
 }
 
-// accounts reads an account through BuildKit, which fetches what is kept as an image. It is
+// accounts reads accounts through BuildKit, which fetches what is kept as an image. They are
 // nobody's business where the plan is known already.
-func (g gateway) accounts() func(ctx context.Context, ref, image string) ([]byte, error) {
+func (g gateway) accounts() func(ctx context.Context, ref string, images []string) (map[string][]byte, error) {
 	if g.host.Pins != nil {
 		return nil
 	}
-	return func(ctx context.Context, ref, image string) ([]byte, error) {
+	return func(ctx context.Context, ref string, images []string) (map[string][]byte, error) {
 		ctx, cancel := context.WithTimeout(ctx, ask.MaxPatience)
 		defer cancel()
-		return g.readAccount(ctx, ref, image)
+		return g.readAccounts(ctx, ref, images)
 	}
 }
 
-func (g gateway) readAccount(ctx context.Context, ref, image string) ([]byte, error) {
-	def, err := bk.Image(ref, bk.LinuxAmd64, dockerui.WithInternalName("load what "+image+" was made of")).Marshal(ctx, bk.WithCaps(g.BuildOpts().LLBCaps))
+func (g gateway) readAccounts(ctx context.Context, ref string, images []string) (map[string][]byte, error) {
+	def, err := bk.Image(ref, bk.LinuxAmd64, dockerui.WithInternalName("load what images were made of")).Marshal(ctx, bk.WithCaps(g.BuildOpts().LLBCaps))
 	if err != nil {
 		return nil, err
 	}
@@ -146,5 +172,12 @@ func (g gateway) readAccount(ctx context.Context, ref, image string) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
-	return kept.ReadFile(ctx, client.ReadRequest{Filename: account.FileOf(image), Range: &client.FileRange{Length: account.MaxAccount + 1}})
+	found := map[string][]byte{}
+	for _, image := range images {
+		data, err := kept.ReadFile(ctx, client.ReadRequest{Filename: account.FileOf(image), Range: &client.FileRange{Length: account.MaxAccount + 1}})
+		if err == nil {
+			found[image] = data
+		}
+	}
+	return found, nil
 }

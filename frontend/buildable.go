@@ -32,6 +32,9 @@ func (k *known) checkOverlays() error {
 // checkSources reports what images that are built read of their contexts although it is not
 // there, with the instruction that does.
 func (k *known) checkSources(ctx context.Context) error {
+	if len(k.missing) == 0 {
+		return nil
+	}
 	var mistakes diag.List
 	for _, in := range k.hashRequest(k.graphs).Images {
 		name, _ := in.Of()

@@ -45,9 +45,9 @@ type Local struct {
 	Remotes llb.RemoteResolver
 	// Images has the images of the project's registry.
 	Images rings.Images
-	// Accounts has what is kept of released images: the account of one, from what a
-	// reference names; nil: nothing is.
-	Accounts func(ctx context.Context, ref, image string) ([]byte, error)
+	// Accounts has what is kept of released images: the accounts of some, by name, from what
+	// a reference names; nil: nothing is.
+	Accounts func(ctx context.Context, ref string, images []string) (map[string][]byte, error)
 	// Compiles knows what container files compile to by a program of this Version; nil:
 	// that is not known.
 	Compiles llb.Memory

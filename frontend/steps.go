@@ -54,11 +54,10 @@ type run struct {
 	compiles llb.Memory
 	version  string
 	// pinned are the digests of externals, by reference, if they are known already.
-	pinned map[string]string
-	// accounts reads the account of an image from what a reference names; nil: none is.
-	accounts func(ctx context.Context, ref, image string) ([]byte, error)
-	fresh    bool  // see [Host.Fresh]
-	sent     *Sent // see [Host.Sent]
+	pinned   map[string]string
+	accounts func(ctx context.Context, ref string, images []string) (map[string][]byte, error) // see [Local.Accounts]
+	fresh    bool                                                                              // see [Host.Fresh]
+	sent     *Sent                                                                             // see [Host.Sent]
 }
 
 // files has those of the project that say how it is built.

@@ -215,8 +215,8 @@ func (i images) config(ctx context.Context, top *found, image string) ([]byte, e
 	return data, nil
 }
 
-// account reads the account of one of the project's images from what a reference names.
-func (i images) account(ctx context.Context, ref, image string) ([]byte, error) {
+// accounts reads those of the project's images from what a reference names.
+func (i images) accounts(ctx context.Context, ref string, names []string) (map[string][]byte, error) {
 	top, err := i.find(ctx, ref)
 	if err == nil && top == nil {
 		err = errors.New("it is gone")
@@ -224,13 +224,16 @@ func (i images) account(ctx context.Context, ref, image string) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	layer, size, err := account.LayerOf(top.Bytes)
+	digest, size, err := account.LayerOf(top.Bytes)
 	if err != nil {
 		return nil, err
 	}
-	data, err := top.from.Blob(ctx, registry.Descriptor{Digest: layer, Size: size})
-	if err != nil {
-		return nil, err
+	layer, known := i.cache.Blob(digest)
+	if !known {
+		if layer, err = top.from.Blob(ctx, registry.Descriptor{Digest: digest, Size: size}); err != nil {
+			return nil, err
+		}
+		i.cache.Keep(digest, layer)
 	}
-	return account.Find(data, image)
+	return account.Find(layer, names...)
 }

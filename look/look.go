@@ -76,7 +76,7 @@ func (o Options) local(h frontend.Hasher) (l frontend.Local, options frontend.Op
 	l = frontend.Local{
 		Folder: o.Dir, Manifest: o.Manifest.Source.Data,
 		Platform: ocispecs.Platform{OS: "linux", Architecture: runtime.GOARCH},
-		Configs:  images, Images: images, Accounts: images.account, Remotes: remotes{images.cache},
+		Configs:  images, Images: images, Accounts: images.accounts, Remotes: remotes{images.cache},
 		Hasher: h, Record: o.Record, Newest: o.Newest, Warn: o.Warn,
 	}
 	if o.Frontend.NoCache {

@@ -23,9 +23,10 @@ func newExplainCmd() *cobra.Command {
 		Short:   "Say why one image changes, or that it does not",
 		Long: `Explain makes the plan, as quoit plan does and by the same flags, and says of one image
 what is in it: the version that it has and the one that it gets, every reason why, and
-the images that it needs, with their versions. Warnings of the plan go to standard error.
+the images that it needs, with their versions. Of changed sources a reason names the first
+file, or the instruction with its line. Warnings of the plan go to standard error.
 
-In JSON it is the image's entry of the plan.`,
+In JSON it is the image's entry of the plan, with up to 100 files.`,
 		Example: `  quoit explain api
   quoit explain api --ring users
   quoit explain api -o json`,

@@ -130,7 +130,7 @@ func (o Options) build(ctx context.Context, log *reading) (Outcome, error) {
 	if err := o.choose(&found); err != nil {
 		return Outcome{}, err
 	}
-	c, err := found.connect(ctx, o.BuildKit)
+	c, err := o.connect(ctx, found)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -213,7 +213,7 @@ func Graph(ctx context.Context, o Options) (frontend.ImageGraph, error) {
 
 // ask asks a BuildKit for the answer to a subrequest.
 func (o Options) ask(ctx context.Context, log *reading, found looked) ([]byte, error) {
-	c, err := found.connect(ctx, o.BuildKit)
+	c, err := o.connect(ctx, found)
 	if err != nil {
 		return nil, err
 	}

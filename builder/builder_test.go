@@ -15,6 +15,7 @@ import (
 	"github.com/moby/buildkit/client"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/quoitbuild/quoit/builder/dial"
 	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/registry"
@@ -32,6 +33,8 @@ func TestOptionsThatAreWrittenWronglyAreSaidBeforeBuildKitIsAsked(t *testing.T) 
 		"cache-from": {CacheFrom: []string{"type=x,y"}},
 		"cache-to":   {CacheTo: []string{"type=x,y"}},
 		"progress":   {Progress: Progress{Mode: "loud"}},
+		"builder":    {Builder: "mine"}, // and an address
+		"tlskey":     {TLS: dial.TLS{Cert: "cert.pem"}},
 	} {
 		b.Address = nobody.Address
 		var wrong *OptionError
@@ -56,10 +59,6 @@ func TestABuildKitThatDoesNotAnswerIsNamed(t *testing.T) {
 	t.Setenv("BUILDKIT_HOST", "carrier-pigeon://x")
 	if _, err := Plan(t.Context(), o); err == nil || !strings.Contains(err.Error(), "carrier-pigeon://x") {
 		t.Error(err)
-	}
-	t.Setenv("BUILDKIT_HOST", "")
-	if o.BuildKit.address() == "" {
-		t.Error("by default BuildKit is nowhere")
 	}
 }
 

@@ -8,29 +8,28 @@ import (
 
 	"github.com/docker/cli/cli/config"
 	"github.com/moby/buildkit/client"
-
-	// The ways to reach a BuildKit that is not a socket of this machine.
-	_ "github.com/moby/buildkit/client/connhelper/dockercontainer"
-	_ "github.com/moby/buildkit/client/connhelper/kubepod"
-	_ "github.com/moby/buildkit/client/connhelper/podmancontainer"
-	_ "github.com/moby/buildkit/client/connhelper/ssh"
 	"github.com/moby/buildkit/cmd/buildctl/build"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/auth/authprovider"
 	"github.com/moby/buildkit/session/sshforward/sshprovider"
-	"github.com/moby/buildkit/util/appdefaults"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/quoitbuild/quoit/builder/dial"
+	"github.com/quoitbuild/quoit/internal/show"
 
 	// Names of files need not be UTF-8, as with BuildKit's own clients.
 	_ "github.com/moby/buildkit/util/grpcutil/encoding/proto"
 )
 
-// BuildKit says which BuildKit is asked, and what it is given besides a project's
-// files. Lists are written as for buildctl and docker buildx. The logins of
-// docker login are always given to it.
+// BuildKit says which BuildKit is asked, as package dial finds it, and what it is given
+// besides a project's files. Lists are written as for buildctl and docker buildx. The
+// logins of docker login are always given to it.
 type BuildKit struct {
-	// Address is where it listens; "": $BUILDKIT_HOST, or else where a local buildkitd
-	// listens by default.
+	// Address is where it listens, and TLS how it is reached there; "": $BUILDKIT_HOST.
 	Address string
+	TLS     dial.TLS
+	// Builder is the name of a builder of docker buildx, instead of an address.
+	Builder string
 	// Progress is where its steps are shown.
 	Progress Progress
 	// Secrets are for RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VARIABLE.
@@ -47,7 +46,8 @@ type BuildKit struct {
 
 // OptionError says that one of [BuildKit]'s options is not as it is to be written.
 type OptionError struct {
-	// Option is its name as a flag: secret, ssh, cache-from, cache-to or progress.
+	// Option is its name as a flag: secret, ssh, cache-from, cache-to, progress, builder
+	// or one of TLS.
 	Option string
 	// Err says what is wrong with it.
 	Err error
@@ -64,12 +64,16 @@ type Client struct {
 	buildkit *client.Client
 	given    client.SolveOpt // what each solve gets
 	progress Progress
-	address  string
+	name     string
 }
 
-// Connect connects to a BuildKit and waits until it answers, for a minute at most. The
-// error is an [*OptionError], which no BuildKit was asked for, or says that none answers.
-func Connect(ctx context.Context, b BuildKit) (*Client, error) {
+// Connect connects to a BuildKit, says which one that is, and waits until it answers, for a
+// minute at most. The error is an [*OptionError], which no BuildKit was asked for, one of
+// [dial.Find], or says that none answers.
+func Connect(ctx context.Context, b BuildKit) (*Client, error) { return b.connect(ctx, nil) }
+
+// connect is Connect to one that can build for platforms.
+func (b BuildKit) connect(ctx context.Context, platforms []ocispecs.Platform) (*Client, error) {
 	if err := b.check(); err != nil {
 		return nil, err
 	}
@@ -77,27 +81,42 @@ func Connect(ctx context.Context, b BuildKit) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	address := b.address()
-	c, err := client.New(ctx, address)
-	if err != nil {
-		return nil, fmt.Errorf("connecting to BuildKit at %s: %w", address, err)
+	say := func(line string) {
+		if b.Progress.ForPeople() {
+			_, _ = fmt.Fprintln(b.Progress.out(), show.Line(line)) // nobody to tell
+		}
 	}
-	connected := &Client{buildkit: c, given: given, progress: b.Progress, address: address}
-	err = connected.soon(ctx, func(ctx context.Context) error {
-		_, err := c.Info(ctx)
+	o := b.dialed()
+	o.Platforms, o.Say = platforms, say
+	found, err := dial.Find(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	say("building with " + found.Name)
+	c := &Client{buildkit: found.Client, given: given, progress: b.Progress, name: found.Name}
+	err = c.soon(ctx, func(ctx context.Context) error {
+		_, err := c.buildkit.Info(ctx)
 		return err
 	})
 	if err != nil {
 		c.Close()
-		return nil, fmt.Errorf("BuildKit does not answer at %s: start buildkitd, or name another one with --addr or BUILDKIT_HOST: %w", address, err)
+		return nil, found.Unanswered(err)
 	}
-	return connected, nil
+	return c, nil
+}
+
+// dialed are the options that say which BuildKit it is.
+func (b BuildKit) dialed() dial.Options {
+	return dial.Options{Address: b.Address, TLS: b.TLS, Builder: b.Builder}
 }
 
 // check refuses options that are not as they are to be written.
 func (b BuildKit) check() error {
 	if _, err := b.given(); err != nil {
 		return err
+	}
+	if flag, err := b.dialed().Check(); err != nil {
+		return &OptionError{flag, err}
 	}
 	_, err := b.Progress.display()
 	return err
@@ -114,7 +133,7 @@ func (c *Client) soon(ctx context.Context, ask func(context.Context) error) erro
 	limited, cancel := context.WithTimeout(ctx, answers)
 	defer cancel()
 	slow := time.AfterFunc(quiet, func() {
-		_, _ = fmt.Fprintf(c.progress.out(), "waiting for BuildKit at %s to answer\n", c.address) // nobody to tell
+		_, _ = fmt.Fprintf(c.progress.out(), "waiting for %s to answer\n", c.name) // nobody to tell
 	})
 	defer slow.Stop()
 	err := ask(limited)
@@ -126,16 +145,6 @@ func (c *Client) soon(ctx context.Context, ask func(context.Context) error) erro
 
 // Close ends the connection.
 func (c *Client) Close() error { return c.buildkit.Close() }
-
-func (b BuildKit) address() string {
-	if b.Address != "" {
-		return b.Address
-	}
-	if address := os.Getenv("BUILDKIT_HOST"); address != "" {
-		return address
-	}
-	return appdefaults.Address
-}
 
 // given is what every solve gets, but for the logins.
 func (b BuildKit) given() (opt client.SolveOpt, err error) {

@@ -13,7 +13,7 @@ import (
 func TestABuildKitThatIsSilentIsWaitedForAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var said bytes.Buffer
-		c := &Client{progress: Progress{Out: &said}, address: "tcp://buildkit:1234"}
+		c := &Client{progress: Progress{Out: &said}, name: "BuildKit at tcp://buildkit:1234"}
 		silent := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 		begin := time.Now()
 		err := c.soon(t.Context(), silent)

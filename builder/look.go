@@ -9,8 +9,10 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/solver/pb"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/tonistiigi/fsutil"
 
 	"github.com/quoitbuild/quoit/llb"
@@ -93,12 +95,36 @@ func (l looked) warn(to Progress) {
 }
 
 // connect connects to the BuildKit that is asked.
-func (l looked) connect(ctx context.Context, b BuildKit) (*Client, error) {
-	c, err := Connect(ctx, b)
-	if err != nil && l.why != nil && !errors.As(err, new(*OptionError)) {
-		return nil, errors.Join(l.why, err)
+func (o Options) connect(ctx context.Context, found looked) (*Client, error) {
+	c, err := o.BuildKit.connect(ctx, o.platforms(found))
+	if err != nil && found.why != nil && !errors.As(err, new(*OptionError)) {
+		return nil, errors.Join(found.why, err)
 	}
 	return c, err
+}
+
+// platforms are those that are built, or may be as long as nothing is planned. Images that
+// are for whatever the builder is have none.
+func (o Options) platforms(found looked) []ocispecs.Platform {
+	var names []string
+	for _, image := range o.Manifest.Images {
+		if found.plan == nil {
+			names = append(names, image.Platforms...)
+		} else if planned, _ := found.plan.Image(image.Name); planned.Built() {
+			names = append(names, planned.Platforms...)
+		}
+	}
+	var list []ocispecs.Platform
+	for _, name := range names {
+		p, err := platforms.Parse(name)
+		if err != nil || len(o.Frontend.Platforms) > 0 && !slices.Contains(o.Frontend.Platforms, name) {
+			continue // whoever builds says what is wrong with it
+		}
+		if !slices.ContainsFunc(list, platforms.OnlyStrict(p).Match) {
+			list = append(list, p)
+		}
+	}
+	return list
 }
 
 // IncomparableError says that a frontend image plans otherwise than this command, of the

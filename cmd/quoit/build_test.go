@@ -245,6 +245,33 @@ func TestAnImageIsExplained(t *testing.T) {
 	}
 }
 
+// TestWhatNeedsNoBuilderStartsNone: nor the programs that know of builders.
+func TestWhatNeedsNoBuilderStartsNone(t *testing.T) {
+	s := newShop(t, "")
+	s.files()
+	s.publishFiles()
+	bin := t.TempDir()
+	for _, program := range []string{"docker", "buildx", "docker-buildx"} {
+		script := "#!/bin/sh\necho \"$*\" >>'" + filepath.Join(bin, "calls") + "'\nexit 1\n"
+		if err := os.WriteFile(filepath.Join(bin, program), []byte(script), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	t.Setenv("BUILDKIT_HOST", "")
+	t.Setenv("BUILDX_BUILDER", "mine")
+	for _, args := range [][]string{{"plan"}, {"plan", "--rebuild", "*"}, {"graph"}, {"build"}, {"build", "--push"}, {"shift"}} {
+		s.does(args...)
+	}
+	if calls, err := os.ReadFile(filepath.Join(bin, "calls")); err == nil {
+		t.Errorf("they have called\n%s", calls)
+	}
+	s.fails(1, []string{"build", "--rebuild", "*"}, "BUILDX_BUILDER names the builder mine of docker buildx, which is not installed")
+	if calls, err := os.ReadFile(filepath.Join(bin, "calls")); err != nil || !strings.Contains(string(calls), "buildx version\n") {
+		t.Errorf("a build has called %q, error %v", calls, err)
+	}
+}
+
 func TestBuildsNeedABuildKit(t *testing.T) {
 	s := newShop(t, "")
 	s.files()

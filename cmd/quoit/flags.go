@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/quoitbuild/quoit/builder"
+	"github.com/quoitbuild/quoit/builder/dial"
 	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/manifest"
@@ -22,6 +23,8 @@ import (
 // buildkitFlags are those of every command that builds.
 type buildkitFlags struct {
 	addr      string
+	builder   string
+	tls       dial.TLS
 	progress  string
 	secrets   []string
 	ssh       []string
@@ -32,7 +35,7 @@ type buildkitFlags struct {
 }
 
 func (f *buildkitFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&f.addr, "addr", "", "BuildKit's address (default $BUILDKIT_HOST)")
+	f.registerBuilder(flags, "address of the BuildKit that builds")
 	flags.StringVar(&f.progress, "progress", "auto", "how progress is shown: auto, plain, tty, rawjson, quiet")
 	flags.StringArrayVar(&f.secrets, "secret", nil, "a secret for RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VARIABLE")
 	flags.StringArrayVar(&f.ssh, "ssh", nil, "an SSH agent for RUN --mount=type=ssh: default, or NAME=SOCKET")
@@ -44,15 +47,27 @@ func (f *buildkitFlags) register(flags *pflag.FlagSet) {
 
 // registerGates registers those that are for running gates.
 func (f *buildkitFlags) registerGates(flags *pflag.FlagSet) {
-	flags.StringVar(&f.addr, "addr", "", "address of the BuildKit that runs the gates (default $BUILDKIT_HOST)")
+	f.registerBuilder(flags, "address of the BuildKit that runs the gates")
 	flags.StringVar(&f.progress, "progress", "auto", "how the gates' progress is shown: auto, plain, tty, rawjson, quiet")
 	flags.StringArrayVar(&f.secrets, "secret", nil, "a secret for the gates: id=NAME,src=FILE or id=NAME,env=VARIABLE")
+}
+
+// registerBuilder registers those that say which BuildKit it is, as buildctl and docker
+// buildx do.
+func (f *buildkitFlags) registerBuilder(flags *pflag.FlagSet, what string) {
+	flags.StringVar(&f.addr, "addr", "", what+" (default $BUILDKIT_HOST)")
+	flags.StringVar(&f.builder, "builder", "", "a builder of docker buildx instead of an address (default $BUILDX_BUILDER, or the one in use)")
+	flags.StringVar(&f.tls.ServerName, "tlsservername", "", "name in the certificate of the server at the address (default its host)")
+	flags.StringVar(&f.tls.CACert, "tlscacert", "", "file with the certificate of those who may have signed it")
+	flags.StringVar(&f.tls.Cert, "tlscert", "", "file with the client's certificate")
+	flags.StringVar(&f.tls.Key, "tlskey", "", "file with the client's key")
+	flags.StringVar(&f.tls.Dir, "tlsdir", "", "folder with all three: ca.pem, cert.pem, key.pem or ca.crt, tls.crt, tls.key")
 }
 
 // buildKit is the BuildKit that the flags mean. Its progress is written to out.
 func (f *buildkitFlags) buildKit(out io.Writer) builder.BuildKit {
 	return builder.BuildKit{
-		Address: f.addr, Progress: builder.Progress{Out: out, Mode: f.progress},
+		Address: f.addr, TLS: f.tls, Builder: f.builder, Progress: builder.Progress{Out: out, Mode: f.progress},
 		Secrets: f.secrets, SSH: f.ssh, CacheFrom: f.cacheFrom, CacheTo: f.cacheTo, Allow: f.allow, Timeout: f.timeout,
 	}
 }

@@ -51,6 +51,13 @@ var parts = []part{
 	{name: "kit", about: "the stack and the cluster that the other parts run on", minutes: 0.7, runs: []run{
 		all("./internal/testkit/..."),
 	}},
+	{name: "builders", about: "the ways to a builder: transports, certificates, buildx", minutes: 1.3, runs: []run{
+		some("./integration", `
+			TestABuildKitBehindTLS
+			TestABuilderOfBuildx
+			TestTransportsToABuilder
+			TestWhatNeedsNoBuilderLooksForNone`),
+	}},
 	{name: "store", about: "writers and oddities on a real registry", minutes: 1.5, runs: []run{
 		some("./store", `
 			TestManyWriters

@@ -81,7 +81,7 @@ func TestEachImageHasItsOwnExporter(t *testing.T) {
 	if err := json.Unmarshal([]byte(attrs[exptypes.ExporterPlatformsKey]), &own); err != nil || len(own.Platforms) != 2 || own.Platforms[0].ID != "api/linux/amd64" {
 		t.Errorf("platforms %v, %v", own, err)
 	}
-	want := map[string]string{"name": "registry.example.com/acme/shop/api", "push": "true", "push-by-digest": "true", "oci-mediatypes": "true",
+	want := map[string]string{"name": "registry.example.com/acme/shop/api", "push": "true", "push-by-digest": "true", "store": "false", "oci-mediatypes": "true",
 		"source-date-epoch": "7", "rewrite-timestamp": "true", "annotation-manifest." + labels.Version: "0.1.0"}
 	delete(attrs, exptypes.ExporterPlatformsKey)
 	if diff := cmp.Diff(want, attrs); diff != "" {

@@ -109,7 +109,10 @@ func imageAttrs(plan versioning.Plan, name string, meta map[string][]byte) (map[
 		string(exptypes.OptKeyPush):         "true",
 		string(exptypes.OptKeyPushByDigest): "true",
 		string(exptypes.OptKeyOCITypes):     "true",
-		exptypes.ExporterPlatformsKey:       string(narrowed),
+		// A builder with an image store would else ask for the layers of all images of the
+		// result while others are still made. A push by digest stores nothing in it anyway.
+		string(exptypes.OptKeyStore):  "false",
+		exptypes.ExporterPlatformsKey: string(narrowed),
 	}
 	var config dockerspec.DockerOCIImage
 	if err := json.Unmarshal(meta[exptypes.ExporterImageConfigKey+"/"+own.Platforms[0].ID], &config); err != nil {

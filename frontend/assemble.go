@@ -84,13 +84,8 @@ func (a assembler) all(ctx context.Context) (definitions, error) {
 	if a.opts.Part != nil {
 		names = Part(a.Plan, *a.opts.Part)
 	}
-	if a.opts.Export {
-		if err := a.checkExport(); err != nil {
-			return definitions{}, err
-		}
-		if len(names) == 0 {
-			return definitions{empty: true}, nil
-		}
+	if a.opts.Export && len(names) == 0 {
+		return definitions{empty: true}, nil
 	}
 	if len(names) == 0 {
 		return a.unchanged(ctx, a.Root)

@@ -321,12 +321,6 @@ func TestAManifestOfAnotherProjectIsRefused(t *testing.T) {
 	w.fails(Options{Project: "a.example.com/acme/shop", Registry: "b.example.com"}, "QUOIT_REGISTRY: ", "said twice")
 }
 
-func TestExportsNeedANewBuildKit(t *testing.T) {
-	w := newWorld(t, shop)
-	w.Old = true
-	w.fails(Options{Export: true}, "BuildKit 0.21 or later is needed")
-}
-
 func TestFrontendCapabilities(t *testing.T) {
 	w := newWorld(t, shop)
 	for list, known := range map[string]bool{"": true, "moby.buildkit.frontend.inputs,moby.buildkit.frontend.contexts+forward": true, "moby.buildkit.frontend.future": false} {

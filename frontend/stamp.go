@@ -2,7 +2,6 @@ package frontend
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"github.com/moby/buildkit/frontend/gateway/client"
-	"github.com/moby/buildkit/solver/pb"
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -90,14 +88,4 @@ func (a assembler) releaseFiles(name string) (map[string][]byte, error) {
 		return nil, err
 	}
 	return map[string][]byte{releaseFile: data}, nil
-}
-
-// checkExport fails if BuildKit cannot export one image for each id: an older
-// one would export nothing and say nothing.
-func (a assembler) checkExport() error {
-	caps := a.BuildOpts().LLBCaps
-	if err := caps.Supports(pb.CapSessionExporter); err != nil {
-		return errors.New("this BuildKit cannot push several images of one build: BuildKit 0.21 or later is needed")
-	}
-	return nil
 }

@@ -20,7 +20,6 @@ import (
 	"github.com/moby/buildkit/frontend/gateway/client"
 	gatewaypb "github.com/moby/buildkit/frontend/gateway/pb"
 	"github.com/moby/buildkit/solver/pb"
-	apicapspb "github.com/moby/buildkit/util/apicaps/pb"
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -50,7 +49,7 @@ type Gateway struct {
 	// Remotes are the files at http addresses, and the commits of git identifiers,
 	// "git://example.com/team/tool#main"; may be nil.
 	Remotes map[string]string
-	// Old takes away what newer versions of BuildKit can.
+	// Old answers with nothing when it is asked what a remote source has.
 	Old bool
 
 	mu       sync.Mutex
@@ -72,14 +71,10 @@ func New() *Gateway {
 
 // BuildOpts returns the options and all capabilities.
 func (g *Gateway) BuildOpts() client.BuildOpts {
-	caps := pb.Caps.All()
-	if g.Old {
-		caps = slices.DeleteFunc(caps, func(c *apicapspb.APICap) bool { return c.ID == string(pb.CapSessionExporter) })
-	}
 	return client.BuildOpts{
 		Opts:      maps.Clone(g.Opts),
 		SessionID: "session",
-		LLBCaps:   pb.Caps.CapSet(caps),
+		LLBCaps:   pb.Caps.CapSet(pb.Caps.All()),
 		Caps:      gatewaypb.Caps.CapSet(gatewaypb.Caps.All()),
 		Workers:   []client.WorkerInfo{{Platforms: []ocispecs.Platform{g.builder()}}},
 	}

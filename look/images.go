@@ -122,14 +122,15 @@ func (i images) find(ctx context.Context, ref string) (*found, error) {
 	return top, nil
 }
 
-// get returns what a tag or digest of a repository names, nil if it is not there.
+// get returns what a tag or digest of a repository names, nil if it is not there. Of a tag
+// that was asked for before only the digest is, as registries count what is pulled.
 func (i images) get(ctx context.Context, from registry.Repository, identifier string) (*found, error) {
-	if !registry.IsDigest(identifier) {
-		named, there, err := from.Head(ctx, identifier)
+	if !registry.IsDigest(identifier) && i.keeps(from.Reference(identifier)) {
+		digest, there, err := from.Head(ctx, identifier)
 		if err != nil || !there {
 			return nil, err
 		}
-		identifier = named
+		identifier = digest
 	}
 	if mediaType, data, ok := i.cache.get(identifier); ok {
 		return &found{registry.NewManifest(mediaType, data), from}, nil
@@ -139,7 +140,16 @@ func (i images) get(ctx context.Context, from registry.Repository, identifier st
 		return nil, err
 	}
 	i.cache.put(manifest.Digest, manifest.MediaType, manifest.Bytes)
+	if !registry.IsDigest(identifier) {
+		i.cache.remember(validated{Address: from.Reference(identifier), Digest: manifest.Digest})
+	}
 	return &found{manifest, from}, nil
+}
+
+// keeps reports whether what a tag once named is kept.
+func (i images) keeps(tag string) bool {
+	_, kept := i.cache.Blob(i.cache.validated(tag).Digest)
+	return kept
 }
 
 // choose returns the digest of the image for the first of the platforms that there is one

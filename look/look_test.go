@@ -125,6 +125,29 @@ func TestTheCacheIsNotBelieved(t *testing.T) {
 	}
 }
 
+// TestATagIsPulledOnce: of a tag that was asked for before only the digest is asked for.
+func TestATagIsPulledOnce(t *testing.T) {
+	at := &counting{Namespace: memory.New(namespace)}
+	to := at.Namespace.Repository("base")
+	i := images{at: at, cache: Contents(t.TempDir())}
+	pushIndex(t, to, "1", push(t, to, "amd64"))
+	read := func(architecture string) [2]int {
+		t.Helper()
+		asked, heads := at.asked, at.heads
+		found, err := i.Image(t.Context(), namespace+"/base:1", "", nil)
+		if err != nil || found == nil || found.Labels["for"] != architecture {
+			t.Errorf("error %v, the image is %+v", err, found)
+		}
+		return [2]int{at.asked - asked, at.heads - heads}
+	}
+	first, second := read("amd64"), read("amd64")
+	pushIndex(t, to, "1", push(t, to, "arm64"))
+	moved, again := read("arm64"), read("arm64")
+	if first != [2]int{3, 0} || second != [2]int{0, 1} || moved != [2]int{3, 1} || again != [2]int{0, 1} {
+		t.Errorf("GETs and HEADs: %v, then %v, of another image %v, then %v", first, second, moved, again)
+	}
+}
+
 func TestTheCacheHasABound(t *testing.T) {
 	c := Contents(t.TempDir())
 	old := time.Unix(1, 0)
@@ -151,7 +174,7 @@ func TestTheCacheHasABound(t *testing.T) {
 // counting counts what is asked of a namespace's repositories.
 type counting struct {
 	registry.Namespace
-	asked int
+	asked, heads int
 }
 
 func (c *counting) Repository(name string) registry.Repository {
@@ -161,6 +184,11 @@ func (c *counting) Repository(name string) registry.Repository {
 type countingRepository struct {
 	registry.Repository
 	by *counting
+}
+
+func (r countingRepository) Head(ctx context.Context, identifier string) (string, bool, error) {
+	r.by.heads++
+	return r.Repository.Head(ctx, identifier)
 }
 
 func (r countingRepository) Get(ctx context.Context, identifier string) (registry.Manifest, bool, error) {

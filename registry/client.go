@@ -8,7 +8,9 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
 // Client is the repositories below a path of one registry. It connects when first
@@ -22,7 +24,8 @@ type Client struct {
 	pace    Pace
 	carrier http.RoundTripper
 
-	greeting  shared[greeting]
+	greeting  *shared[*transport.Challenge] // what the registry says to everybody
+	auth      shared[authn.Authenticator]   // who we are for it
 	mu        sync.Mutex
 	sessions  map[scope]*session
 	others    map[string][]*Client // of other registries, by their names
@@ -62,7 +65,8 @@ func Open(registry, path string, options Options) (*Client, error) {
 
 func newClient(server name.Registry, path string, options Options) *Client {
 	return &Client{
-		server: server, path: path, options: options, pace: options.pace(), carrier: options.Carrier(), sessions: map[scope]*session{}, others: map[string][]*Client{},
+		server: server, path: path, options: options, pace: options.pace(), carrier: options.Carrier(), greeting: &shared[*transport.Challenge]{},
+		sessions: map[scope]*session{}, others: map[string][]*Client{},
 	}
 }
 
@@ -133,6 +137,11 @@ func (c *Client) reached(server name.Registry) ([]*Client, error) {
 			}
 		}
 		clients = append(clients, newClient(server, "", c.given))
+	}
+	for _, client := range clients {
+		if client.server == c.server {
+			client.greeting = c.greeting
+		}
 	}
 	c.others[server.RegistryStr()] = clients
 	return clients, nil

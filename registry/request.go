@@ -68,7 +68,7 @@ func (r repository) send(ctx context.Context, client *http.Client, q question) (
 // url is where the repository is.
 func (r repository) url() string {
 	scheme := "https"
-	if greeting := r.client.greeting.known(); greeting != nil && greeting.challenge.Insecure {
+	if challenge := r.client.greeting.known(); challenge != nil && (*challenge).Insecure {
 		scheme = "http"
 	}
 	return fmt.Sprintf("%s://%s/v2/%s", scheme, r.client.host(), r.name.RepositoryStr())

@@ -29,12 +29,6 @@ type scope struct {
 // session is a connection to one repository, made when it is first needed.
 type session = shared[*http.Client]
 
-// greeting is what the registry says to everybody, and who we are for it.
-type greeting struct {
-	challenge *transport.Challenge
-	auth      authn.Authenticator
-}
-
 // shared is something that is fetched once, when it is first needed. Whoever needs it
 // meanwhile waits for that and has its error too: otherwise many who ask at a time would
 // wait for a silent registry one after the other.
@@ -71,7 +65,8 @@ func (s *shared[T]) get(ctx context.Context, fetch func() (T, error)) (value T, 
 		if got.Shared && errors.Is(got.Err, context.Canceled) && ctx.Err() == nil {
 			return s.get(ctx, fetch) // somebody else was interrupted
 		}
-		return got.Val.(T), got.Err
+		value, _ = got.Val.(T) // which an error may come without
+		return value, got.Err
 	}
 }
 
@@ -97,11 +92,15 @@ func (c *Client) session(ctx context.Context, s scope) (*http.Client, error) {
 }
 
 func (c *Client) connect(ctx context.Context, s scope) (*http.Client, error) {
-	greeting, err := c.greeting.get(ctx, func() (greeting, error) { return c.greet(ctx) })
+	auth, err := c.auth.get(ctx, func() (authn.Authenticator, error) { return c.account(ctx) })
 	if err != nil {
 		return nil, err
 	}
-	carrier, err := c.authorize(ctx, s, greeting.challenge, greeting.auth)
+	challenge, err := c.greeting.get(ctx, func() (*transport.Challenge, error) { return c.greet(ctx) })
+	if err != nil {
+		return nil, err
+	}
+	carrier, err := c.authorize(ctx, s, challenge, auth)
 	if err != nil {
 		return nil, err
 	}
@@ -109,15 +108,12 @@ func (c *Client) connect(ctx context.Context, s scope) (*http.Client, error) {
 }
 
 // greet finds out how the registry wants to be asked.
-func (c *Client) greet(ctx context.Context) (g greeting, err error) {
-	if g.auth, err = c.account(ctx); err != nil {
-		return g, err
-	}
+func (c *Client) greet(ctx context.Context) (challenge *transport.Challenge, err error) {
 	err = c.pace.Retry(ctx, func(ctx context.Context) error {
-		g.challenge, err = transport.Ping(ctx, c.server, c.carrier)
+		challenge, err = transport.Ping(ctx, c.server, c.carrier)
 		return c.refused(ctx, connecting, c.host(), err)
 	})
-	return g, err
+	return challenge, err
 }
 
 // account finds credentials. A helper that Docker's config.json names may wait for

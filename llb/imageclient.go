@@ -90,6 +90,9 @@ func (c *imageClient) ResolveImageConfig(_ context.Context, ref string, opt sour
 func (c *imageClient) resolve(ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
 	name, ok := c.sibling(ref)
 	if !ok {
+		if err := c.compiler.Names.check(ref, c.spelling()); err != nil {
+			return "", "", nil, err
+		}
 		dgst, config, err := c.compiler.Externals.Resolve(c.ctx, ref, opt)
 		if err != nil {
 			return "", "", nil, c.compiler.Names.suggest(ref, err)

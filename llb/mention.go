@@ -42,6 +42,9 @@ func (c *Compiler) mentions(inner *imageClient, platform ocispecs.Platform) ([]m
 		if _, stage := found.stageOf(place); stage {
 			continue
 		}
+		if err := c.Names.check(place.ref, inner.spelling()); err != nil {
+			return nil, parser.WithLocation(err, place.at)
+		}
 		name, ok := c.Names.Sibling(place.ref, inner.spelling())
 		if !ok || name == source.Name {
 			continue

@@ -179,30 +179,49 @@ func (v values) Get(name string) (string, bool) {
 // Keys returns the arguments' names, sorted.
 func (v values) Keys() []string { return slices.Sorted(maps.Keys(v)) }
 
-// Spelling remembers which names a container file spells out as Docker Hub's:
-// the compiler sees "redis" and "docker.io/library/redis" as the same.
-type Spelling struct{ hub map[string]bool }
+// Spelling remembers which names a container file spells out as Docker Hub's, and which it
+// writes bare: the compiler sees "redis" and "docker.io/library/redis" as the same.
+type Spelling struct{ hub, bare map[string]bool }
 
 // NewSpelling looks at the places of a container file where an image can be
 // named, with its arguments' values. A file that does not parse has no spelling;
 // its compile reports why.
 func NewSpelling(file []byte, args map[string]string) Spelling {
-	s := Spelling{hub: map[string]bool{}}
-	for _, place := range readNamings(file, nil, args).places {
-		s.note(place.ref)
+	s := Spelling{hub: map[string]bool{}, bare: map[string]bool{}}
+	found := readNamings(file, nil, args)
+	for _, place := range found.places {
+		if _, stage := found.stageOf(place); !stage {
+			s.note(place.ref)
+		}
 	}
 	return s
 }
 
-// note remembers a reference that has a bare name, but was written with more.
+// note remembers how a reference is spelled whose name is a bare one to the compiler.
 func (s Spelling) note(ref string) {
 	named, err := reference.ParseNormalizedNamed(ref)
-	if err != nil || !strings.Contains(strings.SplitN(ref, ":", 2)[0], "/") {
+	if err != nil {
 		return
 	}
-	if name, ok := strings.CutPrefix(named.Name(), "docker.io/library/"); ok {
+	name, ok := bareName(named)
+	switch {
+	case !ok:
+	case strings.Contains(ref, "/"):
 		s.hub[name] = true
+	default:
+		s.bare[name] = true
 	}
+}
+
+// bareName is how a reference may be written without a host, tag and digest.
+func bareName(named reference.Named) (name string, ok bool) {
+	if _, digested := named.(reference.Digested); digested {
+		return "", false
+	}
+	if tagged, ok := named.(reference.Tagged); ok && tagged.Tag() != "latest" {
+		return "", false
+	}
+	return strings.CutPrefix(named.Name(), "docker.io/library/")
 }
 
 // maxWays bounds the ways on which a stage's needs can be followed, stage by

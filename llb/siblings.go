@@ -62,12 +62,22 @@ func (n Names) Sibling(ref string, file Spelling) (name string, ok bool) {
 			return name, true
 		}
 	}
-	name = strings.TrimPrefix(named.Name(), "docker.io/library/")
-	if !n.Images[name] || file.hub[name] {
-		return "", false
+	name, ok = bareName(named)
+	return name, ok && n.Images[name] && !file.hub[name]
+}
+
+// check refuses a reference that a container file spells in two ways: as the bare name of the
+// project's image, and as Docker Hub's. The compiler cannot tell them apart.
+func (n Names) check(ref string, file Spelling) error {
+	named, err := reference.ParseNormalizedNamed(ref)
+	if err != nil {
+		return nil // the compiler says why
 	}
-	tagged, hasTag := named.(reference.Tagged)
-	return name, !hasTag || tagged.Tag() == "latest"
+	name, ok := bareName(named)
+	if !ok || !n.Images[name] || !file.hub[name] || !file.bare[name] {
+		return nil
+	}
+	return fmt.Errorf("the container file names both %s, which is the project's image, and docker.io/library/%s: write the first as %s%s", name, name, n.Prefixes[0], name)
 }
 
 // suggest adds to a failed look-up of a bare name, or of a repository of the

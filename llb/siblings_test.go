@@ -74,6 +74,38 @@ func TestSiblings(t *testing.T) {
 	}
 }
 
+// TestAnImageThatIsSpelledInTwoWays: what a file says in both ways would be one image to the
+// compiler.
+func TestAnImageThatIsSpelledInTwoWays(t *testing.T) {
+	for name, file := range map[string]string{
+		"two stages":       "FROM base AS a\nFROM docker.io/library/base\nCOPY --from=a /b /",
+		"the other way":    "FROM library/base:latest AS a\nFROM scratch\nCOPY --from=a /b /\nCOPY --from=base /b /c",
+		"an argument":      "ARG HUB=docker.io/library/\nFROM ${HUB}base AS a\nFROM base:latest\nCOPY --from=a /b /",
+		"another frontend": foreign + "FROM base AS a\nFROM docker.io/library/base\nCOPY --from=a /b /",
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, _ := newForeign(t, map[string]string{"base": "FROM scratch\nCOPY b /\n", "api": file})
+			_, err := c.All(t.Context())
+			if err == nil || !strings.Contains(err.Error(), "write the first as "+testPrefix+"base") {
+				t.Fatalf("got error %v, want what to write", err)
+			}
+			if len(errdefs.Sources(err)) != 1 {
+				t.Errorf("the error has %d excerpts, want 1", len(errdefs.Sources(err)))
+			}
+		})
+	}
+	for name, file := range map[string]string{
+		"one by another tag": "FROM base AS a\nFROM docker.io/library/base:3\nCOPY --from=a /b /",
+		"a stage":            "FROM docker.io/library/base AS base\nFROM base\nCOPY x /",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := newCompiler(map[string]string{"base": "FROM scratch\nCOPY b /\n", "api": file}).All(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestBuildingOnItself(t *testing.T) {
 	for name, file := range map[string]string{
 		"by name":       "FROM redis\nCOPY x /",

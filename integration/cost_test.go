@@ -3,8 +3,11 @@
 package integration
 
 import (
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -108,8 +111,29 @@ func TestManyImages(t *testing.T) {
 		}
 		// The record of the publish, and the release's index, image and config.
 		want := map[string]int{"GET manifests": 1 + 1 + 2, "GET blobs": 1 + 1 + 1, "HEAD manifests": 1}
-		if diff := cmp.Diff(want, requests(t, prefix, func() { mustQuoit(t, dir, "build", "--push") })); diff != "" {
-			t.Errorf("requests (-want +got):\n%s", diff)
+		external := requests(t, stack.Ref("library/busybox"), func() {
+			if diff := cmp.Diff(want, requests(t, prefix, func() { mustQuoit(t, dir, "build", "--push") })); diff != "" {
+				t.Errorf("requests (-want +got):\n%s", diff)
+			}
+		})
+		if diff := cmp.Diff(map[string]int{"GET manifests": 1, "GET blobs": 1}, external); diff != "" {
+			t.Errorf("requests for the external (-want +got):\n%s", diff)
+		}
+	})
+	t.Run("commands at a time share its caches, also if these are damaged", func(t *testing.T) {
+		for _, what := range []func() error{func() error { return os.RemoveAll(cacheOf(dir)) }, func() error { return damage(cacheOf(dir)) }} {
+			if err := what(); err != nil {
+				t.Fatal(err)
+			}
+			var all sync.WaitGroup
+			for range 4 {
+				all.Go(func() {
+					if stdout, stderr, code := quoit(t, dir, "build", "--push"); code != 0 || !strings.Contains(stdout, "nothing to do") {
+						t.Errorf("exit code %d\n%s\n%s", code, stdout, stderr)
+					}
+				})
+			}
+			all.Wait()
 		}
 	})
 	t.Run("a plan by a stock client looks at one tag of the log", func(t *testing.T) {
@@ -184,4 +208,18 @@ func plan(t *testing.T, dir string, flags ...string) versioning.Plan {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// damage cuts every file below a folder in half, and puts something else behind it.
+func damage(dir string) error {
+	return filepath.WalkDir(dir, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(file, append(data[:len(data)/2], "something else"...), 0o600)
+	})
 }

@@ -33,14 +33,24 @@ func (s *Series) phase(name string) float64 {
 	return spreadOf(slices.Collect(maps.Values(s.values(func(x Sample) float64 { return x.Phases[name] })))).Median
 }
 
-// noopFloor is what a look at the files by BuildKit costs.
+// noopFloor is what the transfers to BuildKit cost that a client answers file by file.
 func noopFloor(row where) func(*Report) string {
 	return func(r *Report) string {
 		found := row(r)
-		empty, context, bake := found.series(NameEmpty).middle(), found.series(NameImage).phase("context"), found.series(NameBake).middle()
-		return fmt.Sprintf("a solve with nothing in it takes %s, and BuildKit asks for size and time of every file, which takes %s more; "+
-			"with nothing besides it would be %s of bake with push", number(empty, " s"), number(context, " s"), number(bake/(empty+context), "×"))
+		image, bake, dockerfile := found.series(NameImage), found.series(NameBake).middle(), found.series(NameDockerfile).middle()
+		control, context := image.phase("control"), image.phase("context")
+		return fmt.Sprintf("docker/dockerfile with one image takes %s, and reads one container file. Here the client sends 100 container files anew, "+
+			"since BuildKit takes a file of the same size and time for the same, and they decide (%s), and lists 2,000 files to it (%s); "+
+			"with nothing besides it would be %s of bake with push", number(dockerfile, " s"), number(control, " s"), number(context, " s"),
+			number(bake/(dockerfile+control+context), "×"))
 	}
+}
+
+// freshFloor is what is asked once where nothing is known.
+func freshFloor(*Report) string {
+	return "of a registry of which nothing is known one request asks whether it speaks https and wants tokens; where it does, the first request without " +
+		"that would be answered with 401. Then there are three for the newest record (its manifest, its config, that there is none after it), three for the " +
+		"root image that it names (index, manifest, config), and two for the one external (index or manifest, config), which is one more if it has an index"
 }
 
 // besideFloor is what the builder leaves of the processors.

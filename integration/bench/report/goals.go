@@ -70,7 +70,7 @@ func goals() []goal {
 		{"no-op, N=100", "≥ 40× bake without output", compare(small, NameBakeDry, NameQuoit, ratio, "×", atLeast(40)), nil},
 		{"no-op, N=100", "≤ 0.10 s over starting the program", compare(small, NameQuoit, NameStart, difference, " s", atMost(0.1)), nil},
 		{"no-op, N=100, with nothing but the project", "≤ 1.0 s", wall(small, NameFresh, atMost(1)), nil},
-		{"no-op, N=100, with nothing but the project", "≤ 8 requests", requests(small, NameFresh, 8), nil},
+		{"no-op, N=100, with nothing but the project", "≤ 8 requests", requests(small, NameFresh, 8), freshFloor},
 		{"no-op, N=100, right after a build of 100", "≤ 1.2× of an idle builder", compare(busy, NameAfter, NameQuoit, ratio, "×", atMost(1.2)), nil},
 		{"no-op, N=100, beside a build of 100", "≤ 1.2× of an idle builder", compare(busy, NameBeside, NameQuoit, ratio, "×", atMost(1.2)), besideFloor},
 		{"no-op, N=100, by the frontend image", "≥ 25× bake with push", compare(small, NameBake, NameImage, ratio, "×", atLeast(25)), noopFloor(small)},

@@ -234,7 +234,7 @@ func (j job) frontend(ctx context.Context, gw gateway.Client) (*gateway.Result, 
 			return j.log.record(ctx, j.Frontend.Record)
 		}}
 		if j.plan != nil {
-			host.Pins, host.Sent = j.plan.Release().Digests(), &j.sending.Sent
+			host.Pins, host.Sent, host.Dirty = j.plan.Release().Digests(), &j.sending.Sent, &j.dirty
 		}
 		return frontend.New(host)(ctx, gw)
 	}

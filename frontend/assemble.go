@@ -16,6 +16,7 @@ import (
 
 	"github.com/containerd/platforms"
 
+	"github.com/quoitbuild/quoit/frontend/attestation"
 	"github.com/quoitbuild/quoit/labels"
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/versioning"
@@ -33,7 +34,8 @@ type definitions struct {
 type definition struct {
 	image    string
 	platform ocispecs.Platform
-	graph    *pb.Definition // nil for an image without layers
+	graph    *pb.Definition       // nil for an image without layers
+	asked    *attestation.Request // nil if it is not built
 	config   []byte
 	base     []byte // the config of its base, nil for none
 	epoch    *time.Time
@@ -259,7 +261,11 @@ func (a assembler) changed(ctx context.Context, names []string) ([]definition, e
 
 // definition is a compiled image with these files on top and that config.
 func (a assembler) definition(ctx context.Context, compiled *llb.Compiled, files map[string][]byte, config dockerspec.DockerOCIImage) (d definition, err error) {
-	d = definition{image: compiled.Source.Name, platform: compiled.Platform, epoch: compiled.Epoch}
+	source := compiled.Source
+	d = definition{image: source.Name, platform: compiled.Platform, epoch: compiled.Epoch, asked: &attestation.Request{
+		File: source.File, Target: source.Target, Args: source.Args, Labels: source.Labels, Platform: compiled.Platform,
+	}}
+	d.asked.Syntax, _, _ = source.Syntax()
 	if d.graph, err = a.builder.Image(ctx, compiled, files); err != nil {
 		return d, err
 	}

@@ -44,6 +44,8 @@ type Host struct {
 	// Pins are the digests that a plan has found externals to have, by reference, so that
 	// they are not asked for again; nil without one.
 	Pins map[string]string
+	// Dirty says whether the files differ from the commit; nil: that is not known yet.
+	Dirty *bool
 }
 
 // Sent is what a client sends of a project: what images read, and nothing else.

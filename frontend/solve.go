@@ -11,17 +11,15 @@ import (
 	"strings"
 
 	"github.com/containerd/platforms"
-	bk "github.com/moby/buildkit/client/llb"
-	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	commonexptypes "github.com/moby/buildkit/exporter/exptypes"
-	"github.com/moby/buildkit/frontend/attestations/sbom"
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
-	"github.com/moby/buildkit/solver/result"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/quoitbuild/quoit/frontend/attestation"
 	"github.com/quoitbuild/quoit/internal/show"
+	"github.com/quoitbuild/quoit/labels"
 	"github.com/quoitbuild/quoit/versioning"
 )
 
@@ -58,16 +56,60 @@ func solve(ctx context.Context, g gateway, d definitions) (*client.Result, error
 
 // refs solves definitions all at once.
 func (g gateway) refs(ctx context.Context, all []definition) ([]client.Reference, error) {
+	record, err := g.recorder(ctx, all)
+	if err != nil {
+		return nil, err
+	}
 	refs := make([]client.Reference, len(all))
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.SetLimit(maxParallelSolves)
 	for i, d := range all {
 		eg.Go(func() (err error) {
-			refs[i], err = g.ref(ctx, d.graph)
+			if record != nil && d.recorded() {
+				refs[i], err = record.Solve(ctx, *d.asked, d.graph)
+			} else {
+				refs[i], err = g.ref(ctx, d.graph)
+			}
 			return err
 		})
 	}
 	return refs, eg.Wait()
+}
+
+// recorder records how images were asked for, nil if nothing is to be recorded.
+func (g gateway) recorder(ctx context.Context, all []definition) (*attestation.Recorder, error) {
+	var asked []attestation.Request
+	for _, d := range all {
+		if d.recorded() {
+			asked = append(asked, *d.asked)
+		}
+	}
+	if len(asked) == 0 || !attestation.HasProvenance(g.BuildOpts().Opts) {
+		return nil, nil
+	}
+	return attestation.NewRecorder(ctx, g, g.ui.CacheImports, g.origin(), asked)
+}
+
+// recorded reports whether there is something to record of it.
+func (d definition) recorded() bool { return d.asked != nil && d.graph != nil && !d.besides }
+
+// origin are the options that say where the project comes from. A commit is not believed
+// before it is known whether the files differ from it.
+func (g gateway) origin() map[string]string {
+	origin := map[string]string{}
+	for key, value := range map[string]string{attrSource: g.opts.Source, attrCommit: g.opts.Commit} {
+		if value != "" {
+			origin[key] = value
+		}
+	}
+	switch commit := origin[attrCommit]; {
+	case g.host.Manifest == nil || commit == "": // a stock client says it with the commit
+	case g.host.Dirty == nil:
+		delete(origin, attrCommit)
+	case *g.host.Dirty:
+		origin[attrCommit] = commit + labels.Dirty
+	}
+	return origin
 }
 
 // ref solves a graph; nil for none.
@@ -123,7 +165,7 @@ func (r *resultSet) annotate(annotations map[string]string) {
 // finish scans the images if an SBOM was asked for and closes the result.
 func (r *resultSet) finish(ctx context.Context, by gateway) (*client.Result, error) {
 	if by.ui.SBOM != nil {
-		if err := r.scan(ctx, by); err != nil {
+		if err := attestation.AddSBOM(ctx, by, by.ui, r.graphs, r.res); err != nil {
 			return nil, fmt.Errorf("making the SBOM: %w", err)
 		}
 	}
@@ -133,49 +175,6 @@ func (r *resultSet) finish(ctx context.Context, by gateway) (*client.Result, err
 	}
 	r.res.AddMeta(exptypes.ExporterPlatformsKey, data)
 	return r.res, nil
-}
-
-func (r *resultSet) scan(ctx context.Context, by gateway) error {
-	platform := by.ui.BuildPlatforms[0]
-	scanner, err := sbom.CreateSBOMScanner(ctx, by, by.ui.SBOM.Generator, platform, sourceresolver.Opt{
-		ImageOpt: &sourceresolver.ResolveImageOpt{Platform: &platform, ResolveMode: by.BuildOpts().Opts["image-resolve-mode"]},
-	}, by.ui.SBOM.Parameters)
-	if err != nil {
-		return err
-	}
-	for _, id := range slices.Sorted(maps.Keys(r.graphs)) {
-		core, err := coreState(r.graphs[id])
-		if err != nil {
-			return err
-		}
-		attestation, err := scanner(ctx, id, core, nil)
-		if err != nil {
-			return err
-		}
-		solved, err := result.ConvertAttestation(&attestation, func(st *bk.State) (client.Reference, error) {
-			def, err := st.Marshal(ctx)
-			if err != nil {
-				return nil, err
-			}
-			return by.ref(ctx, def.ToPB())
-		})
-		if err != nil {
-			return err
-		}
-		r.res.AddAttestation(id, *solved)
-	}
-	return nil
-}
-
-func coreState(def *pb.Definition) (bk.State, error) {
-	if def == nil {
-		return bk.Scratch(), nil
-	}
-	op, err := bk.NewDefinitionOp(def)
-	if err != nil {
-		return bk.State{}, err
-	}
-	return bk.NewState(op), nil
 }
 
 // Keys of a result's metadata that clients see in the exporter's response.

@@ -3,7 +3,6 @@
 package integration
 
 import (
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -368,43 +367,7 @@ func TestAttestations(t *testing.T) {
 `)
 	run(t, scan, "buildx", "build", "--push", "--provenance=false", "-t", scanner, ".")
 	mustQuoit(t, dir, "build", "--push", "--sbom", "generator="+scanner)
-	index, err := descriptor(t, prefix+"/s000:0.1.0").ImageIndex()
-	if err != nil {
-		t.Fatal(err)
-	}
-	manifest, err := index.IndexManifest()
-	if err != nil {
-		t.Fatal(err)
-	}
-	kinds := map[string]string{}
-	for _, m := range manifest.Manifests {
-		if m.Annotations["vnd.docker.reference.type"] != "attestation-manifest" {
-			continue
-		}
-		attestation, err := index.Image(m.Digest)
-		if err != nil {
-			t.Fatal(err)
-		}
-		layers, err := attestation.Layers()
-		if err != nil {
-			t.Fatal(err)
-		}
-		described, err := attestation.Manifest()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, layer := range layers {
-			reader, err := layer.Uncompressed()
-			if err != nil {
-				t.Fatal(err)
-			}
-			data, err := io.ReadAll(reader)
-			if err != nil {
-				t.Fatal(err)
-			}
-			kinds[described.Layers[i].Annotations["in-toto.io/predicate-type"]] = string(data)
-		}
-	}
+	kinds := statements(t, prefix+"/s000:0.1.0")
 	if sbom := kinds["https://spdx.dev/Document"]; !strings.Contains(sbom, "main.txt") || !strings.Contains(sbom, "base") {
 		t.Errorf("the SBOM does not list the image's files: %s", sbom)
 	}

@@ -125,6 +125,8 @@ var parts = []part{
 			TestMoreImagesThanABuildExports
 			TestNamedContexts
 			TestNamedContextsAreBuiltAsStockBuildsThem
+			TestProvenanceIsThatOfTheImage
+			TestProvenanceOfChangedFilesSaysSo
 			TestNamesThatAreNoText
 			TestOnlyWhatIsReadIsSent
 			TestOnlyWhatIsReadIsSentByAStockClient

@@ -106,8 +106,11 @@ func (g *Gateway) Warnings() []string {
 }
 
 // Solve answers with the project's files or with the hash step's answer; anything
-// else is noted and not run.
+// else is noted and not run. BuildKit's own frontend takes an image's graph as it is.
 func (g *Gateway) Solve(ctx context.Context, req client.SolveRequest) (*client.Result, error) {
+	if graph := req.FrontendInputs["quoit-result"]; req.Frontend == "dockerfile.v0" && graph != nil {
+		req.Definition = graph
+	}
 	if req.Definition == nil {
 		return nil, fmt.Errorf("the test has no frontend %s", req.Frontend)
 	}

@@ -194,8 +194,12 @@ func TestAPlanSaysWhatWasEdited(t *testing.T) {
 		"a sibling":             {func(e *edited) { e.write("base/base.txt", "other") }, "api", "base 0.1.0 → 0.1.1"},
 		"a floor":               {func(e *edited) { e.replace("quoit.yaml", "target: runtime", "target: runtime, version: 2.0.0") }, "api", "the manifest wants 2.0.0 or later"},
 		"a platform":            {func(e *edited) { e.replace("quoit.yaml", "[linux/amd64]", "[linux/amd64, linux/arm64]") }, "api", "0.1.0 has no linux/arm64"},
-		"what may be a secret":  {func(e *edited) { e.write(api+"conf/.npmrc", "hidden") }, "api", "a file whose contents are not kept changed, perhaps services/api/.env, 1 more"},
-		"the root's files":      {func(e *edited) { e.write("deploy/all.yaml", "# all") }, "deploy", "deploy/all.yaml changed"},
+		"a file that moves": {func(e *edited) {
+			e.write(api+"main2.go", "package main")
+			_ = os.RemoveAll(e.path(api + "main.go"))
+		}, "api", "services/api/main.go removed, services/api/main2.go added"},
+		"what may be a secret": {func(e *edited) { e.write(api+"conf/.npmrc", "hidden") }, "api", "a file whose contents are not kept changed, perhaps services/api/.env, 1 more"},
+		"the root's files":     {func(e *edited) { e.write("deploy/all.yaml", "# all") }, "deploy", "deploy/all.yaml changed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newEdited(t)

@@ -29,7 +29,10 @@ func (r Reason) sentence() string {
 	case ReasonArgument:
 		return r.argument()
 	case ReasonRevision:
-		if len(r.Paths) > 0 {
+		switch {
+		case len(r.Paths) == 2 && r.More == 0 && r.Paths[1].Change != PathUnknown:
+			return r.Paths[0].String() + ", " + r.Paths[1].String()
+		case len(r.Paths) > 0:
 			return more(r.Paths[0].String(), len(r.Paths)-1+r.More)
 		}
 		return fmt.Sprintf("sources changed: %s → %s", show.Digest(r.From), show.Digest(r.To))

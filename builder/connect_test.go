@@ -4,9 +4,16 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/containerd/platforms"
+
+	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/manifest"
+	"github.com/quoitbuild/quoit/versioning"
 )
 
 // TestABuildKitThatIsSilentIsWaitedForAMinute: whoever takes connections and answers none.
@@ -29,4 +36,30 @@ func TestABuildKitThatIsSilentIsWaitedForAMinute(t *testing.T) {
 			t.Errorf("interrupted, it ends with %v", err)
 		}
 	})
+}
+
+// TestThePlatformsOfABuildersNode: of what is built, or as long as nothing is planned of all.
+func TestThePlatformsOfABuildersNode(t *testing.T) {
+	amd64, arm64 := "linux/amd64", "linux/arm64"
+	m := &manifest.Manifest{Images: []manifest.Image{{Name: "api", Platforms: []string{amd64, arm64}}, {Name: "base"}, {Name: "deploy", Platforms: []string{amd64}}}}
+	plan := versioning.Plan{Images: []versioning.ImagePlan{
+		{Name: "api", Platforms: []string{amd64, arm64}}, {Name: "base", Changed: true, Platforms: []string{"linux/arm/v7"}}, {Name: "deploy", Changed: true, Platforms: []string{amd64}}}}
+	for name, test := range map[string]struct {
+		found    looked
+		narrowed []string
+		want     []string
+	}{
+		"nothing is planned":   {want: []string{amd64, arm64}},
+		"what is built":        {found: looked{plan: &plan}, want: []string{"linux/arm/v7", amd64}},
+		"what is asked for":    {narrowed: []string{arm64}, want: []string{arm64}},
+		"nothing that is here": {found: looked{plan: &plan}, narrowed: []string{arm64}},
+	} {
+		var got []string
+		for _, p := range (Options{Manifest: m, Frontend: frontend.Options{Platforms: test.narrowed}}).platforms(test.found) {
+			got = append(got, platforms.Format(p))
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
 }

@@ -140,13 +140,8 @@ func (o Options) local(ctx context.Context, none NoneError) (*Builder, error) {
 
 // answering is the BuildKit at an address, if it answers.
 func answering(ctx context.Context, address string) (*Builder, error) {
-	if socket, ok := strings.CutPrefix(address, "unix://"); ok {
-		// gRPC's error is only a text, and this one is a reason too.
-		c, err := (&net.Dialer{Timeout: promptly}).DialContext(ctx, "unix", socket)
-		if err != nil {
-			return nil, err
-		}
-		c.Close()
+	if err := listens(ctx, address); err != nil {
+		return nil, err
 	}
 	b, err := at(ctx, address, TLS{})
 	if err != nil {
@@ -157,4 +152,18 @@ func answering(ctx context.Context, address string) (*Builder, error) {
 		return nil, err
 	}
 	return b, nil
+}
+
+// listens finds out whether anybody listens at an address, if it is a socket: clients say
+// it at length, and not in a way that tells why.
+func listens(ctx context.Context, address string) error {
+	socket, ok := strings.CutPrefix(address, "unix://")
+	if !ok {
+		return nil
+	}
+	c, err := (&net.Dialer{Timeout: promptly}).DialContext(ctx, "unix", socket)
+	if err != nil {
+		return err
+	}
+	return c.Close()
 }

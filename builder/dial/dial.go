@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -98,6 +99,7 @@ func Find(ctx context.Context, o Options) (*Builder, error) {
 		return nil, b.Unanswered(err)
 	}
 	none.tried(b.Name, err)
+	none.denied = errors.Is(err, fs.ErrPermission)
 	return o.local(ctx, none)
 }
 

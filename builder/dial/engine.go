@@ -53,6 +53,9 @@ func (e engine) connect(ctx context.Context) (*Builder, error) {
 	if err != nil {
 		return b, err
 	}
+	if err := listens(ctx, endpoint.Host); err != nil {
+		return b, err
+	}
 	api, err := apiOf(endpoint)
 	if err != nil {
 		return b, err
@@ -90,7 +93,7 @@ func (e engine) endpoint() (docker.Endpoint, error) {
 		store.EndpointTypeGetter(docker.DockerEndpoint, func() any { return &docker.EndpointMeta{} })))
 	found, err := contexts.GetMetadata(e.context)
 	if err != nil {
-		return docker.Endpoint{}, fmt.Errorf("%w; choose one with docker context use or DOCKER_CONTEXT", err)
+		return docker.Endpoint{}, err
 	}
 	at, err := docker.EndpointFromContext(found)
 	if err != nil {

@@ -1,9 +1,7 @@
 package dial
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"runtime"
@@ -14,7 +12,7 @@ import (
 type NoneError struct {
 	lines  []string
 	advice string
-	denied bool // there may be one, for others
+	denied bool // there is an engine, for others
 }
 
 // Error says what was tried, and what to type.
@@ -25,7 +23,6 @@ func (e *NoneError) Error() string {
 
 func (e *NoneError) tried(what string, err error) {
 	e.lines = append(e.lines, fmt.Sprintf("%s: %v", what, err))
-	e.denied = e.denied || errors.Is(err, fs.ErrPermission)
 }
 
 // system is what advice depends on.
@@ -42,8 +39,8 @@ func machine() system {
 	}}
 }
 
-// advise says what to type on a system to get a builder; denied is that there is one which
-// this user may not use.
+// advise says what to type on a system to get a builder; denied is that there is an engine
+// which this user may not use.
 func advise(on system, denied bool) string {
 	sudo := "sudo "
 	if on.root {

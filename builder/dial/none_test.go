@@ -2,8 +2,9 @@ package dial
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
+	"os"
+	"runtime"
 	"slices"
 	"testing"
 )
@@ -36,16 +37,30 @@ func TestWhatToTypeIfThereIsNoBuilder(t *testing.T) {
 func TestWhatWasTriedIsSaid(t *testing.T) {
 	var e NoneError
 	e.tried("docker buildx", errors.New("it is not installed"))
-	if e.denied {
-		t.Error("nothing was denied")
-	}
-	e.tried("the Docker Engine at unix:///x", fmt.Errorf("connect: %w", fs.ErrPermission))
+	e.tried("the Docker Engine at unix:///x", fs.ErrNotExist)
 	e.advice = "start it"
 	const want = `there is nothing to build with:
   docker buildx: it is not installed
-  the Docker Engine at unix:///x: connect: permission denied
+  the Docker Engine at unix:///x: file does not exist
 start it; or name a BuildKit with --addr or BUILDKIT_HOST, or a builder of docker buildx with --builder`
-	if !e.denied || e.Error() != want {
-		t.Errorf("denied %t: %v", e.denied, &e)
+	if e.Error() != want {
+		t.Error(e.Error())
+	}
+}
+
+// TestAnEngineForOthersIsNoticed: that is what a user meets who is in no group.
+func TestAnEngineForOthersIsNoticed(t *testing.T) {
+	if os.Geteuid() == 0 || runtime.GOOS == "windows" {
+		t.Skip("everything is for root")
+	}
+	install(t, world{})
+	l := socket(t)
+	dockerd(t, "engine", l, nil)
+	if err := os.Chmod(l.Addr().String(), 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("DOCKER_HOST", "unix://"+l.Addr().String())
+	if _, err := currentEngine().connect(t.Context()); !errors.Is(err, fs.ErrPermission) {
+		t.Error(err)
 	}
 }

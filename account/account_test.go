@@ -85,6 +85,10 @@ func TestInstructionsAreComparedByStage(t *testing.T) {
 		}
 		return a
 	}
+	of := func(target string, a Account) Account {
+		a.Target = target
+		return a
+	}
 	old := steps("a: FROM x", "a: RUN 1", "a: RUN 2", "b: FROM a", "b: COPY 1")
 	for name, c := range map[string]struct {
 		now  Account
@@ -97,6 +101,8 @@ func TestInstructionsAreComparedByStage(t *testing.T) {
 		"in another order":   {steps("a: FROM x", "a: RUN 2", "a: RUN 1", "b: FROM a", "b: COPY 1"), []string{"Dockerfile:2 RUN>RUN"}},
 		"in two stages":      {steps("a: FROM y", "a: RUN 1", "a: RUN 2", "b: FROM a", "b: COPY 2"), []string{"Dockerfile:1 FROM>FROM", "Dockerfile:5 COPY>COPY"}},
 		"other instructions": {steps("a: FROM x", "a: USER 1", "b: FROM a", "b: COPY 1"), []string{"Dockerfile:2 >USER", "Dockerfile:2 RUN>", "Dockerfile:3 RUN>"}},
+		"of another target":  {of("a", steps("a: FROM x", "a: RUN 3", "a: RUN 2")), []string{" >a", "Dockerfile:2 RUN>RUN"}},
+		"with another stage": {of("c", steps("a: FROM x", "a: RUN 1", "a: RUN 2", "b: FROM a", "b: COPY 1", "c: FROM b")), []string{" >c"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string

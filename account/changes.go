@@ -15,10 +15,11 @@ import (
 // Changes names what differs between what an image was made of and what it is made of now.
 // None means that the difference is in nothing that an account tells.
 func Changes(old, now Account) []versioning.Reason {
-	reasons := steps(old, now)
+	var reasons []versioning.Reason
 	if old.Target != now.Target {
 		reasons = append(reasons, versioning.Reason{Kind: versioning.ReasonTarget, From: old.Target, To: now.Target})
 	}
+	reasons = append(reasons, steps(old, now)...)
 	reasons = append(reasons, args(old.Args, now.Args)...)
 	if paths := entries(old.Entries, now.fold(old.Depth).Entries); len(paths) > 0 {
 		reasons = append(reasons, files(paths))
@@ -122,11 +123,15 @@ func given(digest string, given bool) string {
 // maxSteps bounds the instructions that reasons name.
 const maxSteps = 20
 
-// steps compares the instructions of each stage.
+// steps compares the instructions of each stage. With another target other stages are
+// reached, which nobody has to have edited.
 func steps(old, now Account) []versioning.Reason {
 	before, after := byStage(old.Steps), byStage(now.Steps)
 	var reasons []versioning.Reason
 	for _, stage := range stages(now.Steps, old.Steps) {
+		if old.Target != now.Target && (len(before[stage]) == 0 || len(after[stage]) == 0) {
+			continue
+		}
 		for _, change := range aligned(before[stage], after[stage]) {
 			reason := versioning.Reason{Kind: versioning.ReasonInstruction}
 			at := old.File

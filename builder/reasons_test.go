@@ -176,7 +176,12 @@ func TestAPlanSaysWhatWasEdited(t *testing.T) {
 			e.write(api+"main.go", "other")
 			e.write(api+"old/x.go", "other")
 			e.write(api+"z", "")
-		}, "api", "services/api/main.go changed, 2 more"},
+		}, "api", "services/api/main.go changed, services/api/old/x.go changed, services/api/z added"},
+		"many files": {func(e *edited) {
+			for _, name := range []string{"main.go", "x.go", "y.go", "z.go"} {
+				e.write(api+name, "other")
+			}
+		}, "api", "services/api/main.go changed, 3 more"},
 		"a new file":            {func(e *edited) { e.write(api+"lib/x.go", "new") }, "api", "services/api/lib/x.go added"},
 		"a file that is gone":   {func(e *edited) { _ = os.RemoveAll(e.path(api + "old/x.go")) }, "api", "services/api/old/x.go removed"},
 		"a named context":       {func(e *edited) { e.write("shared/all.txt", "more") }, "api", "shared/all.txt changed"},

@@ -40,8 +40,8 @@ const (
 const (
 	ReasonNew         = "new"         // no current version
 	ReasonRevision    = "revision"    // its sources differ: files, if nothing else is known
-	ReasonInstruction = "instruction" // its sources differ, in an instruction that counts
 	ReasonTarget      = "target"      // another stage is built
+	ReasonInstruction = "instruction" // its sources differ, in an instruction that counts
 	ReasonArgument    = "argument"    // a build argument has another value
 	ReasonDependency  = "dependency"  // an image that it is made from has another version
 	ReasonExternal    = "external"    // an external that it reads has another digest

@@ -29,11 +29,8 @@ func (r Reason) sentence() string {
 	case ReasonArgument:
 		return r.argument()
 	case ReasonRevision:
-		switch {
-		case len(r.Paths) == 2 && r.More == 0 && r.Paths[1].Change != PathUnknown:
-			return r.Paths[0].String() + ", " + r.Paths[1].String()
-		case len(r.Paths) > 0:
-			return more(r.Paths[0].String(), len(r.Paths)-1+r.More)
+		if len(r.Paths) > 0 {
+			return r.paths()
 		}
 		return fmt.Sprintf("sources changed: %s → %s", show.Digest(r.From), show.Digest(r.To))
 	case ReasonDependency:
@@ -54,6 +51,18 @@ func (r Reason) sentence() string {
 		return fmt.Sprintf("contains %s of %s", r.To, r.Subject)
 	}
 	return "built from source, without looking at any ring"
+}
+
+// paths names all files if they are few, else the first one.
+func (r Reason) paths() string {
+	if len(r.Paths)+r.More > 3 || r.Paths[0].Change == PathUnknown {
+		return more(r.Paths[0].String(), len(r.Paths)-1+r.More)
+	}
+	var all []string
+	for _, path := range r.Paths {
+		all = append(all, path.String())
+	}
+	return strings.Join(all, ", ")
 }
 
 // released says how the release differs from the one before.

@@ -64,10 +64,17 @@ func (x buildx) run(ctx context.Context, limit time.Duration, args ...string) (s
 	return said, nil
 }
 
-// failed is the error of a command line, nil if it has said only what it complains of.
+// telling is how much of what a program complains of is shown: the end says why.
+const telling = 2000
+
+// failed is the error of a command line that has ended with err, nil if it has only
+// complained.
 func failed(line []string, err error, complaint string) error {
 	text := strings.Join(line, " ")
 	complaint = strings.TrimSpace(complaint)
+	if cut := len(complaint) - telling; cut > 0 {
+		complaint = "… " + strings.ToValidUTF8(complaint[cut:], "")
+	}
 	switch {
 	case err == nil:
 		return fmt.Errorf("%s: %s", text, complaint)

@@ -28,6 +28,7 @@ import (
 
 	"github.com/quoitbuild/quoit/account"
 	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/graph"
 	"github.com/quoitbuild/quoit/look"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/store"
@@ -84,7 +85,7 @@ type Outcome struct {
 // take several solves of the same plan.
 //
 // Errors are those of the frontend with their places in the manifest, an
-// [*OptionError], a [*frontend.SecretArgsError], a [*PushError], a [*ReplannedError], an
+// [*OptionError], a [*secret.ArgsError], a [*PushError], a [*ReplannedError], an
 // [*IncomparableError], that of the Check, with Push a [*store.DifferenceError], or say what
 // BuildKit or the store could not do. If one is returned, no image has a tag yet, so the
 // same call can be made again.
@@ -190,15 +191,15 @@ func Plan(ctx context.Context, o Options) (versioning.Plan, error) {
 
 // Graph says which images need which, and builds nothing. Nothing of the project's log or
 // releases is read. Errors are those of Build.
-func Graph(ctx context.Context, o Options) (frontend.ImageGraph, error) {
+func Graph(ctx context.Context, o Options) (graph.Listing, error) {
 	o.Frontend.Request, o.Push = frontend.RequestGraph, false
 	if err := cmp.Or(o.checkSyntax(), o.BuildKit.check()); err != nil {
-		return frontend.ImageGraph{}, err
+		return graph.Listing{}, err
 	}
 	log := o.readLog(ctx, "") // of which nothing is read
 	g, found, err := lookBy(ctx, o, log, look.Graph)
 	if err != nil {
-		return frontend.ImageGraph{}, err
+		return graph.Listing{}, err
 	}
 	if g != nil {
 		found.warn(o.BuildKit.Progress)
@@ -206,9 +207,9 @@ func Graph(ctx context.Context, o Options) (frontend.ImageGraph, error) {
 	}
 	answer, err := o.ask(ctx, log, found)
 	if err != nil {
-		return frontend.ImageGraph{}, err
+		return graph.Listing{}, err
 	}
-	return frontend.ParseGraph(answer)
+	return graph.ParseListing(answer)
 }
 
 // ask asks a BuildKit for the answer to a subrequest.

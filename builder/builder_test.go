@@ -17,6 +17,7 @@ import (
 
 	"github.com/quoitbuild/quoit/builder/dial"
 	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/graph"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/registry/memory"
@@ -89,7 +90,7 @@ func TestAGraphAsksNobody(t *testing.T) {
 	at := unasked{memory.New("registry.example.com/acme/shop"), t}
 	o := Options{Dir: dir, File: "quoit.yaml", Manifest: someManifest(t), Project: store.New(at, "acme/shop"), BuildKit: nobody, Push: true}
 	g, err := Graph(t.Context(), o)
-	want := frontend.ImageGraph{Schema: 1, Root: "deploy", Images: []frontend.ImageNeeds{{Name: "api", Needs: []string{}}, {Name: "deploy", Needs: []string{"api"}}}}
+	want := graph.Listing{Schema: 1, Root: "deploy", Images: []graph.Needs{{Name: "api", Needs: []string{}}, {Name: "deploy", Needs: []string{"api"}}}}
 	if diff := cmp.Diff(want, g); err != nil || diff != "" {
 		t.Errorf("error %v (-want +got):\n%s", err, diff)
 	}

@@ -6,14 +6,12 @@ import (
 	"slices"
 	"sync"
 
-	bk "github.com/moby/buildkit/client/llb"
-	"github.com/moby/buildkit/frontend/dockerui"
-	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/quoitbuild/quoit/account"
 	"github.com/quoitbuild/quoit/frontend/ask"
+	"github.com/quoitbuild/quoit/frontend/secret"
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/revision"
 	"github.com/quoitbuild/quoit/store/records"
@@ -135,7 +133,7 @@ func (k known) account(name string, parts map[string][]string) account.Account {
 				continue
 			}
 			value := source.Args[arg]
-			if a.Args[arg] = digest.FromString(value).String(); looksSecret(arg, value) {
+			if a.Args[arg] = digest.FromString(value).String(); secret.Looks(arg, value) {
 				a.Args[arg] = ""
 			}
 		}
@@ -155,29 +153,6 @@ func (g gateway) accounts() func(ctx context.Context, ref string, images []strin
 	return func(ctx context.Context, ref string, images []string) (map[string][]byte, error) {
 		ctx, cancel := context.WithTimeout(ctx, ask.MaxPatience)
 		defer cancel()
-		return g.readAccounts(ctx, ref, images)
+		return ask.Accounts(ctx, g, ref, images)
 	}
-}
-
-func (g gateway) readAccounts(ctx context.Context, ref string, images []string) (map[string][]byte, error) {
-	def, err := bk.Image(ref, bk.LinuxAmd64, dockerui.WithInternalName("load what images were made of")).Marshal(ctx, bk.WithCaps(g.BuildOpts().LLBCaps))
-	if err != nil {
-		return nil, err
-	}
-	res, err := g.Solve(ctx, client.SolveRequest{Definition: def.ToPB()})
-	if err != nil {
-		return nil, err
-	}
-	kept, err := res.SingleRef()
-	if err != nil {
-		return nil, err
-	}
-	found := map[string][]byte{}
-	for _, image := range images {
-		data, err := kept.ReadFile(ctx, client.ReadRequest{Filename: account.FileOf(image), Range: &client.FileRange{Length: account.MaxAccount + 1}})
-		if err == nil {
-			found[image] = data
-		}
-	}
-	return found, nil
 }

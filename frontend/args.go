@@ -3,16 +3,15 @@ package frontend
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	bk "github.com/moby/buildkit/client/llb"
-	"github.com/moby/buildkit/frontend/attestations"
 	"github.com/opencontainers/go-digest"
 
 	"github.com/quoitbuild/quoit/frontend/rings"
+	"github.com/quoitbuild/quoit/frontend/secret"
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/manifest"
@@ -48,13 +47,10 @@ const EpochOfContext = "context"
 // ownArgs is what the names of Quoit's own build arguments begin with.
 const ownArgs = "QUOIT_"
 
-// proxyArgs do not make another image of the same sources. The compiler knows them
-// in any case.
-var proxyArgs = []string{"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"}
-
-// neutralArg tells whether a build argument is no part of a revision.
+// neutralArg tells whether a build argument is no part of a revision. A proxy does not make
+// another image of the same sources.
 func neutralArg(name string) bool {
-	return slices.Contains(proxyArgs, strings.ToUpper(name)) || name == ArgEpoch ||
+	return secret.Proxy(name) || name == ArgEpoch ||
 		strings.HasPrefix(name, "BUILDKIT_") || strings.HasPrefix(name, ownArgs)
 }
 
@@ -122,72 +118,13 @@ func (o *Options) readAllowSyntax(attrs map[string]string) error {
 	return nil
 }
 
-var (
-	secretName = regexp.MustCompile(`(?i)(_|^)(auth|key|pword|pwd)(_|$)|apikey|credential|passw|secret|token`)
-	// plainName are the names of what goes with a secret and is none; BuildKit's check
-	// SecretsUsedInArgOrEnv has the same.
-	plainName     = regexp.MustCompile(`(?i)(_|^)(public|file|version)(_|$)`)
-	urlWithSecret = regexp.MustCompile(`://[^/@\s]*:[^/@\s]*@`)
-)
-
-// SecretArgsError says that an attestation would publish what looks like secrets.
-type SecretArgsError struct {
-	Args []string // the build arguments' names, sorted
-}
-
-// Error names the arguments, never their values, and what to do.
-func (e *SecretArgsError) Error() string {
-	names := strings.Join(e.Args, ", ")
-	return fmt.Sprintf("provenance of mode=max publishes build arguments with their values, and these look like secrets: %s. "+
-		"Give a secret by --secret id=NAME,env=NAME and use it by RUN --mount=type=secret,id=NAME, a proxy without its password, or choose mode=min", names)
-}
-
-// CheckSecrets refuses to publish what looks like a secret: provenance of mode=max, which
-// is BuildKit's if none is named, has every build argument in it. Those of the manifest
-// count too, as its readers are not the images' readers. The error is a
-// [*SecretArgsError].
+// CheckSecrets refuses to publish what looks like a secret, given as a build argument or by
+// the manifest, whose readers are not the images' readers. The error is a
+// [*secret.ArgsError].
 func (o Options) CheckSecrets(m *manifest.Manifest) error {
-	if everything, err := o.publishesArgs(); err != nil || !everything {
-		return err
-	}
-	var found []string
-	for name, value := range o.Args {
-		if looksSecret(name, value) {
-			found = append(found, name)
-		}
-	}
+	given := []map[string]string{o.Args}
 	for _, image := range m.Images {
-		for name, value := range image.Args {
-			if value != nil && looksSecret(name, *value) {
-				found = append(found, name)
-			}
-		}
+		given = append(given, imageArgs(image, nil))
 	}
-	if len(found) == 0 {
-		return nil
-	}
-	slices.Sort(found)
-	return &SecretArgsError{slices.Compact(found)}
-}
-
-// publishesArgs tells whether there will be provenance with the build arguments.
-func (o Options) publishesArgs() (bool, error) {
-	for key, value := range attestations.Filter(o.Attrs()) {
-		kinds, err := attestations.Parse(map[string]string{key: value})
-		if err != nil {
-			return false, err
-		}
-		if provenance, asked := kinds[attestations.KeyTypeProvenance]; asked && provenance["mode"] != "min" {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-func looksSecret(name, value string) bool {
-	if slices.Contains(proxyArgs, strings.ToUpper(name)) {
-		return strings.Contains(value, "@")
-	}
-	named := secretName.MatchString(name) && !plainName.MatchString(name)
-	return value != "" && (named || urlWithSecret.MatchString(value))
+	return secret.Check(o.Attrs(), given...)
 }

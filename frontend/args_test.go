@@ -9,6 +9,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/quoitbuild/quoit/frontend/secret"
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/revision"
@@ -78,7 +79,7 @@ func TestSecretsAreNotPublished(t *testing.T) {
 		}
 		for mode, everything := range map[string]bool{"mode=max": true, "": true, "mode=full,version=v1": true, "mode=min": false, "version=v1,mode=min": false} {
 			err := Options{Args: args, Attestations: map[string]string{"provenance": mode}}.CheckSecrets(plain)
-			found := new(SecretArgsError)
+			found := new(secret.ArgsError)
 			errors.As(err, &found)
 			want := test.want
 			if !everything {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/containerd/platforms"
@@ -163,55 +162,8 @@ func (p project) cycle(err *graph.CycleError) error {
 	return llb.InReference(err, p.images[first.Name], second)
 }
 
-// ImageGraph says which images need which. It is the answer to [RequestGraph], and its JSON
-// form is as stable as a plan's: lists are never null.
-type ImageGraph struct {
-	Schema int          `json:"schema"`
-	Root   string       `json:"root"`   // name of the root image
-	Images []ImageNeeds `json:"images"` // all of the project, dependencies first
-}
-
-// ImageNeeds are the images that one needs, sorted: to be built, or at run time; the root
-// image needs all others.
-type ImageNeeds struct {
-	Name  string   `json:"name"`
-	Needs []string `json:"needs"`
-}
-
-// graphSchema is the number of the JSON form.
-const graphSchema = 1
-
-// ParseGraph reads the JSON form of a graph, as another process printed it.
-func ParseGraph(data []byte) (ImageGraph, error) {
-	var g ImageGraph
-	if err := json.Unmarshal(data, &g); err != nil {
-		return ImageGraph{}, fmt.Errorf("reading a graph: %w", err)
-	}
-	if g.Schema != graphSchema {
-		return ImageGraph{}, fmt.Errorf("reading a graph: it has schema %d, this quoit knows %d", g.Schema, graphSchema)
-	}
-	return g, nil
-}
-
-// String has a line for each image, with what it needs. No line feed ends it.
-func (g ImageGraph) String() string {
-	lines := make([]string, 0, len(g.Images))
-	for _, image := range g.Images {
-		lines = append(lines, image.Name+": "+strings.Join(image.Needs, " "))
-	}
-	return strings.Join(lines, "\n")
-}
-
-func (c compiled) needs(root string) ImageGraph {
-	g := ImageGraph{Schema: graphSchema, Root: root, Images: []ImageNeeds{}}
-	for _, name := range c.graph.Order() {
-		g.Images = append(g.Images, ImageNeeds{name, append([]string{}, c.graph.Needs(name)...)})
-	}
-	return g
-}
-
 func graphAnswer(p project, c compiled) (*client.Result, error) {
-	g := c.needs(p.manifest.Root)
+	g := c.graph.List(p.manifest.Root)
 	data, err := json.MarshalIndent(g, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("writing the graph: %w", err)

@@ -13,6 +13,7 @@ import (
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/opencontainers/go-digest"
 
+	"github.com/quoitbuild/quoit/frontend/ask"
 	"github.com/quoitbuild/quoit/frontend/folder"
 	"github.com/quoitbuild/quoit/frontend/selection"
 	"github.com/quoitbuild/quoit/llb"
@@ -227,28 +228,9 @@ func (g gateway) hashIn(ctx context.Context, req revision.Request, mounts ...bk.
 	if err != nil {
 		return res, err
 	}
-	return readResponse(ctx, ref)
-}
-
-// readResponse reads the answer in pieces: one message of the gateway may be
-// too small for it.
-func readResponse(ctx context.Context, ref client.Reference) (res revision.Response, err error) {
-	const piece = 2 << 20
-	var data []byte
-	for {
-		part, err := ref.ReadFile(ctx, client.ReadRequest{
-			Filename: responseFile, Range: &client.FileRange{Offset: len(data), Length: piece},
-		})
-		if err != nil {
-			return res, err
-		}
-		data = append(data, part...)
-		if len(part) < piece {
-			break
-		}
-		if len(data) > maxResponse {
-			return res, fmt.Errorf("the answer is larger than %d MiB", maxResponse>>20)
-		}
+	data, err = ask.ReadFile(ctx, ref, responseFile, maxResponse)
+	if err != nil {
+		return res, err
 	}
 	if err := json.Unmarshal(data, &res); err != nil {
 		return res, fmt.Errorf("reading the answer: %w", err)

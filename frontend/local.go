@@ -17,6 +17,7 @@ import (
 	"github.com/quoitbuild/quoit/frontend/ask"
 	"github.com/quoitbuild/quoit/frontend/folder"
 	"github.com/quoitbuild/quoit/frontend/rings"
+	"github.com/quoitbuild/quoit/graph"
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/overlay"
 	"github.com/quoitbuild/quoit/revision"
@@ -106,16 +107,16 @@ func Plan(ctx context.Context, l Local, o Options) (Planned, error) {
 
 // Graph says which images need which, as BuildKit's answer to [RequestGraph] does. Neither
 // the project's registry nor its Hasher is asked for anything. Errors are those of [Plan].
-func Graph(ctx context.Context, l Local, o Options) (ImageGraph, error) {
+func Graph(ctx context.Context, l Local, o Options) (graph.Listing, error) {
 	r, err := l.run(o)
 	if err != nil {
-		return ImageGraph{}, err
+		return graph.Listing{}, err
 	}
 	p, c, err := r.makeGraph(ctx)
 	if err != nil {
-		return ImageGraph{}, ask.ForClients(err)
+		return graph.Listing{}, ask.ForClients(err)
 	}
-	return c.needs(p.manifest.Root), nil
+	return c.graph.List(p.manifest.Root), nil
 }
 
 // run is one with these options, as they come to a frontend: nothing is understood

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/quoitbuild/quoit/graph"
 	"github.com/quoitbuild/quoit/llb"
 	"github.com/quoitbuild/quoit/revision"
 	"github.com/quoitbuild/quoit/revision/disk"
@@ -130,7 +131,7 @@ func TestALocalGraphIsThatOfBuildKit(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				want, err := ParseGraph(remote.Metadata["result.json"])
+				want, err := graph.ParseListing(remote.Metadata["result.json"])
 				w.must(err)
 				asked := w.Asked()
 				w.Gateway = w.again()

@@ -19,6 +19,7 @@ import (
 	fstypes "github.com/tonistiigi/fsutil/types"
 
 	"github.com/quoitbuild/quoit/frontend/folder"
+	"github.com/quoitbuild/quoit/graph"
 	"github.com/quoitbuild/quoit/manifest"
 )
 
@@ -130,12 +131,12 @@ func TestGraphAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := ParseGraph(res.Metadata["result.json"])
+	got, err := graph.ParseListing(res.Metadata["result.json"])
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := ImageGraph{Schema: 1, Root: "deploy", Images: []ImageNeeds{
-		{"base", []string{}}, {"api", []string{"base"}}, {"web", []string{"api"}}, {"deploy", []string{"api", "base", "web"}},
+	want := graph.Listing{Schema: 1, Root: "deploy", Images: []graph.Needs{
+		{Name: "base", Needs: []string{}}, {Name: "api", Needs: []string{"base"}}, {Name: "web", Needs: []string{"api"}}, {Name: "deploy", Needs: []string{"api", "base", "web"}},
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("JSON (-want +got):\n%s", diff)
@@ -147,11 +148,11 @@ func TestGraphAnswer(t *testing.T) {
 
 func TestGraphsThatCannotBeRead(t *testing.T) {
 	for data, want := range map[string]string{
-		`[]`:           "reading a graph: json: cannot unmarshal array into Go value of type frontend.ImageGraph",
+		`[]`:           "reading a graph: json: cannot unmarshal array into Go value of type graph.Listing",
 		`{}`:           "reading a graph: it has schema 0, this quoit knows 1",
 		`{"schema":2}`: "reading a graph: it has schema 2, this quoit knows 1",
 	} {
-		if _, err := ParseGraph([]byte(data)); err == nil || err.Error() != want {
+		if _, err := graph.ParseListing([]byte(data)); err == nil || err.Error() != want {
 			t.Errorf("%s: %v\nwant %s", data, err, want)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/graph"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/revision"
@@ -62,7 +63,7 @@ func Plan(ctx context.Context, o Options) (Planned, error) {
 // Graph says which images need which. Of registries it asks those of base images, and
 // nothing of the project's log or releases. It remembers what Plan does; errors are those
 // of Plan.
-func Graph(ctx context.Context, o Options) (frontend.ImageGraph, error) {
+func Graph(ctx context.Context, o Options) (graph.Listing, error) {
 	l, frontendOptions, save := o.local(nil)
 	defer save()
 	return frontend.Graph(ctx, l, frontendOptions)

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/graph"
 	"github.com/quoitbuild/quoit/registry"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/versioning"
@@ -163,10 +163,10 @@ func TestAGraphNeedsNoBuildKit(t *testing.T) {
 	if got, want := s.does("graph"), "worker: \napi: worker\ndeploy: api worker\n"; got != want {
 		t.Errorf("it prints %q, want %q", got, want)
 	}
-	want := frontend.ImageGraph{Schema: 1, Root: "deploy", Images: []frontend.ImageNeeds{
+	want := graph.Listing{Schema: 1, Root: "deploy", Images: []graph.Needs{
 		{Name: "worker", Needs: []string{}}, {Name: "api", Needs: []string{"worker"}}, {Name: "deploy", Needs: []string{"api", "worker"}},
 	}}
-	got, err := frontend.ParseGraph([]byte(s.does("graph", "-o", "json")))
+	got, err := graph.ParseListing([]byte(s.does("graph", "-o", "json")))
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("error %v (-want +got):\n%s", err, diff)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/quoitbuild/quoit/builder"
 	"github.com/quoitbuild/quoit/builder/gate"
 	"github.com/quoitbuild/quoit/deploy/site"
-	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/frontend/secret"
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/store"
 )
@@ -133,13 +133,13 @@ func usagef(format string, values ...any) error {
 // command line.
 func optionMistake(err error) error {
 	var option *builder.OptionError
-	var secret *gate.SecretError
+	var missing *gate.SecretError
 	var skip *gate.SkipError
-	var args *frontend.SecretArgsError
+	var args *secret.ArgsError
 	switch {
 	case errors.As(err, &option):
 		return usagef("--%w", option)
-	case errors.As(err, &secret), errors.As(err, &skip), errors.As(err, &args):
+	case errors.As(err, &missing), errors.As(err, &skip), errors.As(err, &args):
 		return &usageError{err}
 	}
 	return err

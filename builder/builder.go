@@ -9,7 +9,8 @@
 //	…
 //	_, err = p.Publish(ctx, store.Publication{Plan: out.Plan, Digests: out.Digests, Rings: m.RingOrder(), …})
 //
-// [Plan] only says what a build would do, and [Graph] which images need which. All of them
+// [Plan] only says what a build would do, [Graph] which images need which, and [Check] what
+// can be held against the project's files. All of them
 // look where the project lies first (package look), so a BuildKit is called only if
 // something is to be built, or if nothing else can make the plan; then the build makes the
 // plan once more, of what BuildKit got, and both have to agree. Whatever else is to run on
@@ -26,8 +27,11 @@ import (
 	"errors"
 	"maps"
 
+	"github.com/moby/buildkit/frontend/subrequests/lint"
+
 	"github.com/quoitbuild/quoit/account"
 	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/frontend/check"
 	"github.com/quoitbuild/quoit/graph"
 	"github.com/quoitbuild/quoit/look"
 	"github.com/quoitbuild/quoit/manifest"
@@ -210,6 +214,30 @@ func Graph(ctx context.Context, o Options) (graph.Listing, error) {
 		return graph.Listing{}, err
 	}
 	return graph.ParseListing(answer)
+}
+
+// Check holds the project to BuildKit's rules and Quoit's, as `--check` of a stock client does,
+// and builds nothing. Errors are those of Build; mistakes that keep a container file from
+// compiling are in the results.
+func Check(ctx context.Context, o Options) (*lint.LintResults, error) {
+	o.Frontend.Request, o.Push = lint.RequestLint, false
+	if err := cmp.Or(o.checkSyntax(), o.BuildKit.check()); err != nil {
+		return nil, err
+	}
+	log := o.readLog(ctx, "") // of which nothing is read
+	report, found, err := lookBy(ctx, o, log, look.Check)
+	if err != nil {
+		return nil, err
+	}
+	if report != nil {
+		found.warn(o.BuildKit.Progress)
+		return (*report).Results(), nil
+	}
+	answer, err := o.ask(ctx, log, found)
+	if err != nil {
+		return nil, err
+	}
+	return check.Parse(answer)
 }
 
 // ask asks a BuildKit for the answer to a subrequest.

@@ -36,6 +36,9 @@ const (
 	ArgExitCode = "QUOIT_DETAILED_EXITCODE"
 )
 
+// ArgCheck is the build argument that takes the place of what files say of their checks.
+const ArgCheck = "BUILDKIT_DOCKERFILE_CHECK"
+
 // ArgEpoch is the build argument with the time that files and configs get, in
 // seconds since 1970.
 const ArgEpoch = "SOURCE_DATE_EPOCH"

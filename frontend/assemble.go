@@ -27,6 +27,7 @@ type definitions struct {
 	images      []definition
 	name        string            // the only image's, if clients are to push it under that one
 	annotations map[string]string // of the image manifests
+	several     bool              // no exporter may put them under one name
 	empty       bool              // nothing is returned, not even that it is for no platform
 }
 
@@ -90,7 +91,9 @@ func (a assembler) all(ctx context.Context) (definitions, error) {
 		return definitions{empty: true}, nil
 	}
 	if len(names) == 0 {
-		return a.unchanged(ctx, a.Root)
+		made, err := a.unchanged(ctx, a.Root)
+		made.several = true
+		return made, err
 	}
 	images, err := a.changed(ctx, names)
 	if err != nil {
@@ -105,7 +108,7 @@ func (a assembler) all(ctx context.Context) (definitions, error) {
 			images[i].id += "/" + platforms.FormatAll(d.platform)
 		}
 	}
-	return definitions{images: images}, nil
+	return definitions{images: images, several: !a.opts.Export}, nil
 }
 
 // one is one image; every other changed image is evaluated if it is the default target's
@@ -181,7 +184,7 @@ func (a assembler) stage(ctx context.Context, image, stage string) (definitions,
 }
 
 // unchanged is the registry's image, so that a stock client that pushes the result
-// pushes just that.
+// pushes just that, with the labels that were asked for.
 func (a assembler) unchanged(ctx context.Context, image string) (definitions, error) {
 	selected, err := a.platforms(image)
 	if err != nil {
@@ -192,6 +195,8 @@ func (a assembler) unchanged(ctx context.Context, image string) (definitions, er
 		return definitions{}, err
 	}
 	ref := a.manifest.Repository(image) + "@" + dgst
+	given := maps.Clone(a.opts.Labels)
+	a.overrule(ctx, image, given)
 	var made definitions
 	for _, platform := range selected {
 		_, _, config, err := a.ResolveImageConfig(ctx, ref, sourceresolver.Opt{
@@ -200,6 +205,9 @@ func (a assembler) unchanged(ctx context.Context, image string) (definitions, er
 		})
 		if err != nil {
 			return definitions{}, fmt.Errorf("reading %s: %w", ref, err)
+		}
+		if config, err = labels.Add(config, given); err != nil {
+			return definitions{}, fmt.Errorf("reading the config of %s: %w", ref, err)
 		}
 		def, err := bk.Image(ref, bk.Platform(platform), bk.WithCustomName("["+image+"] unchanged: "+ref)).
 			Marshal(ctx, bk.Platform(platform), bk.WithCaps(a.BuildOpts().LLBCaps))

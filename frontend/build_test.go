@@ -270,8 +270,8 @@ func TestPlatformsOfABuild(t *testing.T) {
 	if len(res.Refs) != 2 || res.Refs["linux/amd64"] == nil {
 		t.Errorf("the default target has the refs %v", res.Refs)
 	}
-	w.fails(Options{Target: "api", Platforms: []string{"linux/s390x"}}, "image api is not built for [linux/s390x] but for [linux/amd64 linux/arm64]")
-	w.fails(Options{Target: AllImages, Platforms: []string{"linux/s390x"}}, "no changed image is built for [linux/s390x]")
+	w.fails(Options{Target: "api", Platforms: []string{"linux/s390x"}}, "image api is not built for linux/s390x, but for linux/amd64, linux/arm64: add it to platforms: in the manifest, or leave it out of --platform")
+	w.fails(Options{Target: AllImages, Platforms: []string{"linux/s390x"}}, "no image of acme/shop is built for linux/s390x, but for linux/amd64, linux/arm64")
 }
 
 func TestBuildsWithoutARing(t *testing.T) {

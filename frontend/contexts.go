@@ -192,22 +192,34 @@ func (p project) linkedContexts(asked revision.Request, links map[string]string)
 	return inManifest(mistakes.Err(), p.source.SourceMap)
 }
 
-// warnOfGit warns of what takes .git of the project's root into an image, where that stands.
-func (r run) warnOfGit(ctx context.Context, c compiled, asked revision.Request, found revision.Response) {
+// takesGit are the lines of container files that take .git of the project's root into an
+// image, by its name, 0 for one that is not known.
+func (c compiled) takesGit(asked revision.Request, found revision.Response) map[string][]int {
+	lines := map[string][]int{}
 	for _, image := range asked.Images {
 		for _, read := range found.Git[image.Name] {
 			if read < 0 || read >= len(image.Reads) {
 				continue // the answer is another process's
 			}
 			name, named := image.Of()
-			source := c.graphs[name][0].Source
+			lines[name] = append(lines[name], lineOf(c.graphs[name], named, image.Reads[read]))
+		}
+	}
+	return lines
+}
+
+// warnOfGit warns of what takes .git of the project's root into an image, where that stands.
+func (r run) warnOfGit(ctx context.Context, c compiled, taken map[string][]int) {
+	for _, name := range slices.Sorted(maps.Keys(taken)) {
+		source := c.graphs[name][0].Source
+		for _, line := range taken[name] {
 			opts := client.WarnOpts{
 				Level:      1,
 				SourceInfo: &pb.SourceInfo{Filename: source.Map.Filename, Language: source.Map.Language, Data: source.Map.Data},
 				Detail:     [][]byte{[]byte("name it in the ignore file, or copy less")},
 			}
 			where := ""
-			if line := lineOf(c.graphs[name], named, image.Reads[read]); line > 0 {
+			if line > 0 {
 				where = fmt.Sprintf(" (line %d)", line)
 				opts.Range = []*pb.Range{{Start: &pb.Position{Line: int32(line)}, End: &pb.Position{Line: int32(line)}}}
 			}

@@ -113,6 +113,7 @@ func (d declared) readImage(ctx context.Context, files *controlFiles, image mani
 		Target:  image.Target,
 		Args:    imageArgs(image, opts.imageArgs()),
 		Labels:  imageLabels(image, opts.Labels),
+		NoCache: opts.noCache(image.Name),
 	}
 	data, problem, err := d.readContainerFile(ctx, files, image, &source)
 	if err != nil || problem != nil {

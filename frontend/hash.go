@@ -142,6 +142,7 @@ type read struct {
 	trees    map[string]digest.Digest
 	named    []overlay.Use
 	missing  map[string][]string // see [revision.Response.Missing]
+	git      map[string][]int    // see takesGit
 	contexts contexts
 	answer   revision.Response
 }
@@ -175,7 +176,8 @@ func (r run) hashTrees(ctx context.Context, p project, c compiled, req revision.
 	if err := p.linkedContexts(needed, res.Links); err != nil {
 		return read{}, err
 	}
-	r.warnOfGit(ctx, c, needed, res)
+	taken := c.takesGit(needed, res)
+	r.warnOfGit(ctx, c, taken)
 	for _, image := range needed.Images {
 		sum, ok := res.Trees[image.Name]
 		if !ok || sum.Validate() != nil {
@@ -183,7 +185,7 @@ func (r run) hashTrees(ctx context.Context, p project, c compiled, req revision.
 		}
 		trees[image.Name] = sum
 	}
-	return read{trees, res.Named, res.Missing, contexts, res}, nil
+	return read{trees, res.Named, res.Missing, taken, contexts, res}, nil
 }
 
 // revisionOf is an image's revision by a scheme: over all its platforms one. Trees are the

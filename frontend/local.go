@@ -15,6 +15,7 @@ import (
 
 	"github.com/quoitbuild/quoit/account"
 	"github.com/quoitbuild/quoit/frontend/ask"
+	"github.com/quoitbuild/quoit/frontend/check"
 	"github.com/quoitbuild/quoit/frontend/folder"
 	"github.com/quoitbuild/quoit/frontend/rings"
 	"github.com/quoitbuild/quoit/graph"
@@ -117,6 +118,21 @@ func Graph(ctx context.Context, l Local, o Options) (graph.Listing, error) {
 		return graph.Listing{}, ask.ForClients(err)
 	}
 	return c.graph.List(p.manifest.Root), nil
+}
+
+// Check holds a project to the rules of `--check`, as BuildKit's answer to that does. Nothing
+// of the project's registry is asked. Errors are those of [Plan].
+func Check(ctx context.Context, l Local, o Options) (*check.Report, error) {
+	r, err := l.run(o)
+	if err != nil {
+		return nil, err
+	}
+	p, err := r.readProject(ctx)
+	if err != nil {
+		return nil, ask.ForClients(err)
+	}
+	report, err := checkProject(ctx, r, p)
+	return report, ask.ForClients(err)
 }
 
 // run is one with these options, as they come to a frontend: nothing is understood

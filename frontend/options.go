@@ -60,9 +60,11 @@ type Options struct {
 	Pull           bool     // externals follow their tags in every ring
 	ExitCode       bool     // see [ArgExitCode]
 	NoCache        bool
-	Target         string   // IMAGE, IMAGE/STAGE, [AllImages], or "" for the root image
-	Platforms      []string // of the manifest's, those to build; none for all
-	Request        string   // the subrequest, "" for a build
+	// NoCacheFor are images, or IMAGE/STAGE, whose steps run even if BuildKit has cached them.
+	NoCacheFor []string
+	Target     string   // IMAGE, IMAGE/STAGE, [AllImages], or "" for the root image
+	Platforms  []string // of the manifest's, those to build; none for all
+	Request    string   // the subrequest, "" for a build
 	// Default is the platform of images whose manifest says none; "": the builder's first.
 	Default string
 	// Args are the build arguments that are not Quoit's own, Labels are for every
@@ -105,8 +107,8 @@ func (o Options) Attrs() map[string]string {
 			attrs[key] = value
 		}
 	}
-	if o.NoCache {
-		attrs[attrNoCache] = ""
+	if o.NoCache || len(o.NoCacheFor) > 0 {
+		attrs[attrNoCache] = strings.Join(o.NoCacheFor, ",")
 	}
 	if o.AllowSyntax != nil {
 		attrs[attrArg+ArgAllowSyntax] = strings.Join(o.AllowSyntax, ",")
@@ -124,7 +126,7 @@ func ParseOptions(attrs map[string]string) (Options, error) {
 	if err := checkArgs(attrs); err != nil {
 		return Options{}, err
 	}
-	_, noCache := attrs[attrNoCache]
+	filter, noCache := attrs[attrNoCache]
 	o := Options{
 		Filename: attrs[attrFilename],
 		Ring:     attrs[attrArg+ArgRing],
@@ -134,7 +136,7 @@ func ParseOptions(attrs map[string]string) (Options, error) {
 		Major:    splitNames(attrs[attrArg+ArgMajor]),
 		Rebuild:  splitNames(attrs[attrArg+ArgRebuild]),
 		Merge:    splitList(attrs[attrArg+ArgMerge]),
-		NoCache:  noCache,
+		NoCache:  noCache && filter == "", NoCacheFor: splitNames(filter),
 		Target:   attrs[attrTarget],
 		Request:  attrs[attrRequest],
 		Args:     withPrefix(attrs, attrArg),
@@ -255,6 +257,19 @@ func (o Options) narrow(all []ocispecs.Platform) []ocispecs.Platform {
 	return slices.DeleteFunc(slices.Clone(all), func(p ocispecs.Platform) bool {
 		return !slices.Contains(o.Platforms, platforms.FormatAll(p))
 	})
+}
+
+// noCache are the stages of an image whose steps run in any case; nil: none, empty: all.
+func (o Options) noCache(image string) (stages []string) {
+	for _, name := range o.NoCacheFor {
+		of, stage, cut := strings.Cut(name, "/")
+		if of == image && !cut {
+			return []string{}
+		} else if of == image {
+			stages = append(stages, stage)
+		}
+	}
+	return stages
 }
 
 // splitTarget cuts IMAGE/STAGE.

@@ -33,6 +33,7 @@ func drawOptions(t *rapid.T) Options {
 		Pull:        rapid.Bool().Draw(t, "pull"),
 		ExitCode:    rapid.Bool().Draw(t, "exit code"),
 		NoCache:     rapid.Bool().Draw(t, "no cache"),
+		NoCacheFor:  names.Draw(t, "no cache for"),
 		Export:      rapid.Bool().Draw(t, "export"),
 		Record:      rapid.SampledFrom([]string{"", rings.NoRecord, "sha256:" + strings.Repeat("a", 64)}).Draw(t, "record"),
 		Target:      rapid.String().Draw(t, "target"),
@@ -46,6 +47,9 @@ func drawOptions(t *rapid.T) Options {
 		Attestations: values("attestations", `sbom|provenance`),
 		Source:       rapid.SampledFrom([]string{"", "https://git.example.com/acme/shop.git", "git@example.com:acme/shop.git"}).Draw(t, "source"),
 		Commit:       rapid.StringMatching(`([0-9a-f]{40})?`).Draw(t, "commit"),
+	}
+	if o.NoCache {
+		o.NoCacheFor = nil // all are more than some
 	}
 	if rapid.Bool().Draw(t, "in parts") {
 		o.Part = new(rapid.IntRange(0, 1<<16-1).Draw(t, "part"))
@@ -97,6 +101,7 @@ func TestAttributesOfStockClients(t *testing.T) {
 		"spaces":        {map[string]string{"build-arg:QUOIT_MAJOR": " web, ,api", "build-arg:QUOIT_MERGE": "users testers,users"}, Options{Major: []string{"web", "api"}, Merge: []string{"testers", "users"}}},
 		"credentials":   {map[string]string{"vcs:source": "https://anna:secret@git.example.com/shop?token=secret"}, Options{Source: "https://git.example.com/shop"}},
 		"own arguments": {map[string]string{"build-arg:QUOIT_UNHEARD_OF": "1", "build-arg:HTTP_PROXY": "p"}, Options{Args: map[string]string{"HTTP_PROXY": "p"}}},
+		"a filter":      {map[string]string{"no-cache": "api,web/assets"}, Options{NoCacheFor: []string{"api", "web/assets"}}},
 		"platforms":     {map[string]string{"platform": "linux/arm64/v8,linux/x86_64"}, Options{Platforms: []string{"linux/amd64", "linux/arm64"}}},
 	} {
 		got, err := ParseOptions(test.attrs)

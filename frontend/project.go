@@ -4,11 +4,14 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	bk "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/llb"
@@ -107,7 +110,12 @@ func (o Options) check(m *manifest.Manifest) error {
 
 func (o Options) checkSelections(m *manifest.Manifest) error {
 	names := m.ImageNames()
-	for arg, s := range map[string][]string{ArgMajor: o.Major, ArgRebuild: o.Rebuild} {
+	var noCache []string
+	for _, name := range o.NoCacheFor {
+		image, _, _ := strings.Cut(name, "/")
+		noCache = append(noCache, image)
+	}
+	for arg, s := range map[string][]string{ArgMajor: o.Major, ArgRebuild: o.Rebuild, "--no-cache-filter (IMAGE or IMAGE/STAGE)": noCache} {
 		if name := unknownName(s, names); name != "" {
 			return fmt.Errorf("%s names %q, which is not an image of %s%s", arg, name, m.Project, didYouMean(name, names))
 		}
@@ -120,6 +128,26 @@ func didYouMean(word string, among []string) string {
 		return fmt.Sprintf("; did you mean %q?", near)
 	}
 	return ""
+}
+
+// checkPlatforms refuses platforms that were asked for and that what is returned does not
+// have. Of several images some may lack one.
+func (p project) checkPlatforms(o Options) error {
+	image, _ := o.splitTarget()
+	names, whose := []string{cmp.Or(image, p.manifest.Root)}, "image "+cmp.Or(image, p.manifest.Root)+" is not"
+	if o.Export || o.Target == AllImages || o.Request != "" {
+		names, whose = p.manifest.ImageNames(), "no image of "+p.manifest.Project+" is"
+	}
+	var has []ocispecs.Platform
+	for _, name := range names {
+		has = append(has, p.images[name].Platforms...)
+	}
+	for _, asked := range o.Platforms {
+		if there := formatPlatforms(has); len(has) > 0 && !slices.Contains(there, asked) {
+			return fmt.Errorf("%s built for %s, but for %s: add it to platforms: in the manifest, or leave it out of --platform", whose, asked, strings.Join(there, ", "))
+		}
+	}
+	return nil
 }
 
 // names tells siblings from externals, also where the registry of the manifest

@@ -9,16 +9,23 @@ import (
 
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/frontend/subrequests"
+	"github.com/moby/buildkit/frontend/subrequests/lint"
 	"github.com/moby/buildkit/frontend/subrequests/outline"
 	"github.com/moby/buildkit/frontend/subrequests/targets"
 	"github.com/moby/buildkit/solver/errdefs"
+	"github.com/opencontainers/go-digest"
 
+	"github.com/quoitbuild/quoit/frontend/check"
+	"github.com/quoitbuild/quoit/internal/diag"
 	"github.com/quoitbuild/quoit/internal/show"
 	"github.com/quoitbuild/quoit/manifest"
 )
 
-// The requests that are Quoit's own. Clients put "frontend." in front:
-// `docker buildx build --call=quoit.plan`.
+// requestPrefix is what buildx puts in front of a request's name, and who types it may
+// leave out: `docker buildx build --call=quoit.plan`, `buildctl build --opt requestid=quoit.plan`.
+const requestPrefix = "frontend."
+
+// The requests that are Quoit's own.
 const (
 	RequestPlan   = "frontend.quoit.plan"
 	RequestGraph  = "frontend.quoit.graph"
@@ -43,6 +50,7 @@ func requests() []request {
 		{ownRequest(RequestSchema, "The JSON Schema of the manifest"), fromNothing(schemaAnswer)},
 		{outline.SubrequestsOutlineDefinition, fromProject(outlineAnswer)},
 		{targets.SubrequestsTargetsDefinition, fromProject(targetsAnswer)},
+		{lint.SubrequestLintDefinition, fromProject(checkAnswer)},
 		{subrequests.SubrequestsDescribeDefinition, fromNothing(describeAnswer)},
 	}
 }
@@ -106,7 +114,7 @@ func findRequest(name string) (request, error) {
 		return request{answer: fromPlan(buildAnswer)}, nil
 	}
 	for _, r := range requests() {
-		if r.Name == name {
+		if r.Name == name || r.Name == requestPrefix+name {
 			return r, nil
 		}
 	}
@@ -180,6 +188,52 @@ func targetsAnswer(_ context.Context, _ run, p project) (*client.Result, error) 
 		})
 	}
 	return list.ToResult()
+}
+
+func checkAnswer(ctx context.Context, r run, p project) (*client.Result, error) {
+	report, err := checkProject(ctx, r, p)
+	if err != nil {
+		return nil, err
+	}
+	return report.Result()
+}
+
+// checkProject holds the images that the options mean to the rules, and the manifest if these are all.
+func checkProject(ctx context.Context, r run, p project) (*check.Report, error) {
+	var given *string
+	if arg, ok := r.opts.Args[ArgCheck]; ok {
+		given = &arg
+	}
+	report, err := check.New(given)
+	if err != nil {
+		return nil, err
+	}
+	r.warn = func(context.Context, digest.Digest, string, client.WarnOpts) error { return nil } // the report has it
+	names := p.manifest.ImageNames()
+	target, stage := r.opts.splitTarget()
+	if target != "" && target != AllImages {
+		names = []string{target}
+	}
+	if _, ok := p.images[names[0]]; !ok {
+		return nil, p.unknownTarget(target)
+	}
+	compiler := newCompiler(r, p, nil)
+	if err := report.Files(ctx, compiler, names, stage); err != nil || report.Broken() || stage != "" {
+		return report, err
+	}
+	c, err := compile(ctx, p, compiler)
+	if err != nil {
+		return nil, err
+	}
+	read, err := r.hashTrees(ctx, p, c, p.hashRequest(c.graphs))
+	if err != nil {
+		return nil, err
+	}
+	report.Project(check.Project{
+		Manifest: p.manifest, Source: sourceOf(diag.Diagnostic{}, p.source.SourceMap),
+		Images: names, Graphs: c.graphs, Named: read.named, Git: read.git,
+	})
+	return report, nil
 }
 
 func answer(asJSON, asText []byte) *client.Result {

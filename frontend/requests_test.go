@@ -169,6 +169,10 @@ func TestPlanAnswer(t *testing.T) {
 		}
 		return res
 	}
+	short, err := w.run(Options{Request: "quoit.plan"})
+	if err != nil || string(short.Metadata["result.json"]) != string(ask(Options{}).Metadata["result.json"]) {
+		t.Errorf("without what buildx puts in front: %v, %s", err, short.Metadata["result.json"])
+	}
 	if code := string(ask(Options{}).Metadata["result.statuscode"]); code != "" {
 		t.Errorf("exit code %q without being asked", code)
 	}
@@ -190,8 +194,8 @@ func TestPlanAnswer(t *testing.T) {
 
 func TestRequestsOfOthersAreNotSupported(t *testing.T) {
 	var unsupported *errdefs.UnsupportedSubrequestError
-	_, err := newWorld(t, shop).run(Options{Request: "frontend.lint"})
-	if !errors.As(err, &unsupported) || unsupported.Name != "frontend.lint" {
+	_, err := newWorld(t, shop).run(Options{Request: "frontend.nothing"})
+	if !errors.As(err, &unsupported) || unsupported.Name != "frontend.nothing" {
 		t.Errorf("error %v", err)
 	}
 }
@@ -209,7 +213,7 @@ func TestDescribeNamesEveryRequest(t *testing.T) {
 	for _, r := range got {
 		names = append(names, r.Name)
 	}
-	want := []string{"frontend.quoit.plan", "frontend.quoit.graph", "frontend.quoit.schema", "frontend.outline", "frontend.targets", "frontend.subrequests.describe"}
+	want := []string{"frontend.quoit.plan", "frontend.quoit.graph", "frontend.quoit.schema", "frontend.outline", "frontend.targets", "frontend.lint", "frontend.subrequests.describe"}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

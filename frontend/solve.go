@@ -51,6 +51,9 @@ func solve(ctx context.Context, g gateway, d definitions) (*client.Result, error
 		set.res.AddMeta("image.name", []byte(d.name))
 	}
 	set.annotate(d.annotations)
+	if d.several {
+		set.res.AddMeta("annotation-"+oneName+".name", nil)
+	}
 	return set.finish(ctx, g)
 }
 
@@ -123,6 +126,11 @@ func (g gateway) ref(ctx context.Context, graph *pb.Definition) (client.Referenc
 	}
 	return res.SingleRef()
 }
+
+// oneName is a type of annotations that there is not: no option of an exporter reaches a
+// frontend, and those that would put several images into one index, under one name, refuse
+// it by printing it before they write anything. Those of files do not see it.
+const oneName = "for-several-images-under-one-name-write-target-with-an-image-or-use-bake-or-quoit-build"
 
 // resultSet collects refs with what exporters need to know of them.
 type resultSet struct {

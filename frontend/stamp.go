@@ -27,9 +27,10 @@ func (a assembler) stamp(ctx context.Context, plan versioning.ImagePlan, compile
 	if own == nil {
 		own = map[string]string{}
 	}
-	if overruled := labels.Strip(own); len(overruled) > 0 && compiled == a.graphs[plan.Name][0] {
-		a.source.Warn(ctx, fmt.Sprintf("image %s: quoit sets the label %s itself, the given value is not used", plan.Name, strings.Join(overruled, ", ")), client.WarnOpts{})
+	if compiled == a.graphs[plan.Name][0] {
+		a.overrule(ctx, plan.Name, own)
 	}
+	labels.Strip(own)
 	stamped, err := a.labels(plan, compiled)
 	if err != nil {
 		return config, err
@@ -46,6 +47,13 @@ func (a assembler) stamp(ctx context.Context, plan versioning.ImagePlan, compile
 		config.Created = &epoch
 	}
 	return config, nil
+}
+
+// overrule takes out of labels that were given those that quoit sets itself, and says so.
+func (a assembler) overrule(ctx context.Context, image string, given map[string]string) {
+	if overruled := labels.Strip(given); len(overruled) > 0 {
+		a.source.Warn(ctx, fmt.Sprintf("image %s: quoit sets the label %s itself, the given value is not used", image, strings.Join(overruled, ", ")), client.WarnOpts{})
+	}
 }
 
 // inherited is what a label says in an image's base, "" for nothing.

@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -152,7 +153,7 @@ func (r run) plan(ctx context.Context, p project, looking *pending[state]) (know
 	} else if err == nil {
 		err = unfit
 	}
-	if err != nil {
+	if err = cmp.Or(err, k.checkPlatforms(r.opts)); err != nil {
 		return known{}, err
 	}
 	if k.contexts = files.contexts; looking == nil {

@@ -225,6 +225,12 @@ func innerOptions(outer map[string]string, source Source) map[string]string {
 	for key, value := range source.Labels {
 		opts["label:"+key] = value
 	}
+	if opts["no-cache"] != "" { // a filter that names images
+		delete(opts, "no-cache")
+	}
+	if source.NoCache != nil {
+		opts["no-cache"] = strings.Join(source.NoCache, ",")
+	}
 	source.contextOptions(opts)
 	opts["target"] = source.Target
 	opts["filename"] = source.File

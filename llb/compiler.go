@@ -11,7 +11,11 @@ import (
 	"time"
 
 	"github.com/containerd/platforms"
+	bk "github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/frontend/dockerfile/dockerfile2llb"
+	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/frontend/subrequests/lint"
 	"github.com/moby/buildkit/solver/pb"
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
@@ -223,6 +227,35 @@ func (c *Compiler) Stage(ctx context.Context, name, stage string, platform ocisp
 // siblings are those that All compiled.
 func (c *Compiler) Graph(ctx context.Context, name string, platform ocispecs.Platform) (*Compiled, error) {
 	return c.anew(newImageClient(ctx, c, newUnit(name, c.Sources[name], platforms.Normalize(platform))))
+}
+
+// Lint holds an image's container file to BuildKit's rules: one stage of it, or "" for all.
+// What keeps it from compiling is in the results too, but that a sibling does not compile;
+// an error is of something else. Another frontend's file gets none: its rules are its own.
+func (c *Compiler) Lint(ctx context.Context, name, stage string) (*lint.LintResults, error) {
+	source := c.Sources[name]
+	if err := source.check(c.Frontends); err != nil {
+		return nil, inSource(err, source)
+	}
+	if ref, _, _ := source.Syntax(); ref != "" {
+		return &lint.LintResults{}, nil
+	}
+	source.Target = stage
+	inner := newImageClient(ctx, c, newUnit("lint "+name, source, source.Platforms[0]))
+	ui, err := dockerui.NewClient(inner)
+	if err != nil {
+		return nil, inSource(err, source)
+	}
+	caps := inner.BuildOpts().LLBCaps
+	file := *source.Map
+	file.Definition = &bk.Definition{} // the results have one
+	found, err := dockerfile2llb.DockerfileLint(ctx, source.Map.Data, dockerfile2llb.ConvertOpt{
+		Config: ui.Config, Client: ui, SourceMap: &file, TargetPlatform: &source.Platforms[0], MetaResolver: inner, LLBCaps: &caps,
+	})
+	if err == nil && inner.waited() {
+		found.Error = nil
+	}
+	return found, inSource(err, source)
 }
 
 // claim finds or makes the unit of an image and platform and notes that by waits

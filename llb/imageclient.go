@@ -36,6 +36,7 @@ type imageClient struct {
 	onbuild   map[string][]string // by reference
 	questions []question
 	beyond    bool // it was asked for more than images that there are
+	broken    bool // a sibling does not compile
 }
 
 func newImageClient(ctx context.Context, c *Compiler, u *unit) *imageClient {
@@ -114,6 +115,9 @@ func (c *imageClient) resolve(ref string, opt sourceresolver.Opt) (string, diges
 	}
 	compiled, err := c.compiler.compile(c.ctx, c.unit, name, platform)
 	if err != nil {
+		c.mu.Lock()
+		c.broken = true
+		c.mu.Unlock()
 		return "", "", nil, err
 	}
 	config, err := compiled.baseConfig()
@@ -173,6 +177,13 @@ func (c *imageClient) noteSibling(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.siblings[name] = true
+}
+
+// waited tells whether a sibling did not compile.
+func (c *imageClient) waited() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.broken
 }
 
 // noteTriggers notes what an image brings to those that build on it.

@@ -25,7 +25,7 @@ type Memory interface {
 
 // memorySchema is the number of [compileKey] and [remembered]. Whoever changes what either
 // of them says raises it.
-const memorySchema = 5
+const memorySchema = 6
 
 // compileKey is all that a compile depends on but for what it asks: so two of one key ask
 // the same, and if they get the same answers, say the same.

@@ -16,6 +16,7 @@ import (
 	"github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"google.golang.org/protobuf/testing/protocmp"
 )
 
 // memory is a Memory that counts.
@@ -75,7 +76,7 @@ func looked(t *testing.T, c *Compiler, m *memory) (heard said, compiles int) {
 // heard compares what looks need of compiles.
 var heard = cmp.Options{
 	cmpopts.IgnoreUnexported(Compiled{}), cmpopts.IgnoreFields(Compiled{}, "Definition", "Config", "BaseConfig", "Epoch"),
-	cmpopts.IgnoreFields(Source{}, "Map"), cmpopts.EquateEmpty(),
+	cmpopts.IgnoreFields(Source{}, "Map"), cmpopts.EquateEmpty(), protocmp.Transform(),
 }
 
 // remembrance is a project of all kinds of images.

@@ -40,20 +40,31 @@ func (r Remote) Op() *pb.SourceOp {
 // remotesOf are those of a definition, each once.
 func remotesOf(def *pb.Definition) ([]Remote, error) {
 	var found []Remote
+	of := map[string]int{} // by the source op's digest
+	at := func(op string) (ranges []*pb.Range) {
+		for _, location := range def.GetSource().GetLocations()[op].GetLocations() {
+			ranges = append(ranges, location.Ranges...)
+		}
+		return ranges
+	}
 	for i, raw := range def.Def {
 		var op pb.Op
 		if err := op.UnmarshalVT(raw); err != nil {
 			return nil, fmt.Errorf("reading op %d of a definition: %w", i, err)
 		}
+		for _, input := range op.Inputs {
+			// The instruction is the step that takes it.
+			if r, ok := of[input.Digest]; ok && len(found[r].Range) == 0 {
+				found[r].Range = at(digest.FromBytes(raw).String())
+			}
+		}
 		name, ok := remoteName(op.GetSource())
 		if !ok || slices.ContainsFunc(found, func(r Remote) bool { return r.Name == name }) {
 			continue
 		}
-		r := Remote{Name: name, Identifier: op.GetSource().Identifier, Attrs: op.GetSource().Attrs}
-		for _, location := range def.GetSource().GetLocations()[digest.FromBytes(raw).String()].GetLocations() {
-			r.Range = append(r.Range, location.Ranges...)
-		}
-		found = append(found, r)
+		step := digest.FromBytes(raw).String()
+		of[step] = len(found)
+		found = append(found, Remote{Name: name, Identifier: op.GetSource().Identifier, Attrs: op.GetSource().Attrs, Range: at(step)})
 	}
 	return found, nil
 }

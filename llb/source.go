@@ -46,6 +46,8 @@ type Source struct {
 	Args map[string]string
 	// Labels are the manifest's and the command line's.
 	Labels map[string]string
+	// NoCache are the stages whose steps run even if they are cached; nil: none, empty: all.
+	NoCache []string
 	// Platforms are all that the image is built for, at least one.
 	Platforms []ocispecs.Platform
 }
@@ -70,6 +72,22 @@ func (s Source) check(frontends Frontends) error {
 		return nil
 	}
 	return checkBounds(s.Map.Data, s.Args)
+}
+
+// Names is where the container file names an image, as a registry's reference; none if that
+// cannot be told, as where a base image brings it.
+func (s Source) Names(ref string) []parser.Range {
+	meant, err := reference.ParseNormalizedNamed(ref)
+	if err != nil {
+		return nil
+	}
+	for _, place := range readNamings(s.Map.Data, nil, s.Args).places {
+		named, err := reference.ParseNormalizedNamed(place.ref)
+		if err == nil && reference.TagNameOnly(named).String() == reference.TagNameOnly(meant).String() {
+			return place.at
+		}
+	}
+	return nil
 }
 
 func isDockerfileFrontend(ref string) bool {

@@ -25,7 +25,7 @@ func twinKey(u *unit) (string, error) {
 		all = append(all, platforms.FormatAll(platform))
 	}
 	key, err := json.Marshal([]any{
-		u.source.Map.Data, u.source.IgnoreFile, u.source.Target, u.source.Args, u.source.Labels, platforms.FormatAll(u.platform), all, u.source.Contexts,
+		u.source.Map.Data, u.source.IgnoreFile, u.source.Target, u.source.Args, u.source.Labels, platforms.FormatAll(u.platform), all, u.source.Contexts, u.source.NoCache,
 	})
 	if err != nil {
 		return "", fmt.Errorf("image %s: %w", u.source.Name, err)

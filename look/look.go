@@ -15,6 +15,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/quoitbuild/quoit/frontend"
+	"github.com/quoitbuild/quoit/frontend/check"
 	"github.com/quoitbuild/quoit/graph"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/registry"
@@ -67,6 +68,15 @@ func Graph(ctx context.Context, o Options) (graph.Listing, error) {
 	l, frontendOptions, save := o.local(nil)
 	defer save()
 	return frontend.Graph(ctx, l, frontendOptions)
+}
+
+// Check holds the project to the rules of `--check`. Of registries it asks those of base
+// images. It remembers what Plan does; errors are those of Plan.
+func Check(ctx context.Context, o Options) (*check.Report, error) {
+	h := &hasher{dir: o.Dir, fresh: o.Frontend.NoCache, progress: o.Progress}
+	l, frontendOptions, save := o.local(h)
+	defer save()
+	return frontend.Check(ctx, l, frontendOptions)
 }
 
 // local is the project on this machine, with the frontend's options for it. Save keeps what

@@ -12,6 +12,7 @@ import (
 
 	"github.com/quoitbuild/quoit/builder"
 	"github.com/quoitbuild/quoit/builder/gate"
+	"github.com/quoitbuild/quoit/frontend/check"
 	"github.com/quoitbuild/quoit/manifest"
 	"github.com/quoitbuild/quoit/store"
 	"github.com/quoitbuild/quoit/versioning"
@@ -28,6 +29,7 @@ type buildFlags struct {
 	provenance string
 	sbom       string
 	output     string
+	check      bool
 }
 
 func newBuildCmd() *cobra.Command {
@@ -50,8 +52,13 @@ the one checked out lacks, as when the job of an older commit is run again, noth
 built and the exit code is 4. --older goes on, and so does --merge with that ring; ring
 ante takes any commit. If git cannot tell, as in a shallow clone, there is a warning with
 the command that fetches what is missing. Files that differ from the commit make the
-release dirty, which the log says; --clean refuses them.`,
+release dirty, which the log says; --clean refuses them.
+
+With --check nothing is built: BuildKit's rules for container files are checked, and
+Quoit's own, which docs/checks.md lists, as docker build --check does. The exit code is 1
+if there is a warning.`,
 		Example: `  quoit build                         # build what changed, publish nothing
+  quoit build --check                 # what could be better in container files and manifest
   quoit build --push                  # publish a release into the first ring
   quoit build --push --ring users     # a hotfix, built against another ring
   quoit build --push --major api      # api gets its next major version
@@ -67,6 +74,7 @@ release dirty, which the log says; --clean refuses them.`,
 	cmd.Flags().StringVar(&f.message, "message", "", "a message for the history")
 	cmd.Flags().StringVar(&f.provenance, "provenance", "mode=min", "provenance of pushed images: mode=min, mode=max, which has every build argument in it, or false")
 	cmd.Flags().StringVar(&f.sbom, "sbom", "false", "SBOM of pushed images: true, generator=IMAGE, or false")
+	cmd.Flags().BoolVar(&f.check, "check", false, "build nothing, and check container files and manifest by BuildKit's rules and Quoit's")
 	outputFlag(cmd, &f.output)
 	return cmd
 }
@@ -80,6 +88,9 @@ func (f *buildFlags) run(cmd *cobra.Command) error {
 	m, err := f.project.load()
 	if err != nil {
 		return err
+	}
+	if f.check {
+		return f.runCheck(cmd, m)
 	}
 	if f.push && len(f.plan.platforms) > 0 {
 		return usagef("--platform narrows the build, and a narrowed build is not published: leave out --platform or --push")
@@ -126,6 +137,35 @@ func (f *buildFlags) run(cmd *cobra.Command) error {
 	}
 	order.found.mark(&out.Plan)
 	return f.finish(cmd, m, project, out, order.found)
+}
+
+// runCheck prints the warnings as docker build --check does.
+func (f *buildFlags) runCheck(cmd *cobra.Command, m *manifest.Manifest) error {
+	if f.push {
+		return usagef("--check builds nothing: leave out --push")
+	}
+	o, err := asked(cmd, m, f.project, f.plan, f.build)
+	if err != nil {
+		return err
+	}
+	found, err := builder.Check(cmd.Context(), o)
+	if err != nil {
+		return optionMistake(err)
+	}
+	text, err := check.Text(found)
+	switch {
+	case err != nil:
+	case f.output == "json":
+		err = printJSON(cmd.OutOrStdout(), found)
+	case found.Error != nil:
+		err = printText(cmd.OutOrStdout(), text+"\n"+found.Error.Message+"\n")
+	default:
+		err = printText(cmd.OutOrStdout(), check.Passed(found)+"\n"+text)
+	}
+	if err == nil && (found.Error != nil || len(found.Warnings) > 0) {
+		err = exitCode(exitFailed)
+	}
+	return err
 }
 
 // attestations are those to be made, with their parameters.

@@ -81,6 +81,7 @@ type planFlags struct {
 	first     bool
 	pull      bool
 	noCache   bool
+	anew      []string
 	args      []string
 	contexts  []string
 	labels    []string
@@ -97,6 +98,7 @@ func (f *planFlags) register(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.first, "first", false, "state that the project has no release yet; no ring is looked up, and a publish is refused if it has one")
 	flags.BoolVar(&f.pull, "pull", false, "follow the tags of external images in later rings too")
 	flags.BoolVar(&f.noCache, "no-cache", false, "run every step of what is built, and read and compile every file anew")
+	flags.StringSliceVar(&f.anew, "no-cache-filter", nil, "images, or IMAGE/STAGE, of which every step is run")
 	flags.StringArrayVar(&f.labels, "label", nil, "a label for every image that is built, KEY=VALUE")
 	flags.StringSliceVar(&f.platforms, "platform", nil, "build only these of the manifest's platforms; cannot be published")
 	f.registerGraph(flags)
@@ -115,7 +117,7 @@ func (f *planFlags) registerGraph(flags *pflag.FlagSet) {
 func (f *planFlags) options(ctx context.Context, project projectFlags, m *manifest.Manifest) (frontend.Options, error) {
 	o := frontend.Options{
 		Ring: f.ring, Project: project.project, Major: f.major, Rebuild: f.rebuild, Merge: f.merge,
-		First: f.first, Pull: f.pull, NoCache: f.noCache, Platforms: f.platforms,
+		First: f.first, Pull: f.pull, NoCache: f.noCache, NoCacheFor: f.anew, Platforms: f.platforms,
 		Args: map[string]string{}, Labels: map[string]string{},
 	}
 	if host, _, err := manifest.SplitProject(project.project); project.registry != "" || err == nil && host != "" {

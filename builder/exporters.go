@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	controlapi "github.com/moby/buildkit/api/services/control"
 	"github.com/moby/buildkit/client"
@@ -19,6 +20,7 @@ import (
 	"github.com/moby/buildkit/session/exporter"
 	"github.com/moby/buildkit/session/exporter/exporterprovider"
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/quoitbuild/quoit/frontend"
 	"github.com/quoitbuild/quoit/labels"
@@ -35,11 +37,41 @@ type exporters struct {
 	epoch    string             // SOURCE_DATE_EPOCH; "" leaves the files' times as they are
 	part     int                // of the plan's images
 	images   []string           // in the order of the exporters
+
+	mu      sync.Mutex
+	session string                   // in which BuildKit asks
+	steps   map[digest.Digest]string // by what BuildKit calls the step of an image's export
+}
+
+// in notes the session in which BuildKit will ask.
+func (e *exporters) in(session string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.session = session
+}
+
+// begun notes by which steps BuildKit will export the images.
+func (e *exporters) begun() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.steps = map[digest.Digest]string{}
+	for i, name := range e.images {
+		e.steps[digest.FromString(fmt.Sprint(e.session, "-export-", i))] = name
+	}
+}
+
+// exports is the image that a step exports, "" if it does not.
+func (e *exporters) exports(step digest.Digest) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.steps[step]
 }
 
 func (e *exporters) attachable() session.Attachable {
 	return exporterprovider.New(func(_ context.Context, meta map[string][]byte, _ []string) ([]*exporter.ExporterRequest, error) {
-		return e.answer(meta)
+		requests, err := e.answer(meta)
+		e.begun()
+		return requests, err
 	})
 }
 

@@ -16,10 +16,12 @@ type filter struct {
 	held    map[digest.Digest]*client.SolveStatus
 	since   map[digest.Digest]time.Time
 	visible map[digest.Digest]bool
+	exports *exporting
 }
 
-func newFilter() *filter {
+func newFilter(exports func(step digest.Digest) string) *filter {
 	return &filter{
+		exports: newExporting(exports),
 		held:    map[digest.Digest]*client.SolveStatus{},
 		since:   map[digest.Digest]time.Time{},
 		visible: map[digest.Digest]bool{},
@@ -37,13 +39,17 @@ func (f *filter) relay(status <-chan *client.SolveStatus, shown chan<- *client.S
 		select {
 		case s, more := <-status:
 			if !more {
+				if s := f.exports.end(); s != nil {
+					shown <- s
+				}
 				return
 			}
 			calm(s)
-			readable(s)
 			news = s
 		case <-tick.C:
 		}
+		f.exports.fold(news)
+		readable(news)
 		if s := f.pass(news); s != nil {
 			shown <- s
 		}

@@ -66,7 +66,8 @@ func (j job) run(ctx context.Context, c *Client) (answer, error) {
 	var out answer
 	var ours error    // the frontend's error, before it went to BuildKit and back
 	var refused error // of the builder, or that of the check
-	err = c.Solve(ctx, Solve{Options: opt, Timeout: j.BuildKit.Timeout, Build: func(ctx context.Context, gw gateway.Client) (*gateway.Result, error) {
+	err = c.Solve(ctx, Solve{Options: opt, Timeout: j.BuildKit.Timeout, Exports: exp.exports, Build: func(ctx context.Context, gw gateway.Client) (*gateway.Result, error) {
+		exp.in(gw.BuildOpts().SessionID)
 		if j.Push {
 			if refused = checkPush(gw.BuildOpts()); refused != nil {
 				return nil, refused

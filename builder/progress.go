@@ -10,6 +10,7 @@ import (
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/util/progress/progressui"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/quoitbuild/quoit/internal/show"
 )
@@ -45,8 +46,9 @@ func (p Progress) display() (progressui.Display, error) {
 	return display, nil
 }
 
-// show shows a build's steps until its progress ends.
-func (p Progress) show(ctx context.Context, status chan *client.SolveStatus) error {
+// show shows a build's steps until its progress ends. Exports tells which image a step
+// exports; nil: none does.
+func (p Progress) show(ctx context.Context, status chan *client.SolveStatus, exports func(step digest.Digest) string) error {
 	display, err := p.display()
 	if err != nil {
 		go drain(status)
@@ -55,11 +57,12 @@ func (p Progress) show(ctx context.Context, status chan *client.SolveStatus) err
 	shown := make(chan *client.SolveStatus)
 	switch p.mode() {
 	case "auto":
-		go newFilter().relay(status, shown)
+		go newFilter(exports).relay(status, shown)
 	case "rawjson":
-		go relay(status, shown, calm)
+		go relay(status, shown, nil, calm)
 	default:
-		go relay(status, shown, calm, readable)
+		e := newExporting(exports)
+		go relay(status, shown, e.end, calm, e.fold, readable)
 	}
 	warnings, err := display.UpdateFrom(ctx, shown)
 	printWarnings(p.out(), warnings)
@@ -67,13 +70,20 @@ func (p Progress) show(ctx context.Context, status chan *client.SolveStatus) err
 	return err
 }
 
-// relay passes all news on after some changes, and closes shown after the last.
-func relay(status <-chan *client.SolveStatus, shown chan<- *client.SolveStatus, changes ...func(*client.SolveStatus)) {
+// relay passes all news on after some changes, and closes shown after the last, which end may
+// add to.
+func relay(status <-chan *client.SolveStatus, shown chan<- *client.SolveStatus, end func() *client.SolveStatus, changes ...func(*client.SolveStatus)) {
 	defer close(shown)
 	for s := range status {
 		for _, change := range changes {
 			change(s)
 		}
+		shown <- s
+	}
+	if end == nil {
+		return
+	}
+	if s := end(); s != nil {
 		shown <- s
 	}
 }

@@ -19,7 +19,7 @@ func hashing(started, completed *time.Time) *client.SolveStatus {
 func TestAnInternalStepThatTakesLongIsShown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		status, shown := make(chan *client.SolveStatus), make(chan *client.SolveStatus)
-		go newFilter().relay(status, shown)
+		go newFilter(nil).relay(status, shown)
 		start := time.Now()
 		status <- hashing(&start, nil)
 		select {
@@ -40,7 +40,7 @@ func TestAnInternalStepThatTakesLongIsShown(t *testing.T) {
 func TestAnInternalStepThatEndsAtOnceIsNotShown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		status, shown := make(chan *client.SolveStatus), make(chan *client.SolveStatus)
-		go newFilter().relay(status, shown)
+		go newFilter(nil).relay(status, shown)
 		now := time.Now()
 		status <- hashing(&now, nil)
 		status <- hashing(&now, &now)
@@ -64,7 +64,7 @@ func TestNamesOfStepsDoNotTurnTextAround(t *testing.T) {
 				Warnings: []*client.VertexWarning{{Vertex: "sha256:1", Short: []byte(evil)}},
 			}
 			close(status)
-			if err := (Progress{Out: &out, Mode: mode}).show(t.Context(), status); err != nil {
+			if err := (Progress{Out: &out, Mode: mode}).show(t.Context(), status, nil); err != nil {
 				t.Fatal(err)
 			}
 			if strings.Contains(out.String(), "\u202e") || strings.Contains(out.String(), "\x1b[2J") {

@@ -11,6 +11,7 @@ import (
 	"github.com/moby/buildkit/client"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/session"
+	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -25,6 +26,8 @@ type Solve struct {
 	Build gateway.BuildFunc
 	// Timeout is how long it may take; 0: as long as it wants.
 	Timeout time.Duration
+	// Exports tells which image a step exports, "" for a step that does not; nil: none does.
+	Exports func(step digest.Digest) string
 	// See is told of all progress before it is shown; nil: nobody is.
 	See func(*client.SolveStatus)
 }
@@ -50,7 +53,7 @@ func (c *Client) Solve(ctx context.Context, s Solve) error {
 		return err
 	})
 	// What is printed until the timeout is shown after it too.
-	eg.Go(func() error { return c.progress.show(ctx, s.watch(status)) })
+	eg.Go(func() error { return c.progress.show(ctx, s.watch(status), s.Exports) })
 	err := wait(limited, eg)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
 		return fmt.Errorf("%w: %w", ErrTimeout, err)

@@ -113,13 +113,19 @@ var parts = []part{
 			TestAnEditDuringTheBuild
 			TestAStageGetsWhatItReads
 			TestAStockClientIsToldWhatWasEdited
+			TestASuccessfulBuildPrintsNoErrors
 			TestAttestations
 			TestBadFiles
+			TestChecksOfStockClients
 			TestContainerFileWithItsOwnFrontend
 			TestDemo
 			TestEveryExampleIsTested
+			TestEveryFlagOfBuildxIsInTheTable
 			TestEveryFrontDoorGivesTheSamePlan
+			TestEveryInstructionIsAsStockBuildsIt
 			TestExamples
+			TestFlagsMeanWhatTheyMean
+			TestFlagsOfTheClient
 			TestImagesAreThoseOfStockBuildKit
 			TestManyImages
 			TestMoreImagesThanABuildExports
@@ -130,6 +136,7 @@ var parts = []part{
 			TestNamesThatAreNoText
 			TestOnlyWhatIsReadIsSent
 			TestOnlyWhatIsReadIsSentByAStockClient
+			TestOutputsOfStockClients
 			TestPlatformsOfSiblingsAndRings
 			TestPublishThroughTheManifestsFrontend
 			TestRequestsOfStockClients

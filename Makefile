@@ -28,8 +28,17 @@ up-cluster: build ## Start a Kubernetes of one node too, write KUBECONFIG to .st
 down-cluster: ## Stop the Kubernetes, leave the rest
 	@$(TOOLS) down-cluster
 
+# STORE=classic: with the classic image store instead of containerd's.
+.PHONY: up-engine
+up-engine: build ## Start a Docker Engine too, write DOCKER_HOST to .stack/env
+	@$(TOOLS) up-$(if $(filter classic,$(STORE)),classic-)engine
+
+.PHONY: down-engine
+down-engine: ## Stop the Docker Engine, leave the rest
+	@$(TOOLS) down-engine
+
 .PHONY: down
-down: ## Stop what `make up` and `make up-cluster` started
+down: ## Stop what `make up`, `make up-cluster` and `make up-engine` started
 	@$(TOOLS) down
 
 # What people install, wherever they do.
@@ -46,7 +55,7 @@ lint: ## Check the formatting, go vet (for macOS and Windows too), staticcheck, 
 	@$(TOOLS) lint
 
 .PHONY: prepare
-prepare: ## Build BuildKit, registry, clients and Kubernetes into the cache, unless they are there
+prepare: ## Build BuildKit, registry, clients, Kubernetes and Docker Engine into the cache, unless they are there
 	@$(TOOLS) prepare
 
 .PHONY: generate

@@ -48,7 +48,7 @@ var stories = part{name: "stories", about: "one of each kind, on the real BuildK
 // parts are all tests, those that cost least first: `make test-full` runs every one
 // of them, CI as many as its time allows.
 var parts = []part{
-	{name: "kit", about: "the stack and the cluster that the other parts run on", minutes: 0.7, runs: []run{
+	{name: "kit", about: "the stack, the cluster and the engines that the other parts run on", minutes: 1, runs: []run{
 		all("./internal/testkit/..."),
 	}},
 	{name: "builders", about: "the ways to a builder: transports, certificates, buildx", minutes: 1.3, runs: []run{
@@ -74,6 +74,12 @@ var parts = []part{
 			TestCopyKilledAtEveryWrite
 			TestPrune
 			TestPruneKilledAtEveryWrite`),
+	}},
+	{name: "engine", about: "publishing by Docker Engine, both image stores, and by other builders", minutes: 2, runs: []run{
+		some("./integration", `
+			TestPublishWithADockerEngine
+			TestPublishWithOtherBuildKits
+			TestTheClassicStoreCannotPublish`),
 	}},
 	{name: "rings", about: "versions, rings, gates and the log", minutes: 3, runs: []run{
 		some("./integration", `

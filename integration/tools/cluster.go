@@ -9,17 +9,9 @@ import (
 )
 
 func upCluster(ctx context.Context) error {
-	s, err := running()
+	s, err := upFirst(ctx)
 	if err != nil {
 		return err
-	}
-	if s == nil {
-		if err := up(ctx); err != nil {
-			return err
-		}
-		if s, err = running(); err != nil {
-			return err
-		}
 	}
 	c := s.Cluster()
 	if c != nil {
@@ -51,6 +43,17 @@ func downCluster(context.Context) error {
 	}
 	fmt.Println("the cluster is down")
 	return save(s)
+}
+
+// upFirst is the stack that is up, and was started if none was.
+func upFirst(ctx context.Context) (*stack.Stack, error) {
+	if s, err := running(); err != nil || s != nil {
+		return s, err
+	}
+	if err := up(ctx); err != nil {
+		return nil, err
+	}
+	return running()
 }
 
 // save writes down what now belongs to the stack.

@@ -1,4 +1,4 @@
-// Command tools starts and stops the stack of registry, BuildKit and cluster for
+// Command tools starts and stops the stack of registry, BuildKit, cluster and engine for
 // use by hand, and builds what they are made of. The Makefile calls it.
 package main
 
@@ -40,11 +40,14 @@ func newRootCmd() *cobra.Command {
 	}{
 		{"announce", "Say what prepare is about to install and build; an error if it may not", announce},
 		{"lint", "Run staticcheck and deadcode, which it builds if they are not in the cache", lint},
-		{"prepare", "Build what a stack and a cluster are made of, unless it is in the cache", prepare},
+		{"prepare", "Build what a stack, a cluster and an engine are made of, unless it is in the cache", prepare},
 		{"up", "Start the stack, build and push the images, write .stack/env", up},
 		{"up-cluster", "Start a cluster, and the stack if it is not up", upCluster},
 		{"down-cluster", "Stop the cluster", downCluster},
-		{"down", "Stop the stack and its cluster", down},
+		{"up-engine", "Start a Docker Engine, and the stack if it is not up", upEngine},
+		{"up-classic-engine", "The same with the classic image store", upClassicEngine},
+		{"down-engine", "Stop the Docker Engine", downEngine},
+		{"down", "Stop the stack with its cluster and engine", down},
 		{"env", "Print the variables that .stack/env sets", env},
 		{"frontend", "Build and push the images of a stack that is up", frontend},
 	} {

@@ -23,11 +23,11 @@ func announce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	missing := tools.Missing(slices.Concat(tools.StackPackages, tools.ClusterPackages))
+	missing := tools.Missing(slices.Concat(tools.StackPackages, tools.ClusterPackages, tools.EnginePackages))
 	if len(missing) > 0 {
 		fmt.Println("installing with apt-get:", strings.Join(missing, ", "))
 	}
-	unbuilt, takes, err := tools.Unbuilt(ctx, slices.Concat(tools.Lint, tools.Stack, tools.Cluster)...)
+	unbuilt, takes, err := tools.Unbuilt(ctx, slices.Concat(tools.Lint, tools.Stack, tools.Cluster, tools.Engine, []string{tools.Oldest})...)
 	if err != nil {
 		return err
 	}

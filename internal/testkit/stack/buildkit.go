@@ -26,14 +26,17 @@ const buildkitConfig = `root = %q
 [otel]
   socketPath = %q
 [worker.oci]
-  enabled = true
+  enabled = %t
   networkMode = "host"
   binary = %q
   defaultCgroupParent = %q
   gc = true
   maxUsedSpace = "8GB"
 [worker.containerd]
-  enabled = false
+  enabled = %t
+  address = %q
+  networkMode = "host"
+  defaultCgroupParent = %q
 [history]
   maxEntries = 1000
   maxAge = "24h"
@@ -45,6 +48,29 @@ const buildkitConfig = `root = %q
   http = true
 `
 
+const containerdConfig = `version = 3
+root = "%[1]s/containerd"
+state = "%[1]s/ctrd"
+disabled_plugins = [
+  "io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime", "io.containerd.nri.v1.nri",
+  "io.containerd.snapshotter.v1.blockfile", "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.devmapper",
+  "io.containerd.snapshotter.v1.erofs", "io.containerd.snapshotter.v1.zfs", "io.containerd.differ.v1.erofs",
+]
+[grpc]
+  address = "%[1]s/containerd.sock"
+[ttrpc]
+  address = "%[1]s/containerd.sock.ttrpc"
+`
+
+// buildkitScript is run in the daemon's namespaces: with a containerd's folder it first
+// starts that.
+const buildkitScript = `mount -t proc proc /proc || exit
+if [ -n "$CONTAINERD" ]; then
+  PATH=$CONTAINERD:$PATH "$CONTAINERD/containerd" --config "$DIR/containerd.toml" &
+  until [ -S "$DIR/containerd.sock" ]; do kill -0 $! && sleep 0.05 || exit; done
+fi
+exec "$0" "$@"`
+
 // Buildkit is a running buildkitd.
 type Buildkit struct {
 	*daemon.Daemon
@@ -55,20 +81,21 @@ type Buildkit struct {
 
 // startBuildkit runs a buildkitd with its files in dir. It is process 1 of
 // its own process and mount namespace: when it ends, however it ends, its
-// containers and mounts are gone too.
+// containers and mounts are gone too. If there is a containerd among what was built,
+// it works with one.
 func startBuildkit(ctx context.Context, built tools.Tools, dir, registryHost string, fresh bool, o daemon.Options) (*Buildkit, error) {
 	b := &Buildkit{Host: "unix://" + filepath.Join(dir, "buildkitd.sock"), dir: dir}
 	config, err := b.configure(built, registryHost, fresh)
 	if err != nil {
 		return nil, fmt.Errorf("starting buildkitd: %w", err)
 	}
-	cmd := exec.Command("/bin/sh", "-c", `mount -t proc proc /proc && exec "$0" "$@"`,
+	cmd := exec.Command("/bin/sh", "-c", buildkitScript,
 		filepath.Join(built["buildkit"], "buildkitd"), "--config", config)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:   syscall.CLONE_NEWPID,
 		Unshareflags: syscall.CLONE_NEWNS,
 	}
-	cmd.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none", "TMPDIR="+filepath.Join(dir, "tmp"))
+	cmd.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none", "TMPDIR="+filepath.Join(dir, "tmp"), "CONTAINERD="+built["containerd"], "DIR="+dir)
 	cmd.ExtraFiles = o.Inherit
 	if b.root != nil {
 		cmd.ExtraFiles = append(cmd.ExtraFiles[:len(cmd.ExtraFiles):len(cmd.ExtraFiles)], b.root)
@@ -103,7 +130,12 @@ func (b *Buildkit) configure(built tools.Tools, registryHost string, fresh bool)
 			root = persistent
 		}
 	}
-	text := fmt.Sprintf(buildkitConfig, root, b.Host, filepath.Join(b.dir, "otel.sock"), runc, daemon.CgroupOf(b.dir),
+	_, containerd := built["containerd"]
+	if err := os.WriteFile(filepath.Join(b.dir, "containerd.toml"), fmt.Appendf(nil, containerdConfig, b.dir), 0o644); err != nil {
+		return "", err
+	}
+	text := fmt.Sprintf(buildkitConfig, root, b.Host, filepath.Join(b.dir, "otel.sock"),
+		!containerd, runc, daemon.CgroupOf(b.dir), containerd, filepath.Join(b.dir, "containerd.sock"), daemon.CgroupOf(b.dir),
 		registryHost, registryHost, registryHost)
 	config := filepath.Join(b.dir, "buildkitd.toml")
 	return config, os.WriteFile(config, []byte(text), 0o644)

@@ -44,6 +44,10 @@ func hold() {
 		fmt.Println("error:", err)
 		return
 	}
+	if _, err := s.StartEngine(ctx, false); err != nil {
+		fmt.Println("error:", err)
+		return
+	}
 	nap := napOf(os.Getpid())
 	go func() { _ = solveRun(ctx, s.buildkit, "sleep "+nap) }()
 	_ = daemon.Poll(ctx, func() (bool, error) { return len(daemon.Running(nap)) > 0, nil })

@@ -14,7 +14,7 @@ import (
 const builderName = "quoit"
 
 // Env is what programs need to use the stack, as KEY=VALUE, to be appended to
-// os.Environ(): the address of buildkitd, registry and cluster, a PATH with the tools,
+// os.Environ(): the address of buildkitd, registry, cluster and engine, a PATH with the tools,
 // and configurations of docker and buildx that are not the user's. buildx has
 // the stack's buildkitd as its selected builder.
 func (s *Stack) Env() []string {
@@ -31,6 +31,9 @@ func (s *Stack) Env() []string {
 	}
 	if c := s.Cluster(); c != nil {
 		env = append(env, "KUBECONFIG="+c.Kubeconfig, "KUBECACHEDIR="+c.CacheDir())
+	}
+	if e := s.Engine(); e != nil {
+		env = append(env, "DOCKER_HOST="+e.Host)
 	}
 	return env
 }

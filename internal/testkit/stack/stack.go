@@ -1,6 +1,6 @@
 // Package stack runs what Quoit works with, for tests, demos and benchmarks:
-// a real registry, a real buildkitd and, if wanted, a real Kubernetes of one node,
-// built from pinned Go modules, with base images made of Debian packages. Nothing is pulled from an image registry.
+// a real registry, a real buildkitd and, if wanted, a real Kubernetes of one node
+// and real Docker Engines, built from pinned Go modules, with base images made of Debian packages. Nothing is pulled from an image registry.
 //
 // It needs Linux, root and Debian's apt. What is built once is in CacheDir.
 package stack
@@ -18,6 +18,7 @@ import (
 
 	"github.com/quoitbuild/quoit/internal/testkit/cluster"
 	"github.com/quoitbuild/quoit/internal/testkit/daemon"
+	"github.com/quoitbuild/quoit/internal/testkit/engine"
 	"github.com/quoitbuild/quoit/internal/testkit/tools"
 )
 
@@ -45,7 +46,7 @@ type Options struct {
 	Progress io.Writer
 }
 
-// Stack is a running registry and buildkitd, and the cluster beside them.
+// Stack is a running registry and buildkitd, and the cluster and engines beside them.
 type Stack struct {
 	// BuildkitHost is the buildkitd's address, unix:///path; "" without one.
 	BuildkitHost string
@@ -54,7 +55,7 @@ type Stack struct {
 	// RegistryLog is the file with the registry's access log.
 	RegistryLog string
 	// BinDirs have buildkitd, buildctl, dockerfile-frontend, buildx, registry
-	// and crane; with a cluster kubectl too.
+	// and crane; with a cluster kubectl too, with an engine docker.
 	BinDirs []string
 
 	dir, configDir string
@@ -68,6 +69,7 @@ type Stack struct {
 	mu      sync.Mutex
 	extra   []*Buildkit
 	cluster *cluster.Cluster
+	engines []*engine.Engine
 }
 
 // Start builds what the cache lacks (minutes for the first time, nothing
@@ -91,13 +93,13 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	return s, nil
 }
 
-// Prepare installs and builds all that stacks and clusters need and the cache lacks:
+// Prepare installs and builds all that stacks, clusters and engines need and the cache lacks:
 // many minutes for the first time, which belong to no test's time.
 func Prepare(ctx context.Context, progress io.Writer) error {
-	if err := tools.Install(ctx, progress, slices.Concat(tools.StackPackages, tools.ClusterPackages)); err != nil {
+	if err := tools.Install(ctx, progress, slices.Concat(tools.StackPackages, tools.ClusterPackages, tools.EnginePackages)); err != nil {
 		return fmt.Errorf("preparing the stack: %w", err)
 	}
-	built, err := tools.Build(ctx, progress, slices.Concat(tools.Stack, tools.Cluster)...)
+	built, err := tools.Build(ctx, progress, slices.Concat(tools.Stack, tools.Cluster, tools.Engine, []string{tools.Oldest})...)
 	if err != nil {
 		return fmt.Errorf("preparing the stack: %w", err)
 	}
@@ -192,11 +194,33 @@ func (s *Stack) startDaemons(ctx context.Context, o Options, seed string) error 
 // StartBuildkit starts one more buildkitd on the stack's registry, with an
 // empty root. It ends with its own Stop or with the stack's.
 func (s *Stack) StartBuildkit(ctx context.Context) (*Buildkit, error) {
+	return s.startBuildkit(ctx, s.tools)
+}
+
+// StartOldestBuildkit is StartBuildkit with the oldest version that quoit publishes with.
+func (s *Stack) StartOldestBuildkit(ctx context.Context) (*Buildkit, error) {
+	built, err := tools.Build(ctx, s.progress, tools.Oldest)
+	if err != nil {
+		return nil, fmt.Errorf("starting buildkitd: %w", err)
+	}
+	return s.startBuildkit(ctx, tools.Tools{"buildkit": built[tools.Oldest]})
+}
+
+// StartContainerdBuildkit is StartBuildkit with containerd as its worker.
+func (s *Stack) StartContainerdBuildkit(ctx context.Context) (*Buildkit, error) {
+	built, err := tools.Build(ctx, s.progress, "containerd")
+	if err != nil {
+		return nil, fmt.Errorf("starting buildkitd: %w", err)
+	}
+	return s.startBuildkit(ctx, tools.Tools{"buildkit": s.tools["buildkit"], "containerd": built["containerd"]})
+}
+
+func (s *Stack) startBuildkit(ctx context.Context, built tools.Tools) (*Buildkit, error) {
 	dir, err := os.MkdirTemp(s.dir, "bk")
 	if err != nil {
 		return nil, fmt.Errorf("starting buildkitd: %w", err)
 	}
-	b, err := startBuildkit(ctx, s.tools, dir, s.Registry, true, s.options)
+	b, err := startBuildkit(ctx, built, dir, s.Registry, true, s.options)
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +236,7 @@ func (s *Stack) Stop() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error
-	errs = append(errs, s.stopCluster())
+	errs = append(errs, s.stopCluster(), s.stopEngines())
 	for _, b := range append(s.extra, s.buildkit) {
 		if b != nil {
 			errs = append(errs, b.Stop())
@@ -244,6 +268,9 @@ func (s *Stack) PIDs() []int {
 	}
 	if s.cluster != nil {
 		pids = append(pids, s.cluster.PID)
+	}
+	for _, e := range s.engines {
+		pids = append(pids, e.PID)
 	}
 	if s.registry != nil {
 		pids = append(pids, s.registry.PID)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/quoitbuild/quoit/internal/testkit/cluster"
 	"github.com/quoitbuild/quoit/internal/testkit/daemon"
+	"github.com/quoitbuild/quoit/internal/testkit/engine"
 	"github.com/quoitbuild/quoit/internal/testkit/tools"
 )
 
@@ -20,6 +21,7 @@ type state struct {
 	Registry, RegistryLog, BuildkitHost string
 	RegistryDaemon, BuildkitDaemon      *daemon.Daemon
 	Cluster                             *cluster.State
+	Engines                             []*engine.Engine
 }
 
 // Save writes down a detached stack for Load.
@@ -27,7 +29,7 @@ func (s *Stack) Save(file string) error {
 	st := state{
 		Dir: s.dir, ConfigDir: s.configDir, BinDirs: s.BinDirs, Tools: s.tools,
 		Registry: s.Registry, RegistryLog: s.RegistryLog, BuildkitHost: s.BuildkitHost,
-		RegistryDaemon: s.registry.Daemon,
+		RegistryDaemon: s.registry.Daemon, Engines: s.engines,
 	}
 	if s.buildkit != nil {
 		st.BuildkitDaemon = s.buildkit.Daemon
@@ -63,7 +65,7 @@ func Load(file string, progress io.Writer) (*Stack, error) {
 	s := &Stack{
 		dir: st.Dir, configDir: st.ConfigDir, BinDirs: st.BinDirs, tools: st.Tools,
 		Registry: st.Registry, RegistryLog: st.RegistryLog, BuildkitHost: st.BuildkitHost,
-		progress: progress, options: daemon.Options{Detached: true},
+		progress: progress, options: daemon.Options{Detached: true}, engines: st.Engines,
 	}
 	if st.RegistryDaemon != nil {
 		s.registry = &registry{Daemon: st.RegistryDaemon, Host: st.Registry, AccessLog: st.RegistryLog}

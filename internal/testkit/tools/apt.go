@@ -29,6 +29,9 @@ var StackPackages = []Package{
 // ClusterPackages are needed on top of those of a stack.
 var ClusterPackages = []Package{{"iproute2", "ip"}, {"runc", "runc"}}
 
+// EnginePackages are needed on top of those of a stack.
+var EnginePackages = []Package{{"iproute2", "ip"}, {"runc", "runc"}}
+
 // Install installs the missing ones of the packages as root; for another user the
 // error names them and the command.
 func Install(ctx context.Context, progress io.Writer, packages []Package) error {

@@ -27,13 +27,17 @@ import (
 // pinned versions are in their go.mod and nowhere else.
 const toolsFolder = "integration/tools"
 
-// Stack, Cluster and Lint are the modules there; a cluster's are only built when
-// somebody starts one, and Lint's for `make lint`.
+// Stack, Cluster, Engine and Lint are the modules there; a cluster's and an engine's are
+// only built when somebody starts one, and Lint's for `make lint`.
 var (
 	Stack   = []string{"buildkit", "buildx", "crane", "registry"}
 	Cluster = []string{"cni", "containerd", "etcd", "kubernetes", "node"}
+	Engine  = []string{"containerd", "docker", "dockerd"}
 	Lint    = []string{"lint"}
 )
+
+// Oldest is the module of the oldest BuildKit that quoit publishes with.
+const Oldest = "buildkit-oldest"
 
 // versionFlags tell the linker, by module, where the programs keep the version
 // that they print.
@@ -42,14 +46,22 @@ var versionFlags = map[string]string{
 	"github.com/docker/buildx":                "-X github.com/docker/buildx/version.Version=VERSION",
 	"github.com/distribution/distribution/v3": "-X github.com/distribution/distribution/v3/version.version=VERSION",
 	"github.com/google/go-containerregistry":  "-X github.com/google/go-containerregistry/cmd/crane/cmd.Version=VERSION",
+	"github.com/docker/cli":                   "-X github.com/docker/cli/cli/version.Version=VERSION",
+	"github.com/moby/moby/v2":                 "-X github.com/moby/moby/v2/dockerversion.Version=VERSION",
 	"k8s.io/kubernetes": "-X k8s.io/component-base/version.gitVersion=VERSION" +
 		" -X k8s.io/component-base/version.gitMajor=MAJOR -X k8s.io/component-base/version.gitMinor=MINOR",
+}
+
+// buildTags are needed, by module, beside those of all.
+var buildTags = map[string]string{
+	"github.com/moby/moby/v2": " exclude_graphdriver_btrfs no_systemd",
 }
 
 // toolSeconds is about how long a first build takes on two cores.
 var toolSeconds = map[string]int{
 	"buildkit": 95, "buildx": 70, "registry": 40, "crane": 5,
 	"cni": 10, "containerd": 60, "etcd": 40, "kubernetes": 300, "node": 2,
+	"docker": 20, "dockerd": 300, "buildkit-oldest": 80,
 	"lint": 30,
 }
 
@@ -214,7 +226,7 @@ func (m toolModule) goBuild(ctx context.Context, out string) error {
 	major, rest, _ := strings.Cut(strings.TrimPrefix(m.Version, "v"), ".")
 	minor, _, _ := strings.Cut(rest, ".")
 	ldflags := "-s -w " + strings.NewReplacer("VERSION", m.Version, "MAJOR", major, "MINOR", minor).Replace(versionFlags[m.path])
-	args := []string{"build", "-trimpath", "-tags", "osusergo netgo", "-ldflags", ldflags, "-o", out + string(filepath.Separator)}
+	args := []string{"build", "-trimpath", "-tags", "osusergo netgo" + buildTags[m.path], "-ldflags", ldflags, "-o", out + string(filepath.Separator)}
 	for _, tool := range m.Tool {
 		args = append(args, tool.Path)
 	}

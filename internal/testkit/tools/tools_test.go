@@ -29,16 +29,19 @@ func TestReadToolModule(t *testing.T) {
 		}
 	}
 	want := map[string]string{
-		"buildkit":   "github.com/moby/buildkit",
-		"buildx":     "github.com/docker/buildx",
-		"cni":        "github.com/containernetworking/plugins",
-		"containerd": "github.com/containerd/containerd/v2",
-		"crane":      "github.com/google/go-containerregistry",
-		"etcd":       "go.etcd.io/etcd/server/v3",
-		"kubernetes": "k8s.io/kubernetes",
-		"lint":       "golang.org/x/tools",
-		"node":       "github.com/quoitbuild/quoit/integration/tools/node",
-		"registry":   "github.com/distribution/distribution/v3",
+		"buildkit":        "github.com/moby/buildkit",
+		"buildkit-oldest": "github.com/moby/buildkit",
+		"buildx":          "github.com/docker/buildx",
+		"cni":             "github.com/containernetworking/plugins",
+		"containerd":      "github.com/containerd/containerd/v2",
+		"crane":           "github.com/google/go-containerregistry",
+		"docker":          "github.com/docker/cli",
+		"dockerd":         "github.com/moby/moby/v2",
+		"etcd":            "go.etcd.io/etcd/server/v3",
+		"kubernetes":      "k8s.io/kubernetes",
+		"lint":            "golang.org/x/tools",
+		"node":            "github.com/quoitbuild/quoit/integration/tools/node",
+		"registry":        "github.com/distribution/distribution/v3",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("modules (-want +got):\n%s", diff)

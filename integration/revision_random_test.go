@@ -107,11 +107,16 @@ func (g *generator) revisionCase() revisionCase {
 	}
 	c := revisionCase{files: files, file: g.containerFile(slices.Sorted(maps.Keys(files)))}
 	if g.IntN(2) == 0 {
-		var text string
+		var patterns, exceptions string
 		for range 1 + g.IntN(3) {
-			text += pick(g, "", "", "!") + g.pattern(slices.Sorted(maps.Keys(files))) + "\n"
+			to := &patterns
+			if pick(g, "", "", "!") == "!" {
+				to = &exceptions // last: before a folder's pattern they would be a mistake
+				*to += "!"
+			}
+			*to += g.pattern(slices.Sorted(maps.Keys(files))) + "\n"
 		}
-		files[".dockerignore"] = text
+		files[".dockerignore"] = patterns + exceptions
 	}
 	return c
 }

@@ -41,7 +41,7 @@ func (s settings) control() []nodeDaemon {
 			"--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none",
 			"--service-cluster-ip-range="+s.Network.services(),
 			"--tls-cert-file="+pki+"/apiserver.crt", "--tls-private-key-file="+pki+"/apiserver.key",
-			"--client-ca-file="+pki+"/ca.crt", "--anonymous-auth=false", "--authorization-mode=Node,RBAC",
+			"--client-ca-file="+pki+"/ca.crt", "--anonymous-auth=false", "--allow-privileged=true", "--authorization-mode=Node,RBAC",
 			"--service-account-issuer=https://kubernetes.default.svc",
 			"--service-account-key-file="+pki+"/serviceaccounts.pub",
 			"--service-account-signing-key-file="+pki+"/serviceaccounts.key",

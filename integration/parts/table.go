@@ -51,7 +51,7 @@ var parts = []part{
 	{name: "kit", about: "the stack, the cluster and the engines that the other parts run on", minutes: 1, runs: []run{
 		all("./internal/testkit/..."),
 	}},
-	{name: "builders", about: "the ways to a builder: transports, certificates, buildx", minutes: 2, runs: []run{
+	{name: "builders", about: "the ways to a builder: transports, certificates, buildx", minutes: 1.5, runs: []run{
 		some("./integration", `
 			TestABuildKitBehindTLS
 			TestABuilderOfBuildx

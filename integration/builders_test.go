@@ -263,3 +263,89 @@ func TestWhatNeedsNoBuilderLooksForNone(t *testing.T) {
 		t.Errorf("for a build it has called\n%s", calls)
 	}
 }
+
+// TestTheEngineOfADockerContext is dialled without buildx, and without docker.
+func TestTheEngineOfADockerContext(t *testing.T) {
+	n := newNewcomer(t, false)
+	m := newMachine(t)
+	config := t.TempDir()
+	m.set("DOCKER_CONFIG", config)
+	m.set("DOCKER_HOST", "")
+	if _, stderr, code := m.run(t, config, "docker", "context", "create", "far", "--docker", "host="+n.engine.Host); code != 0 {
+		t.Fatalf("docker context create: exit code %d\n%s", code, stderr)
+	}
+	dead := "unix://" + filepath.Join(config, "nobody.sock")
+	if _, stderr, code := m.run(t, config, "docker", "context", "create", "dead", "--docker", "host="+dead); code != 0 {
+		t.Fatalf("docker context create: exit code %d\n%s", code, stderr)
+	}
+	m.set("PATH", m.bin)
+	with := func(name, value string) *machine {
+		other := *m
+		other.env = append(m.env[:len(m.env):len(m.env)], name+"="+value)
+		return &other
+	}
+	t.Run("DOCKER_HOST", func(t *testing.T) {
+		with("DOCKER_HOST", n.engine.Host).publishes(t, "the Docker Engine at "+n.engine.Host)
+	})
+	t.Run("DOCKER_CONTEXT", func(t *testing.T) {
+		with("DOCKER_CONTEXT", "far").publishes(t, "the Docker Engine of the docker context far at "+n.engine.Host)
+	})
+	t.Run("docker context use", func(t *testing.T) {
+		if _, stderr, code := with("PATH", strings.Join(stack.BinDirs, ":")).run(t, config, "docker", "context", "use", "far"); code != 0 {
+			t.Fatalf("exit code %d\n%s", code, stderr)
+		}
+		m.publishes(t, "the Docker Engine of the docker context far at "+n.engine.Host)
+	})
+	t.Run("one that is dead", func(t *testing.T) {
+		dir, prefix := generated(t, 2)
+		nothingWritten(t, prefix, func() {
+			m := with("DOCKER_CONTEXT", "dead")
+			_, without, _ := m.run(t, dir, quoitRun, "build", "--push")
+			m.set("PATH", strings.Join(stack.BinDirs, ":")) // where buildx is
+			_, stderr, code := m.run(t, dir, quoitRun, "build", "--push")
+			if stderr != without {
+				t.Errorf("without buildx it says\n%s", without)
+			}
+			if code != 1 || !strings.Contains(stderr, "the Docker Engine of the docker context dead at "+dead+" cannot be used: start it, choose another one with docker context use or DOCKER_HOST, ") {
+				t.Errorf("exit code %d\n%s", code, stderr)
+			}
+		})
+	})
+}
+
+// TestABuildKitOfThisMachine is found where one listens by default, beside a buildx in which
+// nothing is selected, and which finds no engine.
+func TestABuildKitOfThisMachine(t *testing.T) {
+	for _, socket := range []string{"/var/run/docker.sock", "/run/buildkit/buildkitd.sock"} {
+		if _, err := os.Stat(socket); err == nil {
+			t.Skipf("this machine has %s", socket)
+		}
+	}
+	m := newMachine(t)
+	own := t.TempDir()
+	for _, name := range []string{"BUILDX_CONFIG", "DOCKER_CONFIG"} {
+		m.set(name, filepath.Join(own, name))
+	}
+	for _, name := range []string{"DOCKER_HOST", "DOCKER_CONTEXT", "BUILDX_BUILDER"} {
+		m.set(name, "")
+	}
+	m.set("XDG_RUNTIME_DIR", own)
+	dir, _ := generated(t, 2)
+	_, stderr, code := m.run(t, dir, quoitRun, "build")
+	socket := filepath.Join(own, "buildkit", "buildkitd.sock")
+	for _, text := range []string{"there is nothing to build with", "the Docker Engine at unix:///var/run/docker.sock: ", "buildkitd at unix:///run/buildkit/buildkitd.sock: ", "buildkitd at unix://" + socket + ": ", "; or name a BuildKit with --addr"} {
+		if code != 1 || !strings.Contains(stderr, text) {
+			t.Errorf("exit code %d, it lacks %q:\n%s", code, text, stderr)
+		}
+	}
+	if strings.Contains(stderr, "docker buildx: ") {
+		t.Errorf("buildx is there:\n%s", stderr)
+	}
+	if err := os.Mkdir(filepath.Dir(socket), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(strings.TrimPrefix(stack.BuildkitHost, "unix://"), socket); err != nil {
+		t.Fatal(err)
+	}
+	m.publishes(t, "BuildKit at unix://"+socket)
+}

@@ -102,7 +102,7 @@ const otherwise = "choose another one with docker buildx use, BUILDX_BUILDER or 
 
 // connect connects to a node of a builder, through buildx.
 func (x buildx) connect(ctx context.Context, b described, o Options) (*Builder, error) {
-	name := fmt.Sprintf("the buildx builder %s (%s)", b.name, b.driver)
+	name := b.String()
 	if problem := b.dead(); problem != "" {
 		return nil, fmt.Errorf("%s cannot be used: %s; see docker buildx inspect %s, or %s", name, problem, b.name, otherwise)
 	}

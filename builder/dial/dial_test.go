@@ -31,10 +31,10 @@ func TestWhichBuilderIsFound(t *testing.T) {
 	one := func(driver, socket string) stubBuilder {
 		return stubBuilder{Driver: driver, Nodes: []stubNode{{Name: "n", Status: awake, Platforms: "linux/amd64", Socket: socket}}}
 	}
-	none := stubBuilder{Driver: "docker", Problem: "Cannot connect to the Docker daemon"}
+	none := stubBuilder{Problem: "Cannot connect to the Docker daemon"} // as buildx describes an engine that is not there
 	addressed, current, other, engine := buildKitd(t, "addressed"), buildKitd(t, "current"), buildKitd(t, "other"), engineAt(t, "engine")
 	builders := map[string]stubBuilder{
-		"current": one("docker-container", current), "other": one("remote", other), "dead": one("remote", ""), "default": none, "broken": {Driver: "kubernetes", Problem: "no pod"},
+		"current": one("docker-container", current), "other": one("remote", other), "dead": one("remote", ""), "default": none, "broken": {Driver: "kubernetes", Problem: "no pod"}, "far": none, "away": one("docker", other),
 		"sleeping": {Driver: "docker-container", Nodes: []stubNode{{Name: "n", Status: "inactive", Socket: other}}},
 		"gone":     {Driver: "docker-container", Nodes: []stubNode{{Name: "n", Status: "stopped"}}},
 	}
@@ -75,6 +75,8 @@ func TestWhichBuilderIsFound(t *testing.T) {
 			env: map[string]string{"DOCKER_HOST": engine}, want: "the Docker Engine at " + engine + " > engine"},
 		"the engine, through its builder that is named": {
 			options: Options{Builder: "default"}, env: map[string]string{"DOCKER_HOST": engine}, want: "the Docker Engine at " + engine + " > engine"},
+		"an engine of another context, through its builder": {
+			env: map[string]string{"DOCKER_HOST": engine}, current: "away", want: "the buildx builder away (docker) > other"},
 		"the engine without buildx": {
 			env: map[string]string{"DOCKER_HOST": engine}, programs: []string{}, want: "the Docker Engine at " + engine + " > engine", calls: "-"},
 
@@ -87,6 +89,9 @@ func TestWhichBuilderIsFound(t *testing.T) {
 		"the current builder is broken": {
 			env: map[string]string{"DOCKER_HOST": engine}, current: "broken",
 			wrong: "the buildx builder broken (kubernetes) cannot be used: no pod; see docker buildx inspect broken, or choose"},
+		"the current builder is an engine that is dead": {
+			env: map[string]string{"DOCKER_HOST": engine}, current: "far",
+			wrong: "the buildx builder far cannot be used: Cannot connect to the Docker daemon; see docker buildx inspect far, or choose"},
 		"a builder that does not start": {
 			options: Options{Builder: "gone"},
 			wrong:   "the buildx builder gone (docker-container) does not start: node n at unix:// is stopped; see docker buildx inspect gone, or "},
@@ -144,7 +149,7 @@ func TestNothingIsSelected(t *testing.T) {
 	}
 	for name, programs := range map[string][]string{"nothing": nil, "docker and buildx": {"docker"}} {
 		t.Run(name, func(t *testing.T) {
-			install(t, world{Current: byDefault, Builders: map[string]stubBuilder{byDefault: {Driver: "docker", Problem: "no engine"}}}, programs...)
+			install(t, world{Current: byDefault, Builders: map[string]stubBuilder{byDefault: {Problem: "no engine"}}}, programs...)
 			_, _, err := reached(t, Options{})
 			var none *NoneError
 			if !errors.As(err, &none) || !strings.Contains(err.Error(), "the Docker Engine at unix:///var/run/docker.sock: ") || !strings.Contains(err.Error(), "buildkitd at unix://"+os.Getenv("XDG_RUNTIME_DIR")) {

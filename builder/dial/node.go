@@ -12,9 +12,10 @@ import (
 
 // described is a builder as docker buildx inspect describes it.
 type described struct {
-	name, driver string
-	problem      string // why nothing is known of its nodes
-	nodes        []node
+	name    string
+	driver  string // "" if buildx could not find out
+	problem string // why nothing is known of its nodes
+	nodes   []node
 }
 
 // node is one of a builder's BuildKits.
@@ -50,7 +51,7 @@ func parse(said string) (described, error) {
 			b.nodes[len(b.nodes)-1].set(key, value)
 		}
 	}
-	if b.name == "" || b.driver == "" || len(b.nodes) == 0 && b.problem == "" {
+	if b.name == "" || b.problem == "" && (b.driver == "" || len(b.nodes) == 0) {
 		return b, errors.New("docker buildx inspect has not said what builder there is: update docker buildx, or name a BuildKit with --addr or BUILDKIT_HOST")
 	}
 	return b, nil
@@ -102,8 +103,19 @@ func (b described) dead() string {
 	return problem
 }
 
-// of reports whether the builder is but another name of an engine.
-func (b described) of(e engine) bool { return b.driver == "docker" && b.name == e.context }
+// of reports whether the builder is but another name of an engine. If the engine does not
+// answer, buildx does not know the driver.
+func (b described) of(e engine) bool {
+	return b.name == e.context && (b.driver == "docker" || b.driver == "")
+}
+
+// String is what people know it by.
+func (b described) String() string {
+	if b.driver == "" {
+		return "the buildx builder " + b.name
+	}
+	return fmt.Sprintf("the buildx builder %s (%s)", b.name, b.driver)
+}
 
 // chosen is a node, and the platform by which buildx comes to it; nil: it is the first.
 type chosen struct {

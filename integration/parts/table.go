@@ -54,6 +54,7 @@ var parts = []part{
 	{name: "builders", about: "the ways to a builder: transports, certificates, buildx", minutes: 1.5, runs: []run{
 		some("./integration", `
 			TestABuildKitBehindTLS
+			TestABuildKitOfThisMachine
 			TestABuilderOfBuildx
 			TestABuilderInAPod
 			TestTransportsToABuilder
@@ -80,7 +81,8 @@ var parts = []part{
 		some("./integration", `
 			TestPublishWithADockerEngine
 			TestPublishWithOtherBuildKits
-			TestTheClassicStoreCannotPublish`),
+			TestTheClassicStoreCannotPublish
+			TestTheEngineOfADockerContext`),
 	}},
 	{name: "rings", about: "versions, rings, gates and the log", minutes: 3, runs: []run{
 		some("./integration", `

@@ -26,6 +26,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 
 	"github.com/moby/buildkit/frontend/subrequests/lint"
 
@@ -64,6 +65,9 @@ type Options struct {
 	Planned func(versioning.Plan)
 	// Push exports the images that are built to their repositories, by digest.
 	Push bool
+	// Outputs are images that are built and exported elsewhere, one after the other; none:
+	// all that changed are built. They have no place beside Push.
+	Outputs []Output
 	// Project is the state store, whose newest record says what the rings have; nil:
 	// BuildKit is asked for the plan, and reads the log's hint. With Push, what another
 	// command has left undone is completed first.
@@ -81,6 +85,8 @@ type Outcome struct {
 	// Digests are those of the images that were pushed, by name; nil without Push, or
 	// if nothing had to be built.
 	Digests map[string]string
+	// Loaded are the names that the local Docker Engine has now.
+	Loaded []string
 	// Accounts say what those images were made of, as far as that is known.
 	Accounts map[string]account.Account
 }
@@ -98,7 +104,7 @@ func Build(ctx context.Context, o Options) (Outcome, error) {
 	if err := cmp.Or(o.checkSyntax(), o.Frontend.CheckSecrets(o.Manifest)); err != nil {
 		return Outcome{}, err
 	}
-	if err := o.BuildKit.check(); err != nil {
+	if err := cmp.Or(o.BuildKit.check(), o.checkOutputs()); err != nil {
 		return Outcome{}, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -127,7 +133,7 @@ func (o Options) build(ctx context.Context, log *reading) (Outcome, error) {
 		if found.dirty, err = o.check(ctx, log, *found.plan); err != nil {
 			return Outcome{}, err
 		}
-		if len(found.plan.PublishOrder()) == 0 {
+		if len(found.plan.PublishOrder())+len(o.Outputs) == 0 {
 			found.warn(o.BuildKit.Progress)
 			return Outcome{Plan: *found.plan}, nil
 		}
@@ -140,18 +146,27 @@ func (o Options) build(ctx context.Context, log *reading) (Outcome, error) {
 		return Outcome{}, err
 	}
 	defer c.Close()
-	out, err := o.parts(ctx, c, log, found)
+	out, err := o.solve(ctx, c, log, found)
 	if errors.Is(err, errStale) {
 		found.fresh = true
-		out, err = o.parts(ctx, c, log, found)
+		out, err = o.solve(ctx, c, log, found)
 	}
 	return out, err
+}
+
+// solve is build by a BuildKit.
+func (o Options) solve(ctx context.Context, c *Client, log *reading, found looked) (Outcome, error) {
+	if len(o.Outputs) == 0 {
+		return o.parts(ctx, c, log, found)
+	}
+	return o.outputs(ctx, c, log, found)
 }
 
 // choose chooses what BuildKit gets of the project's files, if the plan is known.
 func (o Options) choose(found *looked) (err error) {
 	switch {
 	case found.plan == nil:
+	case slices.ContainsFunc(o.Outputs, Output.isStage): // which may read what no image does
 	case o.Manifest.Syntax == "":
 		found.sending, err = o.send(found.sources)
 	default:

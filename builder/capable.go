@@ -1,9 +1,13 @@
 package builder
 
 import (
+	"context"
 	"errors"
 	"slices"
+	"strings"
 
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/moby/buildkit/util/apicaps"
@@ -39,3 +43,32 @@ func checkPush(o gateway.BuildOpts) error {
 // isClassic tells the worker of a Docker Engine whose images are not in containerd's store
 // by its labels: every other worker says which snapshotter it has.
 func isClassic(labels map[string]string) bool { return labels[label.Snapshotter] == "" }
+
+// kind is what a builder is.
+type kind struct {
+	engine  bool // a Docker Engine's, which loads by itself
+	classic bool // of an engine with the classic image store
+}
+
+// kind asks what the builder is.
+func (c *Client) kind(ctx context.Context) (is kind, err error) {
+	err = c.soon(ctx, func(ctx context.Context) error {
+		workers, err := c.buildkit.ListWorkers(ctx)
+		for _, w := range workers {
+			is.engine = is.engine || strings.HasSuffix(w.BuildkitVersion.Version, "-moby")
+			is.classic = is.classic || isClassic(w.Labels)
+		}
+		return err
+	})
+	return is, err
+}
+
+// exports fails if the builder cannot export that.
+func (k kind) exports(e client.ExportEntry) error {
+	archive := e.Type == client.ExporterOCI || e.Type == client.ExporterDocker
+	_, push := e.Attrs[string(exptypes.OptKeyPush)]
+	if k.classic && (archive || push) {
+		return errClassicStore
+	}
+	return nil
+}

@@ -33,8 +33,9 @@ type job struct {
 	Options
 	log *reading
 	looked
-	part     int             // of the images that are pushed, from 0
-	programs runner.Programs // if the frontend is the one in this binary
+	part     int                  // of the images that are pushed, from 0
+	exports  []client.ExportEntry // of the only image, if it is not pushed
+	programs runner.Programs      // if the frontend is the one in this binary
 }
 
 // answer is what a job gave.
@@ -235,7 +236,10 @@ func (j job) frontend(ctx context.Context, gw gateway.Client) (*gateway.Result, 
 			return j.log.record(ctx, j.Frontend.Record)
 		}}
 		if j.plan != nil {
-			host.Pins, host.Sent, host.Dirty = j.plan.Release().Digests(), &j.sending.Sent, &j.dirty
+			host.Pins, host.Dirty = j.plan.Release().Digests(), &j.dirty
+		}
+		if j.sending != nil {
+			host.Sent = &j.sending.Sent
 		}
 		return frontend.New(host)(ctx, gw)
 	}
@@ -282,8 +286,8 @@ func (j job) solveOpt() (client.SolveOpt, error) {
 	}
 	opt := client.SolveOpt{
 		Ref:           identity.NewID(),
-		FrontendAttrs: j.options().Attrs(),
-		LocalMounts:   map[string]fsutil.FS{"context": root, "dockerfile": manifestDir},
+		FrontendAttrs: j.options().Attrs(), Exports: j.exports,
+		LocalMounts: map[string]fsutil.FS{"context": root, "dockerfile": manifestDir},
 	}
 	if j.Manifest.Syntax != "" {
 		opt.SharedKey = sharedKey(j.Dir) // else each local source has a key of its own

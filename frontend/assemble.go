@@ -131,7 +131,7 @@ func (a assembler) one(ctx context.Context, image string) (definitions, error) {
 	}
 	for i, d := range images {
 		if images[i].besides = d.image != image; d.image == image {
-			images[i].id = a.id(d.platform, len(a.images[image].Platforms))
+			images[i].id = a.id(d.platform, len(a.opts.narrow(a.images[image].Platforms)))
 		}
 	}
 	info, err := a.labels(plan, a.graphs[image][0])

@@ -24,7 +24,18 @@ import (
 func TestMistakesWithBuilds(t *testing.T) {
 	s := newShop(t, "")
 	for _, test := range [][2]string{
-		{"build now", `takes no argument, found "now"`},
+		{"build now", `there is no image "now": choose one of api, deploy`},
+		{"build --target apo/test", `there is no image "apo": did you mean "api"?`},
+		{"build -o type=registry", "name what is pushed"},
+		{"build -o type=carrier-pigeon", "there is no type"},
+		{"build -o type=oci", "dest="},
+		{"build --load --target api/test", "no name of its own"},
+		{"build --load -t x", "name one"},
+		{"build --target * --load -t x", "name one"},
+		{"build -t x", "say where"},
+		{"build --push --load", "--push publishes all"},
+		{"build --push api", "--push publishes all"},
+		{"build --check --load", "--check builds nothing"},
 		{"build --nonsense", "see: quoit build --help"},
 		{"build -o yaml", "choose text or json"},
 		{"plan -o yaml", "choose text or json"},

@@ -77,8 +77,10 @@ var parts = []part{
 			TestPrune
 			TestPruneKilledAtEveryWrite`),
 	}},
-	{name: "engine", about: "publishing by Docker Engine, both image stores, and by other builders", minutes: 2, runs: []run{
+	{name: "engine", about: "Docker Engine, both image stores, and other builders: publishing, loading, outputs", minutes: 2, runs: []run{
 		some("./integration", `
+			TestLoad
+			TestOutputs
 			TestPublishWithADockerEngine
 			TestPublishWithOtherBuildKits
 			TestTheClassicStoreCannotPublish

@@ -117,8 +117,13 @@ func TestABuilderOfBuildx(t *testing.T) {
 	buildx("create", "--name", "mine", "--driver", "remote", stack.BuildkitHost)
 	buildx("create", "--name", "farm", "--driver", "remote", "--platform", "linux/riscv64", stack.BuildkitHost)
 	buildx("create", "--name", "farm", "--append", newWire(t, func() {}).Address)
+	buildx("create", "--name", "pair", "--driver", "remote", stack.BuildkitHost)
+	buildx("create", "--name", "pair", "--append", "unix:///nonexistent/buildkitd.sock")
 	buildx("create", "--name", "dead", "--driver", "remote", "--use", "unix:///nonexistent/buildkitd.sock")
 	t.Run("one that is named", func(t *testing.T) { m.publishes(t, "the buildx builder mine (remote)", "--builder", "mine") })
+	t.Run("one whose other node is dead", func(t *testing.T) {
+		m.publishes(t, "the buildx builder pair (remote), node pair0", "--builder", "pair")
+	})
 	t.Run("through docker", func(t *testing.T) {
 		m := *m
 		m.bin = t.TempDir()

@@ -132,9 +132,14 @@ func (b described) choose(all []ocispecs.Platform) (chosen, error) {
 		return chosen{node: reachable[0]}, nil
 	}
 	for _, p := range all {
-		if n, ok := goesTo(reachable, p); ok && len(n.lacks(all)) == 0 {
-			return chosen{n, &p}, nil
+		n, ok := goesTo(reachable, p)
+		if !ok || len(n.lacks(all)) > 0 {
+			continue
 		}
+		if n.name == reachable[0].name {
+			return chosen{node: n}, nil // without starting the others, to compare them
+		}
+		return chosen{n, &p}, nil
 	}
 	e := NodesError{Builder: b.name}
 	for _, n := range b.nodes {

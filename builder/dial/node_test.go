@@ -90,6 +90,8 @@ func TestANodeIsChosenOnlyIfItHasAllPlatforms(t *testing.T) {
 			nodes: []node{has("a", nil, "linux/amd64")}, all: []string{"linux/arm64"}, want: "a"},
 		"the first node, if no platform is needed": {
 			nodes: []node{has("a", nil, "linux/amd64"), has("b", nil, "linux/arm64")}, want: "a"},
+		"the first node, if it has the platform": {
+			nodes: []node{has("a", nil, "linux/amd64"), has("b", nil, "linux/arm64")}, all: []string{"linux/amd64"}, want: "a"},
 		"the node of a platform": {
 			nodes: []node{has("a", nil, "linux/amd64"), has("b", nil, "linux/arm64")}, all: []string{"linux/arm64"}, want: "b linux/arm64"},
 		"the node of both": {

@@ -272,7 +272,7 @@ func decodePlan(encoded []byte) (versioning.Plan, error) {
 }
 
 func (j job) solveOpt() (client.SolveOpt, error) {
-	from, err := j.source()
+	from, err := newSource(j.Dir)
 	if err != nil {
 		return client.SolveOpt{}, err
 	}

@@ -34,7 +34,7 @@ func (o Options) send(plan look.Planned) (*sending, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking for what is sent: %w", err)
 	}
-	from, err := o.source()
+	from, err := newSource(o.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (o Options) sendWhole(plan look.Planned) (fsutil.FS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking for what is sent: %w", err)
 	}
-	from, err := o.source()
+	from, err := newSource(o.Dir)
 	if err != nil {
 		return nil, err
 	}

@@ -17,9 +17,9 @@ type source struct {
 	executable func(name string) bool // see [disk.Executables]
 }
 
-func (o Options) source() (source, error) {
-	executable, err := disk.Executables(o.Dir)
-	return source{o.Dir, executable}, err
+func newSource(dir string) (source, error) {
+	executable, err := disk.Executables(dir)
+	return source{dir, executable}, err
 }
 
 // path is where a folder of the project is on this machine.

@@ -136,6 +136,20 @@ func TestPublishWithADockerEngine(t *testing.T) {
 	if kept := n.images(prefix); kept != nil {
 		t.Errorf("the engine has images that were only to be published: %v", kept)
 	}
+	t.Run("through the manifest's frontend image", func(t *testing.T) {
+		n := n.in(t)
+		dir, prefix := small(t)
+		write(t, dir, "quoit.yaml", "# syntax="+frontendImage(t)+"\n"+content(t, filepath.Join(dir, "quoit.yaml")))
+		n.must(dir, quoitRun, "build", "--load", "s000")
+		n.must(dir, quoitRun, "build", "--push")
+		n.must(dir, quoitRun, "build", "--load", "base")
+		if diff := cmp.Diff([]string{"base:0.1.0", "s000:0.1.0"}, n.images(prefix)); diff != "" {
+			t.Errorf("images (-want +got):\n%s", diff)
+		}
+		if got := versions(t, prefix, "developers"); got["s000"] != "0.1.0" {
+			t.Errorf("the ring has %v", got)
+		}
+	})
 }
 
 // TestPublishWithOtherBuildKits publishes many images at once by builders that are not the

@@ -1,14 +1,16 @@
 package builder
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/moby/buildkit/client"
 	"github.com/opencontainers/go-digest"
 )
 
-// exporting shows the exports of many images as one step, with a line for each when it is
-// done, or takes long. BuildKit calls all of them "exporting to image", and tells a dozen
+// exporting shows the exports of many images as one step, which names those that are done, and
+// the last ones if they take long. BuildKit calls all of them "exporting to image", and tells a dozen
 // lines of each.
 type exporting struct {
 	// name is the image that a step exports, "" of any other step.
@@ -25,6 +27,7 @@ type export struct {
 	ended   []time.Time
 	begun   map[time.Time]bool // when each step did
 	bytes   map[string]client.VertexStatus
+	shown   bool // that it takes long
 	told    bool // that it is done
 }
 
@@ -92,18 +95,37 @@ func (e *exporting) see(image string, v *client.Vertex) (begun []*client.Vertex)
 	return begun
 }
 
-// pushed is how many steps an export has.
-const pushed = 2
+const (
+	pushed = 2 // how many steps an export has
+	batch  = 8 // how many images a line names
+	few    = 5 // exports that a build waits for
+)
 
-// news are those of images whose export is done, or takes long.
+// news are those of images whose export is done, and of the last ones, if they take long.
 func (e *exporting) news(now time.Time) (all []*client.VertexStatus) {
+	var done, open []string
 	for _, image := range e.order {
 		x := e.exports[image]
 		switch {
 		case x.told:
-		case len(x.ended) >= pushed:
+		case len(x.ended) < pushed:
+			open = append(open, image)
+		case x.shown:
 			all = append(all, e.done(image))
-		case now.Sub(x.started) > often:
+		default:
+			done = append(done, image)
+		}
+	}
+	for len(done) >= batch || len(done) > 0 && len(open) == 0 {
+		n := min(batch, len(done))
+		all, done = append(all, e.done(done[:n]...)), done[n:]
+	}
+	if len(open) > few {
+		return all
+	}
+	for _, image := range open {
+		if x := e.exports[image]; now.Sub(x.started) > often {
+			x.shown = true
 			status := e.status(image)
 			status.Timestamp = now
 			all = append(all, status)
@@ -112,20 +134,30 @@ func (e *exporting) news(now time.Time) (all []*client.VertexStatus) {
 	return all
 }
 
-func (e *exporting) done(image string) *client.VertexStatus {
-	x := e.exports[image]
-	x.told = true
-	status, ended := e.status(image), x.ended[len(x.ended)-1]
-	status.Timestamp, status.Completed = ended, &ended
+// done says that images are exported, in one line.
+func (e *exporting) done(images ...string) *client.VertexStatus {
+	status := e.status(images...)
+	for _, image := range images {
+		x := e.exports[image]
+		x.told = true
+		if ended := x.ended[len(x.ended)-1]; status.Completed == nil || ended.After(*status.Completed) {
+			status.Completed, status.Timestamp = &ended, ended
+		}
+	}
 	return status
 }
 
-func (e *exporting) status(image string) *client.VertexStatus {
-	x := e.exports[image]
-	status := &client.VertexStatus{Vertex: e.step.Digest, ID: image, Started: &x.started}
-	for _, part := range x.bytes {
-		status.Current += part.Current
-		status.Total += part.Total
+func (e *exporting) status(images ...string) *client.VertexStatus {
+	status := &client.VertexStatus{Vertex: e.step.Digest, ID: strings.Join(images, ", ")}
+	for _, image := range images {
+		x := e.exports[image]
+		if status.Started == nil || x.started.Before(*status.Started) {
+			status.Started = &x.started
+		}
+		for _, part := range x.bytes {
+			status.Current += part.Current
+			status.Total += part.Total
+		}
 	}
 	return status
 }
@@ -136,10 +168,14 @@ func (e *exporting) end() *client.SolveStatus {
 		return nil
 	}
 	s := &client.SolveStatus{}
+	var left []string
 	for _, image := range e.order {
 		if x := e.exports[image]; !x.told && len(x.ended) > 0 {
-			s.Statuses = append(s.Statuses, e.done(image))
+			left = append(left, image)
 		}
+	}
+	for ended := range slices.Chunk(left, batch) {
+		s.Statuses = append(s.Statuses, e.done(ended...))
 	}
 	ended := *e.step.Started
 	for _, x := range e.exports {

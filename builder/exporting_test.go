@@ -52,18 +52,20 @@ func shown(t *testing.T, mode string, news ...*client.SolveStatus) string {
 func TestExportsNameTheirImagesInOneLineEach(t *testing.T) {
 	at := time.Now()
 	all := func() (news []*client.SolveStatus) {
-		for i := range 10 {
-			news = append(news, exportNews(i, at)...)
+		for n := range exportNews(0, at) {
+			for i := range 10 {
+				news = append(news, exportNews(i, at)[n])
+			}
 		}
 		return news
 	}
 	for _, mode := range []string{"auto", "plain"} {
 		out := shown(t, mode, all()...)
-		if lines := strings.Count(out, "\n"); lines > 15 || strings.Contains(out, "exporting to image") || strings.Count(out, "exporting images\n") != 1 || !strings.Contains(out, " DONE") {
+		if lines := strings.Count(out, "\n"); lines > 5 || strings.Contains(out, "exporting to image") || strings.Count(out, "exporting images\n") != 1 || !strings.Contains(out, " DONE") {
 			t.Errorf("%s: it prints\n%s", mode, out)
 		}
 		for i := range 10 {
-			if name := fmt.Sprintf(" image-%d 1.5s done\n", i); strings.Count(out, name) != 1 {
+			if name := fmt.Sprintf(" image-%d", i); strings.Count(out, name) != 1 || strings.Count(out, "1.5s done\n") != 2 {
 				t.Errorf("%s: it does not print %q once:\n%s", mode, name, out)
 			}
 		}
@@ -99,5 +101,38 @@ func TestAnExportThatTakesLongIsShown(t *testing.T) {
 	e.fold(s)
 	if len(s.Statuses) != 1 || s.Statuses[0].ID != "api" || s.Statuses[0].Current != 4 || s.Statuses[0].Total != 12 || s.Statuses[0].Completed != nil {
 		t.Errorf("it shows %v", s.Statuses)
+	}
+}
+
+// TestTransfersAreOneStep: of a hundred contexts it says how much was sent, and no more.
+func TestTransfersAreOneStep(t *testing.T) {
+	begun := time.Now()
+	ended := begun.Add(time.Second)
+	var news []*client.SolveStatus
+	for _, completed := range []*time.Time{nil, &ended} {
+		for i := range 100 {
+			step := digest.FromString(fmt.Sprint("context-", i))
+			news = append(news, &client.SolveStatus{
+				Vertexes: []*client.Vertex{{Digest: step, Name: loading, Started: &begun, Completed: completed}},
+				Statuses: []*client.VertexStatus{{Vertex: step, ID: "transferring context", Current: 48, Started: &begun, Completed: completed, Timestamp: ended}},
+			})
+		}
+	}
+	out := shown(t, "plain", news...)
+	if lines := strings.Count(out, "\n"); lines > 5 || !strings.Contains(out, loading+"\n") || !strings.Contains(out, " transferring 4.80kB 1.0s done\n") || !strings.Contains(out, " DONE") {
+		t.Errorf("it prints\n%s", out)
+	}
+}
+
+func TestEmptyLinesAreLeftOut(t *testing.T) {
+	var out strings.Builder
+	c := &compact{out: &out, empty: true}
+	for _, part := range []string{"\n#1 a", "\n", "\n\n#2 b\n", "\n", "#3 \n"} {
+		if n, err := c.Write([]byte(part)); n != len(part) || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+	}
+	if got := out.String(); got != "#1 a\n#2 b\n#3 \n" {
+		t.Errorf("it prints %q", got)
 	}
 }

@@ -17,11 +17,13 @@ type filter struct {
 	since   map[digest.Digest]time.Time
 	visible map[digest.Digest]bool
 	exports *exporting
+	sent    *transfers
 }
 
 func newFilter(exports func(step digest.Digest) string) *filter {
 	return &filter{
 		exports: newExporting(exports),
+		sent:    newTransfers(),
 		held:    map[digest.Digest]*client.SolveStatus{},
 		since:   map[digest.Digest]time.Time{},
 		visible: map[digest.Digest]bool{},
@@ -39,15 +41,14 @@ func (f *filter) relay(status <-chan *client.SolveStatus, shown chan<- *client.S
 		select {
 		case s, more := <-status:
 			if !more {
-				if s := f.exports.end(); s != nil {
-					shown <- s
-				}
+				finish(shown, f.exports.end)
 				return
 			}
 			calm(s)
 			news = s
 		case <-tick.C:
 		}
+		f.sent.fold(news)
 		f.exports.fold(news)
 		readable(news)
 		if s := f.pass(news); s != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containerd/console"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/util/progress/progressui"
 	"github.com/opencontainers/go-digest"
@@ -39,11 +40,44 @@ func (p Progress) out() io.Writer {
 func (p Progress) mode() string { return cmp.Or(p.Mode, "auto") }
 
 func (p Progress) display() (progressui.Display, error) {
-	display, err := progressui.NewDisplay(p.out(), progressui.DisplayMode(p.mode()))
+	out := p.out()
+	if !isTerminal(out) && p.mode() != "rawjson" {
+		out = &compact{out: out, empty: true}
+	}
+	display, err := progressui.NewDisplay(out, progressui.DisplayMode(p.mode()))
 	if err != nil {
 		return display, &OptionError{"progress", err}
 	}
 	return display, nil
+}
+
+// isTerminal tells whether BuildKit's display can move about in what it prints.
+func isTerminal(out io.Writer) bool {
+	file, ok := out.(console.File)
+	if !ok {
+		return false
+	}
+	_, err := console.ConsoleFromFile(file)
+	return err == nil
+}
+
+// compact leaves out empty lines: of a hundred images that is one line of four. Those of
+// steps have a number.
+type compact struct {
+	out   io.Writer
+	empty bool // the line that is written
+}
+
+func (c *compact) Write(data []byte) (int, error) {
+	kept := make([]byte, 0, len(data))
+	for _, b := range data {
+		if b != '\n' || !c.empty {
+			kept = append(kept, b)
+		}
+		c.empty = b == '\n'
+	}
+	_, err := c.out.Write(kept)
+	return len(data), err
 }
 
 // show shows a build's steps until its progress ends. Exports tells which image a step
@@ -61,8 +95,8 @@ func (p Progress) show(ctx context.Context, status chan *client.SolveStatus, exp
 	case "rawjson":
 		go relay(status, shown, nil, calm)
 	default:
-		e := newExporting(exports)
-		go relay(status, shown, e.end, calm, e.fold, readable)
+		e, t := newExporting(exports), newTransfers()
+		go relay(status, shown, []func() *client.SolveStatus{t.end, e.end}, calm, t.fold, e.fold, readable)
 	}
 	warnings, err := display.UpdateFrom(ctx, shown)
 	printWarnings(p.out(), warnings)
@@ -70,9 +104,9 @@ func (p Progress) show(ctx context.Context, status chan *client.SolveStatus, exp
 	return err
 }
 
-// relay passes all news on after some changes, and closes shown after the last, which end may
+// relay passes all news on after some changes, and closes shown after the last, which ends may
 // add to.
-func relay(status <-chan *client.SolveStatus, shown chan<- *client.SolveStatus, end func() *client.SolveStatus, changes ...func(*client.SolveStatus)) {
+func relay(status <-chan *client.SolveStatus, shown chan<- *client.SolveStatus, ends []func() *client.SolveStatus, changes ...func(*client.SolveStatus)) {
 	defer close(shown)
 	for s := range status {
 		for _, change := range changes {
@@ -80,11 +114,15 @@ func relay(status <-chan *client.SolveStatus, shown chan<- *client.SolveStatus, 
 		}
 		shown <- s
 	}
-	if end == nil {
-		return
-	}
-	if s := end(); s != nil {
-		shown <- s
+	finish(shown, ends...)
+}
+
+// finish tells what is left to tell.
+func finish(shown chan<- *client.SolveStatus, ends ...func() *client.SolveStatus) {
+	for _, end := range ends {
+		if s := end(); s != nil {
+			shown <- s
+		}
 	}
 }
 

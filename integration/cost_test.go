@@ -64,8 +64,17 @@ func TestManyImages(t *testing.T) {
 	const count = 100
 	dir, prefix := generated(t, count)
 	var first string
-	if n := builds(t, func() { first = mustQuoit(t, dir, "build", "--push") }); n != 1 {
+	publishes := func() {
+		stdout, stderr, code := quoit(t, dir, "build", "--push", "--progress", "plain")
+		if first = stdout + stderr; code != 0 {
+			t.Fatalf("exit code %d\n%s", code, first)
+		}
+	}
+	if n := builds(t, publishes); n != 1 {
 		t.Errorf("the publish of %d images took %d builds, want exactly one", count, n)
+	}
+	if n := strings.Count(first, "\n"); n > 5*count {
+		t.Errorf("it prints %d lines for %d images:\n%s", n, count, first)
 	}
 	released := release(t, prefix+"/deploy:developers")
 	if len(released.Images) != count {

@@ -119,7 +119,11 @@ func (r *Recorder) Solve(ctx context.Context, asked Request, image *pb.Definitio
 	maps.Copy(opts, r.origin)
 	res, err := r.client.Solve(ctx, client.SolveRequest{
 		Frontend: "dockerfile.v0", FrontendOpt: opts, CacheImports: r.caches,
-		FrontendInputs: map[string]*pb.Definition{dockerui.DefaultLocalNameDockerfile: r.files, graph: image},
+		FrontendInputs: map[string]*pb.Definition{
+			dockerui.DefaultLocalNameDockerfile: r.files, graph: image,
+			// It would ask the client for an ignore file, and print an error if there is no context.
+			dockerui.DefaultLocalNameContext: r.files,
+		},
 	})
 	if err != nil {
 		return nil, err

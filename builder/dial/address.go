@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/client/connhelper"
 	"github.com/moby/buildkit/util/appdefaults"
 
 	// The ways to reach a BuildKit that is not a socket.
@@ -62,12 +64,37 @@ func at(ctx context.Context, address string, with TLS) (*Builder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s: %w", name, err)
 	}
+	helper, err := connhelper.GetConnectionHelper(address)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to %s: %w", name, err)
+	}
+	if helper != nil {
+		options = append(options, client.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+			c, err := helper.ContextDialer(ctx, address)
+			return helped{c}, err
+		}))
+	}
 	c, err := client.New(ctx, address, options...)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s: %w", name, err)
 	}
 	silent := "BuildKit does not answer at " + address + ": start buildkitd, or name another one with --addr or BUILDKIT_HOST"
 	return &Builder{Client: c, Name: name, silent: silent}, nil
+}
+
+// helped is a connection through a program of BuildKit's client. If the program ends before
+// it has read, only reading from it tells why.
+type helped struct{ net.Conn }
+
+// Write writes to the program.
+func (c helped) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	if err != nil && !errors.Is(err, os.ErrClosed) {
+		if _, why := c.Conn.Read(make([]byte, 1)); why != nil && !errors.Is(why, io.EOF) {
+			err = why
+		}
+	}
+	return n, err
 }
 
 // options are what connects with these certificates.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/docker/cli/cli/connhelper/commandconn"
 )
 
 func started(t *testing.T, script string) *process {
@@ -64,6 +66,21 @@ func TestAProcessThatEndsSaysWhy(t *testing.T) {
 	}
 	if _, err := start([]string{"/nonexistent"}); err == nil {
 		t.Error("what is not there is started")
+	}
+}
+
+// TestAHelperThatHasEndedSaysWhy: also if it has ended before anything was written.
+func TestAHelperThatHasEndedSaysWhy(t *testing.T) {
+	c, err := commandconn.New(t.Context(), "/bin/sh", "-c", "exec <&-; echo closed; read wait </dev/null; echo no such box >&2; exit 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	if _, err := io.ReadFull(c, make([]byte, len("closed\n"))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (helped{c}).Write([]byte("x")); err == nil || !strings.Contains(err.Error(), "no such box") {
+		t.Error(err)
 	}
 }
 

@@ -80,6 +80,7 @@ var parts = []part{
 	{name: "engine", about: "Docker Engine, both image stores, and other builders: publishing, loading, outputs", minutes: 2, runs: []run{
 		some("./integration", `
 			TestLoad
+			TestMatrix
 			TestOutputs
 			TestPublishWithADockerEngine
 			TestPublishWithOtherBuildKits

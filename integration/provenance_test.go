@@ -4,8 +4,10 @@ package integration
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -54,6 +56,30 @@ func statements(t *testing.T, ref string) map[string]string {
 		}
 	}
 	return kinds
+}
+
+// scanner pushes an SBOM generator that lists an image's files, and returns its reference.
+func scanner(t *testing.T, prefix string) string {
+	t.Helper()
+	ref := stack.Ref(repository(prefix) + "-scanner:1")
+	scan := t.TempDir()
+	write(t, scan, "Dockerfile", "FROM busybox\nCOPY scan /\nENTRYPOINT [\"sh\", \"/scan\"]\n")
+	write(t, scan, "scan", `echo '{"_type": "https://in-toto.io/Statement/v0.1", "predicateType": "https://spdx.dev/Document",'\
+ "\"predicate\": {\"files\": \"$(ls $BUILDKIT_SCAN_SOURCE | tr '\n' ' ')\"}}" >$BUILDKIT_SCAN_DESTINATION/sbom.spdx.json
+`)
+	run(t, scan, "buildx", "build", "--push", "--provenance=false", "-t", ref, ".")
+	return ref
+}
+
+// sbomOf is what an image's SBOM says.
+func sbomOf(t *testing.T, ref string) string {
+	t.Helper()
+	var statement struct{ Predicate json.RawMessage }
+	said := statements(t, ref)["https://spdx.dev/Document"]
+	if err := json.Unmarshal([]byte(said), &statement); err != nil {
+		t.Fatalf("%s: %v in %q", ref, err, said)
+	}
+	return string(statement.Predicate)
 }
 
 // noted is what provenance says of how an image was made.
@@ -119,8 +145,8 @@ func provenanceOf(t *testing.T, ref string) (n noted) {
 	return n
 }
 
-// TestProvenanceIsThatOfTheImage: what is attested of each of several images is what stock
-// BuildKit attests of that image alone, by the frontend in the command and by its image.
+// TestProvenanceIsThatOfTheImage: what is attested of each of several images is what bake has
+// attested of it, by the frontend in the command and by its image.
 func TestProvenanceIsThatOfTheImage(t *testing.T) {
 	for name, syntax := range map[string]string{"in the command": "", "by the image": "# syntax=" + frontendImage(t) + "\n"} {
 		t.Run(name, func(t *testing.T) {
@@ -138,25 +164,44 @@ func TestProvenanceIsThatOfTheImage(t *testing.T) {
 			write(t, dir, "deploy/f", "1\n")
 			inGit(t, dir, "init", "-q")
 			commit := committed(t, dir, "all")
-			mustQuoit(t, dir, "build", "--push", "--provenance", "mode=max")
-			for image, stock := range map[string][]string{
-				"web":    {"--file", "web/Dockerfile", "--target", "Final", "--build-arg", "COLOR=red", "--label", "team=shop", "web"},
-				"tool":   {"--file", "tool/tool.Dockerfile", "tool"},
-				"deploy": {"--file", "deploy/Dockerfile", "deploy"},
-			} {
-				alone := prefix + "-stock/" + image + ":1"
-				run(t, dir, "buildx", append([]string{"build", "--push", "--provenance=mode=max", "-t", alone}, stock...)...)
-				want, got := provenanceOf(t, alone), provenanceOf(t, prefix+"/"+image+":0.1.0")
+			sbom := "generator=" + scanner(t, prefix)
+			mustQuoit(t, dir, "build", "--push", "--provenance", "mode=max", "--sbom", sbom)
+			bake := func(image, more string) string {
+				return fmt.Sprintf(`target %q {
+  context = %[1]q
+  tags = [%q]
+  attest = ["type=provenance,mode=max", "type=sbom,%s"]
+  %s
+}
+`, image, prefix+"-stock/"+image+":1", sbom, more)
+			}
+			hcl := filepath.Join(t.TempDir(), "bake.hcl")
+			write(t, filepath.Dir(hcl), "bake.hcl", bake("web", `target = "Final"
+  args = {COLOR = "red"}
+  labels = {team = "shop"}`)+bake("tool", `dockerfile = "tool.Dockerfile"`)+bake("deploy", ""))
+			run(t, dir, "buildx", "bake", "--push", "--allow=fs.read="+dir, "-f", hcl, "web", "tool", "deploy")
+			for image, file := range map[string]string{"web": "web/Dockerfile", "tool": "tool/tool.Dockerfile", "deploy": "deploy/Dockerfile"} {
+				stocks, ours := prefix+"-stock/"+image+":1", prefix+"/"+image+":0.1.0"
+				want, got := provenanceOf(t, stocks), provenanceOf(t, ours)
+				// The root image has its release, which quoit adds.
+				if diff := cmp.Diff(sbomOf(t, stocks), strings.ReplaceAll(sbomOf(t, ours), "quoit ", "")); diff != "" {
+					t.Errorf("%s: SBOM (-bake +quoit)\n%s", image, diff)
+				}
 				if len(got.Subjects) != 1 || !strings.HasPrefix(got.Subjects[0], "pkg:docker/"+strings.ReplaceAll(stack.Registry, ":", "%3A")+"/"+path+"/"+image+"@") {
 					t.Errorf("%s: it is about %q", image, got.Subjects)
 				}
 				if got.Commit != commit {
 					t.Errorf("%s: its commit is %q, not %q", image, got.Commit, commit)
 				}
-				// Paths are those in the project, and stock's commit is its client's.
-				want.Path, want.Subjects, want.Commit, want.Source, want.Frontend = stock[1], got.Subjects, got.Commit, got.Source, "dockerfile.v0"
+				// For bake the scanner, too, is something that the image was made from.
+				want.Materials = slices.DeleteFunc(want.Materials, func(m string) bool { return strings.Contains(m, "-scanner@") })
+				if len(want.Materials) == 0 {
+					want.Materials = nil
+				}
+				// Paths are those in the project, and bake's commit is its client's.
+				want.Path, want.Subjects, want.Commit, want.Source, want.Frontend = file, got.Subjects, got.Commit, got.Source, "dockerfile.v0"
 				if diff := cmp.Diff(want, got); diff != "" {
-					t.Errorf("%s: (-stock +quoit)\n%s", image, diff)
+					t.Errorf("%s: (-bake +quoit)\n%s", image, diff)
 				}
 			}
 			if _, err := descriptor(t, prefix+"/empty:0.1.0").ImageIndex(); err != nil {

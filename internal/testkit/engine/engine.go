@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/quoitbuild/quoit/internal/testkit/daemon"
@@ -66,6 +67,11 @@ func Prepare(ctx context.Context, progress io.Writer) (tools.Tools, error) {
 // however it ends, its containerd, its build steps and its mounts are gone too.
 func Start(ctx context.Context, o Options) (*Engine, error) {
 	e := &Engine{Host: "unix://" + filepath.Join(o.Dir, "docker.sock"), BinDir: o.Tools["docker"], Dir: o.Dir}
+	used, err := useBridge()
+	if err != nil {
+		return nil, fmt.Errorf("starting dockerd: %w", err)
+	}
+	defer used.Close() // dockerd has it too
 	config, err := e.configure(o)
 	if err != nil {
 		return nil, fmt.Errorf("starting dockerd: %w", err)
@@ -81,7 +87,7 @@ func Start(ctx context.Context, o Options) (*Engine, error) {
 		"PATH=" + o.Tools["containerd"] + ":" + o.Tools["dockerd"] + ":" + image.DefaultPath,
 		"HOME=" + o.Dir, "TMPDIR=" + filepath.Join(o.Dir, "tmp"), "OTEL_TRACES_EXPORTER=none",
 	}
-	cmd.ExtraFiles = o.Daemons.Inherit
+	cmd.ExtraFiles = append(slices.Clone(o.Daemons.Inherit), used)
 	if e.Daemon, err = daemon.Start(cmd, "dockerd", filepath.Join(o.Dir, "dockerd.log"), o.Daemons.Detached); err != nil {
 		return nil, err
 	}
@@ -92,9 +98,6 @@ func Start(ctx context.Context, o Options) (*Engine, error) {
 }
 
 func (e *Engine) configure(o Options) (file string, err error) {
-	if err := makeBridge(); err != nil {
-		return "", err
-	}
 	if err := os.MkdirAll(filepath.Join(o.Dir, "tmp"), 0o711); err != nil {
 		return "", err
 	}
@@ -139,5 +142,5 @@ func (e *Engine) answers(ctx context.Context) bool {
 func (e *Engine) Stop() error {
 	err := e.Daemon.Stop()
 	daemon.RemoveCgroups(daemon.CgroupOf(e.Dir))
-	return errors.Join(err, os.RemoveAll(e.Dir))
+	return errors.Join(err, removeBridge(), os.RemoveAll(e.Dir))
 }

@@ -96,6 +96,11 @@ func Lock(path string) (*os.File, error) {
 	return flock(path, syscall.LOCK_EX)
 }
 
+// LockShared is Lock of a lock that others may have in the same way.
+func LockShared(path string) (*os.File, error) {
+	return flock(path, syscall.LOCK_SH)
+}
+
 // TryLock is Lock without waiting; it returns nil when the lock is
 // held by someone else.
 func TryLock(path string) (*os.File, error) {

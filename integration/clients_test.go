@@ -277,10 +277,10 @@ func TestRequestsOfStockClients(t *testing.T) {
 		}
 	})
 	t.Run("a request that nobody knows", func(t *testing.T) {
-		cmd := stack.Command(t.Context(), "buildx", "build", "-f", "quoit.yaml", "--call", "lint",
+		cmd := stack.Command(t.Context(), "buildx", "build", "-f", "quoit.yaml", "--call", "weather",
 			"--build-arg", "BUILDKIT_SYNTAX="+frontendImage(t), ".")
 		cmd.Dir = dir
-		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "unsupported request frontend.lint") {
+		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "unsupported request frontend.weather") {
 			t.Errorf("%v\n%s", err, out)
 		}
 	})
